@@ -1,0 +1,8 @@
+"""The messages of TensorFlow Serving, and tensors inside them, without TensorFlow.
+
+from vaiven.serving.wire import messages, tensors
+
+request = messages.PredictRequest()
+request.model_spec.name = 'reviews'
+request.inputs['text'].CopyFrom(tensors.to_proto(['a fine film']))
+"""

@@ -1,0 +1,181 @@
+"""Arrays to TensorProto and back, for every dtype that numpy has, and strings.
+
+Strings are arrays of dtype object whose items are `bytes`. Both ways of carrying values are read: the raw
+`tensor_content`, and the typed list, whose last value is repeated when it is shorter than the tensor.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from vaiven.serving.wire import messages
+from vaiven.serving.wire.dtypes import DT_BOOL, DT_STRING, Kind, kind_of_array, kind_of_number
+from vaiven.serving.wire.strings import decode_strings
+
+# A message of 20 bytes can ask for any size by repeating one value.
+MAX_TENSOR_BYTES = 1 << 28
+# As many as numpy allows, and fewer than TensorFlow's 254.
+MAX_DIMENSIONS = 64
+
+
+def to_proto(value: ArrayLike, dtype: DTypeLike | None = None, *, typed: bool = False) -> Any:
+    """A TensorProto of `value`.
+
+    Args:
+        value: an array, a number, a string, or nested lists of these.
+        dtype: what to convert to; None keeps the array's own (Python floats become float32, integers int32
+            where they fit, as TensorFlow does).
+        typed: write the typed list, as a server's answer has it, rather than `tensor_content`. Strings are
+            always a typed list.
+
+    Raises:
+        ValueError: the lists are ragged, or the dtype cannot travel.
+    """
+    array = _as_array(value, dtype)
+    kind = kind_of_array(array)
+    proto = messages.TensorProto(dtype=kind.number)
+    for size in array.shape:
+        proto.tensor_shape.dim.add(size=size)
+    if kind.number == DT_STRING:
+        proto.string_val.extend(_as_bytes(item) for item in array.ravel().tolist())
+    elif typed:
+        _write_typed(proto, kind, array)
+    else:
+        proto.tensor_content = np.ascontiguousarray(array, array.dtype.newbyteorder('<')).tobytes()
+    return proto
+
+
+def to_array(proto: Any, max_bytes: int = MAX_TENSOR_BYTES) -> NDArray[Any]:
+    """The array that a TensorProto holds. It may be read-only; it shares memory with no message.
+
+    Args:
+        proto: a TensorProto, of these messages or of TensorFlow's own.
+        max_bytes: the size above which the tensor is refused before memory is taken.
+
+    Raises:
+        ValueError: no such dtype, a negative or unknown dimension, too large, or values that do not fill it.
+    """
+    kind = kind_of_number(proto.dtype)
+    shape = shape_of(proto.tensor_shape)
+    count = math.prod(shape)
+    if count * kind.dtype.itemsize > max_bytes:
+        raise ValueError(f'tensor of shape {_text(shape)} is larger than {max_bytes} bytes')
+    content = proto.tensor_content
+    if content:
+        return _from_content(content, kind, count, shape)
+    return _fill(_read_typed(proto, kind), kind, count).reshape(shape)
+
+
+def shape_of(proto: Any) -> tuple[int, ...]:
+    """The sizes in a TensorShapeProto. Raises ValueError where it is not fully known or has too many."""
+    if proto.unknown_rank:
+        raise ValueError('the shape of a tensor must be known; received: unknown_rank')
+    shape = tuple(dim.size for dim in proto.dim)
+    if len(shape) > MAX_DIMENSIONS:
+        raise ValueError(f'tensors have at most {MAX_DIMENSIONS} dimensions; received: {len(shape)}')
+    if any(size < 0 for size in shape):
+        raise ValueError(f'the dimensions of a tensor must not be negative; received: {_text(shape)}')
+    # numpy multiplies the other dimensions even where one is 0, and refuses what does not fit its sizes.
+    if math.prod(size for size in shape if size) > np.iinfo(np.int64).max // 16:
+        raise ValueError(f'tensor of shape {_text(shape)} is too large')
+    return shape
+
+
+def _text(shape: tuple[int, ...]) -> str:
+    return '[' + ','.join(map(str, shape)) + ']'
+
+
+def _as_array(value: ArrayLike, dtype: DTypeLike | None) -> NDArray[Any]:
+    if isinstance(value, np.ndarray | np.generic):
+        return np.asarray(value, dtype)
+    if dtype is None and isinstance(_first(value), str | bytes):
+        # Not numpy's own string dtypes: they drop NUL bytes at the end.
+        return np.asarray(value, object)
+    array = np.asarray(value, dtype)
+    if dtype is None:
+        if array.dtype == np.float64:
+            return array.astype(np.float32)
+        if array.dtype == np.int64 and array.size and _fits_int32(array):
+            return array.astype(np.int32)
+    return array
+
+
+def _first(value: Any) -> object:
+    while isinstance(value, list | tuple) and value:
+        value = value[0]
+    return value
+
+
+def _fits_int32(array: NDArray[Any]) -> bool:
+    limits = np.iinfo(np.int32)
+    return bool(limits.min <= array.min() and array.max() <= limits.max)
+
+
+def _as_bytes(item: object) -> bytes:
+    if isinstance(item, bytes):
+        return item
+    if isinstance(item, str):
+        return item.encode('utf-8')
+    raise ValueError(f'a tensor of strings takes str and bytes; received: {type(item).__name__}')
+
+
+def _write_typed(proto: Any, kind: Kind, array: NDArray[Any]) -> None:
+    flat = np.ascontiguousarray(array).ravel()
+    if kind.bits is not None:
+        flat = flat.view(kind.bits)
+    if kind.field == 'float8_val':
+        proto.float8_val = flat.tobytes()
+    else:
+        if flat.dtype.kind == 'c':
+            flat = flat.view(flat.real.dtype)
+        getattr(proto, kind.field).extend(flat.tolist())
+
+
+def _read_typed(proto: Any, kind: Kind) -> NDArray[Any]:
+    """The values as they stand in the typed list, fewer or more than the tensor has."""
+    values = getattr(proto, kind.field)
+    if kind.number == DT_STRING:
+        items = np.empty(len(values), object)
+        items[:] = values
+        return items
+    if kind.field == 'float8_val':
+        return np.frombuffer(values, np.uint8).view(kind.dtype)
+    if kind.bits is not None:
+        return np.fromiter(values, np.int32, len(values)).astype(kind.bits).view(kind.dtype)
+    if kind.dtype.kind == 'c':
+        parts = np.fromiter(values, kind.parts, len(values))
+        return parts[: len(parts) // 2 * 2].view(kind.dtype)
+    # int_val carries everything up to 32 bits; what is out of range wraps, as in TensorFlow.
+    source = np.dtype(np.int32) if kind.field == 'int_val' else kind.dtype
+    return np.fromiter(values, source, len(values)).astype(kind.dtype, copy=False)
+
+
+def _fill(values: NDArray[Any], kind: Kind, count: int) -> NDArray[Any]:
+    if len(values) == count:
+        return values
+    if len(values) > count:
+        return values[:count]
+    filled = np.empty(count, kind.dtype)
+    filled[: len(values)] = values
+    filled[len(values) :] = values[-1] if len(values) else (b'' if kind.number == DT_STRING else 0)
+    return filled
+
+
+def _from_content(content: bytes, kind: Kind, count: int, shape: tuple[int, ...]) -> NDArray[Any]:
+    if kind.number == DT_STRING:
+        items = np.empty(count, object)
+        items[:] = decode_strings(content, count)
+        return items.reshape(shape)
+    expected = count * kind.dtype.itemsize
+    if len(content) != expected:
+        raise ValueError(
+            f'tensor_content of {len(content)} bytes does not fill a tensor of {kind.name} '
+            f'and shape {_text(shape)}, which takes {expected}'
+        )
+    array = np.frombuffer(content, kind.dtype.newbyteorder('<')).astype(kind.dtype, copy=False)
+    if kind.number == DT_BOOL:
+        # Any byte but 0 and 1 is undefined behaviour in C++.
+        array = array.view(np.uint8) != 0
+    return array.reshape(shape)
