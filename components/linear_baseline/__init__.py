@@ -1,0 +1,1 @@
+"""What a linear model reaches on the same rows."""

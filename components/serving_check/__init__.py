@@ -1,0 +1,1 @@
+"""Asks a real server before a model is pushed."""

@@ -1,0 +1,1 @@
+"""From a csv or tsv file to examples in splits."""

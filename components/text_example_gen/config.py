@@ -1,0 +1,75 @@
+"""How a file becomes examples."""
+
+import dataclasses
+
+from vaiven.models.configuration import require
+
+# Largest row that one message of the serving API could still carry together with a few others.
+_LARGEST_ROW = 16 * 1024 * 1024
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig:
+    """Which columns of a csv or tsv file are what, and how its rows are divided.
+
+    Attributes:
+        text_column: name of the column with the text.
+        label_column: name of the column with the label; an empty field is an unlabelled row.
+        group_column: rows of one group (a film, an author) never lie in different splits.
+        language_column: copied into the examples, so that the evaluation can be sliced by it.
+        delimiter: what divides the fields; by default a tab in `.tsv` files, a comma in `.csv` files.
+        negative_labels, positive_labels: labels of the two classes; case does not matter.
+        unlabelled_labels: labels of rows that are neither, as three stars of five.
+        max_row_bytes: a longer row is refused: it is most likely a quotation mark that is never closed.
+        min_rows: fewer labelled rows than this, without duplicates, are refused.
+        train_buckets, eval_buckets, test_buckets: parts of the three splits.
+    """
+
+    text_column: str = 'text'
+    label_column: str = 'label'
+    group_column: str | None = None
+    language_column: str | None = None
+    delimiter: str | None = None
+    negative_labels: tuple[str, ...] = ('0', '-1', 'negative', 'neg', 'false', 'negativo', 'negativa')
+    positive_labels: tuple[str, ...] = ('1', '+1', 'positive', 'pos', 'true', 'positivo', 'positiva')
+    unlabelled_labels: tuple[str, ...] = ('', 'unlabelled', 'unlabeled', 'none', 'null', 'nan')
+    max_row_bytes: int = 262_144
+    min_rows: int = 20
+    train_buckets: int = 8
+    eval_buckets: int = 1
+    test_buckets: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ('text_column', 'label_column'):
+            require(bool(getattr(self, name)), f'data.{name} must name a column', getattr(self, name))
+        columns = [self.text_column, self.label_column, self.group_column, self.language_column]
+        named = [column for column in columns if column is not None]
+        require(
+            len(named) == len(set(named)),
+            'data: text, label, group and language are columns of their own',
+            named,
+        )
+        require(
+            self.delimiter is None or (len(self.delimiter) == 1 and self.delimiter not in '"\r\n'),
+            'data.delimiter must be one character, not a quotation mark or a line break',
+            self.delimiter,
+        )
+        for name in ('negative_labels', 'positive_labels'):
+            require(bool(getattr(self, name)), f'data.{name} must name a label', getattr(self, name))
+        both = self.labels_of('negative') & self.labels_of('positive')
+        require(not both, 'data: a label cannot be negative and positive', sorted(both))
+        require(
+            64 <= self.max_row_bytes <= _LARGEST_ROW,
+            f'data.max_row_bytes must lie between 64 and {_LARGEST_ROW}',
+            self.max_row_bytes,
+        )
+        require(self.min_rows >= 2, 'data.min_rows must be at least 2', self.min_rows)
+        for name, buckets in self.buckets().items():
+            require(1 <= buckets <= 1000, f'data.{name}_buckets must lie between 1 and 1000', buckets)
+
+    def labels_of(self, kind: str) -> frozenset[str]:
+        """The labels of a kind (`negative`, `positive`, `unlabelled`) in the form that is compared."""
+        return frozenset(label.strip().casefold() for label in getattr(self, f'{kind}_labels'))
+
+    def buckets(self) -> dict[str, int]:
+        return {'train': self.train_buckets, 'eval': self.eval_buckets, 'test': self.test_buckets}

@@ -1,0 +1,34 @@
+"""Tells by its content whether a file has been ingested before."""
+
+import hashlib
+from collections.abc import Iterable
+
+from tfx.components.example_gen import driver, input_processor
+from tfx.dsl.io import fileio
+from tfx.proto import example_gen_pb2, range_config_pb2
+
+_BLOCK = 1024 * 1024
+
+
+class _ContentProcessor(input_processor.FileBasedInputProcessor):
+    def get_input_fingerprint(self, span: int, version: int | None) -> str:
+        digest = hashlib.sha256()
+        for split in self._splits:
+            for path in sorted(fileio.glob(f'{self._input_base_uri}/{split.pattern}')):
+                with fileio.open(path, 'rb') as file:
+                    while block := file.read(_BLOCK):
+                        digest.update(block)
+        return f'sha256:{digest.hexdigest()}'
+
+
+class ContentDriver(driver.FileBasedDriver):
+    """Fingerprints the bytes: TFX's own driver takes size and time in seconds, which miss a quick edit."""
+
+    def get_input_processor(
+        self,
+        splits: Iterable[example_gen_pb2.Input.Split],
+        range_config: range_config_pb2.RangeConfig | None = None,
+        input_base_uri: str | None = None,
+    ) -> input_processor.InputProcessor:
+        assert input_base_uri
+        return _ContentProcessor(input_base_uri, splits, range_config)

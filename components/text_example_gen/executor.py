@@ -1,0 +1,121 @@
+"""Runs the Beam pipeline that turns a file into examples."""
+
+import os
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.io.filesystems import FileSystems
+from google.protobuf import json_format, struct_pb2
+from tfx.components.util import examples_utils
+from tfx.dsl.components.base import base_beam_executor
+from tfx.dsl.io import fileio
+from tfx.proto import example_gen_pb2
+from tfx.types import Artifact, artifact_utils, standard_component_specs
+
+from vaiven.components.text_example_gen import transforms
+from vaiven.components.text_example_gen.config import DataConfig
+from vaiven.components.text_example_gen.errors import DataError
+from vaiven.components.text_example_gen.rows import SPLITS
+from vaiven.components.text_example_gen.summary import Summary, require_learnable
+from vaiven.models.configuration import from_json
+
+SUMMARY_FILE = 'ingest.json'
+_ERROR_FILE = 'error.txt'
+
+# About what one worker sorts in memory.
+_SHARD_BYTES = 64 * 1024 * 1024
+
+
+def pack_config(config_json: str) -> example_gen_pb2.CustomConfig:
+    custom = example_gen_pb2.CustomConfig()
+    custom.custom_config.Pack(json_format.ParseDict({'config': config_json}, struct_pb2.Struct()))
+    return custom
+
+
+def unpack_config(custom_config: str) -> DataConfig:
+    """The configuration from the execution property `custom_config`, a JSON message CustomConfig."""
+    custom = json_format.Parse(custom_config, example_gen_pb2.CustomConfig())
+    struct = struct_pb2.Struct()
+    custom.custom_config.Unpack(struct)
+    return from_json(DataConfig, struct['config'])
+
+
+class Executor(base_beam_executor.BaseBeamExecutor):
+    """Writes `Split-<name>/data_tfrecord-*.gz` and `ingest.json` below the artifact's address."""
+
+    def Do(  # noqa: N802
+        self,
+        input_dict: dict[str, list[Artifact]],
+        output_dict: dict[str, list[Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Raises DataError for a file that cannot be learnt from."""
+        self._log_startup(input_dict, output_dict, exec_properties)
+        config = unpack_config(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY])
+        examples = artifact_utils.get_single_instance(output_dict[standard_component_specs.EXAMPLES_KEY])
+        path, size = _only_file(exec_properties)
+        fileio.makedirs(examples.uri)
+
+        with self._make_beam_pipeline() as pipeline:
+            ingest(pipeline, path, examples.uri, config, shards=1 + size // _SHARD_BYTES)
+
+        error_file = os.path.join(examples.uri, _ERROR_FILE)
+        if fileio.exists(error_file):
+            raise DataError(_read(error_file))
+        summary = Summary.from_json(_read(os.path.join(examples.uri, SUMMARY_FILE)))
+        require_learnable(summary, config, os.path.basename(path))
+
+        examples.split_names = artifact_utils.encode_split_names(list(SPLITS))
+        examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
+        examples_utils.set_file_format(examples, 'tfrecords_gzip')
+        for name in ('rows', 'empty', 'duplicates', 'conflicting', 'unlabelled'):
+            examples.set_int_custom_property(name, getattr(summary, name))
+        examples.set_string_custom_property('summary', summary.line())
+
+
+def ingest(pipeline: beam.Pipeline, path: str, uri: str, config: DataConfig, shards: int) -> None:
+    """Adds the steps that read `path` and write below `uri`."""
+    read = (
+        pipeline
+        | 'Path' >> beam.Create([path])
+        | 'ReadRows'
+        >> beam.ParDo(transforms.ReadRows(config)).with_outputs(
+            transforms.ReadRows.COUNTS, transforms.ReadRows.ERRORS, main='rows'
+        )
+    )
+    kept = read.rows | 'RemoveDuplicates' >> transforms.RemoveDuplicates()
+    _ = kept | 'WriteSplits' >> transforms.WriteSplits(uri, config, shards)
+    counts = kept | 'CountKept' >> beam.Map(transforms.count_kept, config).with_output_types(
+        transforms.Counts
+    )
+    _ = (
+        (read[transforms.ReadRows.COUNTS], counts)
+        | 'AllCounts' >> beam.Flatten()
+        | 'AddCounts' >> beam.CombineGlobally(transforms.AddCountsFn())
+        | 'ToSummary' >> beam.Map(lambda counts: transforms.to_summary(counts).to_json())
+        | 'WriteSummary' >> beam.Map(_write, os.path.join(uri, SUMMARY_FILE))
+    )
+    _ = read[transforms.ReadRows.ERRORS] | 'WriteError' >> beam.Map(_write, os.path.join(uri, _ERROR_FILE))
+
+
+def _only_file(exec_properties: dict[str, Any]) -> tuple[str, int]:
+    base = exec_properties[standard_component_specs.INPUT_BASE_KEY]
+    inputs = json_format.Parse(
+        exec_properties[standard_component_specs.INPUT_CONFIG_KEY], example_gen_pb2.Input()
+    )
+    pattern = os.path.join(base, inputs.splits[0].pattern)
+    found = FileSystems.match([pattern])[0].metadata_list
+    if len(found) != 1:
+        what = 'there is no such file' if not found else f'{len(found)} files fit where one is meant'
+        raise DataError(f'{pattern}: {what}; check the path given with --data')
+    return found[0].path, found[0].size_in_bytes
+
+
+def _write(text: str, path: str) -> None:
+    with fileio.open(path, 'w') as file:
+        file.write(text)
+
+
+def _read(path: str) -> str:
+    with fileio.open(path, 'r') as file:
+        return file.read()

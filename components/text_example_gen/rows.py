@@ -1,0 +1,82 @@
+"""From the fields of a file to a row: its label, its identity, and its split. Pure functions."""
+
+import hashlib
+import unicodedata
+from typing import NamedTuple
+
+from vaiven.components.text_example_gen.config import DataConfig
+from vaiven.components.text_example_gen.errors import DataError
+
+UNLABELLED_SPLIT = 'unlabelled'
+SPLITS = ('train', 'eval', 'test', UNLABELLED_SPLIT)
+CLASSES = ('negative', 'positive')
+
+
+class Row(NamedTuple):
+    """One row of the file.
+
+    Attributes:
+        number: 1 for the first row below the header.
+        text: NFC.
+        label: 0 negative, 1 positive, None unlabelled.
+        group, language: None where the configuration names no such column, or the field is empty.
+    """
+
+    number: int
+    text: str
+    label: int | None
+    group: str | None = None
+    language: str | None = None
+
+
+def nfc(text: str) -> str:
+    return unicodedata.normalize('NFC', text)
+
+
+def identity(text: str) -> bytes:
+    """Two texts that differ only in case, white space or Unicode form have the same 32 bytes."""
+    # Case folding can undo the normal form, so it comes between two normalisations.
+    folded = nfc(nfc(text).casefold())
+    return hashlib.sha256(' '.join(folded.split()).encode()).digest()
+
+
+def split_of(row: Row, key: bytes, config: DataConfig) -> str:
+    """Depends on the group, else on the text, and on nothing else: the same row, the same split, for ever.
+
+    Args:
+        row: the row.
+        key: `identity(row.text)`.
+        config: gives the buckets.
+    """
+    if row.label is None:
+        return UNLABELLED_SPLIT
+    digest = identity(row.group) if row.group is not None else key
+    buckets = config.buckets()
+    bucket = int.from_bytes(digest[:8], 'big') % sum(buckets.values())
+    for name, size in buckets.items():
+        if bucket < size:
+            return name
+        bucket -= size
+    raise AssertionError('a remainder lies below its divisor')
+
+
+class LabelReader:
+    """Turns the labels of a file into 0, 1 or None."""
+
+    def __init__(self, config: DataConfig) -> None:
+        self._column = config.label_column
+        self._classes: dict[str, int | None] = dict.fromkeys(config.labels_of('unlabelled'))
+        self._classes |= dict.fromkeys(config.labels_of('negative'), 0)
+        self._classes |= dict.fromkeys(config.labels_of('positive'), 1)
+
+    def __call__(self, label: str, where: str) -> int | None:
+        """Raises DataError for a label that is neither, with `where` it was."""
+        try:
+            return self._classes[label.strip().casefold()]
+        except KeyError:
+            shown = label if len(label) <= 40 else label[:40] + '…'
+            raise DataError(
+                f'{where}: {shown!r} in column {self._column!r} is no label; name the labels with '
+                '--set data.positive_labels=A,B --set data.negative_labels=C,D '
+                '(and --set data.unlabelled_labels=E), or another column with --label-column'
+            ) from None

@@ -1,0 +1,1 @@
+"""TFX's Transform, given the vocabulary."""

@@ -1,0 +1,1 @@
+"""Counts tokens and makes the list of those that get an id."""
