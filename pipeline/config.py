@@ -1,0 +1,108 @@
+"""The whole configuration: one tree, composed of the parts that the rooms own.
+
+Importing this module imports neither TensorFlow nor TFX: the command line needs it before either.
+"""
+
+import dataclasses
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from vaiven.components.evaluation.config import EvaluationConfig
+from vaiven.components.serving_check.config import ServingCheckConfig
+from vaiven.components.text_example_gen.config import DataConfig
+from vaiven.components.vocabulary.config import VocabularyConfig
+from vaiven.models.configuration import ConfigError, from_dict, replace, require
+from vaiven.models.network.config import NetworkConfig
+from vaiven.models.text import TextConfig
+from vaiven.models.training_config import TrainingConfig
+
+# What each preset changes in the defaults below.
+PRESETS: dict[str, dict[str, Any]] = {
+    'reviews': {},
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class PlacementConfig:
+    """Where the data steps run.
+
+    Attributes:
+        beam_args: options of Apache Beam. The default runs in this process; DirectRunner would fetch a binary.
+    """
+
+    beam_args: tuple[str, ...] = ('--runner=FnApiRunner',)
+
+    def __post_init__(self) -> None:
+        for argument in self.beam_args:
+            require(
+                argument.startswith('--'),
+                'placement.beam_args are options such as --runner=FlinkRunner',
+                argument,
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Everything that decides what a run makes.
+
+    Attributes:
+        name: name of the pipeline and of the served model.
+        preset: the preset that the values began from.
+    """
+
+    name: str = 'reviews'
+    preset: str = 'reviews'
+    data: DataConfig = dataclasses.field(default_factory=DataConfig)
+    vocabulary: VocabularyConfig = dataclasses.field(default_factory=VocabularyConfig)
+    text: TextConfig = dataclasses.field(default_factory=TextConfig)
+    network: NetworkConfig = dataclasses.field(default_factory=NetworkConfig)
+    training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
+    evaluation: EvaluationConfig = dataclasses.field(default_factory=EvaluationConfig)
+    serving: ServingCheckConfig = dataclasses.field(default_factory=ServingCheckConfig)
+    placement: PlacementConfig = dataclasses.field(default_factory=PlacementConfig)
+
+    def __post_init__(self) -> None:
+        require(
+            re.fullmatch(r'[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}', self.name) is not None,
+            'a name has letters, digits, "_", "-" and "." only, does not begin with ".", and has at most 100 of them',
+            self.name,
+        )
+
+
+def configure(preset: str = 'reviews', settings: Iterable[str] = (), name: str | None = None) -> Config:
+    """The configuration of a preset, changed by settings as typed.
+
+    Args:
+        preset: a key of `PRESETS`.
+        settings: texts such as `training.epochs=3`, applied in order.
+        name: name of the served model; the preset's own if None.
+
+    Raises:
+        ConfigError: where preset or setting do not exist, or a value makes no sense.
+    """
+    if preset not in PRESETS:
+        raise ConfigError(f'no preset is named {preset!r}; there are: ' + ', '.join(PRESETS))
+    config = from_dict(Config, {'name': preset, 'preset': preset, **PRESETS[preset]})
+    for setting in settings:
+        path, equals, value = setting.partition('=')
+        if not equals:
+            raise ConfigError(
+                f'--set takes a setting and a value, as in training.epochs=3. Received: {setting!r}'
+            )
+        config = replace(config, path.strip(), value)
+    return config if name is None else dataclasses.replace(config, name=name)
+
+
+def settings_of(config: Any, path: str = '') -> Iterator[tuple[str, str]]:
+    """Each setting of the tree as dotted path and value, the value as `--set` takes it."""
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            yield from settings_of(value, f'{path}{field.name}.')
+        else:
+            yield (
+                path + field.name,
+                value if isinstance(value, str) else json.dumps(value, ensure_ascii=False),
+            )

@@ -1,0 +1,65 @@
+import subprocess
+import sys
+
+import pytest
+
+from vaiven.models.configuration import ConfigError, from_json, to_json
+from vaiven.pipeline.config import PRESETS, Config, configure, settings_of
+
+
+def test_every_preset_builds_and_survives_json():
+    for preset in PRESETS:
+        config = configure(preset)
+        assert from_json(Config, to_json(config)) == config
+
+
+def test_settings_are_applied_in_order_over_the_preset():
+    config = configure('reviews', ['training.epochs=3', 'training.epochs=4', 'network.units=8'])
+    assert (config.training.epochs, config.network.units) == (4, 8)
+    assert config.data == configure('reviews').data
+
+
+def test_the_printed_tree_builds_the_same_tree_again():
+    config = configure(
+        'reviews', ['text.unit=character', 'data.group_column=film', 'evaluation.min_accuracy=0.5']
+    )
+    settings = [f'{path}={value}' for path, value in settings_of(config)]
+    assert len(settings) > 30
+    assert configure('reviews', settings) == config
+
+
+def test_a_name_given_beside_the_settings_wins():
+    assert configure('reviews', ['name=a'], name='b').name == 'b'
+
+
+@pytest.mark.parametrize(
+    ('settings', 'message'),
+    [
+        (['training.epoch=3'], 'training.epochs'),
+        (['training.epochs'], 'training.epochs=3'),
+        (['training=3'], 'group of settings'),
+        (['training.epochs=many'], "'many'"),
+        (['training.epochs=0'], 'Received: 0'),
+        (['name=a/b'], "'a/b'"),
+        (['name=..'], "'..'"),
+        (['placement.beam_args=runner'], "'runner'"),
+    ],
+)
+def test_a_wrong_setting_is_told_with_what_came(settings, message):
+    with pytest.raises(ConfigError, match=message.replace('.', r'\.')) as raised:
+        configure('reviews', settings)
+    assert '\n' not in str(raised.value)
+
+
+def test_an_unknown_preset_names_the_known_ones():
+    with pytest.raises(ConfigError, match='reviews'):
+        configure('films')
+
+
+def test_the_configuration_imports_neither_tensorflow_nor_tfx_nor_numpy():
+    program = (
+        'import sys; import vaiven.pipeline.config; '
+        'print([name for name in ("tensorflow", "tfx", "keras", "apache_beam", "numpy") if name in sys.modules])'
+    )
+    result = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True, check=True)
+    assert result.stdout == '[]\n'
