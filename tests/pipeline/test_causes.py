@@ -1,4 +1,5 @@
 import errno
+import itertools
 
 import pytest
 
@@ -7,7 +8,7 @@ from vaiven.pipeline.causes import root_cause
 
 
 def _raised(*errors: BaseException) -> BaseException:
-    for inner, outer in zip(errors, errors[1:], strict=False):
+    for inner, outer in itertools.pairwise(errors):
         outer.__cause__ = inner
     return errors[-1]
 

@@ -1,0 +1,47 @@
+"""Small components for tests of the runner; the last one can be told to fail, or to be killed."""
+
+import os
+import pathlib
+import signal
+
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
+from tfx.orchestration import metadata
+from tfx.orchestration.pipeline import Pipeline
+from tfx.types.standard_artifacts import Model
+
+from vaiven.models.configuration import ConfigError
+
+
+@component
+def Write(text: Parameter[str], model: OutputArtifact[Model]) -> None:  # noqa: N802
+    pathlib.Path(model.uri, 'text').write_text(text)
+    model.set_string_custom_property('text', text)
+
+
+@component
+def Copy(mode_file: Parameter[str], model: InputArtifact[Model], copy: OutputArtifact[Model]) -> None:  # noqa: N802
+    pathlib.Path(copy.uri, 'text').write_text(pathlib.Path(model.uri, 'text').read_text())
+    match pathlib.Path(mode_file).read_text():
+        case 'break':
+            try:
+                int('x')
+            except ValueError as error:
+                raise RuntimeError('the outer one') from error
+        case 'refuse':
+            raise ConfigError('text must be longer. Received: 1')
+        case 'die':
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def toy_pipeline(root: pathlib.Path, text: str = 'hello') -> Pipeline:
+    """Write → Copy; what Copy does is in the file `mode` of `root`."""
+    written = Write(text=text)
+    copied = Copy(mode_file=str(root / 'mode'), model=written.outputs['model'])
+    return Pipeline(
+        pipeline_name='toy',
+        pipeline_root=str(root / 'artifacts'),
+        metadata_connection_config=metadata.sqlite_metadata_connection_config(str(root / 'metadata.sqlite')),
+        components=[written, copied],
+        enable_cache=True,
+    )
