@@ -1,0 +1,16 @@
+"""`python -m vaiven.serving.server`: ends without the interpreter's own clean-up.
+
+TensorFlow's libraries may crash when they are taken down, after all work is done.
+"""
+
+import os
+import sys
+
+os.environ.setdefault('GRPC_VERBOSITY', 'NONE')  # read when grpc is imported
+
+from vaiven.serving.server.server import main
+
+status = main(sys.argv[1:])
+sys.stdout.flush()
+sys.stderr.flush()
+os._exit(status)

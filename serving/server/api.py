@@ -1,0 +1,110 @@
+"""What the server answers, whichever port a request came by: request message in, response message out.
+
+Every method may be called from any thread, and raises StatusError where the request is to fail.
+"""
+
+from typing import Any
+
+from vaiven.serving.server import inference, modelconfig
+from vaiven.serving.server.manager import Manager
+from vaiven.serving.server.status import invalid_argument, not_found
+from vaiven.serving.server.version import Version
+from vaiven.serving.wire import messages
+
+SIGNATURE_FIELD = 'signature_def'
+
+
+class Api:
+    """PredictionService and ModelService on the models of a manager."""
+
+    def __init__(self, manager: Manager, *, as_content: bool = False) -> None:
+        self.manager = manager
+        self.draining = False
+        self._as_content = as_content
+
+    def ready(self) -> bool:
+        """Whether traffic should come here: every model has an AVAILABLE version, and the server stays."""
+        return not self.draining and self.manager.ready()
+
+    def predict(self, request: Any) -> Any:
+        with self.manager.use(_spec(request)) as version:
+            return inference.predict(version, request, as_content=self._as_content)
+
+    def classify(self, request: Any) -> Any:
+        with self.manager.use(_spec(request)) as version:
+            return inference.classify(version, request)
+
+    def regress(self, request: Any) -> Any:
+        with self.manager.use(_spec(request)) as version:
+            return inference.regress(version, request)
+
+    def multi_inference(self, request: Any) -> Any:
+        """The first task's ModelSpec picks the version for all, as upstream."""
+        if not request.tasks:
+            raise invalid_argument('Inference request tasks is empty')
+        with self.manager.use(_spec(request.tasks[0])) as version:
+            return inference.multi_inference(version, request)
+
+    def metadata(self, request: Any) -> Any:
+        spec = _spec(request)
+        if not request.metadata_field:
+            raise invalid_argument('GetModelMetadataRequest must specify at least one metadata_field')
+        for field in request.metadata_field:
+            if field != SIGNATURE_FIELD:
+                raise invalid_argument(f'Metadata field {field} is not supported')
+        with self.manager.use(spec) as version:
+            response = messages.GetModelMetadataResponse()
+            response.model_spec.name = version.name
+            response.model_spec.version.value = version.number
+            signatures = messages.SignatureDefMap(signature_def=version.model.signatures)
+            response.metadata[SIGNATURE_FIELD].Pack(signatures)
+            return response
+
+    def status(self, request: Any) -> Any:
+        """Only the version of the ModelSpec is looked at; a label is ignored, as upstream."""
+        spec = _spec(request)
+        versions = self.manager.versions(spec.name)
+        if spec.HasField('version'):
+            number = spec.version.value
+            versions = [version for version in versions if version.number == number]
+            if not versions:
+                raise not_found(f'Could not find version {number} of model {spec.name}')
+        if not versions:
+            raise not_found(f'Could not find any versions of model {spec.name}')
+        response = messages.GetModelStatusResponse()
+        for version in versions:
+            _write_state(response.model_version_status.add(), version)
+        return response
+
+    def reload(self, request: Any) -> Any:
+        """Blocks until models that are new have an AVAILABLE version; not so new versions of known ones."""
+        self.manager.configure(modelconfig.models(request.config))
+        response = messages.ReloadConfigResponse()
+        response.status.SetInParent()
+        return response
+
+    def signature_inputs(self, spec: Any, name: str) -> dict[str, Any]:
+        """The TensorInfo of each input of a signature, for decoding JSON by it."""
+        with self.manager.use(spec) as version:
+            signature = version.model.signatures.get(name or inference.DEFAULT_SIGNATURE)
+            if signature is None:
+                raise invalid_argument(
+                    f'Serving signature name: "{name or inference.DEFAULT_SIGNATURE}" '
+                    'not found in signature def'
+                )
+            return dict(signature.inputs)
+
+
+def _spec(request: Any) -> Any:
+    if not request.HasField('model_spec'):
+        raise invalid_argument('Missing ModelSpec')
+    return request.model_spec
+
+
+def _write_state(status: Any, version: Version) -> None:
+    status.version = version.number
+    status.state = int(version.state)
+    status.status.SetInParent()
+    if version.error is not None:
+        status.status.error_code = int(version.error.code)
+        status.status.error_message = version.error.message

@@ -1,0 +1,257 @@
+"""Predict, Classify, Regress and MultiInference on one loaded model; checks and texts as upstream's."""
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vaiven.serving.server.savedmodel import SavedModel
+from vaiven.serving.server.status import Code, StatusError, failed_precondition, invalid_argument
+from vaiven.serving.wire import messages, tensors
+from vaiven.serving.wire.dtypes import kind_of_array
+
+DEFAULT_SIGNATURE = 'serving_default'
+CLASSIFY_METHOD = 'tensorflow/serving/classify'
+REGRESS_METHOD = 'tensorflow/serving/regress'
+
+
+class Servable(Protocol):
+    """A version that is loaded: who it is, and its model."""
+
+    name: str
+    number: int
+
+    @property
+    def model(self) -> SavedModel: ...
+
+
+def predict(servable: Servable, request: Any, *, as_content: bool = False) -> Any:
+    """Answers a PredictRequest with a PredictResponse.
+
+    Args:
+        servable: the version to ask.
+        request: the request; its `model_spec` has been resolved to `servable` already.
+        as_content: write `tensor_content` instead of typed lists.
+
+    Raises:
+        StatusError: the request does not fit the signature, or the run failed.
+    """
+    model = servable.model
+    name = request.model_spec.signature_name or DEFAULT_SIGNATURE
+    signature = model.signatures.get(name)
+    if signature is None:
+        raise failed_precondition(f'Serving signature key "{name}" not found.')
+    feeds = _feeds(signature, request.inputs)
+    aliases = _outputs(signature, request.output_filter)
+    arrays = model.run(feeds, [signature.outputs[alias].name for alias in aliases])
+    response = messages.PredictResponse()
+    _write_spec(response.model_spec, servable, name)
+    for alias, array in zip(aliases, arrays, strict=True):
+        response.outputs[alias].CopyFrom(tensors.to_proto(array, typed=not as_content))
+    return response
+
+
+def classify(servable: Servable, request: Any) -> Any:
+    """Answers a ClassificationRequest with a ClassificationResponse. Raises StatusError."""
+    response = messages.ClassificationResponse()
+    name = request.model_spec.signature_name or DEFAULT_SIGNATURE
+    _classify_into(response.result, servable.model, name, request.input)
+    _write_spec(response.model_spec, servable, name)
+    return response
+
+
+def regress(servable: Servable, request: Any) -> Any:
+    """Answers a RegressionRequest with a RegressionResponse. Raises StatusError."""
+    response = messages.RegressionResponse()
+    name = request.model_spec.signature_name or DEFAULT_SIGNATURE
+    _regress_into(response.result, servable.model, name, request.input)
+    _write_spec(response.model_spec, servable, name)
+    return response
+
+
+def multi_inference(servable: Servable, request: Any) -> Any:
+    """Answers a MultiInferenceRequest with a MultiInferenceResponse. Raises StatusError."""
+    response = messages.MultiInferenceResponse()
+    seen: set[str] = set()
+    for task in request.tasks:
+        if task.model_spec.name != request.tasks[0].model_spec.name:
+            raise invalid_argument(
+                'All ModelSpecs in a MultiInferenceRequest must access the same model name.'
+            )
+        name = task.model_spec.signature_name or DEFAULT_SIGNATURE
+        if name in seen:
+            raise invalid_argument(f'Duplicate evaluation of signature: {name}')
+        seen.add(name)
+        if name not in servable.model.signatures:
+            raise invalid_argument(f'Requested signature not found in model graph: {name}')
+        result = response.results.add()
+        if task.method_name == CLASSIFY_METHOD:
+            _classify_into(result.classification_result, servable.model, name, request.input)
+        elif task.method_name == REGRESS_METHOD:
+            _regress_into(result.regression_result, servable.model, name, request.input)
+        else:
+            raise StatusError(Code.UNIMPLEMENTED, f'Unsupported signature method_name: {task.method_name}')
+        _write_spec(result.model_spec, servable, name)
+    return response
+
+
+def _write_spec(spec: Any, servable: Servable, signature_name: str) -> None:
+    spec.name = servable.name
+    spec.version.value = servable.number
+    spec.signature_name = signature_name
+
+
+def _set(names: Iterable[str]) -> str:
+    return '{' + ','.join(sorted(names)) + '}'
+
+
+def _feeds(signature: Any, inputs: Any) -> dict[str, NDArray[Any]]:
+    """Tensor names and values for the graph; absent inputs take the signature's defaults."""
+    wanted = signature.inputs
+    if len(inputs) > len(wanted) or (len(inputs) < len(wanted) and not signature.defaults):
+        sent, needed = set(inputs), set(wanted)
+        raise invalid_argument(
+            f'input size does not match signature: {len(inputs)}!={len(wanted)} '
+            f'len({_set(sent)}) != len({_set(needed)}). Sent extra: {_set(sent - needed)}. '
+            f'Missing but required: {_set(needed - sent)}.'
+        )
+    feeds = {}
+    for alias in sorted(wanted):
+        info = wanted[alias]
+        if alias in inputs:
+            value = inputs[alias]
+        elif alias in signature.defaults:
+            value = signature.defaults[alias]
+        else:
+            raise invalid_argument(
+                f'Signature input alias: {alias}(feed name: {info.name}) not found in request and no '
+                f'default value provided. Inputs expected to be in the set {_set(wanted)}.'
+            )
+        try:
+            feeds[info.name] = tensors.to_array(value)
+        except ValueError as error:
+            raise invalid_argument(f'tensor parsing error: {alias}: {error}') from error
+    return feeds
+
+
+def _outputs(signature: Any, output_filter: Any) -> list[str]:
+    if not output_filter:
+        return sorted(signature.outputs)
+    aliases: list[str] = []
+    for alias in output_filter:
+        if alias not in signature.outputs:
+            raise invalid_argument(
+                f'output tensor alias not found in signature: {alias} '
+                f'Outputs expected to be in the set {_set(signature.outputs)}.'
+            )
+        if alias in aliases:
+            raise invalid_argument(f'duplicate output tensor alias: {alias}')
+        aliases.append(alias)
+    return aliases
+
+
+def _examples(request_input: Any) -> NDArray[Any]:
+    """The serialized examples, each merged with the context if there is one, as strings (n)."""
+    kind = request_input.WhichOneof('kind')
+    context = b''
+    rows: Any = []
+    if kind == 'example_list':
+        rows = request_input.example_list.examples
+    elif kind == 'example_list_with_context':
+        context = request_input.example_list_with_context.context.SerializeToString()
+        rows = request_input.example_list_with_context.examples
+    if not rows:
+        raise invalid_argument('Input is empty.')
+    examples = np.empty(len(rows), object)
+    # One message after the other is, on the wire, the two merged.
+    examples[:] = [context + row.SerializeToString() for row in rows]
+    return examples
+
+
+def _signature(model: SavedModel, name: str, method: str, what: str) -> Any:
+    signature = model.signatures.get(name)
+    if signature is None:
+        raise invalid_argument(f'No signature was found with the name: {name}')
+    if signature.method_name != method:
+        raise invalid_argument(
+            f'Expected {what} signature method_name to be {method}. Was: {signature.method_name}'
+        )
+    if len(signature.inputs) != 1:
+        raise invalid_argument('Expected one input Tensor.')
+    return signature
+
+
+def _classify_into(result: Any, model: SavedModel, name: str, request_input: Any) -> None:
+    signature = _signature(model, name, CLASSIFY_METHOD, 'classification')
+    if len(signature.outputs) not in (1, 2):
+        raise invalid_argument(f'Expected one or two output Tensors, found {len(signature.outputs)}')
+    if 'inputs' not in signature.inputs:
+        raise failed_precondition(f'No classification inputs found in SignatureDef: {signature}')
+    aliases = [alias for alias in ('classes', 'scores') if alias in signature.outputs]
+    if not aliases:
+        raise failed_precondition(
+            'Expected classification signature outputs to contain at least one of "classes" or "scores". '
+            f'Signature was: {signature}'
+        )
+    examples = _examples(request_input)
+    arrays = model.run(
+        {signature.inputs['inputs'].name: examples}, [signature.outputs[alias].name for alias in aliases]
+    )
+    found = dict(zip(aliases, arrays, strict=True))
+    for alias, array in found.items():
+        if array.ndim != 2:
+            raise invalid_argument(
+                f'Expected Tensor shape: [batch_size num_classes] but got {list(array.shape)}'
+            )
+        kind = kind_of_array(array)
+        expected = 'DT_STRING' if alias == 'classes' else 'DT_FLOAT'
+        if kind.name != expected:
+            raise invalid_argument(f'Expected {alias} Tensor of {expected}. Got: {kind.name}')
+        if len(array) != len(examples):
+            raise invalid_argument(
+                f'Expected {alias} output batch size of {len(examples)}. Got: {len(array)}'
+            )
+    if len({array.shape[1] for array in arrays}) != 1:
+        raise invalid_argument('Tensors class and score should match in dim_size(1).')
+    for row in range(len(examples)):
+        classifications = result.classifications.add()
+        for column in range(arrays[0].shape[1]):
+            entry = classifications.classes.add()
+            if 'classes' in found:
+                entry.label = _label(found['classes'][row, column])
+            if 'scores' in found:
+                entry.score = float(found['scores'][row, column])
+
+
+def _label(item: bytes) -> str:
+    try:
+        return item.decode('utf-8')
+    except UnicodeDecodeError:
+        # A proto3 string cannot carry these bytes.
+        raise StatusError(Code.INTERNAL, 'the model returned a class that is not UTF-8') from None
+
+
+def _regress_into(result: Any, model: SavedModel, name: str, request_input: Any) -> None:
+    signature = _signature(model, name, REGRESS_METHOD, 'regression')
+    if len(signature.outputs) != 1:
+        raise invalid_argument('Expected one output Tensor.')
+    if 'inputs' not in signature.inputs:
+        raise failed_precondition(f'No regression inputs found in SignatureDef: {signature}')
+    if 'outputs' not in signature.outputs:
+        raise failed_precondition(f'No regression outputs found in SignatureDef: {signature}')
+    examples = _examples(request_input)
+    (array,) = model.run({signature.inputs['inputs'].name: examples}, [signature.outputs['outputs'].name])
+    if array.ndim not in (1, 2) or (array.ndim == 2 and array.shape[1] != 1):
+        raise invalid_argument(
+            'Expected output Tensor shape to be either [batch_size] or [batch_size, 1] '
+            f'but got {list(array.shape)}'
+        )
+    if len(array) != len(examples):
+        raise invalid_argument(
+            f'Input batch size did not match output batch size: {len(examples)} vs. {len(array)}'
+        )
+    if array.dtype != np.float32:
+        raise invalid_argument(f'Expected output Tensor of DT_FLOAT.  Got: {kind_of_array(array).name}')
+    for value in array.ravel().tolist():
+        result.regressions.add(value=value)

@@ -1,0 +1,89 @@
+"""Which models there are: from flags or from a ModelServerConfig, checked as upstream checks it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import text_format
+
+from vaiven.serving.server.source import VersionPolicy
+from vaiven.serving.server.status import invalid_argument
+from vaiven.serving.wire import messages
+
+LATEST = VersionPolicy()
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model to serve, from the versions below `base_path`."""
+
+    name: str
+    base_path: Path
+    policy: VersionPolicy = LATEST
+    labels: Mapping[str, int] = field(default_factory=dict)
+
+
+def parse(text: str) -> Any:
+    """The ModelServerConfig in a text proto. Raises StatusError that says where it is not one."""
+    try:
+        return text_format.Parse(text, messages.ModelServerConfig(), descriptor_pool=messages.pool)
+    except (text_format.ParseError, UnicodeDecodeError) as error:
+        raise invalid_argument(
+            f'Error parsing text-format tensorflow.serving.ModelServerConfig: {error}'
+        ) from error
+
+
+def read(path: Path) -> list[Model]:
+    """The models of a configuration file.
+
+    Raises:
+        StatusError: the file cannot be read, or is no good configuration.
+    """
+    try:
+        text = path.read_text(encoding='utf-8')
+    except (OSError, UnicodeDecodeError) as error:
+        raise invalid_argument(f'cannot read the model config file {path}: {error}') from error
+    return models(parse(text))
+
+
+def models(config: Any) -> list[Model]:
+    """The models that a ModelServerConfig lists. Raises StatusError where one is not allowed."""
+    if config.WhichOneof('config') != 'model_config_list':
+        raise invalid_argument(
+            'ServerModelConfig type not supported by HandleReloadConfigRequest. '
+            'Only ModelConfigList is currently supported'
+        )
+    found: dict[str, Model] = {}
+    for entry in config.model_config_list.config:
+        if entry.name in found:
+            raise invalid_argument('Illegal to list model ' + entry.name + ' multiple times in config list')
+        found[entry.name] = _model(entry)
+    return list(found.values())
+
+
+def _model(entry: Any) -> Model:
+    if not entry.name:
+        raise invalid_argument('Model name must not be empty')
+    platform = entry.model_platform or {0: '', 1: 'tensorflow'}.get(entry.model_type, 'other')
+    if not platform:
+        raise invalid_argument(
+            'Illegal setting neither ModelServerConfig::model_type nor ModelServerConfig::model_platform.'
+        )
+    if platform != 'tensorflow':
+        raise invalid_argument(f'Model {entry.name} has unsupported platform {platform}; known: tensorflow')
+    if not Path(entry.base_path).is_absolute():
+        raise invalid_argument(
+            f'Expected model {entry.name} to have an absolute path or URI; got base_path()={entry.base_path}'
+        )
+    return Model(entry.name, Path(entry.base_path), _policy(entry), dict(entry.version_labels))
+
+
+def _policy(entry: Any) -> VersionPolicy:
+    policy = entry.model_version_policy
+    choice = policy.WhichOneof('policy_choice')
+    if choice == 'all':
+        return VersionPolicy(latest=None)
+    if choice == 'specific':
+        return VersionPolicy(latest=None, specific=tuple(policy.specific.versions))
+    return VersionPolicy(latest=policy.latest.num_versions or 1)

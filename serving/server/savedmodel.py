@@ -1,0 +1,108 @@
+"""One SavedModel in memory: its signatures, and a fast way to run them.
+
+A TF1-style session loads TF1 and TF2 SavedModels alike. Its callables cost 30 µs a call where the Python
+function of a signature costs 285 µs, and check feeds only when the graph does, as the stock server.
+"""
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vaiven.serving.server import runtime
+from vaiven.serving.server.status import Code, StatusError, invalid_argument
+from vaiven.serving.wire import messages
+
+# One for every combination of inputs and outputs asked for; more only by odd output filters.
+MAX_CALLABLES = 256
+
+
+@dataclass(frozen=True)
+class SessionSettings:
+    """How sessions are made: which meta graph, and how many threads (0: TensorFlow decides)."""
+
+    tags: tuple[str, ...] = ('serve',)
+    intra_op_threads: int = 0
+    inter_op_threads: int = 0
+
+
+class SavedModel:
+    """A loaded SavedModel. `run` may be called from many threads."""
+
+    def __init__(self, path: Path, settings: SessionSettings) -> None:
+        """Loads what `path` holds. Raises StatusError with TensorFlow's own text if it does not load."""
+        tf = runtime.tensorflow()
+        if not any((path / name).is_file() for name in ('saved_model.pb', 'saved_model.pbtxt')):
+            raise StatusError(Code.NOT_FOUND, f'Could not find SavedModel .pb or .pbtxt at {path}')
+        self._graph = tf.Graph()
+        config = tf.compat.v1.ConfigProto(
+            intra_op_parallelism_threads=settings.intra_op_threads,
+            inter_op_parallelism_threads=settings.inter_op_threads,
+            allow_soft_placement=True,
+        )
+        self._session = tf.compat.v1.Session(graph=self._graph, config=config)
+        try:
+            with self._graph.as_default():
+                meta_graph = tf.compat.v1.saved_model.loader.load(
+                    self._session, list(settings.tags), str(path)
+                )
+        except Exception as error:
+            self._session.close()
+            raise _load_error(tf, error) from error
+        self._graph.finalize()
+        self._callables: dict[tuple[tuple[str, ...], tuple[str, ...]], Any] = {}
+        self._lock = threading.Lock()
+        self._op_error = tf.errors.OpError
+        self.signatures: Mapping[str, Any] = {
+            name: messages.SignatureDef.FromString(signature.SerializeToString())
+            for name, signature in meta_graph.signature_def.items()
+        }
+
+    def run(self, feeds: Mapping[str, NDArray[Any]], fetches: Sequence[str]) -> list[NDArray[Any]]:
+        """Values of the tensors `fetches`, with the tensors named in `feeds` set.
+
+        Raises:
+            StatusError: with the code and text that TensorFlow gave.
+        """
+        try:
+            call = self._callable(tuple(feeds), tuple(fetches))
+            return [_array(value) for value in call(*feeds.values())]
+        except self._op_error as error:
+            raise StatusError(Code(error.error_code), error.message) from error
+        except (ValueError, TypeError) as error:
+            raise invalid_argument(str(error)) from error
+
+    def close(self) -> None:
+        """Frees the session's memory. No `run` may be under way."""
+        self._callables.clear()
+        self._session.close()
+
+    def _callable(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> Any:
+        key = (feeds, fetches)
+        found = self._callables.get(key)
+        if found is not None:
+            return found
+        from tensorflow.core.protobuf import config_pb2
+
+        options = config_pb2.CallableOptions(feed=feeds, fetch=fetches)
+        with self._lock:
+            if len(self._callables) >= MAX_CALLABLES:
+                self._callables.pop(next(iter(self._callables)))
+            return self._callables.setdefault(key, self._session._make_callable_from_options(options))
+
+
+def _array(value: Any) -> NDArray[Any]:
+    # A scalar string comes as bytes, and numpy's own string dtype would drop NUL bytes at its end.
+    return np.asarray(value, object) if isinstance(value, bytes) else np.asarray(value)
+
+
+def _load_error(tf: Any, error: Exception) -> StatusError:
+    if isinstance(error, tf.errors.OpError):
+        return StatusError(Code(error.error_code), error.message)
+    if isinstance(error, OSError):
+        return StatusError(Code.NOT_FOUND, str(error))
+    return StatusError(Code.INTERNAL, f'{type(error).__name__}: {error}')

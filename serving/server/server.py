@@ -1,0 +1,250 @@
+"""A whole server: loads the models, opens the ports when they are available, and ends in good order."""
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import grpc.aio
+from aiohttp import web
+
+from vaiven.serving.errors import ServerStartError, ServingError
+from vaiven.serving.server import log, modelconfig, ports, runtime
+from vaiven.serving.server.api import Api
+from vaiven.serving.server.flags import Options
+from vaiven.serving.server.grpc_service import add_services
+from vaiven.serving.server.manager import Manager, Settings
+from vaiven.serving.server.rest import Rest, RestSettings
+from vaiven.serving.server.savedmodel import SavedModel, SessionSettings
+from vaiven.serving.server.status import StatusError
+from vaiven.serving.server.version import Version
+from vaiven.serving.server.warmup import warm_up
+
+
+class Server:
+    """One server process. `run` returns when it was told to stop."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self._stop = asyncio.Event()
+        self._stop_waiting = threading.Event()
+        cpus = os.cpu_count() or 1
+        self._workers = ThreadPoolExecutor(options.grpc_max_threads or 4 * cpus, 'request')
+        self._waiters = ThreadPoolExecutor(4, 'wait')
+        self._manager: Manager | None = None
+        self._api: Api | None = None
+        self._grpc: grpc.aio.Server | None = None
+        self._rest: web.ServerRunner | None = None
+
+    def stop(self) -> None:
+        """Ends the server; safe to call more than once, from the event loop."""
+        self._stop_waiting.set()
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Serves until `stop` is called or SIGTERM or SIGINT arrives.
+
+        Raises:
+            ServingError: the configuration makes no sense, a port is taken, or no version of a model loads.
+        """
+        began = time.monotonic()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        if self.options.exit_with_stdin:
+            _call_at_end_of_input(loop, self.stop)
+        models = _models(self.options)
+        ports.check(self.options.host, [self.options.port, self.options.rest_api_port])
+        try:
+            if await self._load(models):
+                await self._open()
+                log.event(
+                    'serving',
+                    grpc=f'{self.options.host}:{self.options.port}',
+                    rest=f'{self.options.host}:{self.options.rest_api_port}' if self._rest else 'off',
+                    seconds=time.monotonic() - began,
+                )
+                polling = asyncio.create_task(self._poll_configuration())
+                await self._stop.wait()
+                polling.cancel()
+        finally:
+            await self._close()
+        log.event('stopped')
+
+    async def _load(self, models: list[modelconfig.Model]) -> bool:
+        """Whether every model became available (and not a stop came first). Raises ServerStartError."""
+        options = self.options
+        began = time.monotonic()
+        await asyncio.to_thread(runtime.tensorflow)
+        log.event('TensorFlow imported', seconds=time.monotonic() - began)
+        both = options.tensorflow_session_parallelism
+        session = SessionSettings(
+            tags=tuple(options.saved_model_tags.split(',')),
+            intra_op_threads=both or options.tensorflow_intra_op_parallelism,
+            inter_op_threads=both or options.tensorflow_inter_op_parallelism,
+        )
+        self._manager = Manager(
+            lambda version: _load_version(version, session, options),
+            Settings(
+                poll_seconds=options.file_system_poll_wait_seconds,
+                load_retries=options.max_num_load_retries,
+                retry_seconds=options.load_retry_interval_micros / 1e6,
+                load_threads=options.num_load_threads or 1,
+                any_label=options.allow_version_labels_for_unavailable_models,
+            ),
+        )
+        try:
+            self._manager.configure(models, wait=False)
+            for model in models:
+                await asyncio.to_thread(self._manager.wait_for, model.name, self._stop_waiting)
+        except StatusError as error:
+            raise ServerStartError(error.message) from error
+        return not self._stop.is_set()
+
+    async def _open(self) -> None:
+        """Opens both ports. Raises ServerStartError if somebody took one meanwhile."""
+        options = self.options
+        assert self._manager is not None
+        self._api = api = Api(self._manager, as_content=options.enable_serialization_as_tensor_content)
+        self._grpc = grpc.aio.server(
+            options=[
+                ('grpc.max_receive_message_length', options.max_request_bytes),
+                ('grpc.max_send_message_length', -1),
+                # Two servers on one port would share the requests between them.
+                ('grpc.so_reuseport', 0),
+            ]
+        )
+        add_services(self._grpc, api, self._workers, self._waiters)
+        try:
+            self._grpc.add_insecure_port(f'{options.host}:{options.port}')
+            if options.rest_api_port:
+                timeout = options.rest_api_timeout_in_ms / 1000
+                settings = RestSettings(
+                    timeout, options.max_request_bytes, options.rest_api_enable_cors_support
+                )
+                rest = Rest(api, self._workers, settings)
+                self._rest = web.ServerRunner(
+                    web.Server(rest.handle, access_log=None),
+                    shutdown_timeout=options.drain_seconds,
+                )
+                await self._rest.setup()
+                await web.TCPSite(self._rest, options.host, options.rest_api_port).start()
+        except (OSError, RuntimeError) as error:
+            ports.check(options.host, [options.port, options.rest_api_port])
+            raise ServerStartError(f'the ports cannot be opened: {error}') from error
+        await self._grpc.start()
+
+    async def _poll_configuration(self) -> None:
+        """Reads the model configuration file again and again; one that is broken changes nothing."""
+        seconds = self.options.model_config_file_poll_wait_seconds
+        if seconds <= 0 or not self.options.model_config_file:
+            return
+        assert self._manager is not None
+        path = Path(self.options.model_config_file)
+        last: list[modelconfig.Model] | str = modelconfig.read(path)
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                models = modelconfig.read(path)
+                if models != last:
+                    self._manager.configure(models, wait=False)
+                    log.event('configuration', file=path, models=len(models))
+                last = models
+            except StatusError as error:
+                if error.message != last:
+                    log.problem('configuration', file=path, error=error)
+                last = error.message
+
+    async def _close(self) -> None:
+        """Takes no new requests, lets the running ones end, then frees the models."""
+        began = time.monotonic()
+        closing = []
+        if self._api is not None:
+            self._api.draining = True
+        if self._grpc is not None:
+            closing.append(self._grpc.stop(self.options.drain_seconds))
+        if self._rest is not None:
+            closing.append(self._rest.cleanup())
+        await asyncio.gather(*closing)
+        if closing:
+            log.event('drained', seconds=time.monotonic() - began)
+        if self._manager is not None:
+            await asyncio.to_thread(self._manager.stop)
+        self._workers.shutdown(wait=False, cancel_futures=True)
+        self._waiters.shutdown(wait=False, cancel_futures=True)
+
+
+def _models(options: Options) -> list[modelconfig.Model]:
+    """The models that `--model_config_file` lists, or else the one of `--model_name`. Raises ServingError."""
+    try:
+        if options.model_config_file:
+            return modelconfig.read(Path(options.model_config_file))
+        return [modelconfig.Model(options.model_name, Path(options.model_base_path).absolute())]
+    except StatusError as error:
+        raise ServingError(error.message) from error
+
+
+def _load_version(version: Version, session: SessionSettings, options: Options) -> SavedModel:
+    model = SavedModel(version.path, session)
+    if options.enable_model_warmup:
+        began = time.monotonic()
+        try:
+            trial = _Trial(version.name, version.number, model)
+            count = warm_up(trial, version.path, options.num_request_iterations_for_warmup)
+        except BaseException:
+            model.close()
+            raise
+        if count:
+            seconds = time.monotonic() - began
+            log.event('warmed up', model=version.name, version=version.number, records=count, seconds=seconds)
+    return model
+
+
+class _Trial:
+    """A version that takes no traffic yet."""
+
+    def __init__(self, name: str, number: int, model: SavedModel) -> None:
+        self.name = name
+        self.number = number
+        self.model = model
+
+
+def _call_at_end_of_input(loop: asyncio.AbstractEventLoop, stop: object) -> None:
+    """Calls `stop` when standard input ends, which it does when the process that holds its other end dies."""
+
+    def wait() -> None:
+        while os.read(0, 4096):
+            pass
+        loop.call_soon_threadsafe(stop)  # type: ignore[arg-type]
+
+    threading.Thread(target=wait, name='stdin', daemon=True).start()
+
+
+def main(arguments: list[str]) -> int:
+    """Runs a server with the stock server's flags; the exit status."""
+    from vaiven.serving.server import flags
+
+    if {'--help', '-h', '-help'} & set(arguments):
+        sys.stdout.write(flags.usage() + '\n')
+        return 0
+    log.start(sys.stderr)
+    try:
+        options, unknown = flags.parse(arguments)
+        if options.version:
+            sys.stdout.write(f'TensorFlow Library: {runtime.tensorflow().__version__}\n')
+            return 0
+        for argument in unknown:
+            sys.stderr.write(f'unknown argument: {argument}\n')
+        asyncio.run(_serve(options))
+    except ServingError as error:
+        sys.stderr.write(f'vaiven: {error}\n')
+        return error.exit_status
+    return 0
+
+
+async def _serve(options: Options) -> None:
+    await Server(options).run()

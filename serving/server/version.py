@@ -1,0 +1,126 @@
+"""One version of one model: its state, its SavedModel while it is in memory, and who uses it now."""
+
+import threading
+import time
+from enum import IntEnum
+from pathlib import Path
+
+from vaiven.serving.server import log
+from vaiven.serving.server.savedmodel import SavedModel
+from vaiven.serving.server.source import fingerprint
+from vaiven.serving.server.status import StatusError
+
+
+class State(IntEnum):
+    """As in ModelVersionStatus; a version goes from top to bottom."""
+
+    START = 10
+    LOADING = 20
+    AVAILABLE = 30
+    UNLOADING = 40
+    END = 50
+
+
+class Version:
+    """A version and its life. The manager moves it; `acquire` and `release` are for requests."""
+
+    def __init__(self, name: str, number: int, path: Path) -> None:
+        self.name = name
+        self.number = number
+        self.path = path
+        self.state = State.START
+        self.error: StatusError | None = None
+        self.attempts = 0
+        self.retry_at = 0.0
+        self._trying = False
+        self._seen: frozenset[tuple[str, int, int]] = frozenset()
+        self._model: SavedModel | None = None
+        self._users = 0
+        self._lock = threading.Lock()
+        self._began = time.monotonic()
+
+    @property
+    def model(self) -> SavedModel:
+        assert self._model is not None, f'{self.name} {self.number} is not in memory'
+        return self._model
+
+    def acquire(self) -> bool:
+        """Keeps the model in memory until `release`; False if it is not AVAILABLE (any more)."""
+        with self._lock:
+            if self.state is not State.AVAILABLE:
+                return False
+            self._users += 1
+            return True
+
+    def release(self) -> None:
+        """Ends one use; the last one of a version that is being unloaded frees its memory."""
+        with self._lock:
+            self._users -= 1
+            last = self._users == 0 and self.state is State.UNLOADING
+        if last:
+            self._end()
+
+    def loading(self) -> None:
+        self._began = time.monotonic()
+        self._seen = fingerprint(self.path)
+        self.attempts += 1
+        self._trying = True
+        self._move(State.LOADING)
+
+    def loaded(self, model: SavedModel) -> None:
+        with self._lock:
+            self._model = model
+        self.error = None
+        self._trying = False
+        self._move(State.AVAILABLE)
+
+    def failed(self, error: StatusError, retries: int, retry_seconds: float) -> None:
+        """Notes a load that failed: LOADING with its error while there are retries left, then END."""
+        self.error = error
+        self._trying = False
+        self.retry_at = time.monotonic() + retry_seconds
+        last = self.attempts > retries
+        log.problem(
+            'load failed',
+            model=self.name,
+            version=self.number,
+            attempt=self.attempts,
+            retry_in=None if last else retry_seconds,
+            error=error,
+        )
+        if last:
+            self._move(State.END)
+
+    def may_retry(self, retries: int) -> bool:
+        """Whether a failed load should be tried again now: its time has come, or its files have changed."""
+        if self._trying or self.error is None:
+            return False
+        if self.attempts <= retries and time.monotonic() >= self.retry_at:
+            return True
+        if fingerprint(self.path) != self._seen:
+            self.attempts = 0
+            return True
+        return False
+
+    def unload(self) -> None:
+        """Takes no more requests; memory is freed when the last running one ends."""
+        self._began = time.monotonic()
+        with self._lock:
+            idle = self._users == 0
+            self.state = State.UNLOADING
+        log.event('version', model=self.name, version=self.number, state=State.UNLOADING.name)
+        if idle:
+            self._end()
+
+    def _end(self) -> None:
+        with self._lock:
+            model, self._model = self._model, None
+        if model is not None:
+            model.close()
+            self._move(State.END)
+
+    def _move(self, state: State) -> None:
+        with self._lock:
+            self.state = state
+        seconds = time.monotonic() - self._began
+        log.event('version', model=self.name, version=self.number, state=state.name, seconds=seconds)
