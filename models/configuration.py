@@ -45,7 +45,9 @@ def from_dict(kind: type[T], values: dict[str, Any], path: str = '') -> T:
     hints = typing.get_type_hints(kind)
     unknown = sorted(set(values) - set(hints))
     if unknown:
-        raise ConfigError(f'no setting is named {path + unknown[0]!r}; there are: ' + ', '.join(path + n for n in hints))
+        raise ConfigError(
+            f'no setting is named {path + unknown[0]!r}; there are: ' + ', '.join(path + n for n in hints)
+        )
     return kind(**{name: _convert(hints[name], value, path + name) for name, value in values.items()})
 
 
@@ -67,19 +69,27 @@ def _replace(config: Any, names: list[str], text: str, path: str) -> Any:
     hints = typing.get_type_hints(type(config))
     name, rest = names[0], names[1:]
     if name not in hints:
-        raise ConfigError(f'no setting is named {path + name!r}; there are: ' + ', '.join(path + n for n in hints))
+        raise ConfigError(
+            f'no setting is named {path + name!r}; there are: ' + ', '.join(path + n for n in hints)
+        )
     if dataclasses.is_dataclass(hints[name]):
         if not rest:
-            raise ConfigError(f'{path + name!r} is a group of settings; name one of them: ' + ', '.join(
-                f'{path}{name}.{field.name}' for field in dataclasses.fields(hints[name])))
-        return dataclasses.replace(config, **{name: _replace(getattr(config, name), rest, text, f'{path}{name}.')})
+            raise ConfigError(
+                f'{path + name!r} is a group of settings; name one of them: '
+                + ', '.join(f'{path}{name}.{field.name}' for field in dataclasses.fields(hints[name]))
+            )
+        return dataclasses.replace(
+            config, **{name: _replace(getattr(config, name), rest, text, f'{path}{name}.')}
+        )
     if rest:
         raise ConfigError(f'{path + name!r} is one value and has no setting {".".join(rest)!r} in it')
-    return dataclasses.replace(config, **{name: _convert(hints[name], _parse(hints[name], text), path + name)})
+    return dataclasses.replace(
+        config, **{name: _convert(hints[name], _parse(hints[name], text), path + name)}
+    )
 
 
 def _parse(hint: Any, text: str) -> Any:
-    if hint is str or str in typing.get_args(hint) and typing.get_origin(hint) in (Union, types.UnionType):
+    if hint is str or (str in typing.get_args(hint) and typing.get_origin(hint) in (Union, types.UnionType)):
         return None if text == 'null' and hint is not str else text
     if typing.get_origin(hint) is tuple and not text.startswith('['):
         return [_parse(typing.get_args(hint)[0], part.strip()) for part in text.split(',') if part.strip()]
@@ -106,6 +116,9 @@ def _convert(hint: Any, value: Any, path: str) -> Any:
     if origin is typing.Literal:
         require(value in arguments, f'{path} must be one of {", ".join(map(str, arguments))}', value)
         return value
-    require(isinstance(value, hint) and not (hint is int and isinstance(value, bool)),
-            f'{path} must be of type {hint.__name__}', value)
+    require(
+        isinstance(value, hint) and not (hint is int and isinstance(value, bool)),
+        f'{path} must be of type {hint.__name__}',
+        value,
+    )
     return value

@@ -36,7 +36,9 @@ class TextConfig:
 
     def __post_init__(self) -> None:
         require(self.unit in ('word', 'character'), 'text.unit must be word or character', self.unit)
-        require(1 <= self.max_tokens <= 100_000, 'text.max_tokens must lie between 1 and 100000', self.max_tokens)
+        require(
+            1 <= self.max_tokens <= 100_000, 'text.max_tokens must lie between 1 and 100000', self.max_tokens
+        )
 
 
 def normalize(text: 'tf.Tensor', config: TextConfig) -> 'tf.Tensor':

@@ -1,0 +1,50 @@
+"""Rows that Transform wrote, as batches of like length."""
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from vaiven.models.preprocessing import IDS, LABEL
+
+# Texts of like length share a batch, so that little of it is padding.
+BUCKET_STEP, LONGEST_BUCKET = 8, 128
+SHUFFLED_ROWS = 100_000
+
+
+def read_rows(files: Sequence[str]) -> tf.data.Dataset:
+    """Yields (ids int32 (tokens), label float ()) from gzipped TFRecords of tf.Example, in file order."""
+    features = {
+        IDS: tf.io.FixedLenSequenceFeature([], tf.int64, allow_missing=True),
+        LABEL: tf.io.FixedLenFeature([], tf.int64),
+    }
+
+    def parse(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        row = tf.io.parse_single_example(serialized, features)
+        return tf.cast(row[IDS], tf.int32), tf.cast(row[LABEL], tf.float32)
+
+    records = tf.data.TFRecordDataset(sorted(files), compression_type='GZIP')
+    return records.map(parse, num_parallel_calls=tf.data.AUTOTUNE)
+
+
+def training_batches(rows: tf.data.Dataset, batch_size: int, seed: int) -> tf.data.Dataset:
+    """Shuffled anew each time it is gone through, in length buckets, padded with 0 to the longest of the batch."""
+    return _bucket(rows.shuffle(SHUFFLED_ROWS, seed=seed, reshuffle_each_iteration=True), batch_size)
+
+
+def evaluation_batches(rows: tf.data.Dataset, batch_size: int) -> tf.data.Dataset:
+    return _bucket(rows, batch_size)
+
+
+def _bucket(rows: tf.data.Dataset, batch_size: int) -> tf.data.Dataset:
+    boundaries = list(range(BUCKET_STEP, LONGEST_BUCKET + 1, BUCKET_STEP))
+    sizes = [batch_size] * (len(boundaries) + 1)
+    return rows.bucket_by_sequence_length(
+        lambda ids, label: tf.shape(ids)[0], boundaries, sizes, padded_shapes=([None], [])
+    ).prefetch(tf.data.AUTOTUNE)
+
+
+def count_rows(files: Sequence[str]) -> int:
+    records = tf.data.TFRecordDataset(sorted(files), compression_type='GZIP').batch(4096)
+    return int(
+        records.reduce(tf.constant(0, tf.int64), lambda total, batch: total + tf.size(batch, tf.int64))
+    )

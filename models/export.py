@@ -1,0 +1,56 @@
+"""Writes the trained network as a SavedModel that TensorFlow Serving loads as it is: raw strings in, on any CPU."""
+
+import pathlib
+
+import keras
+import numpy as np
+import tensorflow_transform as tft
+from tensorflow.core.protobuf import saved_model_pb2
+
+from vaiven.models.network.network import Network
+from vaiven.models.preprocessing import text_config
+from vaiven.models.signatures import Signatures
+from vaiven.models.warmup import write_warmup_requests
+
+CONFIG_FILE = 'vaiven.json'
+CLASSIFY_METHOD = 'tensorflow/serving/classify'
+
+
+def export(
+    trained: Network, transform: tft.TFTransformOutput, vocabulary_path: str, config_json: str, folder: str
+) -> None:
+    """Writes the SavedModel with its signatures, warm-up requests, and the configuration that made it.
+
+    Args:
+        trained: its weights are copied into a network of the same shape that holds no cuDNN operation.
+        transform: the graph of the Transform component, for the signature `transform_features`.
+        vocabulary_path: `vocab.txt`; it becomes an asset of the SavedModel.
+        config_json: written to `assets.extra/vaiven.json`.
+        folder: where to; made if it is not there.
+    """
+    network = Network(trained.config, trained.vocabulary_size, use_cudnn=False)
+    network(np.zeros((1, 2), 'int32') + 2)
+    network.set_weights(trained.get_weights())
+    signatures = Signatures(network, text_config(config_json), vocabulary_path)
+    archive = keras.export.ExportArchive()
+    archive.track(network)
+    archive.track(signatures)
+    layer = transform.transform_features_layer()
+    archive.track(layer)
+    for name, (function, specification) in signatures.endpoints(transform, layer).items():
+        archive.add_endpoint(name, function, input_signature=specification)
+    archive.write_out(folder, verbose=False)
+    _mark_classification(pathlib.Path(folder))
+    extra = pathlib.Path(folder) / 'assets.extra'
+    extra.mkdir(exist_ok=True)
+    (extra / CONFIG_FILE).write_text(config_json + '\n', encoding='utf-8')
+    write_warmup_requests(folder)
+
+
+def _mark_classification(folder: pathlib.Path) -> None:
+    """Names the method of `classify`, which `ExportArchive` cannot: MultiInference and strict servers ask for it."""
+    path = folder / 'saved_model.pb'
+    saved_model = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+    for graph in saved_model.meta_graphs:
+        graph.signature_def['classify'].method_name = CLASSIFY_METHOD
+    path.write_bytes(saved_model.SerializeToString())

@@ -1,0 +1,39 @@
+"""What the network is made of."""
+
+import dataclasses
+from typing import Literal
+
+from vaiven.models.configuration import require
+
+CELLS = ('lstm', 'gru', 'simple_rnn')
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkConfig:
+    """Sizes and regularisation of the bidirectional language and sentiment network.
+
+    Attributes:
+        cell: the recurrent cell of both stacks.
+        layers: recurrent layers a direction.
+        units: size of the hidden state, a direction and layer.
+        embedding_size: size of a token's vector; the softmax is tied to it.
+        token_dropout: share of tokens of a text that the network does not see (Gal & Ghahramani 2016).
+        dropout: share of the components dropped, the same ones at every step of a text (locked dropout).
+        head_dropout: share of the pooled components dropped before the sentiment's weights.
+    """
+
+    cell: Literal['lstm', 'gru', 'simple_rnn'] = 'lstm'
+    layers: int = 1
+    units: int = 128
+    embedding_size: int = 128
+    token_dropout: float = 0.2
+    dropout: float = 0.4
+    head_dropout: float = 0.5
+
+    def __post_init__(self) -> None:
+        require(self.cell in CELLS, f'network.cell must be one of {", ".join(CELLS)}', self.cell)
+        for name in ('layers', 'units', 'embedding_size'):
+            require(getattr(self, name) >= 1, f'network.{name} must be at least 1', getattr(self, name))
+        for name in ('token_dropout', 'dropout', 'head_dropout'):
+            value = getattr(self, name)
+            require(0 <= value < 1, f'network.{name} is a share: at least 0 and below 1', value)

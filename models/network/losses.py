@@ -1,0 +1,67 @@
+"""What training minimises: sentiment + λ · language, both directions."""
+
+import keras
+from keras import ops
+
+from vaiven.models.network.layers import reverse_sequences
+from vaiven.models.network.network import PAD_ID, Network
+
+
+def sentiment_loss(logits, labels):
+    """Binary cross-entropy in nats, mean over the rows that have a label (0 or 1; −1 is none).
+
+    Args:
+        logits, labels: float (batch).
+    """
+    labelled = ops.cast(labels >= 0, logits.dtype)
+    target = ops.cast(ops.maximum(labels, 0), logits.dtype)
+    each = ops.softplus(logits) - target * logits
+    return ops.sum(each * labelled) / ops.maximum(ops.sum(labelled), 1.0)
+
+
+def language_loss(network: Network, outputs, ids, candidates: int, seed) -> tuple:
+    """Mean cross-entropy in nats per predicted token, of the forward and of the backward model.
+
+    With `candidates` > 0 the softmax's sum over the vocabulary is estimated from that many tokens, drawn anew
+    for each batch and shared by all its steps (importance sampling: Bengio & Senécal 2003). Ids are in the order
+    of frequency, so the draw is log-uniform. 0 means the sum itself.
+    """
+    ids = ops.cast(ids, 'int32')
+    lengths = ops.sum(ops.cast(ids != PAD_ID, 'int32'), axis=1)
+    drawn = (
+        _draw(candidates, network.vocabulary_size, seed) if 0 < candidates < network.vocabulary_size else None
+    )
+    return tuple(
+        _cross_entropy(network, outputs[direction][:, :-1], read[:, 1:], drawn)
+        for direction, read in (('forward', ids), ('backward', reverse_sequences(ids, lengths)))
+    )
+
+
+def _draw(count: int, vocabulary_size: int, seed):
+    uniform = keras.random.uniform((count,), seed=seed)
+    drawn = ops.floor(ops.exp(uniform * ops.log(vocabulary_size + 1.0))) - 1
+    return ops.cast(ops.clip(drawn, 0, vocabulary_size - 1), 'int32')
+
+
+def _log_expected(ids, count: int, vocabulary_size: int):
+    ids = ops.cast(ids, 'float32')
+    share = ops.log((ids + 2) / (ids + 1)) / ops.log(vocabulary_size + 1.0)
+    return ops.log(share * count)
+
+
+def _cross_entropy(network: Network, projected, targets, drawn):
+    weight = ops.cast(targets != PAD_ID, 'float32')
+    if drawn is None:
+        each = keras.losses.sparse_categorical_crossentropy(
+            targets, network.token_logits(projected), from_logits=True
+        )
+    else:
+        count, size = drawn.shape[0], network.vocabulary_size
+        table, bias = network.embedding.embeddings, network.softmax_bias
+        true = ops.sum(projected * ops.take(table, targets, axis=0), axis=-1) + ops.take(bias, targets)
+        others = ops.matmul(projected, ops.transpose(ops.take(table, drawn, axis=0))) + ops.take(bias, drawn)
+        others = others - _log_expected(drawn, count, size)
+        hit = ops.cast(targets[:, :, None] == drawn[None, None, :], others.dtype)
+        others = others - 1e4 * hit
+        each = ops.logsumexp(ops.concatenate([true[:, :, None], others], axis=-1), axis=-1) - true
+    return ops.sum(each * weight) / ops.maximum(ops.sum(weight), 1.0)

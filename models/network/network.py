@@ -1,0 +1,156 @@
+"""The bidirectional language and sentiment network.
+
+Two stacks read the text, one from the left and one from the right, and never see each other's future: so each
+is a language model (a bidirectional layer under a language model would see its own answer), and together they
+are the encoder of the sentiment.
+
+    ids ─ embedding ─┬─ forward stack  ── next token        ┐ softmax tied to the embedding
+                     └─ backward stack ── previous token    ┘ (Press & Wolf 2017)
+                        both ── [last, max, mean] ── sentiment (Howard & Ruder 2018)
+"""
+
+import keras
+from keras import ops
+
+from vaiven.models.network.config import NetworkConfig
+from vaiven.models.network.layers import MaskedPooling, TokenDropout, reverse_sequences
+
+PAD_ID = 0
+
+_CELLS = {'lstm': keras.layers.LSTM, 'gru': keras.layers.GRU, 'simple_rnn': keras.layers.SimpleRNN}
+
+
+class Network(keras.Model):
+    """Raw scores of sentiment and language for batches of token ids.
+
+    Args:
+        config: sizes and dropout.
+        vocabulary_size: number of ids; 0 is padding, at the right only.
+        use_cudnn: `False` builds the same network free of cuDNN, for export to machines without a GPU.
+        seed: of the initial weights and of dropout.
+    """
+
+    def __init__(
+        self,
+        config: NetworkConfig,
+        vocabulary_size: int,
+        *,
+        use_cudnn: bool | str = 'auto',
+        seed: int = 0,
+        **kwargs,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.config = config
+        self.vocabulary_size = vocabulary_size
+        seeds = iter(range(seed * 1000, seed * 1000 + 1000))
+        self.embedding = keras.layers.Embedding(
+            vocabulary_size,
+            config.embedding_size,
+            embeddings_initializer=keras.initializers.RandomUniform(-0.1, 0.1, seed=next(seeds)),
+            name='embedding',
+        )
+        self.token_dropout = TokenDropout(config.token_dropout, seed=next(seeds), name='token_dropout')
+        self.input_dropout = keras.layers.SpatialDropout1D(
+            config.dropout, seed=next(seeds), name='input_dropout'
+        )
+        self.stacks = {
+            direction: [
+                self._recurrent(config, f'{direction}_{layer}', use_cudnn, next(seeds))
+                for layer in range(config.layers)
+            ]
+            for direction in ('forward', 'backward')
+        }
+        self.between_dropout = keras.layers.SpatialDropout1D(
+            config.dropout, seed=next(seeds), name='between_dropout'
+        )
+        self.language_projection = {
+            direction: keras.layers.Dense(
+                config.embedding_size,
+                kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)),
+                name=f'{direction}_language',
+            )
+            for direction in ('forward', 'backward')
+        }
+        self.softmax_bias = self.add_weight(
+            shape=(vocabulary_size,), initializer='zeros', name='softmax_bias'
+        )
+        self.pooling = MaskedPooling(name='pooling')
+        self.head_dropout = keras.layers.Dropout(config.head_dropout, seed=next(seeds), name='head_dropout')
+        self.sentiment = keras.layers.Dense(
+            1, kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)), name='sentiment'
+        )
+
+    @staticmethod
+    def _recurrent(config: NetworkConfig, name: str, use_cudnn: bool | str, seed: int) -> keras.layers.Layer:
+        options = {} if config.cell == 'simple_rnn' else {'use_cudnn': use_cudnn}
+        return _CELLS[config.cell](
+            config.units,
+            return_sequences=True,
+            kernel_initializer=keras.initializers.GlorotUniform(seed=seed),
+            recurrent_initializer=keras.initializers.Orthogonal(seed=seed),
+            name=name,
+            **options,
+        )
+
+    def read(self, direction: str, ids, training=False):
+        """One stack's states, in the order in which it reads.
+
+        Args:
+            direction: `forward`, or `backward` for a text read from its end.
+            ids: int (batch, time), padded with 0 at the right; every row has at least one id.
+
+        Returns:
+            states (batch, time, units), and lengths, int (batch).
+        """
+        ids = ops.cast(ids, 'int32')
+        lengths = ops.sum(ops.cast(ids != PAD_ID, 'int32'), axis=1)
+        if direction == 'backward':
+            ids = reverse_sequences(ids, lengths)
+        vectors = self.token_dropout(self.embedding(ids), training=training)
+        states = self.input_dropout(vectors, training=training)
+        for layer, recurrent in enumerate(self.stacks[direction]):
+            if layer:
+                states = self.between_dropout(states, training=training)
+            states = recurrent(states, mask=ids != PAD_ID, training=training)
+        return states, lengths
+
+    def encode(self, ids, training=False):
+        """States of both stacks, each in the order of its own reading: (batch, time, units) twice, and lengths.
+
+        The forward state at a step has seen the tokens up to it; the backward state those from the end down to it.
+        """
+        forward, lengths = self.read('forward', ids, training)
+        backward, lengths = self.read('backward', ids, training)
+        return forward, backward, lengths
+
+    def pool(self, forward, backward, lengths):
+        """The text's vector (batch, 6 · units). «Last» is where each stack ends its reading."""
+        return ops.concatenate([self.pooling(forward, lengths), self.pooling(backward, lengths)], axis=-1)
+
+    def sentiment_logits(self, ids, training=False):
+        """Logit of «positive», (batch)."""
+        return self._sentiment(*self.encode(ids, training=training), training)
+
+    def _sentiment(self, forward, backward, lengths, training):
+        pooled = self.head_dropout(self.pool(forward, backward, lengths), training=training)
+        return ops.squeeze(self.sentiment(pooled), axis=-1)
+
+    def call(self, ids, training=False):
+        """Returns a dict: `sentiment` (batch), and `forward` and `backward` (batch, time, embedding_size).
+
+        The last two, each in the order of its own reading, give by `token_logits` what the next token read is.
+        """
+        forward, backward, lengths = self.encode(ids, training=training)
+        return {
+            'sentiment': self._sentiment(forward, backward, lengths, training),
+            'forward': self.project('forward', self.between_dropout(forward, training=training)),
+            'backward': self.project('backward', self.between_dropout(backward, training=training)),
+        }
+
+    def project(self, direction: str, states):
+        """States to the space of the embedding: (…, units) → (…, embedding_size)."""
+        return self.language_projection[direction](states)
+
+    def token_logits(self, projected):
+        """(…, embedding_size) → (…, vocabulary_size), by the embedding itself (tied softmax)."""
+        return ops.matmul(projected, ops.transpose(self.embedding.embeddings)) + self.softmax_bias

@@ -1,0 +1,57 @@
+"""The network together with what it is trained for: usable with `compile` and `fit` on every Keras backend."""
+
+import keras
+from keras import ops
+
+from vaiven.models.network.config import NetworkConfig
+from vaiven.models.network.losses import language_loss, sentiment_loss
+from vaiven.models.network.network import Network
+
+
+class JointNetwork(Network):
+    """Minimises `sentiment_weight · sentiment + language_weight · (forward + backward) / 2`, in nats.
+
+    `fit` wants batches `(ids, labels)`: int (batch, time) padded with 0, float (batch) with −1 for no label.
+    In evaluation the softmax is always the full one.
+    """
+
+    def __init__(
+        self,
+        config: NetworkConfig,
+        vocabulary_size: int,
+        *,
+        language_weight: float,
+        softmax_candidates: int,
+        seed: int = 0,
+        **kwargs,
+    ) -> None:
+        super().__init__(config, vocabulary_size, seed=seed, **kwargs)
+        self.sentiment_weight = 1.0
+        self.language_weight = language_weight
+        self.softmax_candidates = softmax_candidates
+        self.draw_seed = keras.random.SeedGenerator(seed)
+        self.trackers = {
+            name: keras.metrics.Mean(name=name)
+            for name in ('sentiment_loss', 'accuracy', 'forward_loss', 'backward_loss')
+        }
+
+    @property
+    def metrics(self):
+        return [*super().metrics, *self.trackers.values()]
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        labelled = ops.cast(y >= 0, 'float32')
+        count = ops.sum(labelled)
+        sentiment = sentiment_loss(y_pred['sentiment'], y)
+        right = ops.cast((y_pred['sentiment'] > 0) == (y > 0.5), 'float32')
+        self.trackers['sentiment_loss'].update_state(sentiment, sample_weight=count)
+        self.trackers['accuracy'].update_state(right, sample_weight=labelled)
+        loss = self.sentiment_weight * sentiment
+        if self.language_weight:
+            candidates = self.softmax_candidates if training else 0
+            forward, backward = language_loss(self, y_pred, x, candidates, self.draw_seed)
+            tokens = ops.sum(ops.cast(x[:, 1:] != 0, 'float32'))
+            self.trackers['forward_loss'].update_state(forward, sample_weight=tokens)
+            self.trackers['backward_loss'].update_state(backward, sample_weight=tokens)
+            loss = loss + self.language_weight * (forward + backward) / 2
+        return loss

@@ -1,0 +1,48 @@
+"""Requests that a server runs after loading and before it takes traffic, so that no user pays for first runs."""
+
+import pathlib
+
+import tensorflow as tf
+from tensorflow_serving.apis import prediction_log_pb2
+
+WARMUP_FILE = 'tf_serving_warmup_requests'
+TEXTS = (
+    '',
+    'A short text.',
+    'Un texto algo más largo, que se lee de izquierda a derecha y de derecha a izquierda.',
+)
+
+
+def write_warmup_requests(folder: str) -> None:
+    """Writes `assets.extra/tf_serving_warmup_requests`: TFRecords of PredictionLog."""
+    extra = pathlib.Path(folder) / 'assets.extra'
+    extra.mkdir(parents=True, exist_ok=True)
+    with tf.io.TFRecordWriter(str(extra / WARMUP_FILE)) as writer:
+        for texts in (TEXTS[:1], TEXTS):
+            for signature, others in {
+                'serving_default': {},
+                'score': {},
+                'embed': {},
+                'next_word': {'k': 5},
+            }.items():
+                writer.write(_predict_log(signature, {'text': list(texts), **others}).SerializeToString())
+            writer.write(_classify_log(texts).SerializeToString())
+
+
+def _predict_log(signature: str, inputs: dict[str, object]) -> prediction_log_pb2.PredictionLog:
+    log = prediction_log_pb2.PredictionLog()
+    request = log.predict_log.request
+    request.model_spec.signature_name = signature
+    for name, value in inputs.items():
+        request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+    return log
+
+
+def _classify_log(texts: tuple[str, ...]) -> prediction_log_pb2.PredictionLog:
+    log = prediction_log_pb2.PredictionLog()
+    request = log.classify_log.request
+    request.model_spec.signature_name = 'classify'
+    for text in texts:
+        example = request.input.example_list.examples.add()
+        example.features.feature['text'].bytes_list.value.append(text.encode())
+    return log

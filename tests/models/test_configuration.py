@@ -1,0 +1,64 @@
+import dataclasses
+
+import pytest
+from vaiven.models.configuration import ConfigError, from_json, replace, to_json
+from vaiven.models.network.config import NetworkConfig
+from vaiven.models.training_config import TrainingConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class Tree:
+    name: str = 'reviews'
+    labels: tuple[str, ...] = ('0',)
+    column: str | None = None
+    network: NetworkConfig = dataclasses.field(default_factory=NetworkConfig)
+    training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
+
+
+def test_a_tree_survives_json():
+    tree = Tree(labels=('malo', 'peor'), column='película')
+    assert from_json(Tree, to_json(tree)) == tree
+
+
+@pytest.mark.parametrize(
+    ('path', 'text', 'expected'),
+    [
+        ('training.epochs', '3', 3),
+        ('training.learning_rate', '1', 1.0),
+        ('network.cell', 'gru', 'gru'),
+        ('labels', 'malo,peor', ('malo', 'peor')),
+        ('labels', '["a,b"]', ('a,b',)),
+        ('column', '2024', '2024'),
+        ('column', 'null', None),
+        ('name', '7', '7'),
+    ],
+)
+def test_one_value_is_changed_by_its_dotted_path(path, text, expected):
+    value: object = replace(Tree(), path, text)
+    for name in path.split('.'):
+        value = getattr(value, name)
+    assert value == expected
+    assert type(value) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ('path', 'text', 'message'),
+    [
+        ('training.epoch', '3', "no setting is named 'training.epoch'; there are: training.epochs"),
+        ('training', '3', "'training' is a group"),
+        ('name.x', '3', 'is one value'),
+        ('training.epochs', 'three', 'training.epochs must be of type int'),
+        ('training.epochs', '2.5', 'training.epochs must be of type int'),
+        ('training.epochs', 'true', 'training.epochs must be of type int'),
+        ('training.epochs', '0', 'training.epochs must be at least 1. Received: 0'),
+        ('network.cell', 'transformer', 'network.cell must be one of'),
+        ('network.units', '0', 'network.units must be at least 1'),
+        ('network.dropout', '1.2', 'network.dropout is a share'),
+        ('training.learning_rate', 'NaN', 'training.learning_rate must be above 0'),
+    ],
+)
+def test_a_value_that_makes_no_sense_is_refused_with_the_rule(path, text, message):
+    with pytest.raises(ConfigError) as caught:
+        replace(Tree(), path, text)
+    assert message in str(caught.value)
+    assert caught.value.exit_status == 2

@@ -1,0 +1,96 @@
+import keras
+import numpy as np
+import pytest
+from vaiven.models.network.config import CELLS, NetworkConfig
+from vaiven.models.network.layers import MaskedPooling, TokenDropout, reverse_sequences
+from vaiven.models.network.losses import language_loss, sentiment_loss
+from vaiven.models.network.network import Network
+
+IDS = np.array([[2, 5, 6, 7, 3], [2, 8, 3, 0, 0]], 'int32')
+
+
+def small(**options) -> Network:
+    network = Network(NetworkConfig(units=6, embedding_size=4, **options), 12, seed=1)
+    network(IDS)
+    return network
+
+
+def test_reversing_leaves_the_padding_at_the_right():
+    reversed_ids = reverse_sequences(keras.ops.convert_to_tensor(IDS), np.array([5, 3]))
+    assert np.array(reversed_ids).tolist() == [[3, 7, 6, 5, 2], [3, 8, 2, 0, 0]]
+
+
+def test_pooling_ignores_the_padding():
+    states = np.array([[[1.0], [3.0], [9.0]], [[-2.0], [-1.0], [-4.0]]], 'float32')
+    pooled = MaskedPooling()(states, np.array([2, 3]))
+    np.testing.assert_allclose(np.array(pooled), [[3, 3, 2], [-4, -1, -7 / 3]], rtol=1e-6)
+
+
+def test_token_dropout_blanks_whole_tokens_in_training_only():
+    layer = TokenDropout(0.5, seed=3)
+    vectors = np.ones((4, 50, 3), 'float32')
+    dropped = np.array(layer(vectors, training=True))
+    assert set(np.unique(dropped)) == {0.0, 2.0}
+    assert (dropped.min(axis=2) == dropped.max(axis=2)).all()
+    assert (np.array(layer(vectors, training=False)) == 1).all()
+
+
+@pytest.mark.parametrize('cell', CELLS)
+@pytest.mark.parametrize('layers', [1, 2])
+def test_no_direction_sees_its_own_future(cell, layers):
+    network = small(cell=cell, layers=layers)
+    changed = IDS.copy()
+    changed[0, 3] = 9
+    for direction, places in (('forward', slice(0, 3)), ('backward', slice(0, 1))):
+        before = np.array(network(IDS)[direction])
+        after = np.array(network(changed)[direction])
+        np.testing.assert_allclose(before[0, places], after[0, places], atol=1e-6)
+        assert np.abs(before[0] - after[0]).max() > 1e-4
+
+
+@pytest.mark.parametrize('cell', CELLS)
+def test_padding_changes_nothing(cell):
+    network = small(cell=cell)
+    alone = network(IDS[1:, :3])
+    together = network(IDS)
+    for name in ('forward', 'backward'):
+        np.testing.assert_allclose(np.array(alone[name])[0], np.array(together[name])[1, :3], atol=1e-6)
+    np.testing.assert_allclose(np.array(alone['sentiment'])[0], np.array(together['sentiment'])[1], atol=1e-6)
+
+
+def test_one_seed_gives_the_same_weights():
+    for one, other in zip(small().get_weights(), small().get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_unlabelled_rows_do_not_count_in_the_sentiment_loss():
+    loss = sentiment_loss(np.array([2.0, -9.0, 0.5], 'float32'), np.array([1.0, -1.0, 0.0], 'float32'))
+    expected = (np.log1p(np.exp(-2.0)) + np.log1p(np.exp(0.5))) / 2
+    assert float(loss) == pytest.approx(expected, rel=1e-6)
+
+
+def test_full_softmax_loss_is_the_cross_entropy_of_the_right_tokens():
+    network = small()
+    outputs = network(IDS)
+    forward, backward = language_loss(network, outputs, IDS, 0, None)
+    read = {'forward': IDS, 'backward': np.array([[3, 7, 6, 5, 2], [3, 8, 2, 0, 0]])}
+    for direction, loss in (('forward', forward), ('backward', backward)):
+        logits = np.array(network.token_logits(outputs[direction]), 'float64')
+        log_probabilities = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+        wanted = [
+            -log_probabilities[row, step, read[direction][row, step + 1]]
+            for row in range(2)
+            for step in range(4)
+            if read[direction][row, step + 1]
+        ]
+        assert float(loss) == pytest.approx(np.mean(wanted), rel=1e-5)
+
+
+def test_sampled_softmax_agrees_with_the_full_one_on_average():
+    network = Network(NetworkConfig(units=6, embedding_size=4), 400, seed=1)
+    ids = np.random.default_rng(0).integers(4, 400, (8, 12)).astype('int32')
+    outputs = network(ids)
+    full = float(language_loss(network, outputs, ids, 0, None)[0])
+    seed = keras.random.SeedGenerator(5)
+    sampled = np.mean([float(language_loss(network, outputs, ids, 200, seed)[0]) for _ in range(40)])
+    assert sampled == pytest.approx(full, abs=0.05)

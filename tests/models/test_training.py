@@ -1,0 +1,178 @@
+import json
+import math
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+from vaiven.models import dataset
+from vaiven.models.configuration import from_dict
+from vaiven.models.network.config import NetworkConfig
+from vaiven.models.training import TrainingError, train
+from vaiven.models.training_config import TrainingConfig
+
+from tests.models.conftest import CONFIG, corpus
+
+TEXTS = ('a wonderful film', 'una película horrible', '', 'nin\u0303o 👍🏽 שלום', b'\xff')
+
+
+@pytest.fixture(scope='module')
+def served(trained):
+    return tf.saved_model.load(trained.folder).signatures
+
+
+def retrain(trained, **changes):
+    training = from_dict(TrainingConfig, {**CONFIG['training'], 'language_epochs': 0, 'epochs': 2, **changes})
+    vocabulary = [str(number) for number in range(60)]
+    files = trained.arguments.train_files
+    return train(from_dict(NetworkConfig, CONFIG['network']), training, vocabulary, files, files)
+
+
+def test_the_texts_opinion_is_learned(trained, served):
+    rows = [(text, label) for text, label in corpus() if label is not None]
+    labels = served['serving_default'](text=tf.constant([text for text, _ in rows]))['label'].numpy()
+    right = np.mean(
+        [(got == b'positive') == bool(label) for got, (_, label) in zip(labels, rows, strict=True)]
+    )
+    assert right > 0.95
+
+
+def test_progress_has_a_line_an_epoch_with_accuracy_and_perplexity(trained):
+    epochs = [line for line in trained.lines if line.startswith('epoch') and 'accuracy' in line]
+    assert len(epochs) == CONFIG['training']['epochs']
+    assert 'perplexity' in epochs[0]
+    assert 'nan' not in ' '.join(epochs)
+
+
+def test_one_text_and_many_get_the_same_answer(served):
+    together = served['serving_default'](text=tf.constant(TEXTS))['probability'].numpy()
+    alone = [served['serving_default'](text=tf.constant([text]))['probability'].numpy()[0] for text in TEXTS]
+    np.testing.assert_allclose(together, alone, atol=1e-6)
+
+
+def test_classify_gives_both_classes_in_serving_form(served):
+    example = tf.train.Example()
+    example.features.feature['text'].bytes_list.value.append('una película horrible'.encode())
+    answer = served['classify'](inputs=tf.constant([example.SerializeToString()]))
+    probability = served['serving_default'](text=tf.constant(['una película horrible']))[
+        'probability'
+    ].numpy()[0]
+    assert answer['classes'].numpy().tolist() == [[b'negative', b'positive']]
+    np.testing.assert_allclose(answer['scores'].numpy(), [[1 - probability, probability]], atol=1e-6)
+
+
+def test_next_words_are_sorted_known_and_below_certainty(trained, served):
+    answer = served['next_word'](text=tf.constant(TEXTS), k=tf.constant(4))
+    values = answer['log_probabilities'].numpy()
+    assert answer['tokens'].shape == (len(TEXTS), 4)
+    assert (np.diff(values, axis=1) <= 0).all()
+    assert (np.exp(values).sum(axis=1) < 1).all()
+    assert not any(token.startswith(b'[') for token in answer['tokens'].numpy().flat)
+
+
+@pytest.mark.parametrize('k', [0, -3, 10**9])
+def test_asking_for_an_impossible_number_of_words_names_the_rule(served, k):
+    with pytest.raises(tf.errors.InvalidArgumentError, match='k must lie between 1 and'):
+        served['next_word'](text=tf.constant(['x']), k=tf.constant(k))
+
+
+def test_score_adds_up_from_its_tokens(served):
+    answer = {name: value.numpy() for name, value in served['score'](text=tf.constant(TEXTS)).items()}
+    parts = np.split(answer['token_values'], np.cumsum(answer['token_row_lengths'])[:-1])
+    np.testing.assert_allclose([part.sum() for part in parts], answer['log_probability'], rtol=1e-5)
+    assert answer['tokens'].tolist() == answer['token_row_lengths'].tolist()
+    assert answer['tokens'][2] == 1  # of an empty text, its end is predicted
+    length = len('a wonderful film') + 1
+    assert answer['bits_per_character'][0] == pytest.approx(
+        -answer['log_probability'][0] / math.log(2) / length, rel=1e-5
+    )
+
+
+def test_score_and_next_word_tell_the_same_probability(served):
+    words = served['next_word'](text=tf.constant(['a wonderful']), k=tf.constant(30))
+    place = words['tokens'].numpy()[0].tolist().index(b'film')
+    values = served['score'](text=tf.constant(['a wonderful film']))['token_values'].numpy()
+    assert values[2] == pytest.approx(words['log_probabilities'].numpy()[0][place], abs=1e-5)
+
+
+def test_embedding_tells_texts_apart(served):
+    embedding = served['embed'](text=tf.constant(TEXTS))['embedding'].numpy()
+    assert embedding.shape == (len(TEXTS), 6 * CONFIG['network']['units'])
+    assert np.abs(embedding[0] - embedding[1]).max() > 0.01
+
+
+def test_transform_features_gives_what_the_network_eats(served):
+    example = tf.train.Example()
+    example.features.feature['text'].bytes_list.value.append(b'a wonderful film')
+    example.features.feature['label'].int64_list.value.append(1)
+    answer = served['transform_features'](examples=tf.constant([example.SerializeToString()]))
+    assert answer['label'].numpy().tolist() == [1]
+    ids = answer['ids'].numpy()[0]
+    assert (ids[0], ids[-1], len(ids)) == (2, 3, 5)
+
+
+def test_the_exported_graph_holds_no_gpu_only_operation(trained):
+    saved = saved_model_pb2.SavedModel.FromString(open(f'{trained.folder}/saved_model.pb', 'rb').read())
+    graph = saved.meta_graphs[0].graph_def
+    operations = {node.op for node in graph.node} | {
+        node.op for function in graph.library.function for node in function.node_def
+    }
+    assert 'MatMul' in operations
+    assert not [name for name in operations if 'cudnn' in name.lower()]
+
+
+def test_the_model_says_how_it_was_made_and_classifies_by_name(trained):
+    assert json.loads(open(f'{trained.folder}/assets.extra/vaiven.json').read()) == CONFIG
+    saved = saved_model_pb2.SavedModel.FromString(open(f'{trained.folder}/saved_model.pb', 'rb').read())
+    methods = {name: s.method_name for name, s in saved.meta_graphs[0].signature_def.items()}
+    assert methods['classify'] == 'tensorflow/serving/classify'
+    assert methods['serving_default'] == 'tensorflow/serving/predict'
+
+
+def test_the_vocabulary_travels_inside_the_model(trained, tmp_path):
+    """A copy elsewhere answers after the place where it was made is out of reach."""
+    moved = tmp_path / 'moved'
+    subprocess.run(['cp', '-r', trained.folder, moved], check=True)
+    code = f'import tensorflow as tf, tensorflow_text; m = tf.saved_model.load({str(moved)!r}); ' + (
+        'print(m.signatures["serving_default"](text=tf.constant(["a wonderful film"]))["label"].numpy()[0].decode())'
+    )
+    hidden = trained.folder + '.hidden'
+    os.rename(trained.folder, hidden)
+    try:
+        answer = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    finally:
+        os.rename(hidden, trained.folder)
+    assert answer.stdout.split()[-1:] == ['positive'], answer.stderr[-500:]
+
+
+def test_warmup_records_ask_every_signature_that_users_ask(trained):
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    names = []
+    for record in tf.data.TFRecordDataset(f'{trained.folder}/assets.extra/tf_serving_warmup_requests'):
+        log = prediction_log_pb2.PredictionLog.FromString(record.numpy())
+        request = log.classify_log.request if log.HasField('classify_log') else log.predict_log.request
+        names.append(request.model_spec.signature_name)
+    assert set(names) == {'serving_default', 'classify', 'next_word', 'score', 'embed'}
+
+
+def test_two_trainings_with_one_seed_give_the_same_weights(trained):
+    for one, other in zip(retrain(trained).get_weights(), retrain(trained).get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_loss_that_is_no_number_stops_the_training_and_names_the_step(trained):
+    with pytest.raises(TrainingError, match=r'no longer a number at step \d+'):
+        retrain(trained, learning_rate=1e30, clip_norm=1e30)
+
+
+def test_batches_hold_texts_of_like_length(trained):
+    rows = dataset.read_rows(trained.arguments.train_files)
+    for ids, labels in dataset.training_batches(rows, 8, seed=0):
+        lengths = np.count_nonzero(ids.numpy(), axis=1)
+        assert len(labels) == len(ids)
+        assert lengths.max() - lengths.min() < dataset.BUCKET_STEP
+    assert dataset.count_rows(trained.arguments.train_files) == len(corpus())
