@@ -41,10 +41,17 @@ def run_fn(fn_args: Any) -> None:
     transform = tft.TFTransformOutput(fn_args.transform_output)
     vocabulary_path = f'{transform.transform_savedmodel_dir}/assets/{VOCABULARY_FILE}'
     vocabulary = tf.io.gfile.GFile(vocabulary_path).read().splitlines()
-    network = train(network_config, training, vocabulary, fn_args.train_files, fn_args.eval_files)
+    network = train(
+        network_config, training, vocabulary, _files(fn_args.train_files), _files(fn_args.eval_files)
+    )
     started = time.monotonic()
     export(network, transform, vocabulary_path, config_json, fn_args.serving_model_dir)
     progress.info('exported the SavedModel in %.0f s', time.monotonic() - started)
+
+
+def _files(patterns: Sequence[str]) -> list[str]:
+    """TFX gives one pattern for each split."""
+    return sorted(path for pattern in patterns for path in tf.io.gfile.glob(pattern))
 
 
 def train(

@@ -1,10 +1,14 @@
 """The pieces that the network is put together from, in `keras.ops` alone: they run on every Keras backend."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
+Tensor = Any  # of whichever backend Keras runs on
 
-def reverse_sequences(values: keras.KerasTensor, lengths: keras.KerasTensor) -> keras.KerasTensor:
+
+def reverse_sequences(values: Tensor, lengths: Tensor) -> Tensor:
     """Turns each row's first `lengths[row]` steps around and leaves the padding where it is, at the right.
 
     cuDNN's kernels accept right-padded batches only, which rules out Keras' `go_backwards`.
@@ -28,13 +32,13 @@ def reverse_sequences(values: keras.KerasTensor, lengths: keras.KerasTensor) -> 
 class TokenDropout(keras.layers.Layer):
     """Blanks whole tokens: their vectors become zero and the others are scaled up (Gal & Ghahramani 2016)."""
 
-    def __init__(self, rate: float, seed: int | None = None, **kwargs) -> None:
+    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.rate = rate
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.supports_masking = True
 
-    def call(self, vectors, training=False):  # (batch, time, features)
+    def call(self, vectors: Tensor, training: bool = False) -> Tensor:  # (batch, time, features)
         if not training or not self.rate:
             return vectors
         shape = ops.shape(vectors)
@@ -46,11 +50,11 @@ class TokenDropout(keras.layers.Layer):
 class MaskedPooling(keras.layers.Layer):
     """[last, max, mean] of the states over the steps that are there: (batch, time, units) → (batch, 3 · units)."""
 
-    def __init__(self, **kwargs) -> None:
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.supports_masking = True
 
-    def call(self, states, lengths):
+    def call(self, states: Tensor, lengths: Tensor) -> Tensor:
         steps = ops.arange(ops.shape(states)[1], dtype='int32')[None, :]
         lengths = ops.cast(lengths, 'int32')[:, None]
         present = ops.cast(steps < lengths, states.dtype)[:, :, None]  # (batch, time, 1)

@@ -1,13 +1,15 @@
 """What training minimises: sentiment + λ · language, both directions."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
-from vaiven.models.network.layers import reverse_sequences
+from vaiven.models.network.layers import Tensor, reverse_sequences
 from vaiven.models.network.network import PAD_ID, Network
 
 
-def sentiment_loss(logits, labels):
+def sentiment_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """Binary cross-entropy in nats, mean over the rows that have a label (0 or 1; −1 is none).
 
     Args:
@@ -19,7 +21,9 @@ def sentiment_loss(logits, labels):
     return ops.sum(each * labelled) / ops.maximum(ops.sum(labelled), 1.0)
 
 
-def language_loss(network: Network, outputs, ids, candidates: int, seed) -> tuple:
+def language_loss(
+    network: Network, outputs: dict[str, Tensor], ids: Tensor, candidates: int, seed: Any
+) -> tuple[Tensor, ...]:
     """Mean cross-entropy in nats per predicted token, of the forward and of the backward model.
 
     With `candidates` > 0 the softmax's sum over the vocabulary is estimated from that many tokens, drawn anew
@@ -37,19 +41,19 @@ def language_loss(network: Network, outputs, ids, candidates: int, seed) -> tupl
     )
 
 
-def _draw(count: int, vocabulary_size: int, seed):
+def _draw(count: int, vocabulary_size: int, seed: Any) -> Tensor:
     uniform = keras.random.uniform((count,), seed=seed)
     drawn = ops.floor(ops.exp(uniform * ops.log(vocabulary_size + 1.0))) - 1
     return ops.cast(ops.clip(drawn, 0, vocabulary_size - 1), 'int32')
 
 
-def _log_expected(ids, count: int, vocabulary_size: int):
+def _log_expected(ids: Tensor, count: int, vocabulary_size: int) -> Tensor:
     ids = ops.cast(ids, 'float32')
     share = ops.log((ids + 2) / (ids + 1)) / ops.log(vocabulary_size + 1.0)
     return ops.log(share * count)
 
 
-def _cross_entropy(network: Network, projected, targets, drawn):
+def _cross_entropy(network: Network, projected: Tensor, targets: Tensor, drawn: Tensor | None) -> Tensor:
     weight = ops.cast(targets != PAD_ID, 'float32')
     if drawn is None:
         each = keras.losses.sparse_categorical_crossentropy(

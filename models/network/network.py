@@ -9,11 +9,13 @@ are the encoder of the sentiment.
                         both ── [last, max, mean] ── sentiment (Howard & Ruder 2018)
 """
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from vaiven.models.network.config import NetworkConfig
-from vaiven.models.network.layers import MaskedPooling, TokenDropout, reverse_sequences
+from vaiven.models.network.layers import MaskedPooling, Tensor, TokenDropout, reverse_sequences
 
 PAD_ID = 0
 
@@ -37,7 +39,7 @@ class Network(keras.Model):
         *,
         use_cudnn: bool | str = 'auto',
         seed: int = 0,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.config = config
@@ -92,7 +94,7 @@ class Network(keras.Model):
             **options,
         )
 
-    def read(self, direction: str, ids, training=False):
+    def read(self, direction: str, ids: Tensor, training: bool = False) -> tuple[Tensor, Tensor]:
         """One stack's states, in the order in which it reads.
 
         Args:
@@ -114,7 +116,7 @@ class Network(keras.Model):
             states = recurrent(states, mask=ids != PAD_ID, training=training)
         return states, lengths
 
-    def encode(self, ids, training=False):
+    def encode(self, ids: Tensor, training: bool = False) -> tuple[Tensor, Tensor, Tensor]:
         """States of both stacks, each in the order of its own reading: (batch, time, units) twice, and lengths.
 
         The forward state at a step has seen the tokens up to it; the backward state those from the end down to it.
@@ -123,34 +125,34 @@ class Network(keras.Model):
         backward, lengths = self.read('backward', ids, training)
         return forward, backward, lengths
 
-    def pool(self, forward, backward, lengths):
+    def pool(self, forward: Tensor, backward: Tensor, lengths: Tensor) -> Tensor:
         """The text's vector (batch, 6 · units). «Last» is where each stack ends its reading."""
         return ops.concatenate([self.pooling(forward, lengths), self.pooling(backward, lengths)], axis=-1)
 
-    def sentiment_logits(self, ids, training=False):
+    def sentiment_logits(self, ids: Tensor, training: bool = False) -> Tensor:
         """Logit of «positive», (batch)."""
-        return self._sentiment(*self.encode(ids, training=training), training)
+        return self._sentiment(self.encode(ids, training=training), training)
 
-    def _sentiment(self, forward, backward, lengths, training):
-        pooled = self.head_dropout(self.pool(forward, backward, lengths), training=training)
+    def _sentiment(self, encoded: tuple[Tensor, Tensor, Tensor], training: bool) -> Tensor:
+        pooled = self.head_dropout(self.pool(*encoded), training=training)
         return ops.squeeze(self.sentiment(pooled), axis=-1)
 
-    def call(self, ids, training=False):
+    def call(self, ids: Tensor, training: bool = False) -> dict[str, Tensor]:
         """Returns a dict: `sentiment` (batch), and `forward` and `backward` (batch, time, embedding_size).
 
         The last two, each in the order of its own reading, give by `token_logits` what the next token read is.
         """
         forward, backward, lengths = self.encode(ids, training=training)
         return {
-            'sentiment': self._sentiment(forward, backward, lengths, training),
+            'sentiment': self._sentiment((forward, backward, lengths), training),
             'forward': self.project('forward', self.between_dropout(forward, training=training)),
             'backward': self.project('backward', self.between_dropout(backward, training=training)),
         }
 
-    def project(self, direction: str, states):
+    def project(self, direction: str, states: Tensor) -> Tensor:
         """States to the space of the embedding: (…, units) → (…, embedding_size)."""
         return self.language_projection[direction](states)
 
-    def token_logits(self, projected):
+    def token_logits(self, projected: Tensor) -> Tensor:
         """(…, embedding_size) → (…, vocabulary_size), by the embedding itself (tied softmax)."""
         return ops.matmul(projected, ops.transpose(self.embedding.embeddings)) + self.softmax_bias

@@ -1,9 +1,12 @@
 """The network together with what it is trained for: usable with `compile` and `fit` on every Keras backend."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from vaiven.models.network.config import NetworkConfig
+from vaiven.models.network.layers import Tensor
 from vaiven.models.network.losses import language_loss, sentiment_loss
 from vaiven.models.network.network import Network
 
@@ -23,7 +26,7 @@ class JointNetwork(Network):
         language_weight: float,
         softmax_candidates: int,
         seed: int = 0,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         super().__init__(config, vocabulary_size, seed=seed, **kwargs)
         self.sentiment_weight = 1.0
@@ -36,10 +39,17 @@ class JointNetwork(Network):
         }
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[keras.Metric]:
         return [*super().metrics, *self.trackers.values()]
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(
+        self,
+        x: Tensor = None,
+        y: Tensor = None,
+        y_pred: Any = None,
+        sample_weight: Tensor = None,
+        training: bool = True,
+    ) -> Tensor:
         labelled = ops.cast(y >= 0, 'float32')
         count = ops.sum(labelled)
         sentiment = sentiment_loss(y_pred['sentiment'], y)

@@ -59,6 +59,7 @@ def write_vocabulary(folder, config: dict) -> Sequence[str]:
     import collections
 
     import tensorflow as tf
+
     from vaiven.models.configuration import from_dict
     from vaiven.models.text import SPECIAL_TOKENS, TextConfig, tokenize
 
@@ -78,6 +79,7 @@ def transform_rows(folder, config: dict) -> str:
     import tensorflow as tf
     import tensorflow_transform.beam as tft_beam
     from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
+
     from vaiven.models.preprocessing import preprocessing_fn
 
     spec = {'text': tf.io.VarLenFeature(tf.string), 'label': tf.io.VarLenFeature(tf.int64)}

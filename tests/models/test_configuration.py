@@ -1,6 +1,7 @@
 import dataclasses
 
 import pytest
+
 from vaiven.models.configuration import ConfigError, from_json, replace, to_json
 from vaiven.models.network.config import NetworkConfig
 from vaiven.models.training_config import TrainingConfig

@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+
 from vaiven.models.network.config import CELLS, NetworkConfig
 from vaiven.models.network.layers import MaskedPooling, TokenDropout, reverse_sequences
 from vaiven.models.network.losses import language_loss, sentiment_loss

@@ -2,6 +2,7 @@ import unicodedata
 
 import pytest
 import tensorflow as tf
+
 from vaiven.models.configuration import ConfigError
 from vaiven.models.text import TextConfig, normalize, tokenize, tokens_to_ids, vocabulary_table
 

@@ -1,6 +1,7 @@
 import json
 import math
 import os
+import pathlib
 import subprocess
 import sys
 
@@ -8,13 +9,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
+
+from tests.models.conftest import CONFIG, corpus
 from vaiven.models import dataset
 from vaiven.models.configuration import from_dict
 from vaiven.models.network.config import NetworkConfig
 from vaiven.models.training import TrainingError, train
 from vaiven.models.training_config import TrainingConfig
-
-from tests.models.conftest import CONFIG, corpus
 
 TEXTS = ('a wonderful film', 'una película horrible', '', 'nin\u0303o 👍🏽 שלום', b'\xff')
 
@@ -29,6 +30,10 @@ def retrain(trained, **changes):
     vocabulary = [str(number) for number in range(60)]
     files = trained.arguments.train_files
     return train(from_dict(NetworkConfig, CONFIG['network']), training, vocabulary, files, files)
+
+
+def saved_model(trained) -> saved_model_pb2.SavedModel:
+    return saved_model_pb2.SavedModel.FromString(pathlib.Path(trained.folder, 'saved_model.pb').read_bytes())
 
 
 def test_the_texts_opinion_is_learned(trained, served):
@@ -115,7 +120,7 @@ def test_transform_features_gives_what_the_network_eats(served):
 
 
 def test_the_exported_graph_holds_no_gpu_only_operation(trained):
-    saved = saved_model_pb2.SavedModel.FromString(open(f'{trained.folder}/saved_model.pb', 'rb').read())
+    saved = saved_model(trained)
     graph = saved.meta_graphs[0].graph_def
     operations = {node.op for node in graph.node} | {
         node.op for function in graph.library.function for node in function.node_def
@@ -125,8 +130,8 @@ def test_the_exported_graph_holds_no_gpu_only_operation(trained):
 
 
 def test_the_model_says_how_it_was_made_and_classifies_by_name(trained):
-    assert json.loads(open(f'{trained.folder}/assets.extra/vaiven.json').read()) == CONFIG
-    saved = saved_model_pb2.SavedModel.FromString(open(f'{trained.folder}/saved_model.pb', 'rb').read())
+    assert json.loads(pathlib.Path(trained.folder, 'assets.extra', 'vaiven.json').read_text()) == CONFIG
+    saved = saved_model(trained)
     methods = {name: s.method_name for name, s in saved.meta_graphs[0].signature_def.items()}
     assert methods['classify'] == 'tensorflow/serving/classify'
     assert methods['serving_default'] == 'tensorflow/serving/predict'
