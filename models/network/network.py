@@ -113,7 +113,8 @@ class Network(keras.Model):
         for layer, recurrent in enumerate(self.stacks[direction]):
             if layer:
                 states = self.between_dropout(states, training=training)
-            states = recurrent(states, mask=ids != PAD_ID, training=training)
+            # No mask: the padding is at the right, so what is read there reaches no step that counts.
+            states = recurrent(states, training=training)
         return states, lengths
 
     def encode(self, ids: Tensor, training: bool = False) -> tuple[Tensor, Tensor, Tensor]:
