@@ -1,11 +1,15 @@
 """What the network is made of."""
 
 import dataclasses
+import typing
 from typing import Literal
 
 from vaiven.models.configuration import require
 
-CELLS = ('lstm', 'gru', 'simple_rnn')
+Cell = Literal[
+    'simple_rnn', 'gru', 'gru_reset_before', 'lstm', 'peephole_lstm', 'coupled_lstm', 'peephole_coupled_lstm'
+]
+CELLS: tuple[str, ...] = typing.get_args(Cell)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -13,7 +17,7 @@ class NetworkConfig:
     """Sizes and regularisation of the bidirectional language and sentiment network.
 
     Attributes:
-        cell: the recurrent cell of both stacks.
+        cell: the recurrent cell of both stacks, see `vaiven.models.network.cells`.
         layers: recurrent layers a direction.
         units: size of the hidden state, a direction and layer.
         embedding_size: size of a token's vector; the softmax is tied to it.
@@ -22,7 +26,7 @@ class NetworkConfig:
         head_dropout: share of the pooled components dropped before the sentiment's weights.
     """
 
-    cell: Literal['lstm', 'gru', 'simple_rnn'] = 'lstm'
+    cell: Cell = 'lstm'
     layers: int = 1
     units: int = 128
     embedding_size: int = 128

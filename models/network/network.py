@@ -14,12 +14,11 @@ from typing import Any
 import keras
 from keras import ops
 
+from vaiven.models.network.cells import recurrent_layer
 from vaiven.models.network.config import NetworkConfig
 from vaiven.models.network.layers import MaskedPooling, Tensor, TokenDropout, reverse_sequences
 
 PAD_ID = 0
-
-_CELLS = {'lstm': keras.layers.LSTM, 'gru': keras.layers.GRU, 'simple_rnn': keras.layers.SimpleRNN}
 
 
 class Network(keras.Model):
@@ -57,7 +56,13 @@ class Network(keras.Model):
         )
         self.stacks = {
             direction: [
-                self._recurrent(config, f'{direction}_{layer}', use_cudnn, next(seeds))
+                recurrent_layer(
+                    config.cell,
+                    config.units,
+                    use_cudnn=use_cudnn,
+                    seed=next(seeds),
+                    name=f'{direction}_{layer}',
+                )
                 for layer in range(config.layers)
             ]
             for direction in ('forward', 'backward')
@@ -80,18 +85,6 @@ class Network(keras.Model):
         self.head_dropout = keras.layers.Dropout(config.head_dropout, seed=next(seeds), name='head_dropout')
         self.sentiment = keras.layers.Dense(
             1, kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)), name='sentiment'
-        )
-
-    @staticmethod
-    def _recurrent(config: NetworkConfig, name: str, use_cudnn: bool | str, seed: int) -> keras.layers.Layer:
-        options = {} if config.cell == 'simple_rnn' else {'use_cudnn': use_cudnn}
-        return _CELLS[config.cell](
-            config.units,
-            return_sequences=True,
-            kernel_initializer=keras.initializers.GlorotUniform(seed=seed),
-            recurrent_initializer=keras.initializers.Orthogonal(seed=seed),
-            name=name,
-            **options,
         )
 
     def read(self, direction: str, ids: Tensor, training: bool = False) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,130 @@
+"""The cells against ONNX Runtime's check values, against Keras' own layers, and against finite differences."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from vaiven.models.network.cells import GatedCell, recurrent_layer
+from vaiven.models.network.config import CELLS
+
+X = np.array([[[-0.455351, -0.276391], [-0.185934, -0.269585]]], 'float32')  # (batch, time, features)
+# Rows of two units for each gate in the order i, o, f, c.
+W = [[-0.494659, 0.0453352], [-0.487793, 0.417264], [-0.0175329, 0.489074], [-0.446013, 0.414029],
+     [-0.0091708, -0.255364], [-0.106952, -0.266717], [-0.0888852, -0.428709], [-0.283349, 0.208792]]  # fmt: skip
+R = [[0.146626, -0.0620289], [-0.0815302, 0.100482], [-0.219535, -0.306635], [-0.28515, -0.314112],
+     [-0.228172, 0.405972], [0.31576, 0.281487], [-0.394864, 0.42111], [-0.386624, -0.390225]]  # fmt: skip
+P = {'i': [0.2345, 0.5235], 'o': [0.4378, 0.3475], 'f': [0.8927, 0.3456]}
+B = {
+    'i': [0.381619, 0.0323954],
+    'o': [-0.14449, 0.420804],
+    'f': [-0.258721, 0.45056],
+    'c': [-0.250755, 0.0967895],
+}
+ROWS = {'i': slice(0, 2), 'o': slice(2, 4), 'f': slice(4, 6), 'c': slice(6, 8)}
+
+
+def onnx_cell(coupled: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Outputs (time, units) and the last cell state, with ONNX's weights put where this cell has them."""
+    layer = keras.layers.RNN(
+        GatedCell(2, peephole=True, coupled=coupled), return_sequences=True, return_state=True
+    )
+    layer(X)
+    # ONNX couples the gates the other way round, f = 1 − i; 1 − σ(a) = σ(−a), so f's weights are i's, negated.
+    source, sign = ({**ROWS, 'f': ROWS['i']}, {'f': -1}) if coupled else (ROWS, {})
+
+    def columns(rows) -> np.ndarray:
+        return np.concatenate(
+            [sign.get(gate, 1) * np.array(rows)[source[gate]] for gate in layer.cell.gates], axis=0
+        ).T
+
+    name = {'f': 'i'} if coupled else {}
+    bias = np.concatenate([sign.get(g, 1) * np.array(B[name.get(g, g)]) for g in layer.cell.gates])
+    peepholes = [sign.get(g, 1) * np.array(P[name.get(g, g)]) for g in layer.cell.gates if g != 'c']
+    layer.cell.set_weights([columns(W), columns(R), bias, np.array(peepholes)])
+    outputs, _, cell_state = layer(X)
+    return np.array(outputs)[0], np.array(cell_state)[0]
+
+
+def test_the_peephole_lstm_gives_the_check_values():
+    outputs, cell_state = onnx_cell(coupled=False)
+    np.testing.assert_allclose(outputs, [[-0.0251062475, 0.0561261699], [-0.03277518, 0.05935364]], atol=1e-7)
+    np.testing.assert_allclose(cell_state, [-0.0780206, 0.098829], atol=1e-6)
+
+
+def test_the_coupled_peephole_lstm_gives_the_check_values():
+    outputs, cell_state = onnx_cell(coupled=True)
+    np.testing.assert_allclose(outputs, [[-0.02510626, 0.05612619], [-0.0314321, 0.05087372]], atol=1e-7)
+    np.testing.assert_allclose(cell_state, [-0.07474898, 0.08480116], atol=1e-6)
+
+
+def test_without_peepholes_and_coupling_it_is_keras_own_lstm():
+    ours = keras.layers.RNN(GatedCell(5), return_sequences=True)
+    keras_own = keras.layers.LSTM(5, return_sequences=True)
+    values = np.random.default_rng(1).normal(size=(3, 7, 4)).astype('float32')
+    ours(values), keras_own(values)
+    keras_own.set_weights(ours.get_weights())
+    np.testing.assert_allclose(np.array(ours(values)), np.array(keras_own(values)), atol=1e-6)
+
+
+def test_a_coupled_lstm_is_an_lstm_whose_input_gate_is_the_forget_gate_negated():
+    coupled = keras.layers.RNN(GatedCell(4, coupled=True), return_sequences=True)
+    plain = keras.layers.LSTM(4, return_sequences=True)
+    values = np.random.default_rng(2).normal(size=(2, 6, 3)).astype('float32')
+    coupled(values), plain(values)
+    plain.set_weights([np.concatenate([-w[..., :4], w], axis=-1) for w in coupled.get_weights()])
+    np.testing.assert_allclose(np.array(coupled(values)), np.array(plain(values)), atol=1e-6)
+
+
+def test_the_lectures_gru_resets_before_the_product():
+    layer = recurrent_layer('gru_reset_before', 3, use_cudnn='auto', seed=4, name='gru')
+    values = np.random.default_rng(3).normal(size=(1, 5, 2)).astype('float32')
+    outputs = np.array(layer(values))[0]
+    kernel, recurrent, bias = (np.array(weight) for weight in layer.get_weights())
+    h = np.zeros(3)
+    for step, x in enumerate(values[0]):
+        logistic = 1 / (1 + np.exp(-(x @ kernel[:, :6] + h @ recurrent[:, :6] + bias[:6])))
+        z, r = logistic[:3], logistic[3:]
+        candidate = np.tanh(x @ kernel[:, 6:] + (r * h) @ recurrent[:, 6:] + bias[6:])
+        h = z * h + (1 - z) * candidate
+        np.testing.assert_allclose(outputs[step], h, atol=1e-6)
+
+
+@pytest.mark.parametrize('cell', CELLS)
+def test_gradients_agree_with_finite_differences(cell):
+    layer = recurrent_layer(cell, 3, use_cudnn=False, seed=5, name=cell)
+    rng = np.random.default_rng(6)
+    values = tf.constant(rng.normal(size=(2, 5, 2)), tf.float32)
+    weight = tf.constant(rng.normal(size=(2, 5, 3)), tf.float32)
+    layer(values)
+    for variable in layer.trainable_variables:  # peepholes begin at zero
+        variable.assign(variable + rng.normal(size=variable.shape) * 0.3)
+
+    def loss() -> tf.Tensor:
+        return tf.reduce_sum(layer(values) * weight)
+
+    with tf.GradientTape() as tape:
+        value = loss()
+    gradients = tape.gradient(value, [variable.value for variable in layer.trainable_variables])
+    step = 1e-2
+    for variable, gradient in zip(layer.trainable_variables, gradients, strict=True):
+        before = np.array(variable)
+        for place in [tuple(rng.integers(0, size) for size in before.shape) for _ in range(4)]:
+            moved = []
+            for sign in (1, -1):
+                changed = before.copy()
+                changed[place] += sign * step
+                variable.assign(changed)
+                moved.append(float(loss()))
+            variable.assign(before)
+            assert (moved[0] - moved[1]) / (2 * step) == pytest.approx(float(gradient[place]), abs=5e-3)
+
+
+@pytest.mark.parametrize('cell', ['peephole_lstm', 'coupled_lstm', 'peephole_coupled_lstm'])
+def test_a_cell_survives_its_configuration(cell):
+    layer = recurrent_layer(cell, 3, use_cudnn=False, seed=5, name=cell)
+    again = keras.layers.RNN.from_config(layer.get_config())
+    values = np.ones((1, 4, 2), 'float32')
+    layer(values), again(values)
+    again.set_weights(layer.get_weights())
+    np.testing.assert_array_equal(np.array(layer(values)), np.array(again(values)))
