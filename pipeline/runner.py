@@ -4,7 +4,7 @@ import dataclasses
 import datetime
 import logging
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 
 from ml_metadata.proto import metadata_store_pb2
 from tfx.dsl.compiler import compiler, constants
@@ -53,6 +53,7 @@ class Step:
 def run(
     pipeline: tfx_pipeline.Pipeline,
     always: Collection[str],
+    sources: Mapping[str, tuple[str, ...]],
     began: Callable[[str, int, int], None],
     ended: Callable[[Step], None],
 ) -> list[Step]:
@@ -61,6 +62,7 @@ def run(
     Args:
         pipeline: with its metadata in SQLite. The caller holds the lock of its folder.
         always: ids of components that are never taken from the cache.
+        sources: which files of this package a component runs; changed ones run it again.
         began: called with a component's name, its number from 1, and how many there are.
         ended: called when the component is done.
 
@@ -83,7 +85,7 @@ def run(
             entry.pipeline_node.execution_options.caching_options.enable_cache = False
         began(name, number, len(program.nodes))
         _LOG.info('%s begins', name)
-        step = _launch(program, entry.pipeline_node, deployment, store)
+        step = _launch(program, entry.pipeline_node, deployment, store, sources)
         _LOG.info('%s ended after %.1f s%s', name, step.seconds, ' (from the cache)' if step.cached else '')
         steps.append(step)
         ended(step)
@@ -95,12 +97,14 @@ def _launch(
     node: pipeline_pb2.PipelineNode,
     deployment: local_deployment_config_pb2.LocalDeploymentConfig,
     store: metadata.Metadata,
+    sources: Mapping[str, tuple[str, ...]],
 ) -> Step:
     start = time.monotonic()
     name = node.node_info.id
     executor_spec = runner_utils.extract_executor_spec(deployment, name)
     if executor_spec is not None:
-        code.mark(node, executor_spec)
+        parameter = node.parameters.parameters[code.PARAMETER]
+        parameter.field_value.string_value = code.digest(tuple(sources.get(name, ())))
     try:
         info = launcher.Launcher(
             pipeline_node=node,

@@ -21,7 +21,7 @@ def root(tmp_path):
 
 
 def run_toy(root: Path, always: tuple[str, ...] = (), text: str = 'hello') -> list[Step]:
-    return run(toy_pipeline(root, text), always, lambda name, number, count: None, lambda step: None)
+    return run(toy_pipeline(root, text), always, {}, lambda name, number, count: None, lambda step: None)
 
 
 def cached(steps: list[Step]) -> dict[str, bool]:
@@ -39,6 +39,7 @@ def test_components_are_told_as_they_begin_and_end_with_their_outputs(root):
     steps = run(
         toy_pipeline(root),
         (),
+        {},
         lambda name, number, count: told.append((name, number, count)),
         lambda step: told.append(step.name),
     )
@@ -82,7 +83,7 @@ def test_a_failure_names_the_component_and_what_began_it_and_keeps_what_is_done(
 
 def test_a_fault_of_the_user_inside_a_component_keeps_its_words_and_exit_status(root):
     (root / 'mode').write_text('refuse')
-    with pytest.raises(ComponentError, match='^Copy failed: text must be longer') as raised:
+    with pytest.raises(ComponentError, match=r'^Copy failed: text must be longer') as raised:
         run_toy(root)
     assert raised.value.exit_status == 2
 

@@ -1,0 +1,45 @@
+"""`vaiven plan`."""
+
+import click
+
+from vaiven.pipeline.commands.options import configured, data_options, located
+
+
+@click.command()
+@data_options
+@click.option('--root', metavar='DIR', help='Folder of the runs; by default vaiven-runs/NAME.')
+def plan(
+    data: str | None,
+    text_column: str | None,
+    label_column: str | None,
+    preset: str,
+    settings: tuple[str, ...],
+    name: str | None,
+    root: str | None,
+) -> int:
+    """Show the configuration, and which components a run would run, without running any.
+
+    \b
+    Examples:
+      vaiven plan
+      vaiven plan --data reviews.csv --set network.units=64
+    """
+    config = configured(preset, settings, name, text_column, label_column)
+    data_path = located(data, config)
+    from vaiven.pipeline.config import settings_of
+    from vaiven.pipeline.paths import RunPaths
+    from vaiven.pipeline.stages import ALWAYS, STAGES, DoneBefore, fingerprints
+
+    paths = RunPaths.at(root, config.name)
+    current, done_before = fingerprints(config, data_path), DoneBefore(paths.root)
+    for path, value in settings_of(config):
+        click.echo(f'{path} = {value}')
+    click.echo(f'\ndata  {data_path}\nroot  {paths.root}\n')
+    width = max(len(stage.name) for stage in STAGES)
+    for number, stage in enumerate(STAGES, start=1):
+        if stage.name in ALWAYS:
+            state = 'always'
+        else:
+            state = 'cached' if done_before.has(stage.name, current[stage.name]) else 'run'
+        click.echo(f'{number:2}  {stage.name:{width}}  {state:6}  {stage.does}')
+    return 0

@@ -1,0 +1,47 @@
+"""`vaiven run`."""
+
+import click
+
+from vaiven.pipeline.commands.options import configured, data_options, located
+
+
+@click.command()
+@data_options
+@click.option('--root', metavar='DIR', help='Folder of the runs; by default vaiven-runs/NAME.')
+@click.option(
+    '--serve/--no-serve',
+    default=True,
+    help='Whether to start a server on the pushed model at the end, ask it, and stop it.',
+)
+def run(
+    data: str | None,
+    text_column: str | None,
+    label_column: str | None,
+    preset: str,
+    settings: tuple[str, ...],
+    name: str | None,
+    root: str | None,
+    serve: bool,
+) -> int:
+    """Train a model, check it, push it as the next version, and show its answers.
+
+    Without --data it learns from 10,605 English film-review sentences. What is done already, by an earlier or an
+    interrupted run, is taken from the cache. Exit status: 0 pushed, 1 failed or not good enough, 2 asked wrongly.
+
+    \b
+    Examples:
+      vaiven run
+      vaiven run --data reviews.csv --text-column body --label-column stars --name shop \\
+          --set data.positive_labels=4,5 --set data.negative_labels=1,2 --set data.unlabelled_labels=3
+      vaiven run --set training.epochs=3 --set network.units=64
+    """
+    config = configured(preset, settings, name, text_column, label_column)
+    data_path = located(data, config)
+    from vaiven.pipeline.job import run_job
+    from vaiven.pipeline.paths import RunPaths
+    from vaiven.pipeline.questions import PRESET_QUESTIONS, held_out_questions
+
+    questions = None
+    if serve:
+        questions = PRESET_QUESTIONS[preset] if data is None else held_out_questions(data_path, config.data)
+    return run_job(config, data_path, RunPaths.at(root, config.name), questions)

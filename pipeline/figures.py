@@ -1,0 +1,98 @@
+"""What a run has reached, read from the artifacts of its components."""
+
+import dataclasses
+import json
+import os
+from typing import Any
+
+from tensorflow_model_analysis.api import model_eval_lib
+
+from vaiven.components.linear_baseline.artifact import BASELINE_FILE
+from vaiven.components.serving_check.executor import CHECK_FILE
+from vaiven.components.vocabulary.artifact import SUMMARY_FILE
+from vaiven.pipeline.outputs import Output
+from vaiven.pipeline.runner import Step
+
+_ACCURACY = 'binary_accuracy'
+_CANDIDATES = ('', 'candidate')
+
+
+@dataclasses.dataclass
+class Figures:
+    """Filled in as the components of a run end.
+
+    Attributes:
+        accuracy: of the model on the held-out rows, a part of 1.
+        majority, linear: the same of the majority class and of a linear model.
+        rows: held-out rows.
+        version: the version pushed; None where nothing was.
+        pushed: whether that version is new; else the same model was there already.
+        destination: folder of the version.
+        reason: why nothing was pushed.
+    """
+
+    accuracy: float | None = None
+    majority: float | None = None
+    linear: float | None = None
+    rows: int | None = None
+    version: int | None = None
+    pushed: bool = False
+    destination: str = ''
+    reason: str = ''
+
+    def note(self, step: Step) -> str:
+        """Keeps what the component found, and gives it back in a few words."""
+        outputs = {key: artifacts[0] for key, artifacts in step.outputs.items() if artifacts}
+        match step.name:
+            case 'TextExampleGen':
+                return f'{outputs["examples"].properties["rows"]:,} rows'
+            case 'Vocabulary':
+                summary = _read(outputs['vocabulary'], SUMMARY_FILE)
+                return f'{summary["size"]:,} tokens, {summary["coverage"]:.1%} of the text'
+            case 'BaselineModel':
+                return '' if 'model' in outputs else 'no blessed model before this one'
+            case 'Evaluator':
+                self.accuracy = held_out_accuracy(outputs['evaluation'].uri)
+                verdict = 'blessed' if outputs['blessing'].properties.get('blessed') else 'not blessed'
+                return verdict if self.accuracy is None else f'accuracy {self.accuracy:.1%}, {verdict}'
+            case 'LinearBaseline':
+                found = _read(outputs['baseline'], BASELINE_FILE)
+                self.majority, self.linear, self.rows = found['majority'], found['nb_svm'], found['rows']
+                return f'majority class {self.majority:.1%}, NB-SVM {self.linear:.1%}'
+            case 'ServingCheck':
+                return _checked(_read(outputs['blessing'], CHECK_FILE))
+            case 'AtomicPusher':
+                return self._push(outputs['pushed_model'])
+        return ''
+
+    def _push(self, pushed_model: Output) -> str:
+        properties = pushed_model.properties
+        self.reason = str(properties.get('reason', ''))
+        if 'pushed_version' not in properties:
+            return 'not pushed'
+        self.version = int(properties['pushed_version'])
+        self.destination = str(properties['pushed_destination'])
+        self.pushed = bool(properties['pushed'])
+        return f'version {self.version}' + ('' if self.pushed else ', was there already')
+
+
+def held_out_accuracy(evaluation_uri: str) -> float | None:
+    """The candidate's accuracy over all rows, from the records of TFX's Evaluator."""
+    for metrics in model_eval_lib.load_metrics(evaluation_uri):
+        if metrics.slice_key.single_slice_keys:
+            continue
+        for pair in metrics.metric_keys_and_values:
+            if pair.key.name == _ACCURACY and not pair.key.is_diff and pair.key.model_name in _CANDIDATES:
+                return pair.value.double_value.value
+    return None
+
+
+def _read(artifact: Output, name: str) -> dict[str, Any]:
+    with open(os.path.join(artifact.uri, name), encoding='utf-8') as file:
+        return json.load(file)
+
+
+def _checked(check: dict[str, Any]) -> str:
+    if check['reason']:
+        return 'not blessed'
+    return f'{check["rows"]:,} rows, within {float(check["grpc"]):.1g} (gRPC) and {float(check["rest"]):.1g} (REST)'

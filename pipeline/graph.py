@@ -1,0 +1,135 @@
+"""The TFX graph: what runs, in which order, on what."""
+
+import dataclasses
+import json
+from typing import Literal
+
+from tfx.components import Evaluator, ExampleValidator, SchemaGen, StatisticsGen, Trainer
+from tfx.dsl.components.base.base_node import BaseNode
+from tfx.dsl.components.common.resolver import Resolver
+from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import LatestBlessedModelStrategy
+from tfx.orchestration import metadata
+from tfx.orchestration import pipeline as tfx_pipeline
+from tfx.proto import trainer_pb2
+from tfx.types import Channel, standard_artifacts
+
+from vaiven.components.evaluation.evaluation import eval_config
+from vaiven.components.linear_baseline.component import LinearBaseline
+from vaiven.components.pusher.component import AtomicPusher
+from vaiven.components.serving_check.component import ServingCheck
+from vaiven.components.text_example_gen.component import TextExampleGen
+from vaiven.components.transform.component import TextTransform
+from vaiven.components.vocabulary.component import Vocabulary
+from vaiven.models.configuration import to_json
+from vaiven.pipeline.baseline import BLESSING, CANDIDATE, MODEL, LatestBlessedOtherStrategy
+from vaiven.pipeline.config import Config
+from vaiven.pipeline.paths import RunPaths
+from vaiven.pipeline.stages import MODEL_SETTINGS
+
+_TEST, _UNLABELLED = 'test', 'unlabelled'
+
+# Which models the candidate is compared with: the latest blessed other one; TFX's own choice, the latest
+# blessed one, which is all that Kubeflow's specification can say; or none.
+Baseline = Literal['other', 'latest', 'none']
+
+
+def local_pipeline(config: Config, data_path: str, paths: RunPaths) -> tfx_pipeline.Pipeline:
+    """The pipeline for this machine: metadata in SQLite, what is done already taken from the cache."""
+    return tfx_pipeline.Pipeline(
+        pipeline_name=config.name,
+        pipeline_root=paths.artifacts,
+        metadata_connection_config=metadata.sqlite_metadata_connection_config(paths.metadata),
+        components=components(config, data_path, paths.serving, 'other'),
+        enable_cache=True,
+        beam_pipeline_args=list(config.placement.beam_args),
+    )
+
+
+def components(config: Config, data_path: str, serving_dir: str, baseline: Baseline) -> list[BaseNode]:
+    """The components, in an order in which they can run.
+
+    Args:
+        config: what they shall make.
+        data_path: the file with the texts, a path or an address that Beam can open.
+        serving_dir: base path of the served model; each version becomes a folder in it.
+        baseline: which model the candidate is compared with.
+    """
+    examples = TextExampleGen(data_path, config.data)
+    labelled = {'examples': examples.outputs['examples'], 'exclude_splits': [_UNLABELLED]}
+    statistics = StatisticsGen(**labelled)
+    schema = SchemaGen(
+        statistics=statistics.outputs['statistics'], infer_feature_shape=False, exclude_splits=[_UNLABELLED]
+    )
+    validator = ExampleValidator(
+        statistics=statistics.outputs['statistics'],
+        schema=schema.outputs['schema'],
+        exclude_splits=[_UNLABELLED],
+    )
+    vocabulary = Vocabulary(examples=examples.outputs['examples'], config=config.vocabulary, text=config.text)
+    transform = TextTransform(
+        examples=examples.outputs['examples'],
+        schema=schema.outputs['schema'],
+        vocabulary=vocabulary.outputs['vocabulary'],
+        preprocessing_fn='vaiven.models.preprocessing.preprocessing_fn',
+        custom_config={'config': json.dumps({'text': dataclasses.asdict(config.text)}, sort_keys=True)},
+    )
+    trainer = Trainer(
+        run_fn='vaiven.models.training.run_fn',
+        examples=transform.outputs['transformed_examples'],
+        transform_graph=transform.outputs['transform_graph'],
+        schema=schema.outputs['schema'],
+        train_args=trainer_pb2.TrainArgs(splits=['train', _UNLABELLED]),
+        eval_args=trainer_pb2.EvalArgs(splits=['eval']),
+        custom_config={'config': training_config(config)},
+    )
+    model = trainer.outputs['model']
+    resolver = _resolver(model, baseline)
+    evaluator = Evaluator(
+        examples=examples.outputs['examples'],
+        model=model,
+        baseline_model=resolver.outputs[MODEL] if resolver else None,
+        eval_config=eval_config(config.evaluation),
+        example_splits=[_TEST],
+    )
+    linear_baseline = LinearBaseline(examples=examples.outputs['examples'])
+    serving_check = ServingCheck(model=model, examples=examples.outputs['examples'], config=config.serving)
+    pusher = AtomicPusher(
+        model=model,
+        model_blessing=evaluator.outputs['blessing'],
+        infra_blessing=serving_check.outputs['blessing'],
+        serving_dir=serving_dir,
+    )
+    nodes = [
+        examples,
+        statistics,
+        schema,
+        validator,
+        vocabulary,
+        transform,
+        trainer,
+        resolver,
+        evaluator,
+        linear_baseline,
+        serving_check,
+        pusher,
+    ]
+    return [node for node in nodes if node is not None]
+
+
+def training_config(config: Config) -> str:
+    """As JSON what makes the model what it is; written into its assets."""
+    values = json.loads(to_json(config))
+    return json.dumps({key: values[key] for key in MODEL_SETTINGS}, ensure_ascii=False)
+
+
+def _resolver(model: Channel, baseline: Baseline) -> Resolver | None:
+    channels = {
+        MODEL: Channel(type=standard_artifacts.Model),
+        BLESSING: Channel(type=standard_artifacts.ModelBlessing),
+    }
+    if baseline == 'none':
+        return None
+    if baseline == 'latest':
+        return Resolver(strategy_class=LatestBlessedModelStrategy, **channels).with_id('BaselineModel')
+    channels[CANDIDATE] = model
+    return Resolver(strategy_class=LatestBlessedOtherStrategy, **channels).with_id('BaselineModel')

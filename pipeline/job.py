@@ -1,0 +1,140 @@
+"""The main job: from a file to a served model, told on a screen."""
+
+import contextlib
+import os
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from vaiven.models.configuration import UserError
+from vaiven.pipeline.config import Config
+from vaiven.pipeline.lock import locked
+from vaiven.pipeline.paths import RunPaths
+from vaiven.pipeline.screen import Screen, screen
+from vaiven.pipeline.stages import ALWAYS, SOURCES, DoneBefore, fingerprints
+
+if TYPE_CHECKING:
+    from vaiven.pipeline.figures import Figures
+    from vaiven.pipeline.questions import Questions
+    from vaiven.pipeline.runner import Step
+
+
+class FolderError(UserError):
+    """The folder of the run cannot be written: no fault of the asking."""
+
+    exit_status = 1
+
+
+def run_job(config: Config, data_path: str, paths: RunPaths, questions: 'Questions | None') -> int:
+    """Runs the pipeline, and serves and asks what was pushed.
+
+    Args:
+        config: what is to be made.
+        data_path: the file; checked by the caller.
+        paths: where everything is kept.
+        questions: what the served model is asked; None to serve nothing.
+
+    Returns:
+        0 if the model is among the served versions; 1 if it was not blessed.
+
+    Raises:
+        UserError: another run holds the folder, a component failed, or the served model does not answer.
+    """
+    log = paths.new_log()
+    try:
+        os.makedirs(paths.logs, exist_ok=True)
+        open(log, 'a').close()
+    except OSError as error:
+        raise FolderError(
+            f'cannot write below {paths.root}: {error.strerror}; give another --root'
+        ) from error
+    with locked(paths.root), screen(log) as shown:
+        shown.line(shown.bold(f'{config.name}: {_relative(data_path)} → {_relative(paths.root)}'))
+        shown.line(shown.dim(f'log: {_relative(log)}'))
+        try:
+            figures = _run_pipeline(shown, config, data_path, paths)
+        except UserError as error:
+            if hasattr(error, 'component'):
+                raise _LoggedError(error, _relative(log)) from error
+            raise
+        _tell(shown, figures)
+        if figures.version is None:
+            return 1
+        if questions:
+            from vaiven.pipeline.asking import ask
+
+            ask(shown, config.name, paths.serving, questions, log.removesuffix('.log') + '-server.log')
+        return 0
+
+
+class _LoggedError(UserError):
+    """An error, and where all of it is written down."""
+
+    def __init__(self, error: UserError, log: str) -> None:
+        super().__init__(f'{error}; the full log is {log}')
+        self.exit_status = error.exit_status
+
+
+def _run_pipeline(shown: Screen, config: Config, data_path: str, paths: RunPaths) -> 'Figures':
+    started = time.monotonic()
+    shown.doing('loading TFX')
+    # Ten seconds, and the C++ parts write to the terminal: only now, when the screen is there.
+    from vaiven.pipeline.figures import Figures
+    from vaiven.pipeline.graph import local_pipeline
+    from vaiven.pipeline.runner import run
+
+    done_before, current = DoneBefore(paths.root), fingerprints(config, data_path)
+    figures = Figures()
+    rows: list[tuple[str, str, str, str]] = []
+    rows.append(('loading TFX', f'{time.monotonic() - started:.1f}', '', ''))
+
+    def began(name: str, number: int, count: int) -> None:
+        shown.line(f'[{number:2}/{count}] {name}')
+        shown.doing(f'        {name}')
+
+    def ended(step: 'Step') -> None:
+        shown.doing(None)
+        if step.name in current:
+            done_before.add(step.name, current[step.name])
+        rows.append(
+            (step.name, f'{step.seconds:.1f}', 'cached' if step.cached else 'run', figures.note(step))
+        )
+
+    try:
+        run(local_pipeline(config, data_path, paths), ALWAYS, SOURCES, began, ended)
+    finally:
+        shown.doing(None)
+        rows.append(('all', f'{time.monotonic() - started:.1f}', '', ''))
+        _table(shown, rows)
+    return figures
+
+
+def _table(shown: Screen, rows: Sequence[tuple[str, str, str, str]]) -> None:
+    width = max(len(row[0]) for row in rows)
+    shown.line()
+    shown.line(shown.bold(f'{"component":{width}}  seconds'))
+    for name, seconds, state, note in rows:
+        line = f'{name:{width}}  {seconds:>7}  {state:6}  {note}'.rstrip()
+        shown.line(shown.dim(line) if state == 'cached' else line)
+    shown.line()
+
+
+def _tell(shown: Screen, figures: 'Figures') -> None:
+    if figures.accuracy is not None:
+        shown.line(shown.bold(f'accuracy on {figures.rows or "the"} held-out rows  {figures.accuracy:6.1%}'))
+    if figures.majority is not None and figures.linear is not None:
+        shown.line(f'  of the majority class        {figures.majority:6.1%}')
+        shown.line(f'  of a linear model (NB-SVM)   {figures.linear:6.1%}')
+    if figures.version is None:
+        shown.line(shown.red(f'not pushed: {figures.reason}'))
+    else:
+        state = 'pushed' if figures.pushed else 'was there already'
+        shown.line(f'version {figures.version} {state}: {_relative(figures.destination)}')
+    shown.line()
+
+
+def _relative(path: str) -> str:
+    """The shorter of a path's two forms."""
+    with contextlib.suppress(ValueError):
+        return min(os.path.relpath(path), path, key=len)
+    return path

@@ -1,0 +1,81 @@
+"""The same pipeline as a specification of Kubeflow Pipelines v2."""
+
+import os
+from typing import Any
+
+import yaml
+from kfp.pipeline_spec import pipeline_spec_pb2
+from tfx.orchestration import pipeline as tfx_pipeline
+from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
+
+from vaiven.components.kubeflow_entry import register_artifact_types
+from vaiven.pipeline.config import Config
+from vaiven.pipeline.graph import Baseline, components
+
+# What a step runs in the image; TFX's own entry point does not know this project's artifact types.
+COMMAND = ['python', '-m', 'vaiven.components.kubeflow_entry']
+SERVING_MOUNT = '/serving'
+SERVING_CLAIM = 'vaiven-serving'
+
+_ResourceSpec = pipeline_spec_pb2.PipelineDeploymentConfig.PipelineContainerSpec.ResourceSpec
+_PUSHER_EXECUTOR = 'AtomicPusher_executor'
+
+
+def compile_pipeline(
+    config: Config, data: str, root: str, image: str, output: str, gpus: int = 0, baseline: Baseline = 'none'
+) -> None:
+    """Writes a YAML file of two documents: the pipeline, and what it needs of Kubernetes.
+
+    Args:
+        config: what the pipeline shall make.
+        data: address of the data, as `gs://bucket/reviews.csv`.
+        root: address below which artifacts are kept.
+        image: made by `kubeflow/Dockerfile`.
+        output: path of the file.
+        gpus: for the Trainer.
+        baseline: `latest` needs a backend that runs TFX's resolver tasks; the open-source one does not.
+    """
+    register_artifact_types()
+    nodes = components(config, data, f'{SERVING_MOUNT}/{config.name}', baseline)
+    for node in nodes:
+        if node.id == 'Trainer':
+            node.with_platform_config(_resources(gpus))
+    pipeline = tfx_pipeline.Pipeline(
+        # Kubeflow wants lower case, digits and hyphens.
+        pipeline_name=config.name.lower().replace('_', '-').replace('.', '-').strip('-'),
+        pipeline_root=root,
+        components=nodes,
+        enable_cache=True,
+        beam_pipeline_args=list(config.placement.beam_args),
+    )
+    runner = kubeflow_v2_dag_runner.KubeflowV2DagRunner(
+        config=kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(
+            default_image=image, default_commands=COMMAND, use_pipeline_spec_2_1=True
+        )
+    )
+    specification = runner.run(pipeline, write_out=False)['pipelineSpec']
+    # Whether a version is there already only the folder knows, not the cache.
+    specification['root']['dag']['tasks']['AtomicPusher']['cachingOptions'] = {}
+    part = f'{output}.part'
+    try:
+        with open(part, 'w', encoding='utf-8') as file:
+            yaml.safe_dump_all([specification, _platform()], file, sort_keys=True)
+        os.replace(part, output)
+    finally:
+        if os.path.exists(part):
+            os.remove(part)
+
+
+def _resources(gpus: int) -> Any:
+    resources = _ResourceSpec(cpu_limit=4.0, memory_limit=8.0)
+    if gpus:
+        resources.accelerator.type = 'nvidia.com/gpu'
+        resources.accelerator.count = gpus
+    return resources
+
+
+def _platform() -> dict[str, Any]:
+    """The pusher's volume: the one that TensorFlow Serving reads."""
+    mount = {'mountPath': SERVING_MOUNT, 'pvcNameParameter': {'runtimeValue': {'constant': SERVING_CLAIM}}}
+    executors = {_PUSHER_EXECUTOR: {'pvcMount': [mount]}}
+    return {'platforms': {'kubernetes': {'deploymentSpec': {'executors': executors}}}}

@@ -1,0 +1,147 @@
+"""What the components are, what each depends on, and which of them have been done before.
+
+Light: neither TFX nor TensorFlow is imported, so that a plan is printed at once. The graph itself is in
+`vaiven.pipeline.graph`.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+
+from vaiven.models.configuration import to_json
+from vaiven.pipeline.code import digest
+from vaiven.pipeline.config import Config
+
+_EXAMPLES, _MODEL = 'TextExampleGen', 'Trainer'
+_TEXT = 'models/text.py'
+_READING = 'components/examples.py'
+# Changing any other part of the configuration makes no difference to a model.
+MODEL_SETTINGS = ('name', 'preset', 'data', 'vocabulary', 'text', 'network', 'training')
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """One component.
+
+    Attributes:
+        name: its id in the graph.
+        does: what it does, in a few words.
+        after: those whose outputs it reads.
+        settings: parts of the configuration that it is given.
+        sources: files and folders of this package that it runs.
+    """
+
+    name: str
+    does: str
+    after: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+
+
+STAGES = (
+    Stage(
+        _EXAMPLES,
+        'reads the file, removes duplicates, divides the rows',
+        (),
+        ('data', 'placement'),
+        ('components/text_example_gen',),
+    ),
+    Stage(
+        'LinearBaseline',
+        'what the majority class and a linear model reach',
+        (_EXAMPLES,),
+        (),
+        ('components/linear_baseline', _READING),
+    ),
+    Stage('StatisticsGen', 'counts what is in the labelled rows', (_EXAMPLES,), ('placement',)),
+    Stage(
+        'Vocabulary',
+        'counts the tokens and keeps the frequent ones',
+        (_EXAMPLES,),
+        ('vocabulary', 'text', 'placement'),
+        ('components/vocabulary', _TEXT),
+    ),
+    Stage('SchemaGen', 'says what a row looks like', ('StatisticsGen',)),
+    Stage('ExampleValidator', 'looks for rows that do not fit the schema', ('StatisticsGen', 'SchemaGen')),
+    Stage(
+        'TextTransform',
+        'turns texts into ids, inside the TensorFlow graph',
+        (_EXAMPLES, 'SchemaGen', 'Vocabulary'),
+        ('text', 'placement'),
+        ('components/transform', 'models/preprocessing.py', _TEXT),
+    ),
+    Stage(
+        _MODEL,
+        'trains the network and exports it',
+        ('TextTransform', 'SchemaGen'),
+        MODEL_SETTINGS,
+        ('models',),
+    ),
+    Stage('BaselineModel', 'finds the latest blessed model before this one', (_MODEL,)),
+    Stage(
+        'ServingCheck',
+        'asks a real server, and compares its answers',
+        (_EXAMPLES, _MODEL),
+        ('serving',),
+        ('components/serving_check', 'serving', _READING),
+    ),
+    Stage(
+        'Evaluator',
+        'measures on the held-out rows, and blesses or not',
+        (_EXAMPLES, _MODEL, 'BaselineModel'),
+        ('evaluation', 'placement'),
+        ('components/evaluation',),
+    ),
+    Stage(
+        'AtomicPusher',
+        'makes the blessed model the next version',
+        (_MODEL, 'Evaluator', 'ServingCheck'),
+        ('name',),
+        ('components/pusher',),
+    ),
+)
+
+# Their work lies outside of the metadata's sight, so that an earlier result proves nothing.
+ALWAYS = frozenset({'BaselineModel', 'AtomicPusher'})
+SOURCES: Mapping[str, tuple[str, ...]] = {stage.name: stage.sources for stage in STAGES}
+
+
+def fingerprints(config: Config, data_path: str) -> dict[str, str]:
+    """For each component a digest of all that decides what it gives: settings, code, data, those before it."""
+    values = json.loads(to_json(config))
+    with open(data_path, 'rb') as file:
+        data = [os.path.abspath(data_path), hashlib.file_digest(file, 'sha256').hexdigest()]
+    found: dict[str, str] = {}
+    for stage in STAGES:
+        # What is always done again decides nothing about those after it.
+        before = {name: found[name] for name in stage.after if name not in ALWAYS}
+        settings = {name: values[name] for name in stage.settings}
+        whole = [stage.name, settings, digest(stage.sources), before, data if not stage.after else None]
+        found[stage.name] = hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
+    return found
+
+
+class DoneBefore:
+    """The fingerprints of components that were completed in a folder of runs."""
+
+    def __init__(self, root: str) -> None:
+        self._path = os.path.join(root, 'done.json')
+        self._known: dict[str, list[str]] = {}
+        # A file that is not there or was damaged only makes the plan less sure.
+        with contextlib.suppress(OSError, ValueError), open(self._path, encoding='utf-8') as file:
+            self._known = json.load(file)
+
+    def has(self, name: str, fingerprint: str) -> bool:
+        return fingerprint in self._known.get(name, [])
+
+    def add(self, name: str, fingerprint: str) -> None:
+        if self.has(name, fingerprint):
+            return
+        self._known.setdefault(name, []).append(fingerprint)
+        part = f'{self._path}.part'
+        with open(part, 'w', encoding='utf-8') as file:
+            json.dump(self._known, file)
+        os.replace(part, self._path)

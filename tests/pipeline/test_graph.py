@@ -1,0 +1,105 @@
+import os
+import pathlib
+from pathlib import Path
+
+import kfp.components
+import pytest
+import yaml
+from tfx.dsl.compiler import compiler
+
+from vaiven.pipeline.config import configure
+from vaiven.pipeline.graph import local_pipeline
+from vaiven.pipeline.kubeflow import compile_pipeline
+from vaiven.pipeline.paths import RunPaths
+from vaiven.pipeline.stages import STAGES
+
+GOLDEN = Path(__file__).parent / 'golden' / 'reviews.yaml'
+PACKAGE = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture(scope='module')
+def program(tmp_path_factory):
+    paths = RunPaths.at(str(tmp_path_factory.mktemp('root')), 'reviews')
+    return compiler.Compiler().compile(local_pipeline(configure('reviews'), '/data/reviews.csv', paths))
+
+
+def compiled(path: Path, **options) -> list[dict]:
+    compile_pipeline(
+        configure('reviews'),
+        data='gs://bucket/reviews.csv',
+        root='gs://bucket/runs',
+        image='registry/vaiven:1',
+        output=str(path),
+        **options,
+    )
+    return list(yaml.safe_load_all(path.read_text()))
+
+
+def test_the_plan_names_the_components_of_the_graph_in_their_order_with_what_they_read(program):
+    nodes = [node.pipeline_node for node in program.nodes]
+    assert [stage.name for stage in STAGES] == [node.node_info.id for node in nodes]
+    for stage, node in zip(STAGES, nodes, strict=True):
+        assert set(stage.after) == set(node.upstream_nodes), stage.name
+
+
+def test_the_sources_of_each_component_exist():
+    for stage in STAGES:
+        for source in stage.sources:
+            assert (PACKAGE / source).exists(), source
+
+
+def test_caching_is_on_and_the_settings_after_training_do_not_reach_the_trainer(program):
+    [trainer] = [node.pipeline_node for node in program.nodes if node.pipeline_node.node_info.id == 'Trainer']
+    assert trainer.execution_options.caching_options.enable_cache
+    custom_config = trainer.parameters.parameters['custom_config'].field_value.string_value
+    assert 'epochs' in custom_config
+    assert 'min_accuracy' not in custom_config
+
+
+def test_the_kubeflow_specification_is_as_it_was(tmp_path):
+    made = tmp_path / 'made.yaml'
+    compiled(made)
+    if os.environ.get('VAIVEN_WRITE_GOLDEN'):
+        GOLDEN.write_text(made.read_text())
+    assert made.read_text() == GOLDEN.read_text(), 'VAIVEN_WRITE_GOLDEN=1 writes the golden file anew'
+
+
+def test_the_kubeflow_specification_loads_and_has_every_component(tmp_path):
+    path = tmp_path / 'made.yaml'
+    specification, platform = compiled(path)
+    assert kfp.components.load_component_from_file(str(path)).name == 'reviews'
+    tasks = specification['root']['dag']['tasks']
+    assert set(tasks) == {stage.name for stage in STAGES} - {'BaselineModel'}
+    executors = specification['deploymentSpec']['executors']
+    for executor in executors.values():
+        assert executor['container']['image'] == 'registry/vaiven:1'
+        assert executor['container']['command'][-1] == 'vaiven.components.kubeflow_entry'
+    assert not tasks['AtomicPusher']['cachingOptions'].get('enableCache')
+    [mounted] = platform['platforms']['kubernetes']['deploymentSpec']['executors']
+    assert mounted == specification['components']['AtomicPusher']['executorLabel']
+    [mount] = platform['platforms']['kubernetes']['deploymentSpec']['executors'][mounted]['pvcMount']
+    parameters = tasks['AtomicPusher']['inputs']['parameters']
+    serving_dir = parameters['serving_dir']['runtimeValue']['constant']
+    assert pathlib.PurePosixPath(serving_dir).parent == pathlib.PurePosixPath(mount['mountPath'])
+
+
+def test_a_gpu_is_asked_for_by_the_trainer_alone(tmp_path):
+    specification, _ = compiled(tmp_path / 'made.yaml', gpus=2)
+    with_gpu = {
+        name: executor['container']['resources']['accelerator']
+        for name, executor in specification['deploymentSpec']['executors'].items()
+        if 'accelerator' in executor['container'].get('resources', {})
+    }
+    assert with_gpu == {'Trainer_executor': {'count': '2', 'type': 'nvidia.com/gpu'}}
+
+
+def test_a_resolver_is_there_where_it_is_asked_for(tmp_path):
+    specification, _ = compiled(tmp_path / 'made.yaml', baseline='latest')
+    tasks = specification['root']['dag']['tasks']
+    assert {'BaselineModel-model-resolver', 'BaselineModel-model-blessing-resolver'} <= set(tasks)
+
+
+def test_a_folder_that_cannot_be_written_leaves_nothing_behind(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        compiled(tmp_path / 'missing' / 'made.yaml')
+    assert list(tmp_path.iterdir()) == []
