@@ -1,7 +1,5 @@
 """The component that says what the network has to beat."""
 
-from typing import Any, ClassVar
-
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import BaseChannel, Channel, component_spec, standard_artifacts
 
@@ -10,11 +8,11 @@ from vaiven.components.linear_baseline.artifact import LinearBaselineArtifact
 
 
 class LinearBaselineSpec(component_spec.ComponentSpec):
-    PARAMETERS: ClassVar[dict[str, Any]] = {}
-    INPUTS: ClassVar[dict[str, Any]] = {
+    PARAMETERS = {}  # noqa: RUF012
+    INPUTS = {  # noqa: RUF012
         'examples': component_spec.ChannelParameter(type=standard_artifacts.Examples)
     }
-    OUTPUTS: ClassVar[dict[str, Any]] = {
+    OUTPUTS = {  # noqa: RUF012
         'baseline': component_spec.ChannelParameter(type=LinearBaselineArtifact)
     }
 

@@ -7,11 +7,11 @@ import time
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from tfx.dsl.components.base import base_executor
 from tfx.dsl.io import fileio
 from tfx.types import Artifact, artifact_utils
 
+from vaiven.components.examples import read_labelled
 from vaiven.components.linear_baseline.artifact import BASELINE_FILE
 from vaiven.components.linear_baseline.nb_svm import NbSvm
 
@@ -53,17 +53,3 @@ def measure(
         'nb_svm': float((test_labels == predicted).mean()),
         'rows': len(test_texts),
     }
-
-
-def read_labelled(examples: Artifact, split: str) -> tuple[list[str], np.ndarray]:
-    """Texts (n) and labels int (n) of a split."""
-    folder = artifact_utils.get_split_uri([examples], split)
-    files = sorted(tf.io.gfile.glob(os.path.join(folder, '*')))
-    features = {'text': tf.io.FixedLenFeature([], tf.string), 'label': tf.io.FixedLenFeature([], tf.int64)}
-    texts: list[str] = []
-    labels: list[np.ndarray] = []
-    for batch in tf.data.TFRecordDataset(files, compression_type='GZIP').batch(4096):
-        rows = tf.io.parse_example(batch, features)
-        texts += [text.decode() for text in rows['text'].numpy()]
-        labels.append(rows['label'].numpy())
-    return texts, np.concatenate(labels) if labels else np.zeros(0, np.int64)

@@ -25,7 +25,7 @@ class NbSvm:
     def __init__(self) -> None:
         self._vectorizer = CountVectorizer(ngram_range=(1, 2), binary=True, token_pattern=_TOKEN)
 
-    def fit(self, texts: Sequence[str], labels: Sequence[int]) -> 'NbSvm':
+    def fit(self, texts: Sequence[str], labels: Sequence[int] | np.ndarray) -> 'NbSvm':
         """Learns from texts (n) and labels (n) of 0 and 1, both of which occur."""
         counts = self._vectorizer.fit_transform(texts).astype(np.float64)  # (n, features)
         positive = np.asarray(labels) == 1

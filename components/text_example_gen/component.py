@@ -32,13 +32,13 @@ class TextExampleGen(component.FileBasedExampleGen):
             path = os.path.abspath(path)
         base, name = os.path.split(path)
         splits = [
-            example_gen_pb2.SplitConfig.Split(name=split, hash_buckets=buckets)
+            example_gen_pb2.SplitConfig.Split(name=split, hash_buckets=buckets)  # type: ignore[attr-defined]
             for split, buckets in config.buckets().items()
         ]
         super().__init__(
             # The driver takes both as patterns; a file's own brackets are no pattern.
             input_base=glob.escape(base),
             input_config=utils.make_default_input_config(glob.escape(name)),
-            output_config=example_gen_pb2.Output(split_config=example_gen_pb2.SplitConfig(splits=splits)),
+            output_config=example_gen_pb2.Output(split_config=example_gen_pb2.SplitConfig(splits=splits)),  # type: ignore[attr-defined]
             custom_config=executor.pack_config(to_json(config)),
         )

@@ -26,8 +26,8 @@ class ContentDriver(driver.FileBasedDriver):
 
     def get_input_processor(
         self,
-        splits: Iterable[example_gen_pb2.Input.Split],
-        range_config: range_config_pb2.RangeConfig | None = None,
+        splits: Iterable[example_gen_pb2.Input.Split],  # type: ignore[name-defined]
+        range_config: range_config_pb2.RangeConfig | None = None,  # type: ignore[name-defined]
         input_base_uri: str | None = None,
     ) -> input_processor.InputProcessor:
         assert input_base_uri

@@ -26,18 +26,18 @@ _ERROR_FILE = 'error.txt'
 _SHARD_BYTES = 64 * 1024 * 1024
 
 
-def pack_config(config_json: str) -> example_gen_pb2.CustomConfig:
-    custom = example_gen_pb2.CustomConfig()
+def pack_config(config_json: str) -> example_gen_pb2.CustomConfig:  # type: ignore[name-defined]
+    custom = example_gen_pb2.CustomConfig()  # type: ignore[attr-defined]
     custom.custom_config.Pack(json_format.ParseDict({'config': config_json}, struct_pb2.Struct()))
     return custom
 
 
 def unpack_config(custom_config: str) -> DataConfig:
     """The configuration from the execution property `custom_config`, a JSON message CustomConfig."""
-    custom = json_format.Parse(custom_config, example_gen_pb2.CustomConfig())
+    custom = json_format.Parse(custom_config, example_gen_pb2.CustomConfig())  # type: ignore[attr-defined]
     struct = struct_pb2.Struct()
     custom.custom_config.Unpack(struct)
-    return from_json(DataConfig, struct['config'])
+    return from_json(DataConfig, str(struct['config']))
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -66,7 +66,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         require_learnable(summary, config, os.path.basename(path))
 
         examples.split_names = artifact_utils.encode_split_names(list(SPLITS))
-        examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
+        examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)  # type: ignore[attr-defined]
         examples_utils.set_file_format(examples, 'tfrecords_gzip')
         for name in ('rows', 'empty', 'duplicates', 'conflicting', 'unlabelled'):
             examples.set_int_custom_property(name, getattr(summary, name))
@@ -101,7 +101,8 @@ def ingest(pipeline: beam.Pipeline, path: str, uri: str, config: DataConfig, sha
 def _only_file(exec_properties: dict[str, Any]) -> tuple[str, int]:
     base = exec_properties[standard_component_specs.INPUT_BASE_KEY]
     inputs = json_format.Parse(
-        exec_properties[standard_component_specs.INPUT_CONFIG_KEY], example_gen_pb2.Input()
+        exec_properties[standard_component_specs.INPUT_CONFIG_KEY],
+        example_gen_pb2.Input(),  # type: ignore[attr-defined]
     )
     pattern = os.path.join(base, inputs.splits[0].pattern)
     found = FileSystems.match([pattern])[0].metadata_list

@@ -40,7 +40,7 @@ def open_anywhere(path: str) -> BinaryIO:
     if '://' not in path:
         return open_local(path)
     stream: Any = FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
-    return stream if hasattr(stream, 'peek') else io.BufferedReader(stream)  # type: ignore[return-value]
+    return stream if hasattr(stream, 'peek') else io.BufferedReader(stream)
 
 
 @beam.typehints.with_input_types(str)

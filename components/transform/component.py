@@ -1,7 +1,7 @@
 """TFX's Transform with one more input."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.proto import transform_pb2
@@ -13,7 +13,7 @@ from vaiven.components.vocabulary.artifact import VocabularyArtifact
 
 
 class TextTransformSpec(standard_component_specs.TransformSpec):
-    INPUTS: ClassVar[dict[str, Any]] = {
+    INPUTS = {  # noqa: RUF012
         **standard_component_specs.TransformSpec.INPUTS,
         'vocabulary': component_spec.ChannelParameter(type=VocabularyArtifact),
     }
@@ -53,7 +53,7 @@ class TextTransform(base_beam_component.BaseBeamComponent):
                 vocabulary=vocabulary,
                 preprocessing_fn=preprocessing_fn,
                 custom_config=json_utils.dumps(custom_config or {}),
-                splits_config=transform_pb2.SplitsConfig(analyze=['train'], transform=list(splits)),
+                splits_config=transform_pb2.SplitsConfig(analyze=['train'], transform=list(splits)),  # type: ignore[attr-defined]
                 force_tf_compat_v1=0,
                 disable_statistics=1,
                 transform_graph=Channel(type=standard_artifacts.TransformGraph),

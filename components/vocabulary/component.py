@@ -1,7 +1,5 @@
 """The component that makes the vocabulary an artifact of its own."""
 
-from typing import Any, ClassVar
-
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import BaseChannel, Channel, component_spec, standard_artifacts
 
@@ -13,14 +11,14 @@ from vaiven.models.text import TextConfig
 
 
 class VocabularySpec(component_spec.ComponentSpec):
-    PARAMETERS: ClassVar[dict[str, Any]] = {
+    PARAMETERS = {  # noqa: RUF012
         'config': component_spec.ExecutionParameter(type=str),
         'text': component_spec.ExecutionParameter(type=str),
     }
-    INPUTS: ClassVar[dict[str, Any]] = {
+    INPUTS = {  # noqa: RUF012
         'examples': component_spec.ChannelParameter(type=standard_artifacts.Examples)
     }
-    OUTPUTS: ClassVar[dict[str, Any]] = {
+    OUTPUTS = {  # noqa: RUF012
         'vocabulary': component_spec.ChannelParameter(type=VocabularyArtifact)
     }
 

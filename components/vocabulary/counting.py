@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import apache_beam as beam
 import tensorflow as tf
+from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
 from vaiven.models.text import TextConfig, tokenize
@@ -58,9 +59,9 @@ class CountInBatch(beam.DoFn):
             self._counts = Counter()
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
-        window = beam.window.GlobalWindow()
+        window = GlobalWindow()
         for pair in self._counts.items():
-            yield WindowedValue(pair, window.max_timestamp(), [window])
+            yield WindowedValue(pair, window.max_timestamp(), (window,))
         self._counts = Counter()
 
 

@@ -1,0 +1,38 @@
+"""The configuration of TensorFlow Model Analysis for a classifier that is served raw text."""
+
+from tensorflow_model_analysis.proto import config_pb2
+
+from vaiven.components.evaluation.config import EvaluationConfig
+
+# The likelier class is right.
+_ACCURACY = 'BinaryAccuracy'
+_OTHERS = ('AUC', 'Precision', 'Recall', 'ExampleCount')
+
+
+def eval_config(config: EvaluationConfig) -> config_pb2.EvalConfig:
+    """What the Evaluator measures on the split `test`, and the bounds that bless a model.
+
+    The model is called by its signature `serving_default`: `text` in, `probability` and `label` out. Without a
+    blessed model before it, only the lower bound counts.
+    """
+    thresholds = config_pb2.MetricThreshold(
+        value_threshold=config_pb2.GenericValueThreshold(lower_bound={'value': config.min_accuracy}),
+        change_threshold=config_pb2.GenericChangeThreshold(
+            direction=config_pb2.MetricDirection.HIGHER_IS_BETTER,
+            absolute={'value': -config.max_accuracy_drop},
+        ),
+    )
+    metrics = [config_pb2.MetricConfig(class_name=_ACCURACY, threshold=thresholds)]
+    metrics += [config_pb2.MetricConfig(class_name=name) for name in _OTHERS]
+    slices = [config_pb2.SlicingSpec()]
+    if config.by_language:
+        slices.append(config_pb2.SlicingSpec(feature_keys=['language']))
+    return config_pb2.EvalConfig(
+        model_specs=[
+            config_pb2.ModelSpec(
+                signature_name='serving_default', prediction_key='probability', label_key='label'
+            )
+        ],
+        metrics_specs=[config_pb2.MetricsSpec(metrics=metrics)],
+        slicing_specs=slices,
+    )

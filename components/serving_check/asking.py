@@ -1,0 +1,110 @@
+"""Asks a served model, and the same model in this process, the same questions."""
+
+import json
+import urllib.request
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+
+if TYPE_CHECKING:
+    from vaiven.serving.client import Client
+
+Answers = dict[str, np.ndarray]
+
+# Where texts break programs: nothing, white space, accents in both Unicode forms, right-to-left, emoji with joiners.
+PROBES = (
+    '',
+    ' ',
+    'A moving film.',
+    '¡Qué película más bonita!',
+    'Que\u0301 peli\u0301cula',
+    'فيلم رائع',
+    '👩‍👩‍👧 ❤️ 10/10',
+    'word ' * 400,
+)
+_NEXT_WORDS = 3
+
+
+class InProcess:
+    """The SavedModel called directly."""
+
+    def __init__(self, folder: str) -> None:
+        self._loaded = tf.saved_model.load(folder)
+
+    def signatures(self) -> list[str]:
+        return sorted(self._loaded.signatures)
+
+    def inputs(self, signature: str, texts: Sequence[str]) -> dict[str, Any]:
+        """Values for all inputs of a signature: the texts, as strings or as serialized tf.Examples, and `k`."""
+        _, specs = self._loaded.signatures[signature].structured_input_signature
+        values: dict[str, Any] = {}
+        for name, spec in specs.items():
+            if name == 'text':
+                values[name] = np.array([text.encode() for text in texts], dtype=object)
+            elif spec.dtype == tf.string:
+                values[name] = np.array([_example(text) for text in texts], dtype=object)
+            else:
+                values[name] = np.array(_NEXT_WORDS, dtype=spec.dtype.as_numpy_dtype)
+        return values
+
+    def predict(self, signature: str, inputs: dict[str, Any]) -> Answers:
+        function = self._loaded.signatures[signature]
+        _, specs = function.structured_input_signature
+        tensors = {name: tf.constant(value, specs[name].dtype) for name, value in inputs.items()}
+        return {name: _array(tensor) for name, tensor in function(**tensors).items()}
+
+
+def ask_grpc(client: 'Client', model: str, signature: str, inputs: dict[str, Any]) -> Answers:
+    return client.predict(model, inputs, signature=signature)
+
+
+def ask_rest(url: str, model: str, texts: Sequence[str], timeout: float = 60.0) -> Answers:
+    """The answers of `serving_default`, over HTTP."""
+    body = json.dumps({'instances': list(texts)}).encode()
+    request = urllib.request.Request(
+        f'{url}/v1/models/{model}:predict', body, {'Content-Type': 'application/json'}
+    )
+    with urllib.request.urlopen(request, timeout=timeout) as response:
+        rows = json.load(response)['predictions']
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+
+def difference(expected: Answers, received: Answers) -> float:
+    """The largest difference of numbers, relative above 1; infinite where names, shapes or strings differ."""
+    if expected.keys() != received.keys():
+        return float('inf')
+    return max(_difference(expected[name], received[name]) for name in expected)
+
+
+def batches(texts: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    for start in range(0, len(texts), size):
+        yield texts[start : start + size]
+
+
+def _difference(expected: np.ndarray, received: np.ndarray) -> float:
+    if expected.shape != received.shape:
+        return float('inf')
+    if not np.issubdtype(expected.dtype, np.number):
+        same = _strings(expected) == _strings(received)
+        return 0.0 if same else float('inf')
+    if expected.size == 0:
+        return 0.0
+    if not (np.isfinite(expected).all() and np.isfinite(received).all()):
+        return float('inf')
+    first, second = expected.astype(np.float64), received.astype(np.float64)
+    return float((np.abs(first - second) / np.maximum(1.0, np.abs(first))).max())
+
+
+def _strings(values: np.ndarray) -> list[bytes]:
+    return [value.encode() if isinstance(value, str) else bytes(value) for value in values.ravel().tolist()]
+
+
+def _array(tensor: tf.Tensor) -> np.ndarray:
+    return np.asarray(tensor.numpy())
+
+
+def _example(text: str) -> bytes:
+    feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=[text.encode()]))
+    return tf.train.Example(features=tf.train.Features(feature={'text': feature})).SerializeToString()

@@ -1,0 +1,94 @@
+"""Whether a model answers, served, as it does in this process."""
+
+import dataclasses
+import json
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from vaiven.components.serving_check import asking
+from vaiven.components.serving_check.config import ServingCheckConfig
+from vaiven.serving.process import ServerProcess
+
+_MODEL = 'candidate'
+
+
+@dataclasses.dataclass
+class Check:
+    """What came out.
+
+    Attributes:
+        rows: how many texts were asked.
+        grpc, rest: the largest differences of the answers of `serving_default` to them.
+        signatures: the largest difference of each signature's answers to the probes, over gRPC.
+        seconds: from before the server's start to after its end.
+        reason: why the model is not blessed; empty where it is.
+    """
+
+    rows: int = 0
+    grpc: float = 0.0
+    rest: float = 0.0
+    signatures: dict[str, float] = dataclasses.field(default_factory=dict)
+    seconds: float = 0.0
+    reason: str = ''
+
+    def to_json(self) -> str:
+        # JSON knows no infinity.
+        values = {
+            name: str(value) if value == float('inf') else value
+            for name, value in dataclasses.asdict(self).items()
+        }
+        values['signatures'] = {name: min(value, 1e300) for name, value in self.signatures.items()}
+        return json.dumps(values, indent=2, ensure_ascii=False)
+
+
+def check_model(folder: str, texts: Sequence[str], config: ServingCheckConfig) -> Check:
+    """Starts a server on a SavedModel and asks it over gRPC and REST.
+
+    Args:
+        folder: of the SavedModel, on this machine.
+        texts: those beyond `config.max_rows` are not asked.
+        config: rows, batch, tolerance.
+    """
+    started = time.monotonic()
+    check = Check()
+    try:
+        _ask(check, folder, texts[: config.max_rows], config)
+        check.reason = _reason(check, config.tolerance)
+    except Exception as error:
+        # Whatever a candidate does to the server is a reason not to push it, never one to stop the pipeline.
+        check.reason = f'{type(error).__name__}: {" ".join(str(error).split())}'
+    check.seconds = round(time.monotonic() - started, 2)
+    return check
+
+
+def _ask(check: Check, folder: str, texts: Sequence[str], config: ServingCheckConfig) -> None:
+    from vaiven.serving.client import Client
+
+    with tempfile.TemporaryDirectory(prefix='vaiven-check-') as base:
+        Path(base, '1').symlink_to(Path(folder).resolve(), target_is_directory=True)
+        with ServerProcess(_MODEL, base, timeout=config.start_seconds) as server:
+            # Loaded while the server runs: the operating system has the files in memory by now.
+            model = asking.InProcess(folder)
+            with Client(server.grpc_address) as client:
+                for name in model.signatures():
+                    inputs = model.inputs(name, asking.PROBES)
+                    received = asking.ask_grpc(client, _MODEL, name, inputs)
+                    check.signatures[name] = asking.difference(model.predict(name, inputs), received)
+                for batch in asking.batches(texts, config.batch_size):
+                    inputs = model.inputs('serving_default', batch)
+                    expected = model.predict('serving_default', inputs)
+                    grpc = asking.ask_grpc(client, _MODEL, 'serving_default', inputs)
+                    rest = asking.ask_rest(server.rest_url, _MODEL, batch)
+                    check.grpc = max(check.grpc, asking.difference(expected, grpc))
+                    check.rest = max(check.rest, asking.difference(expected, rest))
+                    check.rows += len(batch)
+
+
+def _reason(check: Check, tolerance: float) -> str:
+    differences = {'gRPC': check.grpc, 'REST': check.rest, **check.signatures}
+    wrong = [f'{name} {value:.2g}' for name, value in differences.items() if value > tolerance]
+    if wrong:
+        return f'served answers differ by more than {tolerance:g} from those in process: {", ".join(wrong)}'
+    return ''
