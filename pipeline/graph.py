@@ -11,7 +11,7 @@ from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import La
 from tfx.orchestration import metadata
 from tfx.orchestration import pipeline as tfx_pipeline
 from tfx.proto import trainer_pb2
-from tfx.types import Channel, standard_artifacts
+from tfx.types import BaseChannel, Channel, standard_artifacts
 
 from vaiven.components.evaluation.evaluation import eval_config
 from vaiven.components.linear_baseline.component import LinearBaseline
@@ -21,7 +21,7 @@ from vaiven.components.text_example_gen.component import TextExampleGen
 from vaiven.components.transform.component import TextTransform
 from vaiven.components.vocabulary.component import Vocabulary
 from vaiven.models.configuration import to_json
-from vaiven.pipeline.baseline import BLESSING, CANDIDATE, MODEL, LatestBlessedOtherStrategy
+from vaiven.pipeline.baseline import MODEL, LatestBlessedOtherStrategy
 from vaiven.pipeline.config import Config
 from vaiven.pipeline.paths import RunPaths
 from vaiven.pipeline.stages import MODEL_SETTINGS
@@ -55,8 +55,7 @@ def components(config: Config, data_path: str, serving_dir: str, baseline: Basel
         baseline: which model the candidate is compared with.
     """
     examples = TextExampleGen(data_path, config.data)
-    labelled = {'examples': examples.outputs['examples'], 'exclude_splits': [_UNLABELLED]}
-    statistics = StatisticsGen(**labelled)
+    statistics = StatisticsGen(examples=examples.outputs['examples'], exclude_splits=[_UNLABELLED])
     schema = SchemaGen(
         statistics=statistics.outputs['statistics'], infer_feature_shape=False, exclude_splits=[_UNLABELLED]
     )
@@ -78,8 +77,8 @@ def components(config: Config, data_path: str, serving_dir: str, baseline: Basel
         examples=transform.outputs['transformed_examples'],
         transform_graph=transform.outputs['transform_graph'],
         schema=schema.outputs['schema'],
-        train_args=trainer_pb2.TrainArgs(splits=['train', _UNLABELLED]),
-        eval_args=trainer_pb2.EvalArgs(splits=['eval']),
+        train_args=trainer_pb2.TrainArgs(splits=['train', _UNLABELLED]),  # type: ignore[attr-defined]
+        eval_args=trainer_pb2.EvalArgs(splits=['eval']),  # type: ignore[attr-defined]
         custom_config={'config': training_config(config)},
     )
     model = trainer.outputs['model']
@@ -122,14 +121,14 @@ def training_config(config: Config) -> str:
     return json.dumps({key: values[key] for key in MODEL_SETTINGS}, ensure_ascii=False)
 
 
-def _resolver(model: Channel, baseline: Baseline) -> Resolver | None:
-    channels = {
-        MODEL: Channel(type=standard_artifacts.Model),
-        BLESSING: Channel(type=standard_artifacts.ModelBlessing),
-    }
+def _resolver(model: BaseChannel, baseline: Baseline) -> Resolver | None:
+    models, blessings = Channel(type=standard_artifacts.Model), Channel(type=standard_artifacts.ModelBlessing)
     if baseline == 'none':
         return None
     if baseline == 'latest':
-        return Resolver(strategy_class=LatestBlessedModelStrategy, **channels).with_id('BaselineModel')
-    channels[CANDIDATE] = model
-    return Resolver(strategy_class=LatestBlessedOtherStrategy, **channels).with_id('BaselineModel')
+        resolver = Resolver(strategy_class=LatestBlessedModelStrategy, model=models, model_blessing=blessings)
+    else:
+        resolver = Resolver(
+            strategy_class=LatestBlessedOtherStrategy, model=models, model_blessing=blessings, candidate=model
+        )
+    return resolver.with_id('BaselineModel')

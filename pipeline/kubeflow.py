@@ -39,7 +39,7 @@ def compile_pipeline(
     nodes = components(config, data, f'{SERVING_MOUNT}/{config.name}', baseline)
     for node in nodes:
         if node.id == 'Trainer':
-            node.with_platform_config(_resources(gpus))
+            node.with_platform_config(_resources(gpus))  # type: ignore[attr-defined]
     pipeline = tfx_pipeline.Pipeline(
         # Kubeflow wants lower case, digits and hyphens.
         pipeline_name=config.name.lower().replace('_', '-').replace('.', '-').strip('-'),

@@ -9,7 +9,8 @@ from ml_metadata import MetadataStore
 from ml_metadata.proto import metadata_store_pb2
 
 _LOG = logging.getLogger(__name__)
-_UNFINISHED = (metadata_store_pb2.Execution.NEW, metadata_store_pb2.Execution.RUNNING)
+_State = metadata_store_pb2.Execution  # type: ignore[attr-defined]
+_UNFINISHED = (_State.NEW, _State.RUNNING)
 
 
 def clear(store: MetadataStore, artifacts: str) -> None:
@@ -25,6 +26,6 @@ def clear(store: MetadataStore, artifacts: str) -> None:
         for pattern in ('*/*', '*/.system/executor_execution'):
             for folder in glob.glob(os.path.join(glob.escape(artifacts), pattern, str(execution.id))):
                 shutil.rmtree(folder)
-        execution.last_known_state = metadata_store_pb2.Execution.FAILED
+        execution.last_known_state = _State.FAILED
     if dead:
         store.put_executions(dead)

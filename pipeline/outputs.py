@@ -1,11 +1,14 @@
 """The artifacts of an execution, as plain values."""
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 from ml_metadata import MetadataStore
 from ml_metadata.proto import metadata_store_pb2
 
-_OUTPUT_EVENTS = (metadata_store_pb2.Event.OUTPUT, metadata_store_pb2.Event.INTERNAL_OUTPUT)
+_Event = metadata_store_pb2.Event  # type: ignore[attr-defined]
+_OUTPUT_EVENTS = (_Event.OUTPUT, _Event.INTERNAL_OUTPUT)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +37,7 @@ def outputs_of(store: MetadataStore, execution_id: int) -> Outputs:
     return found
 
 
-def _plain(properties: dict[str, metadata_store_pb2.Value]) -> dict[str, int | float | str]:
+def _plain(properties: Mapping[str, Any]) -> dict[str, int | float | str]:
     plain = {}
     for name, value in properties.items():
         kind = value.WhichOneof('value')

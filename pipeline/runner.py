@@ -20,8 +20,7 @@ from vaiven.pipeline.causes import root_cause
 from vaiven.pipeline.outputs import Outputs, outputs_of
 
 _LOG = logging.getLogger(__name__)
-_CACHED = metadata_store_pb2.Execution.CACHED
-_COMPLETE = metadata_store_pb2.Execution.COMPLETE
+_State = metadata_store_pb2.Execution  # type: ignore[attr-defined]
 
 
 class ComponentError(UserError):
@@ -77,7 +76,7 @@ def run(
     connections = deployment.metadata_connection_config
     store = metadata.Metadata(getattr(connections, connections.WhichOneof('connection_config')))
     with store as opened:
-        leftovers.clear(opened.store, pipeline.pipeline_info.pipeline_root)
+        leftovers.clear(opened.store, str(pipeline.pipeline_info.pipeline_root))
     steps = []
     for number, entry in enumerate(program.nodes, start=1):
         name = entry.pipeline_node.node_info.id
@@ -93,9 +92,9 @@ def run(
 
 
 def _launch(
-    program: pipeline_pb2.Pipeline,
-    node: pipeline_pb2.PipelineNode,
-    deployment: local_deployment_config_pb2.LocalDeploymentConfig,
+    program: pipeline_pb2.Pipeline,  # type: ignore[name-defined]
+    node: pipeline_pb2.PipelineNode,  # type: ignore[name-defined]
+    deployment: local_deployment_config_pb2.LocalDeploymentConfig,  # type: ignore[name-defined]
     store: metadata.Metadata,
     sources: Mapping[str, tuple[str, ...]],
 ) -> Step:
@@ -123,7 +122,7 @@ def _launch(
     with store as opened:
         [execution] = opened.store.get_executions_by_id([info.execution_id])
         outputs = outputs_of(opened.store, execution.id)
-    if execution.last_known_state not in (_CACHED, _COMPLETE):
+    if execution.last_known_state not in (_State.CACHED, _State.COMPLETE):
         # The launcher publishes some failures, as those of input resolution, without raising.
         raise ComponentError(name, 'its inputs could not be resolved')
-    return Step(name, time.monotonic() - start, execution.last_known_state == _CACHED, outputs)
+    return Step(name, time.monotonic() - start, execution.last_known_state == _State.CACHED, outputs)
