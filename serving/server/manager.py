@@ -197,7 +197,8 @@ class Manager:
         retry = {number for number in found if number in known and known[number].may_retry(retries)}
         for number in sorted(wanted | retry, reverse=True):
             version = known.get(number)
-            if version is None or (version.state is State.END and version.error is None):
+            ended = version is None or version.state is State.END
+            if version is None or (ended and (version.error is None or version.path != found[number])):
                 version = known[number] = Version(model.name, number, found[number])
             elif number not in retry:
                 continue

@@ -243,6 +243,8 @@ def main(arguments: list[str]) -> int:
     except ServingError as error:
         sys.stderr.write(f'vaiven: {error}\n')
         return error.exit_status
+    except KeyboardInterrupt:
+        pass  # came before the event loop had taken over the signal
     return 0
 
 

@@ -64,40 +64,41 @@ class Half(tf.Module):
     def types(self, half, flag):
         return {'half': half, 'flag': tf.logical_not(flag)}
 
-offset, folder = sys.argv[1:]
-module = Half(offset)
-tf.saved_model.save(module, folder, signatures={
-    'serving_default': module.half, 'upper': module.upper, 'add': module.add, 'classify': module.classify,
-    'regress': module.regress, 'slow': module.slow, 'types': module.types,
-})
-# tf.Module cannot say that a signature is for Classify or Regress; the file can.
 from tensorflow.core.protobuf import saved_model_pb2
-path = folder + '/saved_model.pb'
-model = saved_model_pb2.SavedModel.FromString(open(path, 'rb').read())
-for name in ('classify', 'regress'):
-    model.meta_graphs[0].signature_def[name].method_name = 'tensorflow/serving/' + name
-open(path, 'wb').write(model.SerializeToString())
+
+for folder, offset in zip(sys.argv[1:], (2, 3)):
+    module = Half(offset)
+    tf.saved_model.save(module, folder, signatures={
+        'serving_default': module.half, 'upper': module.upper, 'add': module.add,
+        'classify': module.classify, 'regress': module.regress, 'slow': module.slow, 'types': module.types,
+    })
+    # tf.Module cannot say that a signature is for Classify or Regress; the file can.
+    path = folder + '/saved_model.pb'
+    model = saved_model_pb2.SavedModel.FromString(open(path, 'rb').read())
+    for name in ('classify', 'regress'):
+        model.meta_graphs[0].signature_def[name].method_name = 'tensorflow/serving/' + name
+    open(path, 'wb').write(model.SerializeToString())
 '''
 
 
 @pytest.fixture(scope='session')
-def made_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A version folder whose serving_default answers x / 2 + 2; copy it, never change it."""
-    folder = tmp_path_factory.mktemp('made') / '1'
+def made_models(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two version folders, x / 2 + 2 and x / 2 + 3; copy them, never change them."""
+    folders = [tmp_path_factory.mktemp('made') / name for name in ('plus-2', 'plus-3')]
     subprocess.run(
-        [sys.executable, '-c', MAKE_MODEL, '2', str(folder)],
+        [sys.executable, '-c', MAKE_MODEL, *map(str, folders)],
         check=True,
         env={**os.environ, 'TF_CPP_MIN_LOG_LEVEL': '3', 'CUDA_VISIBLE_DEVICES': ''},
         capture_output=True,
     )
-    return folder
+    return folders
 
 
 @pytest.fixture(scope='module')
-def base_path(made_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def base_path(made_models: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A base path of the module's own with version 1."""
     base = tmp_path_factory.mktemp('models') / 'half'
-    shutil.copytree(made_model, base / '1')
+    shutil.copytree(made_models[0], base / '1')
     return base
 
 
