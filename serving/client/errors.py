@@ -1,0 +1,109 @@
+"""What may go wrong with a request: typed, with the server's code and details, and a line that says what to do."""
+
+import re
+
+from vaiven.serving.client.results import Target
+from vaiven.serving.errors import ServingError
+
+
+class RequestError(ServingError):
+    """A request that failed.
+
+    Attributes:
+        code: name of the gRPC status, as 'NOT_FOUND'; for REST, the one that fits the HTTP status.
+        details: the server's own words.
+    """
+
+    exit_status = 1
+
+    def __init__(self, message: str, code: str, details: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.details = details
+
+
+class UnavailableError(RequestError):
+    """No server answers there, or it takes no requests now. Safe to try again."""
+
+
+class DeadlineError(RequestError):
+    """No answer came in time."""
+
+
+class NotFoundError(RequestError):
+    """The server has no such model, or no such version of it."""
+
+    exit_status = 2
+
+
+class InvalidRequestError(RequestError):
+    """The server understood the request and refused it: unknown label, signature, input, or a bad value."""
+
+    exit_status = 2
+
+
+INVALID = ('INVALID_ARGUMENT', 'FAILED_PRECONDITION', 'OUT_OF_RANGE')
+NOT_CONNECTED = re.compile(
+    r'connect|refused|unreachable|DNS|name resolution|Name or service|Socket closed|GOAWAY|reset', re.I
+)
+
+
+def request_error(code: str, details: str, address: str, timeout: float, target: Target) -> RequestError:
+    """The exception for a status.
+
+    Args:
+        code: name of the gRPC status.
+        details: its text.
+        address: where the server is.
+        timeout: seconds that were allowed.
+        target: what was asked.
+    """
+    if code == 'UNAVAILABLE' and 'http1' in details.lower():
+        return UnavailableError(
+            f'what listens at {address} speaks HTTP, not gRPC: give the gRPC port, or use REST', code, details
+        )
+    if code == 'UNAVAILABLE' and NOT_CONNECTED.search(details):
+        return UnavailableError(
+            f'no server answers at {address}: start one with `vaiven serve`, or name where one is',
+            code,
+            details,
+        )
+    if code == 'UNAVAILABLE':
+        return UnavailableError(f'the server at {address} takes no requests now: {details}', code, details)
+    if code == 'DEADLINE_EXCEEDED':
+        return DeadlineError(
+            f'no answer from {address} within {timeout:g} s: allow more, or send less at once', code, details
+        )
+    if code == 'UNIMPLEMENTED':
+        return RequestError(
+            f'what listens at {address} is no TensorFlow Serving server: {details}', code, details
+        )
+    if code == 'NOT_FOUND':
+        return NotFoundError(_not_found(details, address, target), code, details)
+    if code in INVALID and 'version label' in details:
+        return InvalidRequestError(
+            f'model {target.model!r} has no label {target.label!r}: see `vaiven rollout status`',
+            code,
+            details,
+        )
+    if code in INVALID and _unknown_signature(details):
+        return InvalidRequestError(
+            f'model {target.model!r} has no signature {target.signature!r}: it was not made for this',
+            code,
+            details,
+        )
+    if code in INVALID:
+        return InvalidRequestError(f'the server refused the request: {details}', code, details)
+    return RequestError(f'the server at {address} failed with {code}: {details}', code, details)
+
+
+def _not_found(details: str, address: str, target: Target) -> str:
+    version = re.search(r'Specific\([^,]*, (\d+)\)|version (\d+) of model', details)
+    if version:
+        number = version.group(1) or version.group(2)
+        return f'version {number} of model {target.model!r} is not loaded: see `vaiven rollout status`'
+    return f'the server at {address} has no model {target.model!r}: name the one it serves'
+
+
+def _unknown_signature(details: str) -> bool:
+    return bool(re.search(r'Serving signature.*not found|No signature was found', details))

@@ -1,0 +1,120 @@
+"""The product's own client: texts in, small typed results out."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vaiven.serving.client.client import Client
+from vaiven.serving.client.results import NextWord, Score, Sentiment
+from vaiven.serving.client.transport import Arrays
+from vaiven.serving.errors import ServingError
+
+BATCH_ROWS = 128
+
+
+class Vaiven:
+    """A model made by vaiven, on a server. Long lists are sent in batches, one after another, in order."""
+
+    def __init__(
+        self,
+        client: Client,
+        model: str = 'reviews',
+        *,
+        version: int | None = None,
+        label: str | None = None,
+        batch_rows: int = BATCH_ROWS,
+    ) -> None:
+        """Asks through `client`, which stays the caller's to close.
+
+        Args:
+            client: where to ask.
+            model: name of the model.
+            version: a version, or None for what `label` names, or for the newest.
+            label: a label, as 'stable'.
+            batch_rows: texts in one request.
+        """
+        self.client = client
+        self.model = model
+        self._which: dict[str, Any] = {'version': version, 'label': label}
+        self._batch_rows = batch_rows
+
+    def sentiment(self, texts: str | Iterable[str]) -> list[Sentiment]:
+        """Whether each text speaks well or ill. Raises RequestError, or ServingError for a text that is none."""
+        found = []
+        for batch in self._batches(texts):
+            answer = self._ask(batch, 'serving_default')
+            for text, label, probability in zip(batch, answer['label'], answer['probability'], strict=True):
+                found.append(Sentiment(text, label.decode(), float(probability)))
+        return found
+
+    def next_words(self, prefixes: str | Iterable[str], k: int = 5) -> list[list[NextWord]]:
+        """The `k` likeliest words after each prefix, likeliest first. Raises as `sentiment`."""
+        if k < 1:
+            raise ServingError(f'k must be at least 1. Received: {k}')
+        found = []
+        for batch in self._batches(prefixes):
+            answer = self._ask(batch, 'next_word', k=np.int32(k))
+            for tokens, values in zip(answer['tokens'], answer['log_probabilities'], strict=True):
+                found.append(
+                    [
+                        NextWord(token.decode(errors='replace'), float(value))
+                        for token, value in zip(tokens, values, strict=True)
+                    ]
+                )
+        return found
+
+    def score(self, texts: str | Iterable[str]) -> list[Score]:
+        """How likely the language model finds each text. Raises as `sentiment`."""
+        found = []
+        for batch in self._batches(texts):
+            answer = self._ask(batch, 'score')
+            ends = np.cumsum(answer['token_row_lengths']).tolist()
+            for row, (text, end) in enumerate(zip(batch, ends, strict=True)):
+                values = answer['token_values'][end - int(answer['token_row_lengths'][row]) : end]
+                found.append(
+                    Score(
+                        text,
+                        float(answer['log_probability'][row]),
+                        int(answer['tokens'][row]),
+                        float(answer['bits_per_character'][row]),
+                        tuple(values.tolist()),
+                    )
+                )
+        return found
+
+    def embed(self, texts: str | Iterable[str]) -> NDArray[Any]:
+        """A vector for each text. Raises as `sentiment`.
+
+        Returns:
+            float32 array (texts, dimensions); (0, 0) for no texts.
+        """
+        rows = [self._ask(batch, 'embed')['embedding'] for batch in self._batches(texts)]
+        return np.concatenate(rows) if rows else np.zeros((0, 0), np.float32)
+
+    def _ask(self, batch: list[str], signature: str, **inputs: Any) -> Arrays:
+        encoded = [text.encode() for text in batch]
+        return self.client.predict(
+            self.model, {'text': encoded, **inputs}, signature=signature, **self._which
+        )
+
+    def _batches(self, texts: str | Iterable[str]) -> Iterator[list[str]]:
+        batch: list[str] = []
+        for number, text in enumerate([texts] if isinstance(texts, str) else texts, 1):
+            batch.append(_checked(text, number))
+            if len(batch) == self._batch_rows:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+
+
+def _checked(text: object, number: int) -> str:
+    if not isinstance(text, str):
+        raise ServingError(f'texts must be strings. Received: {type(text).__name__} as text {number}')
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ServingError(f'text {number} is not valid UTF-8, at character {error.start + 1}') from None
+    return text
