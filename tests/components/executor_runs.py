@@ -1,0 +1,79 @@
+"""Runs an executor as the launcher does, on Beam's in-process runner."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+from tfx.dsl.components.base import base_beam_executor
+from tfx.types import Artifact, Channel, artifact_utils, standard_artifacts
+
+BEAM_ARGS = ['--runner=FnApiRunner']
+
+
+def artifact(kind: type[Artifact], uri: Path, **custom_properties: int | str) -> Artifact:
+    made = kind()
+    made.uri = str(uri)
+    uri.mkdir(parents=True, exist_ok=True)
+    for name, value in custom_properties.items():
+        if isinstance(value, int):
+            made.set_int_custom_property(name, value)
+        else:
+            made.set_string_custom_property(name, value)
+    return made
+
+
+def run(component: Any, outputs: Path, inputs: dict[str, Artifact] | None = None) -> dict[str, Artifact]:
+    """Runs the executor of a component. Returns its output artifacts, one a key, below `outputs`."""
+    executor_class = component.executor_spec.executor_class
+    context = base_beam_executor.BaseBeamExecutor.Context(
+        beam_pipeline_args=BEAM_ARGS, tmp_dir=str(outputs / '.tmp') + os.sep, unique_id='1'
+    )
+    if not issubclass(executor_class, base_beam_executor.BaseBeamExecutor):
+        context = super(base_beam_executor.BaseBeamExecutor.Context, context)
+    made = {key: [artifact(channel.type, outputs / key)] for key, channel in component.outputs.items()}
+    given = {key: [value] for key, value in (inputs or {}).items()}
+    properties = {key: value for key, value in component.exec_properties.items() if value is not None}
+    executor_class(context).Do(given, made, properties)
+    return {key: values[0] for key, values in made.items()}
+
+
+def write_examples(folder: Path, splits: dict[str, list[dict[str, str | int]]]) -> Artifact:
+    """An Examples artifact with a file a split; a row is its features' values by name."""
+    examples = artifact(standard_artifacts.Examples, folder)
+    examples.split_names = artifact_utils.encode_split_names(list(splits))
+    for split, rows in splits.items():
+        path = folder / f'Split-{split}'
+        path.mkdir(parents=True, exist_ok=True)
+        options = tf.io.TFRecordOptions(compression_type='GZIP')
+        with tf.io.TFRecordWriter(str(path / 'data_tfrecord-00000-of-00001.gz'), options) as writer:
+            for row in rows:
+                writer.write(_example(row))
+    return examples
+
+
+def _example(row: dict[str, str | int]) -> bytes:
+    features = {}
+    for name, value in row.items():
+        if isinstance(value, int):
+            features[name] = tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+        else:
+            features[name] = tf.train.Feature(bytes_list=tf.train.BytesList(value=[value.encode()]))
+    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
+
+
+def read_split(examples: Artifact, split: str) -> list[dict[str, str | int]]:
+    rows = []
+    for path in sorted(Path(examples.uri, f'Split-{split}').iterdir()):
+        for record in tf.data.TFRecordDataset(str(path), compression_type='GZIP').as_numpy_iterator():
+            row: dict[str, str | int] = {}
+            for name, feature in tf.train.Example.FromString(record).features.feature.items():
+                kind = feature.WhichOneof('kind')
+                value = getattr(feature, kind).value[0]
+                row[name] = value if kind == 'int64_list' else value.decode()
+            rows.append(row)
+    return rows
+
+
+def channel(kind: type[Artifact]) -> Channel:
+    return Channel(type=kind)

