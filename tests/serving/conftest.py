@@ -1,22 +1,16 @@
-"""A small SavedModel, a server that serves it, and ways to ask."""
+"""A small SavedModel, and a server that serves it."""
 
-import json
 import os
 import shutil
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import grpc
 import pytest
+from asking import Grpc, Rest
 
 from vaiven.serving.process import ServerProcess
-from vaiven.serving.wire import messages
 
 # Made in a process of its own, so that no test process needs TensorFlow for it.
 MAKE_MODEL = '''
@@ -109,60 +103,9 @@ def server(base_path: Path) -> Iterator[ServerProcess]:
         yield running
 
 
-class Rest:
-    """Asks over REST; every answer as (status, parsed JSON or text)."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-
-    def __call__(
-        self, path: str, body: object = None, method: str | None = None, headers: dict[str, str] | None = None
-    ) -> tuple[int, Any]:
-        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.url + path, data, headers or {}, method=method)
-        try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                status, content = answer.status, answer.read()
-        except urllib.error.HTTPError as error:
-            status, content = error.code, error.read()
-        try:
-            return status, json.loads(content)
-        except ValueError:
-            return status, content.decode('utf-8', 'replace')
-
-
 @pytest.fixture(scope='module')
 def rest(server: ServerProcess) -> Rest:
     return Rest(server.rest_url)
-
-
-class Grpc:
-    """Calls methods by name with our own messages."""
-
-    def __init__(self, address: str) -> None:
-        self.channel = grpc.insecure_channel(address)
-
-    def __call__(self, method: str, request: Any, timeout: float = 30) -> Any:
-        for name in (
-            'tensorflow.serving.PredictionService',
-            'tensorflow.serving.ModelService',
-            'grpc.health.v1.Health',
-        ):
-            service = messages.service(name)
-            if method in service.methods_by_name:
-                output = messages.message_class(service.methods_by_name[method].output_type.full_name)
-                path = f'/{name}/{method}'
-                call = self.channel.unary_unary(
-                    path, lambda message: message.SerializeToString(), output.FromString
-                )
-                return call(request, timeout=timeout)
-        raise LookupError(method)
-
-    def error(self, method: str, request: Any) -> tuple[str, str]:
-        """Code and text of a call that must fail."""
-        with pytest.raises(grpc.RpcError) as caught:
-            self(method, request)
-        return caught.value.code().name, caught.value.details()
 
 
 @pytest.fixture(scope='module')
@@ -170,11 +113,3 @@ def ask(server: ServerProcess) -> Iterator[Grpc]:
     asking = Grpc(server.grpc_address)
     yield asking
     asking.channel.close()
-
-
-def wait_until(condition: Callable[[], object], seconds: float = 30) -> None:
-    """Waits until `condition` holds, and fails the test if it does not."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, 'the condition did not come true'
-        time.sleep(0.05)

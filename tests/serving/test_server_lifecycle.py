@@ -10,7 +10,7 @@ from typing import Any
 
 import grpc
 import pytest
-from conftest import Grpc, wait_until
+from asking import Grpc, wait_until
 
 from vaiven.serving.process import ServerProcess
 from vaiven.serving.wire import messages, tensors

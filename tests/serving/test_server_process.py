@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Grpc, Rest, wait_until
+from asking import Grpc, Rest, wait_until
 
 from vaiven.serving.errors import ServerStartError
 from vaiven.serving.process import ServerProcess
