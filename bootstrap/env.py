@@ -116,7 +116,7 @@ def main() -> int:
         return 0
     try:
         VENV.mkdir(exist_ok=True)
-        with (VENV / '.lock').open('w') as lock:
+        with (VENV / '.making').open('w') as lock:  # not .lock, which is uv's own
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
