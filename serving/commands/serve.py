@@ -1,0 +1,116 @@
+"""`vaiven serve`: the embedded server, for people."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from vaiven.serving.errors import ServingError
+
+PORT = click.IntRange(1, 65535)
+
+
+@click.command()
+@click.argument('folder', required=False, type=click.Path(path_type=Path))
+@click.option('--model-name', metavar='NAME', help='Name to serve it under.  [default: that of the folder]')
+@click.option('--port', type=PORT, default=8500, show_default=True, help='Port of the gRPC API.')
+@click.option(
+    '--rest-port', type=click.IntRange(0, 65535), default=8501, show_default=True, help='REST; 0: none.'
+)
+@click.option('--host', default='127.0.0.1', show_default=True, help='Address to listen on; 0.0.0.0 for all.')
+@click.option(
+    '--keep',
+    type=click.IntRange(min=1),
+    default=2,
+    show_default=True,
+    help='How many versions to have in memory; a rollback needs 2.',
+)
+@click.option('--config-file', metavar='FILE', help='Serve what this ModelServerConfig says, not a folder.')
+def serve(
+    folder: Path | None,
+    model_name: str | None,
+    port: int,
+    rest_port: int,
+    host: str,
+    keep: int,
+    config_file: str | None,
+) -> None:
+    """Serve the versions in FOLDER until interrupted; new ones are taken up as they are pushed.
+
+    FOLDER holds one numbered folder a version. Without it: the one below vaiven-runs that was pushed to last.
+    The APIs, paths and messages are those of TensorFlow Serving, and so are the flags of
+    `python -m vaiven.serving.server`, which has more of them.
+
+    \b
+    Examples:
+      vaiven serve
+      vaiven serve vaiven-runs/reviews/serving/reviews --port 8500 --rest-port 8501
+    """
+    from vaiven.serving.server import flags
+
+    if folder is not None and config_file is not None:
+        raise click.UsageError('give FOLDER or --config-file, not both')
+    arguments = [
+        f'--port={port}',
+        f'--rest_api_port={rest_port}',
+        f'--host={host}',
+        '--max_num_load_retries=0',
+    ]
+    if config_file is None:
+        base_path = found(folder)
+        name = model_name or base_path.name
+        config_file = in_memory(name, base_path, keep)
+        click.echo(f'{name}: the newest {keep} versions of {base_path}', err=True)
+    run(flags.parse([*arguments, f'--model_config_file={config_file}'])[0])
+
+
+def found(folder: Path | None) -> Path:
+    """The folder to serve. Raises ServingError where there is none, or it holds no version."""
+    from vaiven.serving.rollout import folder as folders
+
+    if folder is None:
+        newest = folders.newest()
+        if newest is None:
+            raise ServingError(
+                'no pushed model was found below vaiven-runs: run `vaiven run`, or name a folder'
+            )
+        return newest
+    if not folder.is_dir():
+        raise ServingError(f'there is no folder {folder}: name one that holds numbered versions')
+    if not folders.versions(folder):
+        hint = f'; {folder.absolute().parent} may be meant' if (folder / 'saved_model.pb').exists() else ''
+        raise ServingError(f'{folder} holds no version, that is, no folder whose name is a number{hint}')
+    return folder.absolute()
+
+
+def in_memory(name: str, base_path: Path, keep: int) -> str:
+    """Path of a ModelServerConfig that is on no disk, so that nothing is left behind."""
+    from google.protobuf import text_format
+
+    from vaiven.serving.rollout import configuration
+
+    config = configuration.of_one_model(name, base_path)
+    configuration.entry(config, name).model_version_policy.latest.num_versions = keep
+    descriptor = os.memfd_create('vaiven-model-config')
+    os.write(descriptor, text_format.MessageToString(config, as_utf8=True).encode())
+    return f'/proc/self/fd/{descriptor}'
+
+
+def run(options: object) -> None:
+    """Serves until SIGINT or SIGTERM. Raises ServingError where it cannot start."""
+    import asyncio
+    import sys
+
+    from vaiven.serving.server import log
+    from vaiven.serving.server.flags import Options
+    from vaiven.serving.server.server import Server
+
+    assert isinstance(options, Options)
+
+    async def serving() -> None:
+        await Server(options).run()
+
+    log.start(sys.stderr)
+    asyncio.run(serving())

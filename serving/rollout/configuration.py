@@ -1,0 +1,61 @@
+"""The configuration that a reload sends: the server tells nobody its own, so all of it must come from us."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import text_format
+
+from vaiven.serving.errors import ServingError
+from vaiven.serving.wire import messages
+
+
+def of_one_model(model: str, base_path: Path) -> Any:
+    """A ModelServerConfig that serves only `model`."""
+    config = messages.ModelServerConfig()
+    config.model_config_list.config.add(name=model, base_path=str(base_path), model_platform='tensorflow')
+    return config
+
+
+def read(path: Path) -> Any:
+    """The ModelServerConfig in a file. Raises ServingError where it cannot be read or is none."""
+    try:
+        text = path.read_text(encoding='utf-8')
+        return text_format.Parse(text, messages.ModelServerConfig(), descriptor_pool=messages.pool)
+    except OSError as error:
+        raise ServingError(f'cannot read {path}: {error.strerror}') from error
+    except (text_format.ParseError, UnicodeDecodeError) as error:
+        raise ServingError(f'{path} is no ModelServerConfig: {str(error).splitlines()[0]}') from error
+
+
+def write(path: Path, config: Any) -> None:
+    """Replaces the file whole, so that a server that polls it never sees half. Raises ServingError."""
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}')
+    try:
+        temporary.write_text(text_format.MessageToString(config, as_utf8=True), encoding='utf-8')
+        temporary.replace(path)
+    except OSError as error:
+        raise ServingError(f'cannot write {path}: {error.strerror}') from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def entry(config: Any, model: str) -> Any:
+    """The part about `model`. Raises ServingError where there is none."""
+    for each in config.model_config_list.config:
+        if each.name == model:
+            return each
+    names = ', '.join(each.name for each in config.model_config_list.config) or 'none'
+    raise ServingError(f'the configuration has no model {model!r}; it has: {names}')
+
+
+def with_versions(config: Any, model: str, versions: set[int], labels: dict[str, int]) -> Any:
+    """A copy in which `model` has exactly these versions loaded, and these labels."""
+    changed = messages.ModelServerConfig()
+    changed.CopyFrom(config)
+    part = entry(changed, model)
+    part.model_version_policy.specific.versions[:] = sorted(versions)
+    part.version_labels.clear()
+    for label, version in labels.items():
+        part.version_labels[label] = version
+    return changed

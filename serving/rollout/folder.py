@@ -1,0 +1,28 @@
+"""Serving folders on this machine: the numbered versions that were pushed."""
+
+from pathlib import Path
+
+from vaiven.serving.errors import ServingError
+
+RUNS = 'vaiven-runs'
+
+
+def versions(folder: Path) -> list[int]:
+    """Its versions, newest first; empty where there is no such folder. Raises ServingError if unreadable."""
+    try:
+        names = [path.name for path in folder.iterdir() if path.is_dir()]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise ServingError(f'cannot read {folder}: {error.strerror}') from error
+    return sorted((int(name) for name in names if name.isascii() and name.isdecimal()), reverse=True)
+
+
+def newest(model: str = '*', root: Path | None = None) -> Path | None:
+    """The serving folder below `vaiven-runs/` that was pushed to last, for one model or for any."""
+    found = [
+        ((folder / str(numbers[0])).stat().st_mtime, folder)
+        for folder in (root or Path()).glob(f'{RUNS}/*/serving/{model}')
+        if (numbers := [n for n in versions(folder) if (folder / str(n)).is_dir()])
+    ]
+    return max(found)[1].absolute() if found else None
