@@ -1,18 +1,14 @@
 """Starts a server on what was pushed, and shows its answers over gRPC and over REST."""
 
-import json
-import urllib.request
-from typing import Any
-
 from vaiven.models.configuration import UserError
 from vaiven.pipeline.questions import Questions
 from vaiven.pipeline.screen import Screen
-from vaiven.serving.client import Client
+from vaiven.serving.client import Client, Vaiven
 from vaiven.serving.errors import ServerStartError
 from vaiven.serving.process import ServerProcess
 
 _NEXT_WORDS = 5
-_REST_SECONDS = 30
+_TOLERANCE = 1e-6
 _WIDTH = 60
 
 
@@ -46,39 +42,25 @@ def ask(screen: Screen, model: str, base_path: str, questions: Questions, log_pa
 
 
 def _ask(screen: Screen, server: ServerProcess, model: str, questions: Questions) -> None:
-    url = f'{server.rest_url}/v1/models/{model}'
-    screen.line(screen.bold(f'sentiment, by gRPC {server.grpc_address} and by REST {url}'))
-    client = Client(server.grpc_address)
-    texts = list(questions.texts)
-    answers = client.predict(model, {'text': texts})
-    rest = _post(f'{url}:predict', {'inputs': {'text': texts}})['outputs']
-    for text, expected, probability, by_rest in zip(
-        texts, questions.expected, answers['probability'], rest['probability'], strict=True
-    ):
-        if abs(float(probability) - by_rest) > 1e-6:
-            raise ServedModelError(f'{text!r}: gRPC says {float(probability)!r} and REST says {by_rest!r}')
-        label = 'positive' if probability >= 0.5 else 'negative'
-        wrong = '' if expected in (None, label) else screen.red(f'  (is {expected})')
-        screen.line(f'  {label} {probability:6.1%} {by_rest:6.1%}  {_shown(text)}{wrong}')
-    if not questions.prefixes:
-        return
-    screen.line(screen.bold('next words'))
-    following = client.predict(
-        model, {'text': list(questions.prefixes), 'k': _NEXT_WORDS}, signature='next_word'
-    )
-    for prefix, tokens in zip(questions.prefixes, following['tokens'], strict=True):
-        words = ', '.join(token.decode('utf-8', 'replace') for token in tokens)
-        screen.line(f'  {_shown(prefix)} … {words}')
-
-
-def _post(url: str, body: dict[str, Any]) -> dict[str, Any]:
-    request = urllib.request.Request(
-        url, json.dumps(body).encode(), {'Content-Type': 'application/json'}, method='POST'
-    )
-    # A proxy has no business between this machine and itself.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(request, timeout=_REST_SECONDS) as answer:
-        return json.load(answer)
+    with Client(server.grpc_address) as grpc, Client(server.rest_url) as rest:
+        served = Vaiven(grpc, model)
+        by_grpc, by_rest = served.sentiment(questions.texts), Vaiven(rest, model).sentiment(questions.texts)
+        screen.line(screen.bold(f'sentiment, by gRPC {grpc.address} and by REST {rest.address}'))
+        for expected, one, other in zip(questions.expected, by_grpc, by_rest, strict=True):
+            if one.label != other.label or abs(one.probability - other.probability) > _TOLERANCE:
+                raise ServedModelError(
+                    f'{one.text!r}: gRPC answers {one.probability}, REST {other.probability}'
+                )
+            wrong = '' if expected in (None, one.label) else screen.red(f'  (is {expected})')
+            screen.line(
+                f'  {one.label} {one.probability:6.1%} {other.probability:6.1%}  {_shown(one.text)}{wrong}'
+            )
+        if questions.prefixes:
+            screen.line(screen.bold('next words'))
+        for prefix, words in zip(
+            questions.prefixes, served.next_words(questions.prefixes, _NEXT_WORDS), strict=True
+        ):
+            screen.line(f'  {_shown(prefix)} … ' + ' | '.join(word.token for word in words))
 
 
 def _shown(text: str) -> str:

@@ -18,6 +18,7 @@ from vaiven.pipeline.config import Config
 _EXAMPLES, _MODEL = 'TextExampleGen', 'Trainer'
 _TEXT = 'models/text.py'
 _READING = 'components/examples.py'
+_SERVING = ('serving/client', 'serving/process.py', 'serving/server', 'serving/wire')
 # Changing any other part of the configuration makes no difference to a model.
 MODEL_SETTINGS = ('name', 'preset', 'data', 'vocabulary', 'text', 'network', 'training')
 
@@ -86,7 +87,7 @@ STAGES = (
         'asks a real server, and compares its answers',
         (_EXAMPLES, _MODEL),
         ('serving',),
-        ('components/serving_check', 'serving', _READING),
+        ('components/serving_check', *_SERVING, _READING),
     ),
     Stage(
         'Evaluator',

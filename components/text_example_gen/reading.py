@@ -49,10 +49,10 @@ def read_rows(path: str, config: DataConfig, opener: Opener = open_local) -> Ite
     Raises:
         DataError: for anything that makes the file unusable, with the line's number.
     """
-    delimiter = delimiter_of(path, config)
     name = os.path.basename(path)
     with contextlib.ExitStack() as stack:
         stream: BinaryIO = stack.enter_context(opener(path))
+        delimiter = delimiter_of(path, config)
         if path.endswith('.gz'):
             stream = stack.enter_context(gzip.GzipFile(fileobj=stream))  # type: ignore[assignment]
         lines = _Lines(stream, name, config.max_row_bytes)

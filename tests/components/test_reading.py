@@ -145,7 +145,7 @@ def test_a_line_that_never_ends_is_not_read_into_memory(tmp_path):
 def test_paths_that_name_no_file_are_refused(tmp_path):
     for path, message in {
         str(tmp_path / 'none.csv'): 'there is no such file',
-        str(tmp_path): 'must be named .csv',
+        str(tmp_path): 'is a directory',
         file_of(tmp_path, 'x', 'reviews.xlsx'): 'must be named .csv',
     }.items():
         with pytest.raises(DataError, match=message):

@@ -1,0 +1,94 @@
+"""What a user can do wrong: one line on standard error, the right exit status, nothing written."""
+
+import socket
+
+import pytest
+
+from tests.e2e.support import vaiven
+
+GOOD = 'text,label\n' + ''.join(
+    f'good film number {i},positive\nbad film number {i},negative\n' for i in range(50)
+)
+
+FILES = {
+    'no rows': (b'text,label\n', 'no row'),
+    'empty': (b'', 'empty'),
+    'not utf-8': (GOOD.encode() + b'caf\xe9,positive\n', 'UTF-8'),
+    'nul bytes': (GOOD.encode() + b'a\0b,positive\n', 'NUL'),
+    'no such column': (GOOD.replace('text,label', 'body,label', 1).encode(), "'text'"),
+    'one class only': (GOOD.replace('negative', 'positive').encode(), 'both classes'),
+    'labels that are no labels': (GOOD.replace('negative', 'so-so').encode(), 'so-so'),
+    'a row of a megabyte': (GOOD.encode() + b'x' * 2**20 + b',positive\n', 'bytes'),
+    'all rows equal': (b'text,label\n' + b'the same,positive\n' * 100, 'same text'),
+    'three rows': (b'text,label\na b,positive\nc d,negative\ne f,positive\n', 'at least 20'),
+    'a quote that is never closed': (GOOD.encode() + b'"open,positive\n' + b'more\n' * 3, 'quot'),
+}
+
+
+def refused(result, status, *words):
+    assert result.returncode == status, result.stdout + result.stderr
+    assert result.stderr.startswith('vaiven: ')
+    assert result.stderr.count('\n') == 1, result.stderr
+    assert 'Traceback' not in result.stdout + result.stderr
+    for word in words:
+        assert word in result.stderr, result.stderr
+
+
+@pytest.mark.parametrize(('content', 'word'), FILES.values(), ids=FILES)
+def test_a_file_that_cannot_be_learnt_from_is_refused_before_anything_is_written(tmp_path, content, word):
+    data = tmp_path / 'data.csv'
+    data.write_bytes(content)
+    result = vaiven('run', '--data', data, '--root', tmp_path / 'root')
+    refused(result, 2, 'data.csv', word)
+    assert result.stdout == ''
+    assert not (tmp_path / 'root').exists()
+
+
+def test_a_quoted_line_break_is_part_of_the_text(tmp_path):
+    data = tmp_path / 'data.csv'
+    data.write_text(GOOD + '"two\nlines",positive\n')
+    assert vaiven('plan', '--data', data, '--root', tmp_path / 'root').returncode == 0
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'word'),
+    [
+        (['--data', 'missing.csv'], 'missing.csv'),
+        (['--data', '.'], 'directory'),
+        (['--set', 'training.epoch=1'], 'training.epochs'),
+        (['--set', 'training.epochs=0'], 'at least 1'),
+        (['--preset', 'films'], 'reviews'),
+        (['--name', '../up'], "'../up'"),
+        (['--unknown'], '--unknown'),
+    ],
+)
+def test_what_was_asked_wrongly_is_told_in_one_line(tmp_path, arguments, word):
+    refused(vaiven('run', '--root', tmp_path / 'root', *arguments), 2, word)
+    assert not (tmp_path / 'root').exists()
+
+
+def test_a_root_that_is_a_file_is_refused(tmp_path):
+    data = tmp_path / 'data.csv'
+    data.write_text(GOOD)
+    (tmp_path / 'root').write_text('in the way')
+    refused(vaiven('run', '--data', data, '--root', tmp_path / 'root'), 1, '--root')
+    assert (tmp_path / 'root').read_text() == 'in the way'
+
+
+def test_a_port_in_use_is_told(tmp_path):
+    (tmp_path / 'model' / '1').mkdir(parents=True)
+    with socket.socket() as taken:
+        taken.bind(('127.0.0.1', 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        result = vaiven(
+            'serve', '--model-name', 'm', '--model-base-path', tmp_path / 'model', '--port', str(port)
+        )
+    refused(result, 1, str(port))
+
+
+def test_a_server_that_is_not_there_is_told():
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    refused(vaiven('predict', '--address', f'127.0.0.1:{port}', 'a film'), 1, str(port))

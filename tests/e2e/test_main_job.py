@@ -1,0 +1,121 @@
+"""The main job as a user runs it: from a file to answers of a served model, again, and after a kill."""
+
+import json
+import re
+import shutil
+import sqlite3
+
+import pytest
+
+from tests.e2e.corpus import write_csv
+from tests.e2e.support import kill_when_it_says, run_arguments, tree, vaiven, wait_until_none_mentions
+from vaiven.serving.client import Client
+from vaiven.serving.process import ServerProcess
+
+pytestmark = pytest.mark.slow
+
+ALWAYS_RUN = {'BaselineModel', 'AtomicPusher'}
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    return write_csv(tmp_path_factory.mktemp('data') / 'tiny.csv')
+
+
+@pytest.fixture(scope='module')
+def root(tmp_path_factory):
+    return tmp_path_factory.mktemp('runs') / 'root'
+
+
+@pytest.fixture(scope='module')
+def first(data, root):
+    """Killed while it trained, and run again."""
+    printed = kill_when_it_says(run_arguments(data, root), 'epoch 1/')
+    assert '] Trainer' in printed
+    assert not (root / 'serving').exists()
+    result = vaiven(*run_arguments(data, root))
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result
+
+
+def states(output: str) -> dict[str, str]:
+    return dict(re.findall(r'^(\w+) +[\d.]+  (run|cached)', output, re.MULTILINE))
+
+
+def test_after_a_kill_the_run_goes_on_with_the_component_that_was_cut_off(first, root):
+    ran = {name for name, state in states(first.stdout).items() if state == 'run'}
+    assert ran == {'Trainer', 'ServingCheck', 'Evaluator', *ALWAYS_RUN}
+    with sqlite3.connect(root / 'metadata.sqlite') as database:
+        [(running,)] = database.execute('SELECT COUNT(*) FROM Execution WHERE last_known_state IN (1, 2)')
+    assert running == 0
+    [model] = (root / 'artifacts' / 'Trainer' / 'model').iterdir()
+    assert (model / 'Format-Serving' / 'saved_model.pb').exists()
+
+
+def test_the_first_run_pushes_a_version_and_shows_its_accuracy_and_answers(first, root):
+    assert 'version 1 pushed' in first.stdout
+    assert re.search(r'accuracy on \d+ held-out rows +\d+\.\d%', first.stdout)
+    assert re.search(r'of the majority class +\d+\.\d%', first.stdout)
+    assert re.search(r'of a linear model \(NB-SVM\) +\d+\.\d%', first.stdout)
+    assert 'by gRPC 127.0.0.1:' in first.stdout
+    assert re.search(r'^  (positive|negative) +\d+\.\d% +\d+\.\d%  ', first.stdout, re.MULTILINE)
+    assert 'next words' in first.stdout
+    assert first.stderr == ''
+    assert sorted(path.name for path in (root / 'serving' / 'tiny').iterdir() if path.name[0] != '.') == ['1']
+
+
+def test_a_run_leaves_no_process_behind(first, root):
+    assert wait_until_none_mentions(str(root)) == []
+
+
+def test_the_pushed_model_says_how_it_was_made_and_answers_in_both_languages(first, root):
+    version = root / 'serving' / 'tiny' / '1'
+    made = json.loads((version / 'assets.extra' / 'vaiven.json').read_text())
+    assert made['network']['units'] == 8
+    with ServerProcess('tiny', version.parent) as server:
+        client = Client(server.grpc_address)
+        texts = ['the film is wonderful', 'the film is tedious', 'la película es preciosa', '', '👍']
+        answers = client.predict('tiny', {'text': texts})
+    assert answers['probability'].shape == (5,)
+    assert answers['probability'][0] > answers['probability'][1]
+
+
+def test_a_second_run_with_nothing_changed_comes_from_the_cache_and_pushes_nothing(first, data, root):
+    before = tree(root / 'serving')
+    result = vaiven(*run_arguments(data, root), '--no-serve')
+    assert result.returncode == 0, result.stdout + result.stderr
+    ran = {name for name, state in states(result.stdout).items() if state == 'run'}
+    assert ran == ALWAYS_RUN
+    assert tree(root / 'serving') == before
+    assert 'version 1 was there already' in result.stdout
+    plan = vaiven(*['plan' if word == 'run' else word for word in run_arguments(data, root)])
+    assert plan.returncode == 0
+    assert re.findall(r' (run|cached)  ', plan.stdout) == ['cached'] * 10
+
+
+def test_a_serving_folder_that_was_lost_is_filled_again_from_the_cache(first, data, root):
+    shutil.rmtree(root / 'serving')
+    result = vaiven(*run_arguments(data, root), '--no-serve')
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert (root / 'serving' / 'tiny' / '1' / 'saved_model.pb').exists()
+
+
+def test_a_model_below_the_bound_is_not_pushed_and_the_command_says_why(first, data, root):
+    before = tree(root / 'serving')
+    result = vaiven(*run_arguments(data, root, 'evaluation.min_accuracy=1.0'))
+    assert result.returncode == 1
+    assert states(result.stdout)['Trainer'] == 'cached'
+    assert 'not pushed: the evaluation did not bless the model' in result.stdout
+    assert 'Traceback' not in result.stdout + result.stderr
+    assert tree(root / 'serving') == before
+
+
+def test_a_serving_folder_that_cannot_be_written_fails_the_pusher_alone(first, data, root):
+    shutil.rmtree(root / 'serving')
+    (root / 'serving').write_text('in the way')
+    try:
+        result = vaiven(*run_arguments(data, root), '--no-serve')
+    finally:
+        (root / 'serving').unlink()
+    assert result.returncode == 1
+    assert re.fullmatch(r'vaiven: AtomicPusher failed: .*log is .*\.log\n', result.stderr)
