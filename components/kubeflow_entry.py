@@ -6,6 +6,8 @@ the dotted path that TFX would import. Command of a step: `python -m vaiven.comp
 
 import runpy
 
+# The Evaluator loads models that need the operations of the tokeniser.
+import tensorflow_text  # noqa: F401
 from tfx.orchestration.kubeflow.v2 import compiler_utils
 
 ARTIFACT_CLASSES = {

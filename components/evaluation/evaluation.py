@@ -1,5 +1,7 @@
 """The configuration of TensorFlow Model Analysis for a classifier that is served raw text."""
 
+# The Evaluator loads models that need the operations of the tokeniser.
+import tensorflow_text  # noqa: F401
 from tensorflow_model_analysis.proto import config_pb2
 
 from vaiven.components.evaluation.config import EvaluationConfig

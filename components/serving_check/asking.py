@@ -1,15 +1,13 @@
 """Asks a served model, and the same model in this process, the same questions."""
 
-import json
-import urllib.request
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-if TYPE_CHECKING:
-    from vaiven.serving.client import Client
+# Registers the operations of the tokeniser.
+import tensorflow_text  # noqa: F401
 
 Answers = dict[str, np.ndarray]
 
@@ -54,21 +52,6 @@ class InProcess:
         _, specs = function.structured_input_signature
         tensors = {name: tf.constant(value, specs[name].dtype) for name, value in inputs.items()}
         return {name: _array(tensor) for name, tensor in function(**tensors).items()}
-
-
-def ask_grpc(client: 'Client', model: str, signature: str, inputs: dict[str, Any]) -> Answers:
-    return client.predict(model, inputs, signature=signature)
-
-
-def ask_rest(url: str, model: str, texts: Sequence[str], timeout: float = 60.0) -> Answers:
-    """The answers of `serving_default`, over HTTP."""
-    body = json.dumps({'instances': list(texts)}).encode()
-    request = urllib.request.Request(
-        f'{url}/v1/models/{model}:predict', body, {'Content-Type': 'application/json'}
-    )
-    with urllib.request.urlopen(request, timeout=timeout) as response:
-        rows = json.load(response)['predictions']
-    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
 def difference(expected: Answers, received: Answers) -> float:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from vaiven.components.serving_check import asking
 from vaiven.components.serving_check.config import ServingCheckConfig
+from vaiven.serving.client import Client
 from vaiven.serving.process import ServerProcess
 
 _MODEL = 'candidate'
@@ -21,7 +22,7 @@ class Check:
     Attributes:
         rows: how many texts were asked.
         grpc, rest: the largest differences of the answers of `serving_default` to them.
-        signatures: the largest difference of each signature's answers to the probes, over gRPC.
+        signatures: the largest difference of each signature's answers to the probes, over either.
         seconds: from before the server's start to after its end.
         reason: why the model is not blessed; empty where it is.
     """
@@ -64,25 +65,24 @@ def check_model(folder: str, texts: Sequence[str], config: ServingCheckConfig) -
 
 
 def _ask(check: Check, folder: str, texts: Sequence[str], config: ServingCheckConfig) -> None:
-    from vaiven.serving.client import Client
-
     with tempfile.TemporaryDirectory(prefix='vaiven-check-') as base:
         Path(base, '1').symlink_to(Path(folder).resolve(), target_is_directory=True)
         with ServerProcess(_MODEL, base, timeout=config.start_seconds) as server:
             # Loaded while the server runs: the operating system has the files in memory by now.
             model = asking.InProcess(folder)
-            with Client(server.grpc_address) as client:
+            with Client(server.grpc_address) as grpc, Client(server.rest_url) as rest:
                 for name in model.signatures():
                     inputs = model.inputs(name, asking.PROBES)
-                    received = asking.ask_grpc(client, _MODEL, name, inputs)
-                    check.signatures[name] = asking.difference(model.predict(name, inputs), received)
+                    expected = model.predict(name, inputs)
+                    check.signatures[name] = max(
+                        asking.difference(expected, client.predict(_MODEL, inputs, signature=name))
+                        for client in (grpc, rest)
+                    )
                 for batch in asking.batches(texts, config.batch_size):
                     inputs = model.inputs('serving_default', batch)
                     expected = model.predict('serving_default', inputs)
-                    grpc = asking.ask_grpc(client, _MODEL, 'serving_default', inputs)
-                    rest = asking.ask_rest(server.rest_url, _MODEL, batch)
-                    check.grpc = max(check.grpc, asking.difference(expected, grpc))
-                    check.rest = max(check.rest, asking.difference(expected, rest))
+                    check.grpc = max(check.grpc, asking.difference(expected, grpc.predict(_MODEL, inputs)))
+                    check.rest = max(check.rest, asking.difference(expected, rest.predict(_MODEL, inputs)))
                     check.rows += len(batch)
 
 

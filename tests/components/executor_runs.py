@@ -1,11 +1,10 @@
 """Runs an executor as the launcher does, on Beam's in-process runner."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
-from tfx.dsl.components.base import base_beam_executor
+from tfx.dsl.components.base import base_beam_executor, base_executor
 from tfx.types import Artifact, Channel, artifact_utils, standard_artifacts
 
 BEAM_ARGS = ['--runner=FnApiRunner']
@@ -26,11 +25,12 @@ def artifact(kind: type[Artifact], uri: Path, **custom_properties: int | str) ->
 def run(component: Any, outputs: Path, inputs: dict[str, Artifact] | None = None) -> dict[str, Artifact]:
     """Runs the executor of a component. Returns its output artifacts, one a key, below `outputs`."""
     executor_class = component.executor_spec.executor_class
-    context = base_beam_executor.BaseBeamExecutor.Context(
-        beam_pipeline_args=BEAM_ARGS, tmp_dir=str(outputs / '.tmp') + os.sep, unique_id='1'
-    )
-    if not issubclass(executor_class, base_beam_executor.BaseBeamExecutor):
-        context = super(base_beam_executor.BaseBeamExecutor.Context, context)
+    context: base_executor.BaseExecutor.Context
+    common = {'tmp_dir': f'{outputs / ".tmp"}/', 'unique_id': '1'}
+    if issubclass(executor_class, base_beam_executor.BaseBeamExecutor):
+        context = base_beam_executor.BaseBeamExecutor.Context(beam_pipeline_args=BEAM_ARGS, **common)
+    else:
+        context = base_executor.BaseExecutor.Context(**common)
     made = {key: [artifact(channel.type, outputs / key)] for key, channel in component.outputs.items()}
     given = {key: [value] for key, value in (inputs or {}).items()}
     properties = {key: value for key, value in component.exec_properties.items() if value is not None}

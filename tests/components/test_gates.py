@@ -1,0 +1,181 @@
+"""What stands between a trained model and the servers: evaluation, baseline, push; and the types for Kubeflow."""
+
+import json
+
+import keras
+import pytest
+import tensorflow as tf
+import tensorflow_model_analysis as tfma
+from executor_runs import artifact, channel, run, write_examples
+from tfx.components import Evaluator
+from tfx.orchestration.kubeflow.v2 import compiler_utils
+from tfx.types import standard_artifacts
+from tfx.utils import import_utils
+
+from vaiven.components import kubeflow_entry
+from vaiven.components.evaluation.config import EvaluationConfig
+from vaiven.components.evaluation.evaluation import eval_config
+from vaiven.components.linear_baseline.artifact import LinearBaselineArtifact
+from vaiven.components.linear_baseline.component import LinearBaseline
+from vaiven.components.pusher.component import AtomicPusher
+from vaiven.components.vocabulary.artifact import VocabularyArtifact
+from vaiven.models.configuration import ConfigError, UserError
+
+
+def save_model(folder, pattern):
+    """A SavedModel that finds a text positive where it has the pattern."""
+
+    def sentiment(text):
+        probability = 0.1 + 0.8 * tf.cast(tf.strings.regex_full_match(text, f'.*({pattern}).*'), tf.float32)
+        return {
+            'probability': probability,
+            'label': tf.where(probability > 0.5, 'positive', 'negative'),
+        }
+
+    archive = keras.export.ExportArchive()
+    archive.track(tf.Variable(1.0))
+    archive.add_endpoint('serving_default', sentiment, [tf.TensorSpec([None], tf.string, name='text')])
+    archive.write_out(str(folder), verbose=False)
+
+
+@pytest.fixture(scope='module')
+def examples(tmp_path_factory):
+    """40 rows to learn from; 20 held-out rows, of which `bonita` tells 20 and `é` 15 right."""
+    train = [{'text': f'película bonita {n}', 'label': 1} for n in range(20)]
+    train += [{'text': f'película mala {n}', 'label': 0} for n in range(20)]
+    test = [{'text': 'é bonita ' + '👍' * n, 'label': 1, 'language': 'es'} for n in range(5)]
+    test += [{'text': f'bonita {n}', 'label': 1, 'language': 'en'} for n in range(5)]
+    test += [{'text': f'mala {n}', 'label': 0} for n in range(10)]
+    folder = tmp_path_factory.mktemp('examples')
+    return write_examples(folder, {'train': train, 'eval': test[:2], 'test': test, 'unlabelled': []})
+
+
+@pytest.fixture(scope='module')
+def models(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('models')
+    made = {}
+    for number, (name, pattern) in enumerate({'good': 'bonita', 'worse': 'é'}.items(), start=1):
+        save_model(folder / name / 'Format-Serving', pattern)
+        made[name] = artifact(standard_artifacts.Model, folder / name)
+        made[name].id = number
+    return made
+
+
+def evaluate(examples, folder, config, model, baseline=None):
+    """(metrics of all rows, metrics of each slice, blessed or not)."""
+    model_channel = channel(standard_artifacts.Model)
+    evaluator = Evaluator(
+        examples=channel(standard_artifacts.Examples),
+        model=model_channel,
+        baseline_model=channel(standard_artifacts.Model) if baseline else None,
+        eval_config=eval_config(config),
+        example_splits=['test'],
+    )
+    given = {'examples': examples, 'model': model} | ({'baseline_model': baseline} if baseline else {})
+    made = run(evaluator, folder, given)
+    result = tfma.load_eval_result(made['evaluation'].uri)
+    slices = {
+        key: {name: value['doubleValue'] for name, value in metrics[''][''].items()}
+        for key, metrics in result.slicing_metrics
+    }
+    return slices, bool(made['blessing'].get_int_custom_property('blessed'))
+
+
+def test_the_served_signature_is_measured_on_held_out_text(examples, models, tmp_path):
+    slices, blessed = evaluate(
+        examples, tmp_path, EvaluationConfig(min_accuracy=0.9, by_language=True), models['good']
+    )
+    assert blessed
+    assert slices[()]['binary_accuracy'] == 1.0
+    assert slices[()]['auc'] == pytest.approx(1.0)
+    assert slices[()]['example_count'] == 20
+    assert slices[(('language', 'es'),)]['example_count'] == 5
+
+
+def test_a_model_below_the_bound_is_not_blessed(examples, models, tmp_path):
+    slices, blessed = evaluate(examples, tmp_path, EvaluationConfig(min_accuracy=0.9), models['worse'])
+    assert slices[()]['binary_accuracy'] == pytest.approx(0.75)
+    assert not blessed
+
+
+@pytest.mark.parametrize(('drop', 'expected'), [(0.01, False), (0.3, True)])
+def test_a_model_worse_than_the_blessed_one_is_blessed_within_the_bound_only(
+    examples, models, tmp_path, drop, expected
+):
+    config = EvaluationConfig(min_accuracy=0.5, max_accuracy_drop=drop)
+    assert evaluate(examples, tmp_path, config, models['worse'], models['good'])[1] is expected
+
+
+def test_a_model_as_good_as_the_blessed_one_is_blessed_where_no_drop_is_allowed(examples, models, tmp_path):
+    config = EvaluationConfig(min_accuracy=0.5, max_accuracy_drop=0.0)
+    assert evaluate(examples, tmp_path, config, models['good'], models['good'])[1]
+
+
+@pytest.mark.parametrize('values', [{'min_accuracy': 1.1}, {'max_accuracy_drop': -0.1}])
+def test_bounds_that_make_no_sense_are_refused(values):
+    with pytest.raises(ConfigError, match='between 0 and 1'):
+        EvaluationConfig(**values)
+
+
+def test_the_baseline_learns_from_train_and_is_measured_on_test(examples, tmp_path):
+    component = LinearBaseline(channel(standard_artifacts.Examples))
+    made = run(component, tmp_path, {'examples': examples})['baseline']
+    with open(f'{made.uri}/baseline.json') as file:
+        result = json.load(file)
+    assert result['majority'] == 0.5
+    assert result['nb_svm'] == 1.0
+    assert result['rows'] == 20
+
+
+def blessing(kind, folder, blessed):
+    return artifact(kind, folder, blessed=int(blessed))
+
+
+def push(folder, serving, model, evaluated=True, served=True):
+    component = AtomicPusher(
+        channel(standard_artifacts.Model),
+        str(serving),
+        channel(standard_artifacts.ModelBlessing),
+        channel(standard_artifacts.InfraBlessing),
+    )
+    given = {
+        'model': model,
+        'model_blessing': blessing(standard_artifacts.ModelBlessing, folder / 'b1', evaluated),
+        'infra_blessing': blessing(standard_artifacts.InfraBlessing, folder / 'b2', served),
+    }
+    return run(component, folder, given)['pushed_model']
+
+
+def test_a_model_that_both_have_blessed_is_pushed_once(models, tmp_path):
+    serving = tmp_path / 'serving' / 'reviews'
+    first = push(tmp_path / '1', serving, models['good'])
+    again = push(tmp_path / '2', serving, models['good'])
+    assert (serving / '1' / 'saved_model.pb').is_file()
+    assert first.get_string_custom_property('pushed_destination') == str(serving / '1')
+    assert [made.get_string_custom_property('pushed_version') for made in (first, again)] == ['1', '1']
+    assert [made.get_int_custom_property('pushed') for made in (first, again)] == [1, 0]
+    assert tf.saved_model.load(str(serving / '1')).signatures['serving_default'](text=tf.constant(['']))
+
+
+@pytest.mark.parametrize(
+    ('evaluated', 'served', 'reason'), [(False, True, 'evaluation'), (True, False, 'serving check')]
+)
+def test_a_model_that_one_has_not_blessed_is_not_pushed(models, tmp_path, evaluated, served, reason):
+    made = push(tmp_path, tmp_path / 'serving', models['good'], evaluated, served)
+    assert made.get_int_custom_property('pushed') == 0
+    assert reason in made.get_string_custom_property('reason')
+    assert not (tmp_path / 'serving').exists()
+
+
+def test_a_store_that_cannot_rename_is_refused(models, tmp_path):
+    with pytest.raises(UserError, match='mounted disk'):
+        push(tmp_path, 'gs://bucket/serving', models['good'])
+
+
+@pytest.mark.parametrize('kind', [VocabularyArtifact, LinearBaselineArtifact])
+def test_a_kubeflow_step_finds_the_class_of_an_artifact_by_its_types_name(kind):
+    schema = compiler_utils.get_artifact_schema(kind)
+    assert f'title: {kind.TYPE_NAME}' in schema
+    kubeflow_entry.register_artifact_types()
+    path = compiler_utils.TITLE_TO_CLASS_PATH[kind.TYPE_NAME]
+    assert import_utils.import_class_by_path(path) is kind

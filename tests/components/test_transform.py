@@ -1,0 +1,59 @@
+"""TFX's Transform with the vocabulary as an input."""
+
+import json
+
+import tensorflow as tf
+from executor_runs import artifact, channel, run, write_examples
+from tfx.types import standard_artifacts
+
+from vaiven.components.transform.component import TextTransform
+from vaiven.components.vocabulary.artifact import VocabularyArtifact
+
+SPLITS = {
+    'train': [{'text': 'Qué bonita', 'label': 1}, {'text': '', 'label': 0}],
+    'eval': [{'text': 'bonita bonita otra', 'label': 0}],
+    'test': [{'text': 'held out', 'label': 1}],
+}
+
+
+def transform(tmp_path, splits):
+    examples = write_examples(tmp_path / 'examples', splits)
+    vocabulary = artifact(VocabularyArtifact, tmp_path / 'vocabulary')
+    (tmp_path / 'vocabulary' / 'vocab.txt').write_text('[PAD]\n[UNK]\n[BOS]\n[EOS]\nqué\nbonita\n')
+    schema = artifact(standard_artifacts.Schema, tmp_path / 'schema')
+    (tmp_path / 'schema' / 'schema.pbtxt').write_text(
+        'feature { name: "text" type: BYTES value_count { min: 1 max: 1 } }\n'
+        'feature { name: "label" type: INT value_count { min: 1 max: 1 } }\n'
+    )
+    component = TextTransform(
+        channel(standard_artifacts.Examples),
+        channel(standard_artifacts.Schema),
+        channel(VocabularyArtifact),
+        preprocessing_fn='vaiven.models.preprocessing.preprocessing_fn',
+        custom_config={'config': json.dumps({'text': {}})},
+    )
+    given = {'examples': examples, 'schema': schema, 'vocabulary': vocabulary}
+    made = run(component, tmp_path / 'out', given)
+    rows = {}
+    for split in ('train', 'eval', 'unlabelled'):
+        rows[split] = []
+        for path in sorted((tmp_path / 'out/transformed_examples' / f'Split-{split}').iterdir()):
+            for record in tf.data.TFRecordDataset(str(path), compression_type='GZIP').as_numpy_iterator():
+                features = tf.train.Example.FromString(record).features.feature
+                rows[split].append(tuple(list(features[name].int64_list.value) for name in ('ids', 'label')))
+    return made, rows
+
+
+def test_the_function_finds_the_vocabulary_and_unlabelled_rows_have_no_label(tmp_path):
+    splits = {**SPLITS, 'unlabelled': [{'text': 'QUE\u0301'}]}
+    _, rows = transform(tmp_path, splits)
+    assert sorted(rows['train']) == [([2, 3], [0]), ([2, 4, 5, 3], [1])]
+    assert rows['eval'] == [([2, 5, 5, 1, 3], [0])]
+    assert rows['unlabelled'] == [([2, 4, 3], [-1])]
+    assert not (tmp_path / 'out/transformed_examples/Split-test').exists()
+
+
+def test_a_split_without_rows_stays_without_rows(tmp_path):
+    _, rows = transform(tmp_path, {**SPLITS, 'unlabelled': []})
+    assert rows['unlabelled'] == []
+    assert len(rows['train']) == 2
