@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from vaiven.components.serving_check import asking
 from vaiven.components.serving_check.config import ServingCheckConfig
@@ -35,13 +36,14 @@ class Check:
     reason: str = ''
 
     def to_json(self) -> str:
-        # JSON knows no infinity.
-        values = {
-            name: str(value) if value == float('inf') else value
-            for name, value in dataclasses.asdict(self).items()
-        }
-        values['signatures'] = {name: min(value, 1e300) for name, value in self.signatures.items()}
-        return json.dumps(values, indent=2, ensure_ascii=False)
+        return json.dumps(_finite(dataclasses.asdict(self)), indent=2, ensure_ascii=False)
+
+
+def _finite(value: Any) -> Any:
+    """JSON knows no infinity."""
+    if isinstance(value, dict):
+        return {name: _finite(inner) for name, inner in value.items()}
+    return 'inf' if value == float('inf') else value
 
 
 def check_model(folder: str, texts: Sequence[str], config: ServingCheckConfig) -> Check:
