@@ -1,7 +1,6 @@
 """Pushes where both the evaluation and the serving check have blessed the model."""
 
 import logging
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import Artifact, artifact_utils
 from tfx.utils import io_utils, path_utils
 
-from vaiven.components.pusher.push import push
+from vaiven.components.pusher.push import copier, push
 from vaiven.models.configuration import UserError
 
 progress = logging.getLogger('vaiven.progress')
@@ -63,4 +62,4 @@ def why_not(input_dict: dict[str, list[Artifact]]) -> str:
 def _copier(uri: str) -> Callable[[Path], object]:
     if '://' in uri:
         return lambda folder: io_utils.copy_dir(uri, str(folder))
-    return lambda folder: shutil.copytree(uri, folder, dirs_exist_ok=True)
+    return copier(Path(uri))

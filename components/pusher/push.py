@@ -65,6 +65,20 @@ def push(copy: Callable[[Path], object], serving_dir: Path) -> Pushed:
         ) from error
 
 
+def copier(source: Path) -> Callable[[Path], None]:
+    """Copies a folder of this machine, and stops at the first error: `shutil.copytree` would go on to the end."""
+
+    def copy(folder: Path) -> None:
+        for path in sorted(source.rglob('*')):
+            target = folder / path.relative_to(source)
+            if path.is_dir():
+                target.mkdir()
+            else:
+                shutil.copyfile(path, target)
+
+    return copy
+
+
 def versions(serving_dir: Path) -> dict[int, Path]:
     """The versions that a server would see."""
     if not serving_dir.is_dir():

@@ -1,7 +1,6 @@
 """Pushing: a version appears whole or not at all."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -10,16 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from vaiven.components.pusher.push import PushError, fingerprint, push, versions
+from vaiven.components.pusher.push import PushError, copier, fingerprint, push, versions
 
 # Runs in a process of its own: pushes the folder argv[1] to argv[2], and prints the version or the error.
 PUSH = """
-import shutil, sys
+import sys
 from pathlib import Path
-from vaiven.components.pusher.push import PushError, push
+from vaiven.components.pusher.push import PushError, copier, push
 try:
-    copy = lambda folder: shutil.copytree(sys.argv[1], folder, dirs_exist_ok=True)
-    print(push(copy, Path(sys.argv[2])).version)
+    print(push(copier(Path(sys.argv[1])), Path(sys.argv[2])).version)
 except PushError as error:
     print(error)
     sys.exit(error.exit_status)
@@ -32,10 +30,6 @@ def model(folder, content='graph', size=10):
     (folder / 'saved_model.pb').write_text(content)
     (folder / 'variables' / 'data').write_bytes(b'x' * size)
     return folder
-
-
-def copier(source):
-    return lambda folder: shutil.copytree(source, folder, dirs_exist_ok=True)
 
 
 def visible(serving):
@@ -91,7 +85,7 @@ def test_a_full_disk_leaves_the_serving_folder_as_it_was(tmp_path):
     output = process.communicate()[0]
     assert process.returncode == 1
     assert output.count('\n') == 1
-    assert 'was not pushed' in output
+    assert f'was not pushed to {serving}: File too large; the versions there are as they were' in output
     assert visible(serving) == ['1']
     assert not list(serving.glob('.incoming-*'))
 
@@ -111,14 +105,16 @@ def test_killed_in_the_middle_it_leaves_nothing_that_a_server_would_load(tmp_pat
     serving = tmp_path / 'serving'
     push(copier(model(tmp_path / 'a')), serving)
     source = model(tmp_path / 'b', 'graph b')
-    # The copy stops at the pipe, after it has copied the graph: nobody ever writes there.
+    # The copy stops after the graph, the file that a server looks for.
     before = (
-        'import os, shutil, sys, time\n'
-        'def slow(source, folder, **_):\n'
-        '    shutil.copy(source + "/saved_model.pb", folder)\n'
-        '    print("copying", flush=True)\n'
-        '    time.sleep(600)\n'
-        'shutil.copytree = slow\n'
+        'import shutil, time\n'
+        'copyfile = shutil.copyfile\n'
+        'def slow(source, target):\n'
+        '    copyfile(source, target)\n'
+        '    if source.name == "saved_model.pb":\n'
+        '        print("copying", flush=True)\n'
+        '        time.sleep(600)\n'
+        'shutil.copyfile = slow\n'
     )
     process = start(source, serving, before)
     assert process.stdout.readline() == 'copying\n'
