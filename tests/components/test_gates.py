@@ -1,6 +1,8 @@
 """What stands between a trained model and the servers: evaluation, baseline, push; and the types for Kubeflow."""
 
 import json
+import subprocess
+import sys
 
 import keras
 import pytest
@@ -179,3 +181,29 @@ def test_a_kubeflow_step_finds_the_class_of_an_artifact_by_its_types_name(kind):
     kubeflow_entry.register_artifact_types()
     path = compiler_utils.TITLE_TO_CLASS_PATH[kind.TYPE_NAME]
     assert import_utils.import_class_by_path(path) is kind
+
+
+@pytest.mark.slow
+def test_a_kubeflow_step_runs_a_component_with_an_artifact_type_of_the_project(examples, tmp_path):
+    def artifacts(title, uri, properties):
+        return {
+            'artifacts': [{'name': 'a', 'type': {'schemaTitle': title}, 'uri': uri, 'properties': properties}]
+        }
+
+    split_names = {'split_names': {'stringValue': examples.split_names}}
+    (tmp_path / 'baseline').mkdir()
+    invocation = {
+        'inputs': {'artifacts': {'examples': artifacts('tfx.Examples', examples.uri, split_names)}},
+        'outputs': {
+            'artifacts': {'baseline': artifacts('vaiven.LinearBaseline', str(tmp_path / 'baseline'), {})},
+            'outputFile': str(tmp_path / 'task' / 'executor_output.json'),
+        },
+    }
+    command = [sys.executable, '-m', 'vaiven.components.kubeflow_entry']
+    command += ['--executor_class_path', 'vaiven.components.linear_baseline.executor.Executor']
+    command += ['--json_serialized_invocation_args', json.dumps(invocation)]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads((tmp_path / 'baseline' / 'baseline.json').read_text())['rows'] == 20
+    output = json.loads((tmp_path / 'task' / 'executor_output.json').read_text())
+    assert output['artifacts']['baseline']['artifacts'][0]['uri'] == str(tmp_path / 'baseline')
