@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shlex
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -64,6 +65,8 @@ def run_job(config: Config, data_path: str, paths: RunPaths, questions: 'Questio
             from vaiven.pipeline.asking import ask
 
             ask(shown, config.name, paths.serving, questions, log.removesuffix('.log') + '-server.log')
+            shown.line()
+        shown.line(f'to serve it: vaiven serve {shlex.quote(_relative(paths.serving))}')
         return 0
 
 
@@ -81,14 +84,15 @@ def _run_pipeline(shown: Screen, config: Config, data_path: str, paths: RunPaths
     # Ten seconds, and the C++ parts write to the terminal: only now, when the screen is there.
     from vaiven.pipeline.figures import Figures
     from vaiven.pipeline.graph import local_pipeline
-    from vaiven.pipeline.runner import run
+    from vaiven.pipeline.runner import ComponentError, run
 
     done_before, current = DoneBefore(paths.root), fingerprints(config, data_path)
     figures = Figures()
-    rows: list[tuple[str, str, str, str]] = []
-    rows.append(('loading TFX', f'{time.monotonic() - started:.1f}', '', ''))
+    rows = [('loading TFX', f'{time.monotonic() - started:.1f}', '', '')]
+    begins: dict[str, float] = {}
 
     def began(name: str, number: int, count: int) -> None:
+        begins[name] = time.monotonic()
         shown.line(f'[{number:2}/{count}] {name}')
         shown.doing(f'        {name}')
 
@@ -102,6 +106,10 @@ def _run_pipeline(shown: Screen, config: Config, data_path: str, paths: RunPaths
 
     try:
         run(local_pipeline(config, data_path, paths), ALWAYS, SOURCES, began, ended)
+    except ComponentError as error:
+        seconds = time.monotonic() - begins[error.component]
+        rows.append((error.component, f'{seconds:.1f}', 'failed', ''))
+        raise
     finally:
         shown.doing(None)
         rows.append(('all', f'{time.monotonic() - started:.1f}', '', ''))
@@ -115,7 +123,7 @@ def _table(shown: Screen, rows: Sequence[tuple[str, str, str, str]]) -> None:
     shown.line(shown.bold(f'{"component":{width}}  seconds'))
     for name, seconds, state, note in rows:
         line = f'{name:{width}}  {seconds:>7}  {state:6}  {note}'.rstrip()
-        shown.line(shown.dim(line) if state == 'cached' else line)
+        shown.line({'cached': shown.dim, 'failed': shown.red}.get(state, str)(line))
     shown.line()
 
 

@@ -143,6 +143,7 @@ class DoneBefore:
             return
         self._known.setdefault(name, []).append(fingerprint)
         part = f'{self._path}.part'
-        with open(part, 'w', encoding='utf-8') as file:
-            json.dump(self._known, file)
-        os.replace(part, self._path)
+        with contextlib.suppress(OSError):
+            with open(part, 'w', encoding='utf-8') as file:
+                json.dump(self._known, file)
+            os.replace(part, self._path)

@@ -80,15 +80,15 @@ def test_a_port_in_use_is_told(tmp_path):
     with socket.socket() as taken:
         taken.bind(('127.0.0.1', 0))
         taken.listen()
-        port = taken.getsockname()[1]
-        result = vaiven(
-            'serve', '--model-name', 'm', '--model-base-path', tmp_path / 'model', '--port', str(port)
-        )
-    refused(result, 1, str(port))
+        port = str(taken.getsockname()[1])
+        result = vaiven('serve', tmp_path / 'model', '--port', port, '--rest-port', '0')
+    # Before that it says what it is about to serve.
+    result.stderr = result.stderr.splitlines(keepends=True)[-1]
+    refused(result, 1, port)
 
 
 def test_a_server_that_is_not_there_is_told():
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
-    refused(vaiven('predict', '--address', f'127.0.0.1:{port}', 'a film'), 1, str(port))
+        address = f'127.0.0.1:{free.getsockname()[1]}'
+    refused(vaiven('predict', '--server', address, 'a film'), 1, address)
