@@ -58,6 +58,7 @@ def request_error(code: str, details: str, address: str, timeout: float, target:
         timeout: seconds that were allowed.
         target: what was asked.
     """
+    text = ' '.join(details.split())  # a message is one line; `details` stays as it came
     if code == 'UNAVAILABLE' and 'http1' in details.lower():
         return UnavailableError(
             f'what listens at {address} speaks HTTP, not gRPC: give the gRPC port, or use REST', code, details
@@ -69,14 +70,14 @@ def request_error(code: str, details: str, address: str, timeout: float, target:
             details,
         )
     if code == 'UNAVAILABLE':
-        return UnavailableError(f'the server at {address} takes no requests now: {details}', code, details)
+        return UnavailableError(f'the server at {address} takes no requests now: {text}', code, details)
     if code == 'DEADLINE_EXCEEDED':
         return DeadlineError(
             f'no answer from {address} within {timeout:g} s: allow more, or send less at once', code, details
         )
     if code == 'UNIMPLEMENTED':
         return RequestError(
-            f'what listens at {address} is no TensorFlow Serving server: {details}', code, details
+            f'what listens at {address} is no TensorFlow Serving server: {text}', code, details
         )
     if code == 'NOT_FOUND':
         return NotFoundError(_not_found(details, address, target), code, details)
@@ -93,8 +94,8 @@ def request_error(code: str, details: str, address: str, timeout: float, target:
             details,
         )
     if code in INVALID:
-        return InvalidRequestError(f'the server refused the request: {details}', code, details)
-    return RequestError(f'the server at {address} failed with {code}: {details}', code, details)
+        return InvalidRequestError(f'the server refused the request: {text}', code, details)
+    return RequestError(f'the server at {address} failed with {code}: {text}', code, details)
 
 
 def _not_found(details: str, address: str, target: Target) -> str:

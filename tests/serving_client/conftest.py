@@ -1,0 +1,116 @@
+"""A model with vaiven's signatures that needs no training, and a server that serves it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from vaiven.serving.client import Client
+from vaiven.serving.process import ServerProcess
+
+# Made in a process of its own, so that no test process needs TensorFlow for it.
+MAKE_MODEL = '''
+import sys
+import tensorflow as tf
+
+TEXT = tf.TensorSpec([None], tf.string)
+
+
+class Reviews(tf.Module):
+    """A text is as good as the share of its letters that are g; the version is told by a constant."""
+
+    def __init__(self, version):
+        self.version = tf.Variable(float(version))
+
+    @tf.function(input_signature=[TEXT])
+    def sentiment(self, text):
+        letters = tf.cast(tf.strings.length(text), tf.float32)
+        others = tf.cast(tf.strings.length(tf.strings.regex_replace(text, 'g', '')), tf.float32)
+        probability = tf.math.divide_no_nan(letters - others, letters)
+        label = tf.where(probability > 0.5, 'positive', 'negative')
+        return {'probability': probability, 'label': label}
+
+    @tf.function(input_signature=[TEXT, tf.TensorSpec([], tf.int32)])
+    def next_word(self, text, k):
+        rows = tf.shape(text)[0]
+        tokens = tf.strings.as_string(tf.range(k))
+        values = -tf.cast(tf.range(1, k + 1), tf.float32)
+        return {
+            'tokens': tf.strings.join([tf.tile(text[:, None], [1, k]), tf.tile(tokens[None], [rows, 1])], '+'),
+            'log_probabilities': tf.tile(values[None], [rows, 1]),
+        }
+
+    @tf.function(input_signature=[TEXT])
+    def score(self, text):
+        counts = tf.strings.length(text)
+        return {
+            'log_probability': -tf.cast(counts, tf.float32),
+            'tokens': counts,
+            'bits_per_character': tf.ones_like(counts, tf.float32),
+            'token_row_lengths': counts,
+            'token_values': -tf.cast(tf.range(tf.reduce_sum(counts)), tf.float32),
+        }
+
+    @tf.function(input_signature=[TEXT])
+    def embed(self, text):
+        length = tf.cast(tf.strings.length(text), tf.float32)
+        return {'embedding': tf.stack([length, tf.ones_like(length) * self.version], 1)}
+
+    @tf.function(input_signature=[TEXT])
+    def classify(self, inputs):
+        text = tf.io.parse_example(inputs, {'text': tf.io.FixedLenFeature([], tf.string)})['text']
+        p = self.sentiment(text)['probability']
+        return {'classes': tf.tile([['negative', 'positive']], [tf.shape(p)[0], 1]), 'scores': tf.stack([1 - p, p], 1)}
+
+
+for version, folder in zip((1, 2, 3), sys.argv[1:]):
+    module = Reviews(version)
+    tf.saved_model.save(module, folder, signatures={
+        'serving_default': module.sentiment, 'next_word': module.next_word, 'score': module.score,
+        'embed': module.embed, 'classify': module.classify,
+    })
+    from tensorflow.core.protobuf import saved_model_pb2
+    path = folder + '/saved_model.pb'
+    model = saved_model_pb2.SavedModel.FromString(open(path, 'rb').read())
+    model.meta_graphs[0].signature_def['classify'].method_name = 'tensorflow/serving/classify'
+    open(path, 'wb').write(model.SerializeToString())
+'''
+
+
+@pytest.fixture(scope='session')
+def pushed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A serving folder with versions 1, 2 and 3, whose embeddings end in the version; copy it to change it."""
+    base = tmp_path_factory.mktemp('pushed') / 'vaiven-runs' / 'reviews' / 'serving' / 'reviews'
+    subprocess.run(
+        [sys.executable, '-c', MAKE_MODEL, *(str(base / str(version)) for version in (1, 2, 3))],
+        check=True,
+        env={**os.environ, 'TF_CPP_MIN_LOG_LEVEL': '3', 'CUDA_VISIBLE_DEVICES': ''},
+        capture_output=True,
+    )
+    return base
+
+
+@pytest.fixture(scope='session')
+def server(pushed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """One server for all that only ask; it serves versions 1 and 2."""
+    base = tmp_path_factory.mktemp('served') / 'reviews'
+    for version in ('1', '2'):
+        shutil.copytree(pushed / version, base / version)
+    config = base.parent / 'models.config'
+    config.write_text(
+        f'model_config_list {{ config {{ name: "reviews" base_path: "{base}" model_platform: "tensorflow" '
+        'model_version_policy { all {} } } }'
+    )
+    with ServerProcess('reviews', base, flags={'model_config_file': config}) as running:
+        yield running
+
+
+@pytest.fixture(scope='session', params=['grpc', 'rest'])
+def client(request: pytest.FixtureRequest, server: ServerProcess) -> Iterator[Client]:
+    """A client for each way to the server."""
+    with Client(server.grpc_address if request.param == 'grpc' else server.rest_url) as made:
+        yield made
