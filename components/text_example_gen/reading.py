@@ -103,8 +103,8 @@ class _Lines:
 
 def too_large(where: str, limit: int) -> DataError:
     return DataError(
-        f'{where}: the row is larger than {limit} bytes; look for a quotation mark that is never closed, '
-        'or raise the bound with --set data.max_row_bytes=N'
+        f'{where}: the row is larger than {limit} bytes; look for a quotation mark that is never closed '
+        'or a missing line break, or raise the bound with --set data.max_row_bytes=N'
     )
 
 
