@@ -9,6 +9,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from vaiven.models import text as text_lib
+from vaiven.models.generation import LONGEST, write_on
 from vaiven.models.network.network import Network
 from vaiven.models.preprocessing import IDS, TEXT
 
@@ -16,6 +17,12 @@ LABELS = ('negative', 'positive')
 Endpoints = dict[str, tuple[Callable[..., Any], list[tf.TensorSpec]]]
 
 _TEXTS = tf.TensorSpec([None], tf.string, name='text')
+_GENERATION = [
+    tf.TensorSpec([], tf.int32, name='length'),
+    tf.TensorSpec([], tf.float32, name='temperature'),
+    tf.TensorSpec([], tf.float32, name='top_p'),
+    tf.TensorSpec([], tf.int32, name='seed'),
+]
 _EXAMPLES = tf.TensorSpec([None], tf.string, name='inputs')
 
 
@@ -56,13 +63,16 @@ class Signatures(tf.Module):
             'next_word': (self.next_word, [_TEXTS, scalar]),
             'score': (self.score, [_TEXTS]),
             'embed': (self.embed, [_TEXTS]),
+            'generate': (self.generate, [_TEXTS, *_GENERATION]),
             'transform_features': (transform_features, [tf.TensorSpec([None], tf.string, name='examples')]),
         }
 
     def ids(self, text: tf.Tensor) -> tf.Tensor:
         """string (n) → int32 (n, time), padded with 0 at the right."""
-        tokens = text_lib.tokenize(text, self.config)
-        return tf.cast(text_lib.tokens_to_ids(tokens, self.table).to_tensor(), tf.int32)
+        ids = text_lib.tokens_to_ids(text_lib.tokenize(text, self.config), self.table)
+        # One row more while padding: so there are two steps at least, even when there is no text at all.
+        shortest = tf.constant([[text_lib.BOS_ID, text_lib.EOS_ID]], tf.int64)
+        return tf.cast(tf.concat([ids, shortest], axis=0).to_tensor()[:-1], tf.int32)
 
     def sentiment(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         """`probability` of «positive», float (n), and the likelier `label`, string (n)."""
@@ -82,13 +92,9 @@ class Signatures(tf.Module):
         An unknown word is never proposed, nor is an end; the probabilities are those of the full softmax.
         """
         most = self.network.vocabulary_size - len(text_lib.SPECIAL_TOKENS)
-        with tf.control_dependencies([
-            tf.debugging.Assert(
-                (k >= 1) & (k <= most), [f'k must lie between 1 and {most}, the number of known tokens. Received:', k]
-            )
-        ]):  # fmt: skip
-            ids = self.ids(text)
-        ids = tf.where(ids == text_lib.EOS_ID, text_lib.PAD_ID, ids)  # the text goes on
+        rule = f'k must lie between 1 and {most}, the number of known tokens'
+        with tf.control_dependencies([_check((k >= 1) & (k <= most), rule, k)]):
+            ids = self._begin(text)
         states, lengths = self.network.read('forward', ids)
         last = tf.gather(states, lengths - 1, batch_dims=1)  # (n, units)
         logits = self.network.token_logits(self.network.project('forward', last))
@@ -129,6 +135,34 @@ class Signatures(tf.Module):
             'token_row_lengths': counts,
         }
 
+    def generate(
+        self, text: tf.Tensor, length: tf.Tensor, temperature: tf.Tensor, top_p: tf.Tensor, seed: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """What the forward language model writes after each text: `generated` string (n), without the text itself.
+
+        See `vaiven.models.generation.write_on` for the arguments, all scalars.
+        """
+        rules = [
+            _check(
+                (length >= 1) & (length <= LONGEST), f'length must lie between 1 and {LONGEST} tokens', length
+            ),
+            _check(
+                (temperature >= 0) & (temperature <= 100),
+                'temperature must lie between 0 and 100',
+                temperature,
+            ),
+            _check((top_p > 0) & (top_p <= 1), 'top_p must be above 0 and at most 1', top_p),
+        ]
+        with tf.control_dependencies(rules):
+            begins, length = self._begin(text), tf.identity(length)
+        ids = write_on(self.network, begins, length, temperature, top_p, seed)
+        return {'generated': text_lib.join(tf.gather(self.tokens, ids), self.config)}
+
+    def _begin(self, text: tf.Tensor) -> tf.Tensor:
+        """Ids of texts that go on: as `ids`, without the end."""
+        ids = self.ids(text)
+        return tf.where(ids == text_lib.EOS_ID, text_lib.PAD_ID, ids)[:, :-1]
+
     def embed(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         """`embedding` float (n, 6 · units): [last, max, mean] of both directions."""
         return {'embedding': self.network.pool(*self.network.encode(self.ids(text)))}
@@ -139,3 +173,7 @@ class Signatures(tf.Module):
     def _log_probability(self, states: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
         logits = self.network.token_logits(self.network.project('forward', states))
         return -tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
+
+
+def _check(holds: tf.Tensor, rule: str, received: tf.Tensor) -> tf.Operation:
+    return tf.debugging.Assert(holds, [f'{rule}. Received:', received])

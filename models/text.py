@@ -73,6 +73,17 @@ def tokenize(text: 'tf.Tensor', config: TextConfig) -> 'tf.RaggedTensor':
     return tokens[:, : config.max_tokens]
 
 
+def join(tokens: 'tf.Tensor', config: TextConfig) -> 'tf.Tensor':
+    """Readable text from tokens, string (n, length) → (n): words with spaces between, but none before a full stop."""
+    import tensorflow as tf
+
+    if config.unit == 'character':
+        return tf.strings.reduce_join(tokens, axis=-1)
+    text = tf.strings.reduce_join(tokens, axis=-1, separator=' ')
+    text = tf.strings.regex_replace(text, r' ([.,;:!?…)\]}»”%])', r'\1')
+    return tf.strings.regex_replace(text, r'([¿¡(\[{«“]) ', r'\1')
+
+
 def tokens_to_ids(tokens: 'tf.RaggedTensor', table: 'tf.lookup.StaticHashTable') -> 'tf.RaggedTensor':
     """Ids with `[BOS]` before and `[EOS]` after: string (n, None) → int64 (n, None)."""
     import tensorflow as tf

@@ -12,6 +12,15 @@ TEXTS = (
     'Un texto algo más largo, que se lee de izquierda a derecha y de derecha a izquierda.',
 )
 
+# Signatures that take texts, with what else they take.
+ASKED: dict[str, dict[str, object]] = {
+    'serving_default': {},
+    'score': {},
+    'embed': {},
+    'next_word': {'k': 5},
+    'generate': {'length': 3, 'temperature': 1.0, 'top_p': 0.9, 'seed': 0},
+}
+
 
 def write_warmup_requests(folder: str) -> None:
     """Writes `assets.extra/tf_serving_warmup_requests`: TFRecords of PredictionLog."""
@@ -19,12 +28,7 @@ def write_warmup_requests(folder: str) -> None:
     extra.mkdir(parents=True, exist_ok=True)
     with tf.io.TFRecordWriter(str(extra / WARMUP_FILE)) as writer:
         for texts in (TEXTS[:1], TEXTS):
-            for signature, others in {
-                'serving_default': {},
-                'score': {},
-                'embed': {},
-                'next_word': {'k': 5},
-            }.items():
+            for signature, others in ASKED.items():
                 writer.write(_predict_log(signature, {'text': list(texts), **others}).SerializeToString())
             writer.write(_classify_log(texts).SerializeToString())
 

@@ -110,6 +110,26 @@ class Network(keras.Model):
             states = recurrent(states, training=training)
         return states, lengths
 
+    def first_states(self, batch_size: Any) -> list[list[Tensor]]:
+        """What the forward stack remembers before the first token: a list a layer."""
+        return [list(layer.cell.get_initial_state(batch_size=batch_size)) for layer in self.stacks['forward']]
+
+    def step(self, ids: Tensor, states: list[list[Tensor]]) -> tuple[Tensor, list[list[Tensor]]]:
+        """One token read by the forward stack, as in `read`, for texts that are written token by token.
+
+        Args:
+            ids: int (batch).
+            states: of the step before.
+
+        Returns:
+            the last layer's output (batch, units), and the new states.
+        """
+        output, after = self.embedding(ids), []
+        for layer, before in zip(self.stacks['forward'], states, strict=True):
+            output, state = layer.cell(output, before)
+            after.append(list(state))
+        return output, after
+
     def encode(self, ids: Tensor, training: bool = False) -> tuple[Tensor, Tensor, Tensor]:
         """States of both stacks, each in the order of its own reading: (batch, time, units) twice, and lengths.
 
