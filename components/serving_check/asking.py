@@ -22,7 +22,8 @@ PROBES = (
     '👩‍👩‍👧 ❤️ 10/10',
     'word ' * 400,
 )
-_NEXT_WORDS = 3
+# Inputs beside the texts. Text is written on without chance: temperature 0.
+_SCALARS = {'k': 3, 'length': 5, 'temperature': 0.0, 'top_p': 1.0, 'seed': 1}
 
 
 class InProcess:
@@ -35,7 +36,7 @@ class InProcess:
         return sorted(self._loaded.signatures)
 
     def inputs(self, signature: str, texts: Sequence[str]) -> dict[str, Any]:
-        """Values for all inputs of a signature: the texts, as strings or as serialized tf.Examples, and `k`."""
+        """Values for all inputs of a signature: the texts, as strings or as serialized tf.Examples, and numbers."""
         _, specs = self._loaded.signatures[signature].structured_input_signature
         values: dict[str, Any] = {}
         for name, spec in specs.items():
@@ -44,7 +45,7 @@ class InProcess:
             elif spec.dtype == tf.string:
                 values[name] = np.array([_example(text) for text in texts], dtype=object)
             else:
-                values[name] = np.array(_NEXT_WORDS, dtype=spec.dtype.as_numpy_dtype)
+                values[name] = np.array(_SCALARS.get(name, 1), dtype=spec.dtype.as_numpy_dtype)
         return values
 
     def predict(self, signature: str, inputs: dict[str, Any]) -> Answers:
