@@ -55,14 +55,17 @@ def find_python311(home: pathlib.Path, tools: Tools, say: Callable[[str], None])
     found = [name for name in candidates if name and version_of(name) == WANTED]
     if found:
         return pathlib.Path(next(filter(has_headers, found), found[0]))
+    for python in (*(home / 'python').glob(f'cpython-*/bin/python{WANTED}'), unpacked(home / DEBIAN_FOLDER)):
+        if version_of(str(python)) == WANTED and has_headers(python):
+            return python
     say(f'no Python {WANTED} here: getting one')
-    python = uv_python(home / 'python', tools) or debian_python(home / DEBIAN_FOLDER, tools)
-    if python is None:
+    fetched = uv_python(home / 'python', tools) or debian_python(home / DEBIAN_FOLDER, tools)
+    if fetched is None:
         raise Missing(
             f'no Python {WANTED} was found and none could be fetched: install python{WANTED} with python{WANTED}-venv '
             f'and python{WANTED}-dev from wherever this system has it, and name it: make env PYTHON=…/python{WANTED}'
         )
-    return python
+    return fetched
 
 
 def uv_python(folder: pathlib.Path, tools: Tools) -> pathlib.Path | None:
@@ -85,11 +88,13 @@ def uv_python(folder: pathlib.Path, tools: Tools) -> pathlib.Path | None:
     return found[0] if got.returncode == 0 and found else None
 
 
+def unpacked(folder: pathlib.Path) -> pathlib.Path:
+    return folder / 'usr' / 'bin' / f'python{WANTED}'
+
+
 def debian_python(folder: pathlib.Path, tools: Tools) -> pathlib.Path | None:
     """Debian 12's interpreter, unpacked into a folder of ours, for a newer Debian whose Python is another."""
-    python = folder / 'usr' / 'bin' / f'python{WANTED}'
-    if version_of(str(python)) == WANTED and has_headers(python):
-        return python
+    python = unpacked(folder)
     shutil.rmtree(folder, ignore_errors=True)
     try:
         download_and_unpack(DEBIAN_SUITE, DEBIAN_PACKAGES, folder)

@@ -108,6 +108,9 @@ def run(arguments: Sequence[str]) -> int:
         return answer if isinstance(answer, int) and not isinstance(answer, bool) else 0
     except click.exceptions.Exit as end:
         return end.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message(), file=sys.stderr)
+        return error.exit_code
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else 'vaiven'
         return complain(f'{error.format_message()} (see `{path} --help`)', error.exit_code)

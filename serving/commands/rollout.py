@@ -52,7 +52,7 @@ def rollout() -> None:
     """
 
 
-@rollout.command('status')
+@rollout.command('status', short_help='Show the versions on the server, and their labels.')
 @server_options
 @click.option('--json', 'as_json', is_flag=True, help='Print one JSON object.')
 def show_status(server: str | None, model: str, timeout: float, as_json: bool) -> None:
@@ -91,7 +91,7 @@ def show_status(server: str | None, model: str, timeout: float, as_json: bool) -
         click.echo('no version is stable: `vaiven rollout promote VERSION` makes one so')
 
 
-@rollout.command()
+@rollout.command(short_help='Make a version the stable one.')
 @click.argument('version', type=click.IntRange(min=0))
 @server_options
 @configuration_options
@@ -110,7 +110,7 @@ def promote(version: int, as_json: bool, **options: Any) -> None:
         tell(moving.promote(version, options['timeout']), options['model'], as_json)
 
 
-@rollout.command()
+@rollout.command(short_help='Make the next lower version the stable one.')
 @server_options
 @configuration_options
 @click.option('--json', 'as_json', is_flag=True, help='Print one JSON object.')

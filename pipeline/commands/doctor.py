@@ -1,0 +1,70 @@
+"""`vaiven doctor`: what is there, what is not, and what to do about it."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import click
+
+from vaiven.pipeline.doctor import libraries, machine
+from vaiven.pipeline.doctor.check import BAD, NOTE, OK, Check
+
+MARKS = {OK: ('ok', 'green'), NOTE: ('note', 'yellow'), BAD: ('BAD', 'red')}
+
+
+@click.command()
+@click.option('--json', 'as_json', is_flag=True, help='Print one JSON object.')
+def doctor(as_json: bool) -> int:
+    """Say what this machine has and what it lacks.
+
+    Ends with status 1 if `vaiven run` could not work here.
+
+    \b
+    Examples:
+      vaiven doctor
+      vaiven doctor --json
+    """
+    checks = examine(Path())
+    good = all(check.state != BAD for check in checks)
+    if as_json:
+        values = [dataclasses.asdict(check) for check in checks]
+        click.echo(json.dumps({'ok': good, 'checks': values}, ensure_ascii=False, indent=1))
+        return 0 if good else 1
+    width = max(len(check.name) for check in checks)
+    for check in checks:
+        text, colour = MARKS[check.state]
+        click.echo(f'{click.style(f"{text:4}", fg=colour)}  {check.name:{width}}  {check.found}')
+        if check.remedy:
+            click.echo(f'{"":{width + 8}}→ {check.remedy}')
+    bad = [check.name for check in checks if check.state == BAD]
+    if bad:
+        click.echo(f'`vaiven run` cannot work here: {", ".join(bad)}')
+    else:
+        click.echo('`vaiven run` can work here')
+    return 0 if good else 1
+
+
+def examine(folder: Path) -> list[Check]:
+    """All checks; a run would write below `folder`."""
+    tensorflow = libraries.TensorFlow()
+    first = [machine.python(), machine.system(), libraries.installed(), libraries.locked()]
+    last = [
+        libraries.bytecode(),
+        machine.cores(),
+        machine.memory(),
+        machine.disk(folder.absolute()),
+        machine.temporary(),
+        machine.ports(),
+        data(),
+    ]
+    found = [check for check in first if check is not None]
+    return [*found, *tensorflow.checks(), *last]
+
+
+def data() -> Check:
+    """Whether the default data is here already."""
+    from vaiven.components.text_example_gen.default_data import cache_folder
+
+    for kept in cache_folder().glob('film-reviews-*.tsv'):
+        return Check('default data', OK, str(kept))
+    return Check('default data', OK, 'not here yet: pip fetches it when it is first used')
