@@ -40,9 +40,9 @@ def check_compiler(python: pathlib.Path) -> None:
     """`pyfarmhash`, which TensorFlow Data Validation needs, has no wheel: it is compiled here."""
     packages = {}
     if not (shutil.which('g++') or shutil.which('c++') or shutil.which('clang++')):
-        packages['a C++ compiler'] = 'g++'
+        packages['C++ compiler'] = 'g++'
     if not has_headers(python):
-        packages[f'the headers of {python}'] = f'{python.name}-dev'
+        packages[f'headers of {python}'] = f'{python.name}-dev'
     if packages:
         raise Missing(
             f'no {" and no ".join(packages)}: install the package {" and ".join(packages.values())}'

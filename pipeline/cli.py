@@ -36,12 +36,6 @@ class Terminated(BaseException):
     """SIGTERM, as an exception: context managers get to stop the processes that they started."""
 
 
-class NotInstalledError(Exception):
-    """A subcommand whose libraries are in an extra that was not installed."""
-
-    exit_status = 1
-
-
 class LazyGroup(click.Group):
     """A click group over `COMMANDS`; its help needs none of the modules."""
 
@@ -52,16 +46,7 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, attribute = COMMANDS[cmd_name][0].split(':')
-        try:
-            return getattr(importlib.import_module(module), attribute)
-        except ModuleNotFoundError as error:
-            name = error.name or ''
-            if name.split('.')[0] == 'vaiven':
-                raise
-            raise NotInstalledError(
-                f'`vaiven {cmd_name}` needs the Python module {name!r}, which is not installed: '
-                "pip install 'vaiven[pipeline]'"
-            ) from error
+        return getattr(importlib.import_module(module), attribute)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -129,6 +114,13 @@ def run(arguments: Sequence[str]) -> int:
             # Whoever read our output has gone, as in `vaiven predict … | head`: nothing to tell anybody.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 141
+        if isinstance(error, ModuleNotFoundError) and (error.name or 'vaiven').split('.')[0] != 'vaiven':
+            show_traceback_if_debugging()
+            return complain(
+                f'the Python module {error.name!r} is not installed, and this needs it: '
+                "make env, or pip install 'vaiven[pipeline]'",
+                1,
+            )
         status = getattr(error, 'exit_status', None)
         if isinstance(status, int):
             show_traceback_if_debugging()

@@ -1,0 +1,188 @@
+"""`vaiven predict`, `next`, `serve` and `rollout`, as a shell runs them."""
+
+import json
+import os
+import pty
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vaiven.serving.client import Client
+from vaiven.serving.process import ServerProcess
+from vaiven.serving.server import ports
+
+COMMAND = [sys.executable, '-m', 'vaiven.pipeline.cli']
+
+
+class Shell:
+    """Runs commands against one server."""
+
+    def __init__(self, address: str, folder: Path) -> None:
+        self.address = address
+        self.folder = folder
+
+    def __call__(
+        self, *arguments: str | bytes, stdin: bytes = b'', status: int = 0
+    ) -> 'subprocess.CompletedProcess[bytes]':
+        answer = subprocess.run(
+            [*COMMAND, *arguments],
+            input=stdin,
+            capture_output=True,
+            env={**os.environ, 'VAIVEN_SERVER': self.address},
+            cwd=self.folder,
+            timeout=120,
+        )
+        assert answer.returncode == status, answer
+        if status:
+            assert answer.stderr.startswith(b'vaiven: ')
+            assert answer.stderr.count(b'\n') == 1
+            assert b'Traceback' not in answer.stderr
+        else:
+            assert answer.stderr == b''
+        return answer
+
+    def fails(self, status: int, *arguments: str | bytes, stdin: bytes = b'') -> str:
+        return self(*arguments, stdin=stdin, status=status).stderr.decode()
+
+
+@pytest.fixture(scope='module')
+def shell(server: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    return Shell(server.grpc_address, tmp_path_factory.mktemp('shell'))
+
+
+def test_predict_writes_tab_separated_lines_into_a_pipe(shell: Shell) -> None:
+    assert shell('predict', 'gg', 'año\tmalo', '').stdout.decode().splitlines() == [
+        'positive\t1.000000\tgg',
+        'negative\t0.000000\taño\\tmalo',
+        'negative\t0.000000\t',
+    ]
+
+
+def test_predict_reads_lines_from_standard_input_and_from_a_file(shell: Shell) -> None:
+    lines = b'\xef\xbb\xbfgg\r\n\nga\n' + 'año 😀'.encode()
+    answer = shell('predict', '--json', stdin=lines)
+    found = [json.loads(line) for line in answer.stdout.splitlines()]
+    assert [each['text'] for each in found] == ['gg', '', 'ga', 'año 😀']
+    assert found[0] == {'text': 'gg', 'label': 'positive', 'probability': 1.0}
+    (shell.folder / 'texts.txt').write_bytes(lines)
+    assert shell('predict', '--json', '--file', 'texts.txt').stdout == answer.stdout
+
+
+def test_many_lines_keep_their_order(shell: Shell) -> None:
+    lines = [('g' * (i % 5) or 'a') + str(i) for i in range(1000)]
+    answer = shell('predict', stdin='\n'.join(lines).encode())
+    assert [line.split('\t')[2] for line in answer.stdout.decode().splitlines()] == lines
+
+
+def test_a_terminal_gets_a_table_without_control_characters(shell: Shell) -> None:
+    parent, child = pty.openpty()
+    process = subprocess.Popen(
+        [*COMMAND, 'predict', '--server', shell.address, 'gggggg\x1b[2Jgg'],
+        stdin=child, stdout=child, stderr=child, close_fds=True,
+    )  # fmt: skip
+    os.close(child)
+    assert process.wait(60) == 0
+    shown = os.read(parent, 4096).decode()
+    os.close(parent)
+    assert 'positive' in shown
+    assert '%  gggggg [2Jgg' in shown
+    assert '\x1b[2J' not in shown
+
+
+def test_predict_over_rest_and_by_version(shell: Shell, server: ServerProcess) -> None:
+    rest = server.rest_url.removeprefix('http://')
+    over_grpc = shell('predict', '--version', '1', 'ga').stdout
+    assert shell('predict', '--rest', '--server', rest, '--version', '1', 'ga').stdout == over_grpc
+    assert shell('predict', '--server', server.rest_url, 'ga').stdout == over_grpc
+
+
+def test_next_shows_words_with_probabilities(shell: Shell) -> None:
+    assert shell('next', 'the', '--k', '2').stdout == b'the\tthe+0\t0.367879\nthe\tthe+1\t0.135335\n'
+    (found,) = (json.loads(line) for line in shell('next', '--json', '--k', '1', 'la').stdout.splitlines())
+    assert found['text'] == 'la'
+    assert [each['token'] for each in found['next']] == ['la+0']
+
+
+def test_what_is_asked_wrongly_is_told_in_one_line(shell: Shell) -> None:
+    assert "has no model 'films'" in shell.fails(2, 'predict', '--model', 'films', 'g')
+    assert 'version 9' in shell.fails(2, 'predict', '--version', '9', 'g')
+    assert "has no label 'gold'" in shell.fails(2, 'predict', '--label', 'gold', 'g')
+    assert 'not both' in shell.fails(2, 'predict', '--label', 'a', '--version', '1', 'g')
+    assert 'not both' in shell.fails(2, 'predict', '--file', 'x', 'g')
+    assert 'No such file' in shell.fails(2, 'predict', '--file', 'nothing.txt')
+    assert 'directory' in shell.fails(2, 'predict', '--file', '.')
+    assert 'holds no text' in shell.fails(2, 'predict')
+    assert 'must be UTF-8' in shell.fails(2, 'predict', b'\xff')
+    assert 'an address is host:port' in shell.fails(2, 'predict', '--server', 'nonsense', 'g')
+    assert 'is not in the range' in shell.fails(2, 'next', '--k', '0', 'g')
+    assert 'not be empty' in shell.fails(2, 'predict', '--model', '', 'g')
+
+
+def test_a_line_that_is_not_utf8_is_named_after_the_answers_before_it(shell: Shell) -> None:
+    answer = shell('predict', stdin=b'gg\nga\n\xff\xfe\ngg\n', status=2)
+    assert answer.stdout == b'positive\t1.000000\tgg\nnegative\t0.500000\tga\n'
+    assert b'line 3 of standard input is not UTF-8 (byte 1)' in answer.stderr
+
+
+def test_no_server_ends_with_1_and_says_how_to_start_one(shell: Shell) -> None:
+    (port,) = ports.free('127.0.0.1', 1)
+    assert '`vaiven serve`' in shell.fails(1, 'predict', '--server', f'127.0.0.1:{port}', 'g')
+    assert '`vaiven serve`' in shell.fails(1, 'rollout', 'status', '--server', f'127.0.0.1:{port}')
+
+
+def test_serve_without_anything_to_serve_says_what_to_do(shell: Shell, pushed: Path) -> None:
+    assert '`vaiven run`' in shell.fails(2, 'serve')
+    assert 'there is no folder' in shell.fails(2, 'serve', 'nothing')
+    assert 'holds no version' in shell.fails(2, 'serve', str(shell.folder))
+    assert f'{pushed} may be meant' in shell.fails(2, 'serve', str(pushed / '1'))
+
+
+def test_serve_names_a_port_that_is_taken(shell: Shell, server: ServerProcess, pushed: Path) -> None:
+    port = server.grpc_address.split(':')[1]
+    answer = subprocess.run(
+        [*COMMAND, 'serve', str(pushed), '--port', port, '--rest-port', '0'], capture_output=True, text=True
+    )
+    assert answer.returncode == 1
+    assert answer.stderr.splitlines()[-1].startswith(f'vaiven: port {port} on 127.0.0.1 cannot be used')
+
+
+def test_serve_finds_the_pushed_model_rolls_out_and_ends_in_good_order(pushed: Path, tmp_path: Path) -> None:
+    shutil.copytree(pushed.parents[2], tmp_path / 'vaiven-runs')
+    port, rest_port = ports.free('127.0.0.1', 2)
+    address = f'127.0.0.1:{port}'
+    with (tmp_path / 'log').open('wb') as log:
+        process = subprocess.Popen(
+            [*COMMAND, 'serve', '--port', str(port), '--rest-port', str(rest_port)],
+            cwd=tmp_path,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        with Client(address) as client:
+            client.wait_until_available('reviews', version=2, timeout=120)
+            client.wait_until_available('reviews', version=3, timeout=120)
+        shell = Shell(address, tmp_path)
+        assert b'no version is stable' in shell('rollout', 'status').stdout
+        assert 'promote one first' in shell.fails(2, 'rollout', 'rollback')
+        assert 'has no version 9; it has: 3, 2, 1' in shell.fails(2, 'rollout', 'promote', '9')
+        assert shell('rollout', 'promote', '3').stdout == b'reviews: version 3 is stable\n'
+        assert shell('rollout', 'rollback').stdout == b'reviews: version 2 is stable (it was 3)\n'
+        assert shell('rollout', 'promote', '2').stdout == b'reviews: version 2 is already stable\n'
+        now = json.loads(shell('rollout', 'status', '--json').stdout)
+        assert [(each['version'], each['labels']) for each in now['versions']] == [(3, []), (2, ['stable'])]
+        assert shell('predict', '--label', 'stable', 'gg').stdout == b'positive\t1.000000\tgg\n'
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.wait()
+    said = (tmp_path / 'log').read_text()
+    assert (
+        said.splitlines()[0]
+        == f'reviews: the newest 2 versions of {tmp_path}/vaiven-runs/reviews/serving/reviews'
+    )
+    assert 'Traceback' not in said
