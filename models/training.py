@@ -12,6 +12,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from vaiven.models import dataset
+from vaiven.models.combination import combine
 from vaiven.models.configuration import UserError, from_dict
 from vaiven.models.export import export
 from vaiven.models.network.config import NetworkConfig
@@ -87,6 +88,7 @@ def train(
         'val_sentiment_loss', patience=training.patience, mode='min', restore_best_weights=True
     )
     _fit(network, training, batches, training.epochs, steps, [stop], validation_data=validation)
+    combine(network, batches, validation)
     return network
 
 

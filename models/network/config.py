@@ -24,6 +24,7 @@ class NetworkConfig:
         token_dropout: share of tokens of a text that the network does not see (Gal & Ghahramani 2016).
         dropout: share of the components dropped, the same ones at every step of a text (locked dropout).
         head_dropout: share of the pooled components dropped before the sentiment's weights.
+        wide_buckets: buckets for pairs of words in the wide path beside the recurrent one; 0 for no wide path.
     """
 
     cell: Cell = 'lstm'
@@ -33,11 +34,17 @@ class NetworkConfig:
     token_dropout: float = 0.2
     dropout: float = 0.4
     head_dropout: float = 0.5
+    wide_buckets: int = 262_144
 
     def __post_init__(self) -> None:
         require(self.cell in CELLS, f'network.cell must be one of {", ".join(CELLS)}', self.cell)
         for name in ('layers', 'units', 'embedding_size'):
             require(getattr(self, name) >= 1, f'network.{name} must be at least 1', getattr(self, name))
+        require(
+            0 <= self.wide_buckets <= 2**24,
+            'network.wide_buckets must lie between 0 and 16777216',
+            self.wide_buckets,
+        )
         for name in ('token_dropout', 'dropout', 'head_dropout'):
             value = getattr(self, name)
             require(0 <= value < 1, f'network.{name} is a share: at least 0 and below 1', value)

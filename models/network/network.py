@@ -6,7 +6,8 @@ are the encoder of the sentiment.
 
     ids ─ embedding ─┬─ forward stack  ── next token        ┐ softmax tied to the embedding
                      └─ backward stack ── previous token    ┘ (Press & Wolf 2017)
-                        both ── [last, max, mean] ── sentiment (Howard & Ruder 2018)
+                        both ── [last, max, mean] ── sentiment ┬─ combined, calibrated
+        ── words and pairs of words ── wide path ──────────────┘ (Howard & Ruder 2018; Cheng et al. 2016)
 """
 
 from typing import Any
@@ -17,8 +18,13 @@ from keras import ops
 from vaiven.models.network.cells import recurrent_layer
 from vaiven.models.network.config import NetworkConfig
 from vaiven.models.network.layers import MaskedPooling, Tensor, TokenDropout, reverse_sequences
+from vaiven.models.network.wide import WideNgrams
 
 PAD_ID = 0
+
+
+def _recurrent_alone(shape: Any, dtype: Any = None) -> Tensor:
+    return ops.convert_to_tensor([1.0, 0.0, 0.0], dtype=dtype)
 
 
 class Network(keras.Model):
@@ -86,6 +92,15 @@ class Network(keras.Model):
         self.sentiment = keras.layers.Dense(
             1, kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)), name='sentiment'
         )
+        self.wide = (
+            WideNgrams(vocabulary_size, config.wide_buckets, name='wide') if config.wide_buckets else None
+        )
+        if self.wide is not None:
+            self.wide.build((None, None))
+        # logit = a · recurrent + b · wide + c
+        self.combination = self.add_weight(
+            shape=(3,), initializer=_recurrent_alone, trainable=False, name='combination'
+        )
 
     def read(self, direction: str, ids: Tensor, training: bool = False) -> tuple[Tensor, Tensor]:
         """One stack's states, in the order in which it reads.
@@ -143,18 +158,26 @@ class Network(keras.Model):
         """The text's vector (batch, 6 · units). «Last» is where each stack ends its reading."""
         return ops.concatenate([self.pooling(forward, lengths), self.pooling(backward, lengths)], axis=-1)
 
-    def sentiment_logits(self, ids: Tensor, training: bool = False) -> Tensor:
-        """Logit of «positive», (batch)."""
-        return self._sentiment(self.encode(ids, training=training), training)
+    def path_logits(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of «positive» by the recurrent and by the wide path, each (batch)."""
+        recurrent = self._sentiment(self.encode(ids), training=False)
+        return recurrent, self.wide(ids) if self.wide is not None else ops.zeros_like(recurrent)
+
+    def sentiment_logits(self, ids: Tensor) -> Tensor:
+        """Logit of «positive» by both paths together, (batch)."""
+        recurrent, wide = self.path_logits(ids)
+        return self.combination[0] * recurrent + self.combination[1] * wide + self.combination[2]
 
     def _sentiment(self, encoded: tuple[Tensor, Tensor, Tensor], training: bool) -> Tensor:
         pooled = self.head_dropout(self.pool(*encoded), training=training)
         return ops.squeeze(self.sentiment(pooled), axis=-1)
 
     def call(self, ids: Tensor, training: bool = False) -> dict[str, Tensor]:
-        """Returns a dict: `sentiment` (batch), and `forward` and `backward` (batch, time, embedding_size).
+        """What gradients train: a dict.
 
-        The last two, each in the order of its own reading, give by `token_logits` what the next token read is.
+        Returns:
+            `sentiment` (batch), the recurrent path's logit; `forward` and `backward`, each (batch, time,
+            embedding_size) in the order of its own reading: `token_logits` makes of them the next token read.
         """
         forward, backward, lengths = self.encode(ids, training=training)
         return {
