@@ -1,0 +1,95 @@
+"""The texts that benchmarks are measured on."""
+
+import csv
+import gzip
+import hashlib
+import io
+import tarfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from vaiven.components.text_example_gen.default_data import default_data
+from vaiven.components.text_example_gen.rows import identity, nfc
+
+SentimentData = Literal['vader', 'muchocine-summary', 'muchocine-body']
+DATA_FOLDER = Path(__file__).parent.parent.parent / 'shared' / 'data'
+_STARS_LABEL = {'1': 0, '2': 0, '3': None, '4': 1, '5': 1}
+
+
+class MissingDataError(Exception):
+    """A corpus that is not on this machine; the message says where it was looked for."""
+
+
+class Review(NamedTuple):
+    """A text with an opinion.
+
+    Attributes:
+        text: NFC.
+        label: 0 negative, 1 positive, None neither (usable as text only).
+        group: rows of one group never lie on both sides of a split.
+    """
+
+    text: str
+    label: int | None
+    group: str
+
+
+def reviews(data: SentimentData) -> list[Review]:
+    """The rows of a corpus without duplicates, in an order that tells nothing about the class.
+
+    Raises:
+        MissingDataError: where the corpus is not on this machine.
+    """
+    rows = _vader() if data == 'vader' else _muchocine(data.removeprefix('muchocine-'))
+    seen: dict[bytes, Review] = {}
+    for row in rows:
+        if row.text.strip():
+            seen.setdefault(identity(row.text), row)
+    # The film sentences come sorted by class.
+    return [row for _, row in sorted(seen.items(), key=lambda item: item[0])]
+
+
+def _vader() -> Iterator[Review]:
+    with open(default_data(), encoding='utf-8', newline='') as file:
+        for row in csv.DictReader(file, delimiter='\t', quoting=csv.QUOTE_NONE):
+            label = {'negative': 0, 'positive': 1, '': None}[row['label']]
+            yield Review(nfc(row['text']), label, hashlib.sha256(identity(row['text'])).hexdigest())
+
+
+def _muchocine(column: str) -> Iterator[Review]:
+    with gzip.open(_shared('muchocine.tsv.gz'), 'rt', encoding='utf-8', newline='') as file:
+        # A body may be longer than the module's limit of 128 KiB a field.
+        csv.field_size_limit(10_000_000)
+        for row in csv.DictReader(file, delimiter='\t', quoting=csv.QUOTE_NONE):
+            yield Review(
+                nfc(row[column]), _STARS_LABEL[row['rank']], ' '.join(row['film'].casefold().split())
+            )
+
+
+def novels() -> dict[str, str]:
+    """Name to text of each Spanish novel, one paragraph a line, sorted by name.
+
+    Raises:
+        MissingDataError: where the archive is not on this machine.
+    """
+    found = {}
+    with tarfile.open(_shared('novelas.tar.xz')) as archive:
+        for member in archive:
+            file = archive.extractfile(member)
+            if file is not None:
+                text = io.TextIOWrapper(file, encoding='utf-8').read()
+                found[Path(member.name).stem] = nfc(text)
+    return dict(sorted(found.items()))
+
+
+def _shared(name: str) -> Path:
+    path = DATA_FOLDER / name
+    if not path.exists():
+        raise MissingDataError(f'no ../shared/data/{name} beside the project: this benchmark is skipped')
+    return path
+
+
+def groups_of(rows: Iterable[Review]) -> list[str]:
+    """Each group once, in the order of its first row."""
+    return list(dict.fromkeys(row.group for row in rows))

@@ -1,0 +1,51 @@
+"""Which rows are learnt from, which choose, and which are measured on: fixed by one seed."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from benchmarks.corpora import Review, groups_of
+
+VALIDATION_SHARE = 0.1
+
+
+class Fold(NamedTuple):
+    """One division of a corpus. No group lies in two parts.
+
+    Attributes:
+        train, validation, test: labelled rows. The test rows are for measuring and nothing else.
+        unlabelled: rows without a label, of none of the other parts' groups.
+    """
+
+    train: list[Review]
+    validation: list[Review]
+    test: list[Review]
+    unlabelled: list[Review]
+
+
+def folds(rows: Sequence[Review], count: int, seed: int) -> Iterator[Fold]:
+    """Each labelled row is tested on in exactly one of `count` folds.
+
+    The validation part is taken out of the training folds; text of a held-out group is never read.
+    """
+    groups = groups_of(row for row in rows if row.label is not None)
+    shuffled = np.random.default_rng(seed).permutation(len(groups))
+    fold_of = {groups[place]: index % count for index, place in enumerate(shuffled)}
+    for tested in range(count):
+        training = [group for group in groups if fold_of[group] != tested]
+        drawn = np.random.default_rng([seed, tested]).permutation(len(training))
+        validating = {training[place] for place in drawn[: round(VALIDATION_SHARE * len(training))]}
+        fold = Fold([], [], [], [])
+        for row in rows:
+            if fold_of.get(row.group) == tested:
+                if row.label is not None:
+                    fold.test.append(row)
+            elif row.group in validating:
+                if row.label is not None:
+                    fold.validation.append(row)
+            elif row.label is None:
+                fold.unlabelled.append(row)
+            else:
+                fold.train.append(row)
+        yield fold

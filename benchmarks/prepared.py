@@ -1,0 +1,95 @@
+"""From rows to the files that the pipeline's training reads, and from a network to its answers."""
+
+import collections
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from benchmarks.corpora import Review
+from benchmarks.folds import Fold
+from vaiven.components.vocabulary.choice import choose
+from vaiven.models import dataset
+from vaiven.models.network.network import Network
+from vaiven.models.preprocessing import IDS, LABEL, NO_LABEL
+from vaiven.models.text import BOS_ID, EOS_ID, UNK_ID, tokenize
+from vaiven.pipeline.config import Config
+
+_TEXTS_AT_ONCE = 1024
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """A fold as files of ids (gzipped TFRecords), with the vocabulary that gave them.
+
+    `train` holds the rows without a label too.
+    """
+
+    vocabulary: list[str]
+    train: str
+    validation: str
+    test: str
+
+
+def prepare(fold: Fold, config: Config, folder: Path) -> Prepared:
+    """Builds the vocabulary on the training rows alone, and writes every part with it."""
+    parts = {
+        'train': [*fold.train, *fold.unlabelled],
+        'validation': fold.validation,
+        'test': fold.test,
+    }
+    tokens = {name: tokens_of([row.text for row in rows], config) for name, rows in parts.items()}
+    counts = collections.Counter(token for text in tokens['train'] for token in text)
+    vocabulary = choose(counts.items(), config.vocabulary).tokens
+    files = {
+        name: write_rows(folder / f'{name}.gz', to_ids(tokens[name], vocabulary), labels_of(rows))
+        for name, rows in parts.items()
+    }
+    return Prepared(vocabulary, **files)
+
+
+def tokens_of(texts: Sequence[str], config: Config) -> list[list[bytes]]:
+    """Each text's tokens, UTF-8, by the very graph that serves."""
+    found: list[list[bytes]] = []
+    for start in range(0, len(texts), _TEXTS_AT_ONCE):
+        ragged = tokenize(tf.constant(texts[start : start + _TEXTS_AT_ONCE]), config.text)
+        found += ragged.to_list()
+    return found
+
+
+def to_ids(texts: Sequence[Sequence[bytes]], vocabulary: Sequence[str]) -> list[list[int]]:
+    """Ids with begin and end, unknown tokens as `[UNK]`."""
+    table = {token.encode(): index for index, token in enumerate(vocabulary)}
+    return [[BOS_ID, *(table.get(token, UNK_ID) for token in text), EOS_ID] for text in texts]
+
+
+def labels_of(rows: Sequence[Review]) -> list[int]:
+    return [NO_LABEL if row.label is None else row.label for row in rows]
+
+
+def write_rows(path: Path, ids: Sequence[Sequence[int]], labels: Sequence[int]) -> str:
+    """Writes what `vaiven.models.dataset.read_rows` reads, and returns the path."""
+    with tf.io.TFRecordWriter(str(path), tf.io.TFRecordOptions('GZIP')) as writer:
+        for row, label in zip(ids, labels, strict=True):
+            features = {
+                IDS: tf.train.Feature(int64_list=tf.train.Int64List(value=row)),
+                LABEL: tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
+            }
+            example = tf.train.Example(features=tf.train.Features(feature=features))
+            writer.write(example.SerializeToString())
+    return str(path)
+
+
+def answers(network: Network, file: str, batch_size: int = 64) -> tuple[np.ndarray, np.ndarray]:
+    """Probability of «positive» and the label of each row of a file: float (n), int (n), in one order."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int32)])
+    def ask(ids: tf.Tensor) -> tf.Tensor:
+        return tf.sigmoid(network.sentiment_logits(ids))
+
+    batches = dataset.evaluation_batches(dataset.read_rows([file]), batch_size)
+    pairs = [(ask(ids).numpy(), labels.numpy()) for ids, labels in batches]
+    probabilities, labels = (np.concatenate(column) for column in zip(*pairs, strict=True))
+    return probabilities, labels.astype(np.int64)

@@ -1,0 +1,159 @@
+"""Accuracy of the sentiment model against linear baselines, over folds that are always the same.
+
+    python -m benchmarks.sentiment [--quick] [--data vader|muchocine-summary|muchocine-body] [--set a.b=c]
+
+Each fold: the vocabulary and the network are learnt from the training rows, the validation rows say when to
+stop, and the test rows are asked once. The baselines choose nothing, so they learn from the validation rows too.
+"""
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+import numpy as np
+
+from benchmarks import report
+from benchmarks.corpora import MissingDataError, SentimentData, reviews
+from benchmarks.folds import Fold, folds
+
+SEED = 20_240_901
+
+
+class Plan(NamedTuple):
+    """How much is measured.
+
+    Attributes:
+        folds: into how many parts the corpus is divided.
+        quick_folds: how many of them `--quick` measures.
+        quick_settings: what `--quick` changes besides.
+    """
+
+    folds: int
+    quick_folds: int
+    quick_settings: tuple[str, ...] = ()
+
+
+PLANS: dict[str, Plan] = {
+    'vader': Plan(10, 3),
+    'muchocine-summary': Plan(5, 3),
+    'muchocine-body': Plan(5, 2, ('training.epochs=2',)),
+}
+
+
+@click.command(help=__doc__)
+@click.option('--data', type=click.Choice(list(PLANS)), default='vader', show_default=True)
+@click.option('--quick', is_flag=True, help='Fewer folds, and fewer epochs for long texts; the same code.')
+@click.option('--set', 'settings', multiple=True, metavar='NAME=VALUE', help='As for `vaiven run --set`.')
+@click.option('--preset', default='reviews', show_default=True)
+@click.option('--on', type=click.Choice(['test', 'validation']), default='test', show_default=True,
+              help='Measure on the validation rows instead, to choose settings by.')  # fmt: skip
+def main(data: SentimentData, quick: bool, settings: tuple[str, ...], preset: str, on: str) -> None:
+    report.quiet_libraries()
+    try:
+        rows = reviews(data)
+    except MissingDataError as missing:
+        report.say(str(missing))
+        report.conclude({'benchmark': 'sentiment', 'data': data, 'skipped': str(missing)})
+        return
+    plan = PLANS[data]
+    count = plan.quick_folds if quick else plan.folds
+    settings = (*(plan.quick_settings if quick else ()), *settings)
+    labelled = sum(row.label is not None for row in rows)
+    report.say(f'{data}: {labelled} labelled rows, {len(rows) - labelled} without a label')
+    report.say(
+        f'folds 1-{count} of {plan.folds}, seed {SEED}, settings: {" ".join(settings) or "the defaults"}'
+    )
+    started = time.monotonic()
+    measured = []
+    for number, fold in enumerate(folds(rows, plan.folds, SEED), start=1):
+        if number > count:
+            break
+        measured.append(_measure(fold, preset, settings, on))
+        line = '  '.join(f'{name} {100 * value:.1f}' for name, value in measured[-1]['accuracy'].items())
+        report.say(f'fold {number}: {line}  ({measured[-1]["seconds"]["vaiven"]:.0f} s)')
+    result = _summary(measured)
+    for name, figures in result['accuracy'].items():
+        report.say(f'{name:>16}: {report.percent(figures)} %')
+    for name, figures in result['difference'].items():
+        p = 'not defined' if figures['p'] is None else f'{figures["p"]:.3f}'
+        report.say(f'vaiven − {name}: {report.percent(figures)} points, p {p}')
+    report.conclude(
+        {
+            'benchmark': 'sentiment', 'data': data, 'quick': quick, 'measured_on': on, 'folds': plan.folds,
+            'folds_measured': count, 'seed': SEED, 'preset': preset, 'settings': settings, 'rows': labelled,
+            'unlabelled': len(rows) - labelled, **result, 'seconds': time.monotonic() - started,
+        }
+    )  # fmt: skip
+
+
+def _measure(fold: Fold, preset: str, settings: tuple[str, ...], on: str) -> dict[str, Any]:
+    """Accuracy and seconds of each contestant on one fold, and our calibration error."""
+    from benchmarks.baselines.linear import LINEAR_BASELINES
+
+    heard = [*fold.train, *fold.validation] if on == 'test' else fold.train
+    asked = fold.test if on == 'test' else fold.validation
+    truth = np.array([row.label for row in asked])
+    accuracy, seconds = {'majority': _majority(heard, truth)}, {}
+    for name, learn in LINEAR_BASELINES.items():
+        started = time.monotonic()
+        predicted = learn(
+            [row.text for row in heard], [int(row.label or 0) for row in heard], [row.text for row in asked]
+        )
+        accuracy[name] = float((predicted == truth).mean())
+        seconds[name] = time.monotonic() - started
+    started = time.monotonic()
+    probabilities, labels = _ours(fold, preset, settings, on)
+    accuracy['vaiven'] = float(((probabilities > 0.5) == labels).mean())
+    seconds['vaiven'] = time.monotonic() - started
+    return {'accuracy': accuracy, 'seconds': seconds, 'calibration': calibration_error(probabilities, labels)}
+
+
+def _ours(fold: Fold, preset: str, settings: tuple[str, ...], on: str) -> tuple[np.ndarray, np.ndarray]:
+    from benchmarks.prepared import answers, prepare
+    from vaiven.models.training import train
+    from vaiven.pipeline.config import configure
+
+    config = configure(preset, settings)
+    with tempfile.TemporaryDirectory(prefix='vaiven-benchmark-') as folder:
+        files = prepare(fold, config, Path(folder))
+        network = train(config.network, config.training, files.vocabulary, [files.train], [files.validation])
+        return answers(network, files.test if on == 'test' else files.validation)
+
+
+def _majority(heard: list[Any], truth: np.ndarray) -> float:
+    positive = np.mean([row.label for row in heard]) > 0.5
+    return float((truth == int(positive)).mean())
+
+
+def calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int = 10) -> float:
+    """Expected calibration error: |share of positives − mean probability|, weighted over equal bins of [0, 1]."""
+    place = np.minimum((probabilities * bins).astype(int), bins - 1)
+    gaps = [
+        abs(labels[place == index].mean() - probabilities[place == index].mean()) * (place == index).mean()
+        for index in np.unique(place)
+    ]
+    return float(np.sum(gaps))
+
+
+def _summary(measured: list[dict[str, Any]]) -> dict[str, Any]:
+    names = list(measured[0]['accuracy'])
+    values = {name: [fold['accuracy'][name] for fold in measured] for name in names}
+    return {
+        'accuracy': {name: report.spread(values[name]) for name in names},
+        'difference': {
+            name: report.paired(values['vaiven'], values[name])
+            for name in names
+            if name not in ('vaiven', 'majority')
+        },
+        'calibration_error': report.spread([fold['calibration'] for fold in measured]),
+        'seconds_a_fold': {
+            name: report.spread([fold['seconds'][name] for fold in measured])
+            for name in measured[0]['seconds']
+        },
+    }
+
+
+if __name__ == '__main__':
+    main()
