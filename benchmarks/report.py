@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+import logging
 import math
 import os
 import platform
@@ -19,6 +20,15 @@ def quiet_libraries() -> None:
     """To be called before TensorFlow is imported: its start-up notices are no part of a report."""
     os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
     warnings.filterwarnings('ignore', module='keras')
+
+
+def show_progress() -> None:
+    """Prints what training reports, one indented line each."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter('    %(message)s'))
+    logger = logging.getLogger('vaiven.progress')
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
 
 
 def spread(values: Sequence[float]) -> dict[str, Any]:

@@ -51,6 +51,7 @@ PLANS: dict[str, Plan] = {
               help='Measure on the validation rows instead, to choose settings by.')  # fmt: skip
 def main(data: SentimentData, quick: bool, settings: tuple[str, ...], preset: str, on: str) -> None:
     report.quiet_libraries()
+    report.show_progress()
     try:
         rows = reviews(data)
     except MissingDataError as missing:

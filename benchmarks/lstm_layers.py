@@ -1,0 +1,52 @@
+"""A bidirectional LSTM's forward and backward pass over batches of given shapes, in Keras and in PyTorch."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+Shape = tuple[int, int]  # (batch, time)
+
+
+def keras_lstm(shapes: Sequence[Shape], features: int, units: int) -> Callable[[], None]:
+    """One call: for each shape, one gradient of all weights and inputs, on fixed random numbers."""
+    import keras
+    import tensorflow as tf
+
+    layer = keras.layers.Bidirectional(keras.layers.LSTM(units, return_sequences=True))
+    layer.build((None, None, features))
+    batches = [tf.constant(batch) for batch in _batches(shapes, features)]
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None, features])])
+    def step(batch: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            tape.watch(batch)
+            loss = tf.reduce_sum(layer(batch))
+        gradients = tape.gradient(loss, [batch, *layer.trainable_weights])
+        return tf.add_n([tf.reduce_sum(gradient) for gradient in gradients])
+
+    def run() -> None:
+        for batch in batches:
+            step(batch).numpy()
+
+    return run
+
+
+def torch_lstm(shapes: Sequence[Shape], features: int, units: int) -> Callable[[], None]:
+    """The same in PyTorch. Raises ImportError where that is not installed."""
+    import torch
+
+    layer = torch.nn.LSTM(features, units, batch_first=True, bidirectional=True)
+    batches = [torch.from_numpy(batch).requires_grad_() for batch in _batches(shapes, features)]
+
+    def run() -> None:
+        for batch in batches:
+            loss = layer(batch)[0].sum()
+            gradients = torch.autograd.grad(loss, [batch, *layer.parameters()])
+            float(sum(gradient.sum() for gradient in gradients))
+
+    return run
+
+
+def _batches(shapes: Sequence[Shape], features: int) -> list[np.ndarray]:
+    draw = np.random.default_rng(0)
+    return [draw.standard_normal((*shape, features), dtype=np.float32) for shape in shapes]

@@ -1,0 +1,51 @@
+"""The division of the novels, and the windows and bits of our character model."""
+
+import numpy as np
+import pytest
+
+from benchmarks.language import HELD_OUT, VALIDATION, divide
+
+
+def test_whole_novels_are_held_out() -> None:
+    names = [*HELD_OUT, *VALIDATION, 'A', 'B']
+    corpus = divide({name: f'De  {name}\nTexto ' * 50 for name in names}, held_out_characters=60)
+    assert [text.split()[1] for text in corpus.train] == ['a', 'b']
+    assert [len(text) for text in corpus.held_out] == [60] * len(HELD_OUT)
+    assert len(corpus.training_text(100)) <= 100
+    assert not any(name.lower() in corpus.training_text(10**6) for name in (*HELD_OUT, *VALIDATION))
+
+
+@pytest.fixture(scope='module')
+def model():
+    from benchmarks.character_model import CharacterModel
+    from benchmarks.language import OURS
+    from vaiven.pipeline.config import configure
+
+    settings = (
+        'network.units=16', 'network.dropout=0', 'training.batch_size=4', 'training.language_epochs=12',
+        'training.learning_rate=0.02',
+    )  # fmt: skip
+    return CharacterModel.fit(configure(settings=(*OURS, *settings)), 'abc ' * 2000, 'abc ' * 20)
+
+
+def test_a_text_that_repeats_itself_is_learnt(model) -> None:
+    assert model.bits_per_character('abc ' * 100) < 0.3
+
+
+def test_each_character_is_scored_once_wherever_windows_begin(model) -> None:
+    from benchmarks.character_model import surprisal
+
+    for length in (1, 255, 256, 257, 384, 385, 700):
+        assert surprisal(model.network, ('abc ' * 200)[:length], model.vocabulary).shape == (length,)
+
+
+def test_bits_do_not_depend_on_what_comes_later(model) -> None:
+    from benchmarks.character_model import surprisal
+
+    text = 'abc ' * 100
+    whole, part = (surprisal(model.network, t, model.vocabulary) for t in (text + 'cccc', text))
+    np.testing.assert_allclose(whole[: len(part)], part, atol=1e-4)
+
+
+def test_a_character_never_seen_costs_its_name(model) -> None:
+    assert model.bits_per_character('ñ') > 20

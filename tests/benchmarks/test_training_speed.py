@@ -1,0 +1,27 @@
+"""The contestants of the speed benchmark train on the same rows."""
+
+from pathlib import Path
+
+from benchmarks.corpora import Review
+from benchmarks.lstm_layers import keras_lstm
+from benchmarks.training_speed import contestants
+
+SETTINGS = (
+    'network.units=8', 'network.embedding_size=8', 'network.wide_buckets=0', 'training.batch_size=4',
+    'vocabulary.min_count=1',
+)  # fmt: skip
+
+
+def test_both_pass_over_all_rows_and_count_no_padding(tmp_path: Path) -> None:
+    rows = [Review(' '.join(['word'] * length), length % 2, str(length)) for length in range(1, 13)]
+    runs, shape = contestants(rows, 'reviews', SETTINGS, tmp_path)
+    # Each text has a begin and an end besides its words.
+    assert shape['tokens'] == sum(range(1, 13)) + 2 * len(rows)
+    assert shape['longest'] == 14
+    for name in ('buckets', 'padded'):
+        history = runs[name]()
+        assert history.history['loss'][0] > 0
+
+
+def test_layers_take_batches_of_any_shape() -> None:
+    keras_lstm([(2, 3), (1, 5)], features=4, units=3)()
