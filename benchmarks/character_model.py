@@ -24,11 +24,19 @@ _BATCH = 64
 
 
 class CharacterModel:
-    """A trained network with its characters. The seam for other ways to train: what it needs is these two methods."""
+    """A trained network with its characters. Another way to train needs `fit` and `bits_per_character`."""
 
     def __init__(self, network: Network, vocabulary: Sequence[str]) -> None:
-        self.network = network
         self.vocabulary = vocabulary
+
+        @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int32)])
+        def ask(ids: tf.Tensor) -> tf.Tensor:
+            states, _ = network.read('forward', ids)
+            logits = network.token_logits(network.project('forward', states[:, :-1]))
+            log_probabilities = tf.nn.log_softmax(logits)
+            return tf.gather(log_probabilities, ids[:, 1:], batch_dims=2)  # (batch, time − 1)
+
+        self._ask = ask
 
     @classmethod
     def fit(cls, config: Config, text: str, validation: str) -> 'CharacterModel':
@@ -45,7 +53,22 @@ class CharacterModel:
 
     def bits_per_character(self, text: str) -> float:
         """By the full softmax; a character never seen costs `[UNK]` and its share of the rest of Unicode."""
-        return float(surprisal(self.network, text, self.vocabulary).mean())
+        return float(self.surprisal(text).mean())
+
+    def surprisal(self, text: str) -> np.ndarray:
+        """Bits of each character after those before it, of which the network sees `CONTEXT` to `WINDOW`."""
+        rows = windows(text, self.vocabulary, WINDOW, WINDOW - CONTEXT)
+        found: list[np.ndarray] = []
+        for start in range(0, len(rows), _BATCH):
+            batch = rows[start : start + _BATCH]
+            padded = tf.keras.utils.pad_sequences(batch, padding='post', value=PAD_ID)
+            answers = self._ask(tf.constant(padded, tf.int32)).numpy()
+            for row, answer in zip(batch, answers, strict=True):
+                found.append(-answer[CONTEXT if found else 0 : len(row) - 1] / np.log(2))
+        bits = np.concatenate(found)
+        known = set(self.vocabulary[len(SPECIAL_TOKENS) :])
+        unseen = np.array([character not in known for character in text])
+        return bits + unseen * np.log2(UNICODE_CHARACTERS - len(known))
 
 
 def windows(text: str, vocabulary: Sequence[str], length: int, stride: int) -> list[list[int]]:
@@ -54,27 +77,3 @@ def windows(text: str, vocabulary: Sequence[str], length: int, stride: int) -> l
     ids = [table.get(character, UNK_ID) for character in text]
     starts = range(0, max(1, len(ids) - length + stride), stride)
     return [[BOS_ID, *ids[start : start + length]] for start in starts]
-
-
-def surprisal(network: Network, text: str, vocabulary: Sequence[str]) -> np.ndarray:
-    """Bits of each character after those before it, of which the network sees `CONTEXT` to `WINDOW`."""
-
-    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int32)])
-    def ask(ids: tf.Tensor) -> tf.Tensor:
-        states, _ = network.read('forward', ids)
-        logits = network.token_logits(network.project('forward', states[:, :-1]))
-        log_probabilities = tf.nn.log_softmax(logits)
-        return tf.gather(log_probabilities, ids[:, 1:], batch_dims=2)  # (batch, time − 1)
-
-    rows = windows(text, vocabulary, WINDOW, WINDOW - CONTEXT)
-    found: list[np.ndarray] = []
-    for start in range(0, len(rows), _BATCH):
-        batch = rows[start : start + _BATCH]
-        padded = tf.keras.utils.pad_sequences(batch, padding='post', value=PAD_ID)
-        answers = ask(tf.constant(padded, tf.int32)).numpy()
-        for row, answer in zip(batch, answers, strict=True):
-            found.append(-answer[CONTEXT if found else 0 : len(row) - 1] / np.log(2))
-    bits = np.concatenate(found)
-    known = set(vocabulary[len(SPECIAL_TOKENS) :])
-    unseen = np.array([character not in known for character in text])
-    return bits + unseen * np.log2(UNICODE_CHARACTERS - len(known))

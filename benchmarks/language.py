@@ -42,13 +42,13 @@ OURS = (
     'network.embedding_size=64', 'training.softmax_candidates=0', 'training.language_weight=1', 'training.epochs=1',
 )  # fmt: skip
 SIZES = (
-    Size(75_000, ('network.units=128', 'network.dropout=0.2', 'training.batch_size=8'), epochs=30),
-    Size(300_000, ('network.units=192', 'network.dropout=0.1', 'training.batch_size=16'), epochs=16),
+    Size(75_000, ('network.units=128', 'network.dropout=0.2', 'training.batch_size=4'), epochs=30),
+    Size(300_000, ('network.units=192', 'network.dropout=0.1', 'training.batch_size=8'), epochs=16),
     Size(2_000_000, ('network.units=256', 'network.dropout=0', 'training.batch_size=32'), epochs=6),
 )
 QUICK_SIZES = (
-    Size(75_000, ('network.units=128', 'network.dropout=0.1', 'training.batch_size=8'), epochs=8),
-    Size(300_000, ('network.units=128', 'network.dropout=0', 'training.batch_size=16'), epochs=2),
+    Size(75_000, ('network.units=128', 'network.dropout=0.1', 'training.batch_size=4'), epochs=8),
+    Size(300_000, ('network.units=128', 'network.dropout=0', 'training.batch_size=8'), epochs=2),
 )
 HELD_OUT_CHARACTERS, QUICK_HELD_OUT_CHARACTERS = 100_000, 20_000  # of each novel
 

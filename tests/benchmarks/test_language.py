@@ -33,17 +33,13 @@ def test_a_text_that_repeats_itself_is_learnt(model) -> None:
 
 
 def test_each_character_is_scored_once_wherever_windows_begin(model) -> None:
-    from benchmarks.character_model import surprisal
-
     for length in (1, 255, 256, 257, 384, 385, 700):
-        assert surprisal(model.network, ('abc ' * 200)[:length], model.vocabulary).shape == (length,)
+        assert model.surprisal(('abc ' * 200)[:length]).shape == (length,)
 
 
 def test_bits_do_not_depend_on_what_comes_later(model) -> None:
-    from benchmarks.character_model import surprisal
-
     text = 'abc ' * 100
-    whole, part = (surprisal(model.network, t, model.vocabulary) for t in (text + 'cccc', text))
+    whole, part = (model.surprisal(t) for t in (text + 'cccc', text))
     np.testing.assert_allclose(whole[: len(part)], part, atol=1e-4)
 
 
