@@ -25,6 +25,7 @@ COMMANDS = {
     'next': ('vaiven.serving.commands.next_word:next_word', 'Ask a server for the words that come next.'),
     'rollout': ('vaiven.serving.commands.rollout:rollout', 'Show, promote or roll back served versions.'),
     'kubeflow': ('vaiven.pipeline.commands.kubeflow:kubeflow', 'Write the pipeline for Kubeflow.'),
+    'lecture': ('vaiven.pipeline.commands.lecture:lecture', 'Make a page for teaching recurrent networks.'),
     'doctor': ('vaiven.pipeline.commands.doctor:doctor', 'Say what this machine has and what it lacks.'),
 }
 

@@ -23,7 +23,7 @@ class LectureConfig:
         distance: longest T − t of the gradients.
         excerpts: pieces of the held-out text that the gradients are averaged over.
         gate_units: rows of the gates' heat maps.
-        word_units, word_steps, word_window, word_vocabulary: of the word models.
+        word_units, word_steps, word_window, word_vocabulary, word_learning_rate: of the word models.
         candidates: words shown for a gap.
         max_characters: a longer text is cut.
     """
@@ -46,6 +46,7 @@ class LectureConfig:
     word_steps: int = 700
     word_window: int = 32
     word_vocabulary: int = 6000
+    word_learning_rate: float = 1e-2
     candidates: int = 6
     max_characters: int = 3_000_000
 
@@ -61,7 +62,8 @@ class LectureConfig:
                     f'{field.name} must be at least 1',
                     getattr(self, field.name),
                 )
-        require(self.learning_rate > 0, 'learning_rate must be above 0', self.learning_rate)
+        for name in ('learning_rate', 'word_learning_rate'):
+            require(getattr(self, name) > 0, f'{name} must be above 0', getattr(self, name))
 
     def quick(self) -> 'LectureConfig':
         """Less of everything that takes time: one run a cell, and fewer steps."""
@@ -72,6 +74,6 @@ class LectureConfig:
             measurements=5,
             held_out_windows=64,
             excerpts=4,
-            word_steps=90,
+            word_steps=170,
             word_vocabulary=3000,
         )

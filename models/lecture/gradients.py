@@ -50,7 +50,9 @@ def gradient_norms(layer: keras.layers.Layer, inputs: np.ndarray) -> GradientNor
     return GradientNorms(norms[0], norms[1] if len(norms) > 1 else None)
 
 
-def scaled_rnn_norms(factors: tuple[float, ...], units: int, inputs: np.ndarray, seed: int) -> list[np.ndarray]:
+def scaled_rnn_norms(
+    factors: tuple[float, ...], units: int, inputs: np.ndarray, seed: int
+) -> list[np.ndarray]:
     """`gradient_norms(…).hidden` of simple RNNs whose recurrent matrix is a rotation times each factor."""
     from vaiven.models.network.cells import recurrent_layer
 

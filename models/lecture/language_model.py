@@ -66,9 +66,7 @@ class Curve:
     seconds: float
 
 
-def train(
-    model: LanguageModel, stream: np.ndarray, held_out: np.ndarray, budget: Budget, seed: int
-) -> Curve:
+def train(model: LanguageModel, stream: np.ndarray, held_out: np.ndarray, budget: Budget, seed: int) -> Curve:
     """Trains on windows drawn at random from `stream`, and measures on the rows of `held_out`.
 
     Args:
@@ -118,9 +116,7 @@ def train(
 
 
 def _nats(logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-    return tf.reduce_mean(
-        tf.nn.sparse_softmax_cross_entropy_with_logits(labels=targets, logits=logits)
-    )
+    return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=targets, logits=logits))
 
 
 def bits_per_token(model: LanguageModel, rows: np.ndarray) -> float:

@@ -1,0 +1,153 @@
+"""The page: one HTML file that needs nothing else, not even a network."""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable
+from html import escape
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from vaiven.models.configuration import UserError
+from vaiven.models.lecture import sections
+from vaiven.models.lecture.cells_text import REFERENCES
+from vaiven.models.lecture.experiments import Lecture
+from vaiven.models.lecture.style import STYLE
+
+_NUMBERS = ('No', 'One', 'Two', 'Three', 'Four', 'Five', 'Six', 'Seven')
+
+
+def page(lecture: Lecture) -> str:
+    """The whole document."""
+    parts = [
+        ('gradients', 'What is left of a gradient', sections.gradients(lecture)),
+        ('gates', 'What the gates do', sections.gates(lecture)),
+        ('curves', 'How fast each cell learns', sections.curves(lecture)),
+        ('words', 'Which word fills the gap', sections.words(lecture)),
+        ('made', 'How this page was made', made(lecture)),
+        ('references', 'References', '<ol>' + ''.join(f'<li>{escape(r)}</li>' for r in REFERENCES) + '</ol>'),
+    ]
+    menu = ''.join(f'<a href="#{key}">{title}</a>' for key, title, _ in parts)
+    body = ''.join(
+        f'<section id="{key}"><h2>{title}</h2>{content}</section>' for key, title, content in parts
+    )
+    count = _NUMBERS[len(lecture.runs)]
+    # «</» would end the element in the middle of a string.
+    figures = json.dumps(figures_of(lecture), ensure_ascii=False).replace('</', '<\\/')
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="color-scheme" content="light dark">'
+        '<title>Recurrent networks, cell by cell</title>'
+        f'<style>{STYLE}</style></head><body><main>'
+        '<header><h1>Recurrent networks, cell by cell</h1>'
+        f'<p class="lead">{count} recurrent cells read the same text. How far do their gradients reach, what do '
+        'their gates do, how fast do they learn, and which words do they expect? Every line below was computed '
+        f'when this page was made, in {sum(lecture.seconds.values()):.0f} seconds.</p>'
+        f'<nav>{menu}</nav></header>'
+        f'{body}</main><script type="application/json" id="figures">{figures}</script></body></html>\n'
+    )
+
+
+def made(lecture: Lecture) -> str:
+    config = lecture.config
+    texts = sections.table(
+        ('text', 'characters', 'pieces for training', 'pieces held out', ''),
+        (
+            (
+                escape(text.name),
+                f'{text.characters:,}',
+                f'{len(text.training):,}',
+                f'{len(text.held_out):,}',
+                'its beginning only' if text.cut else 'all of it',
+            )
+            for text in lecture.corpora
+        ),
+    )
+    seeds = ', '.join(str(config.seed + run) for run in range(config.runs))
+    versions = ', '.join(f'{name} {version(name)}' for name in ('vaiven', 'keras', 'tensorflow', 'numpy'))
+    seconds = ', '.join(f'{part} {value:.0f} s' for part, value in lecture.seconds.items())
+    return (
+        f'{texts}<ul><li>Seeds: {seeds} for the cells, {config.seed} for everything else.</li>'
+        f'<li>Character models: one layer of {config.units} units, characters as vectors of '
+        f'{config.embedding_size}, {config.steps} steps of {config.batch_size} windows of {config.window} '
+        f'characters, Adam from {config.learning_rate:g} along a cosine, gradients clipped at norm 1 '
+        '(Pascanu et al. 2013). No dropout. The state is zero at the start of each window, in training and in '
+        'measuring.</li>'
+        f'<li>Word models: an LSTM of {config.word_units} units, {config.word_steps} steps of {config.batch_size} '
+        f'windows of {config.word_window} words.</li>'
+        '<li>Every tenth piece (line, sentence or paragraph) of a text is held out. It comes from the same '
+        'documents as the rest, so it is easier than a text by another author.</li>'
+        f'<li>Time: {seconds}, on {os.cpu_count()} processor cores.</li><li>Versions: {versions}.</li></ul>'
+    )
+
+
+def figures_of(lecture: Lecture) -> dict[str, Any]:
+    """Every number that the page draws, for those who want to draw it again."""
+
+    def mean(norms: Iterable[np.ndarray]) -> list[float]:
+        return [float(f'{value:.4g}') for value in sections.middle(np.concatenate(list(norms)))]
+
+    return {
+        'seed': lecture.config.seed,
+        'gradients': {
+            cell: {
+                'untrained': mean(run.untrained.hidden for run in runs),
+                'trained': mean(run.trained.hidden for run in runs),
+            }
+            for cell, runs in lecture.runs.items()
+        },
+        'curves': {
+            cell: [{'steps': run.curve.steps, 'bits': [round(b, 4) for b in run.curve.bits]} for run in runs]
+            for cell, runs in lecture.runs.items()
+        },
+        'words': {
+            models.name: {filled.sentence: [word for word, _ in filled.forward] for filled in models.filled}
+            for models in lecture.words
+        },
+        'seconds': {part: round(value, 1) for part, value in lecture.seconds.items()},
+    }
+
+
+def check_output(path: str) -> None:
+    """Refuses a place that the page cannot be written to, before anything is computed.
+
+    Raises:
+        UserError: says what is wrong with it.
+    """
+    folder = os.path.dirname(os.path.abspath(path))
+    if os.path.isdir(path):
+        raise UserError(f'{path}: is a directory; name a file with --output')
+    if not os.path.isdir(folder):
+        raise UserError(f'{path}: there is no folder {folder!r}; make it, or name another file with --output')
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UserError(
+            f'{path}: the folder {folder!r} cannot be written to; name another file with --output'
+        )
+
+
+def write(path: str, text: str) -> None:
+    """Writes the file whole or not at all.
+
+    Raises:
+        UserError: if the disk does not take it.
+    """
+    folder = os.path.dirname(os.path.abspath(path))
+    try:
+        with tempfile.NamedTemporaryFile(
+            'w', encoding='utf-8', dir=folder, prefix='.lecture-', delete=False
+        ) as file:
+            try:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+                # Temporary files are closed to others; a page is not.
+                os.chmod(file.name, 0o644)
+                os.replace(file.name, path)
+            except BaseException:
+                os.unlink(file.name)
+                raise
+    except OSError as error:
+        raise UserError(f'{path}: cannot be written ({error.strerror})') from error

@@ -1,0 +1,281 @@
+"""The four sections of the page, each from the numbers that it shows."""
+
+import re
+from collections.abc import Iterable, Sequence
+from html import escape
+
+import numpy as np
+
+from vaiven.models.lecture.candidates import GAP, Filled
+from vaiven.models.lecture.cells_text import CELL_TEXTS, equation
+from vaiven.models.lecture.experiments import Lecture, WordModels
+from vaiven.models.lecture.svg import Line, heat_map, line_plot
+
+_FLOOR = 1e-30  # below it, a norm is as good as none, and has no logarithm
+_DASHED = ('gru_reset_before', 'peephole_coupled_lstm')
+_GATE_NAMES = {'f': 'forget gate', 'i': 'input gate', 'o': 'output gate'}
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Cells are HTML already."""
+    header = ''.join(f'<th>{cell}</th>' for cell in head)
+    body = ''.join('<tr>' + ''.join(f'<td>{cell}</td>' for cell in row) + '</tr>' for row in rows)
+    return f'<div class="scroll"><table><thead><tr>{header}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def figure(plot: str, title: str, caption: str = '') -> str:
+    return f'<figure><h3>{title}</h3>{plot}' + (
+        f'<figcaption>{caption}</figcaption></figure>' if caption else '</figure>'
+    )
+
+
+def _named(cell: str) -> str:
+    return f'<span class="swatch {cell}"></span>{escape(CELL_TEXTS[cell].name)}'
+
+
+def middle(norms: np.ndarray) -> np.ndarray:
+    """Geometric mean over the rows: (rows, T) → (T)."""
+    return np.exp(np.log(np.maximum(norms, _FLOOR)).mean(axis=0))
+
+
+def _line(label: str, style: str, norms: np.ndarray, dashed: bool = False) -> Line:
+    distances = list(range(norms.shape[1]))
+    low, high = np.quantile(np.maximum(norms, _FLOOR), (0.1, 0.9), axis=0)
+    return Line(label, style, distances, list(middle(norms)), list(low), list(high), dashed)
+
+
+def _panel(title: str, norms: dict[str, np.ndarray], low: float, y_label: str) -> str:
+    lines = [_line(CELL_TEXTS[cell].name, cell, value, cell in _DASHED) for cell, value in norms.items()]
+    return line_plot(
+        lines,
+        title=title,
+        x_label='distance T − t, in characters',
+        y_label=y_label,
+        low=low,
+        high=3,
+        log=True,
+    )
+
+
+def gradients(lecture: Lecture) -> str:
+    def of(when: str, which: str) -> dict[str, np.ndarray]:
+        found = {
+            cell: [getattr(getattr(run, when), which) for run in runs] for cell, runs in lecture.runs.items()
+        }
+        return {
+            cell: np.concatenate(norms)  # (runs · excerpts, T)
+            for cell, norms in found.items()
+            if all(norm is not None for norm in norms)
+        }
+
+    config = lecture.config
+    before, after = of('untrained', 'hidden'), of('trained', 'hidden')
+    lowest = min(float(middle(norms)[-1]) for norms in (*before.values(), *after.values()))
+    low = 10.0 ** max(-12, np.floor(np.log10(lowest)))
+    label = 'norm of ∂h(T) / ∂h(t)'
+    hidden = figure(
+        _panel('Gradient norms after initialisation', before, low, label), 'After initialisation'
+    ) + figure(
+        _panel(f'Gradient norms after {config.steps} steps', after, low, label),
+        f'After {config.steps} steps of training',
+    )
+    places = [d for d in (1, 10, 30, config.distance - 1) if d < config.distance]
+    rows = [
+        [_named(cell)] + [f'{middle(norms[cell])[d]:.1e}' for norms in (before, after) for d in places]
+        for cell in lecture.runs
+    ]
+    head = ['cell', *[f'before, {d}' for d in places], *[f'after, {d}' for d in places]]
+    memory = of('trained', 'memory')
+    road = (
+        figure(
+            _panel('Gradient norms with respect to the cell state', memory, low, 'norm of ∂h(T) / ∂c(t)'),
+            'The other road: the cell state, after training',
+            'An LSTM has two states. Here the derivative is taken with respect to c(t), whose path '
+            'c(t+1) = f ∘ c(t) + … passes no matrix and no tanh: the “constant error carousel” of Hochreiter '
+            '&amp; Schmidhuber (1997), with f for a brake.',
+        )
+        if memory
+        else ''
+    )
+    scaled = [
+        _line(f'factor {factor:g}', f'step{number}', norms)
+        for number, (factor, norms) in enumerate(lecture.scaled.items())
+    ]
+    explosion = figure(
+        line_plot(
+            scaled,
+            title='Gradient norms of a simple RNN with its recurrent matrix scaled',
+            x_label='distance T − t, in steps',
+            y_label=label,
+            low=1e-8,
+            high=1e8,
+            log=True,
+        ),
+        'Vanishing and exploding: a simple RNN, its matrix scaled',
+        'W is an orthogonal matrix times a factor; the inputs are noise of size 0.1. Below 1 the gradient must '
+        'vanish. Above 1 it may explode (Bengio et al. 1994; Pascanu et al. 2013), and does until the units '
+        'saturate: tanh′ then takes back what W gives. Clipping the gradient is the remedy against the one, a gated '
+        'cell against the other.',
+    )
+    return (
+        '<p>Backpropagation through time multiplies one Jacobian for each step. The plots show what the product '
+        f'is like: the norm of ∂h<sub>T</sub>/∂h<sub>t</sub> over the distance, on {config.excerpts} excerpts of '
+        f'held-out text and {config.runs} seed{"s" if config.runs > 1 else ""}. The line is the geometric mean, the '
+        'band holds the middle 80 % of excerpts and seeds. 1 means that what happened at t counts at T as if it '
+        'were yesterday.</p>'
+        f'<div class="grid2">{hidden}</div>'
+        '<p class="note">The norm is Frobenius’ over √units, the root mean square of the singular values, by '
+        'automatic differentiation; c<sub>t</sub> is kept as it is where there is one. All recurrent matrices begin '
+        'orthogonal (Saxe et al. 2014) and the forget gates’ biases at 1 (Jozefowicz et al. 2015): that, as much as '
+        'the equations, decides the left plot. Gates that begin half open halve the gradient at each step; it is '
+        'training that opens them. Peepholes begin at zero: before training, a cell with them is the one without.</p>'
+        f'<details><summary>The same in numbers</summary>{table(head, rows)}</details>'
+        f'<div class="grid2">{road}{explosion}</div>'
+    )
+
+
+def gates(lecture: Lecture) -> str:
+    parts = []
+    for cell, reading in lecture.readings.items():
+        maps = []
+        for name, values in reading.gates.items():
+            title = f'{_GATE_NAMES[name]} of the {CELL_TEXTS[cell].name}'
+            maps.append(
+                f'<p class="gate"><b>{_GATE_NAMES[name]}</b>, {values.mean():.2f} on average of these units</p>'
+                + heat_map(values, reading.tokens, title=title, style=cell, with_tokens=True)
+            )
+        parts.append(
+            f'<figure><h3>{escape(CELL_TEXTS[cell].name)}</h3><div class="scroll">{"".join(maps)}</div></figure>'
+        )
+    if not parts:
+        return '<p>Neither the LSTM nor the peephole LSTM is among the cells of this page.</p>'
+    shown = next(iter(lecture.readings.values()))
+    return (
+        f'<p>A sentence of the held-out text, read character by character: “{escape("".join(shown.tokens))}” '
+        f'Each row is one of the {len(shown.units)} units whose forget gates change most, in all three maps of a '
+        'cell the same unit in the same row; the one that remembers most is at the top. Watch the columns at '
+        'spaces and at the ends of words.</p>'
+        '<p class="note">closed, 0 <span class="key"></span> 1, open. The two cells were trained each for itself, so '
+        'that row 3 of the one has nothing to do with row 3 of the other.</p>'
+        f'<div class="stack">{"".join(parts)}</div>'
+    )
+
+
+def curves(lecture: Lecture) -> str:
+    config = lecture.config
+    lines, rows, cards = [], [], []
+    last = {cell: float(np.mean([run.curve.bits[-1] for run in runs])) for cell, runs in lecture.runs.items()}
+    for cell, runs in lecture.runs.items():
+        bits = np.array([run.curve.bits for run in runs])  # (runs, points)
+        text = CELL_TEXTS[cell]
+        lines.append(
+            Line(
+                text.name,
+                cell,
+                runs[0].curve.steps[1:],
+                list(bits.mean(axis=0))[1:],
+                list(bits.min(axis=0))[1:],
+                list(bits.max(axis=0))[1:],
+                cell in _DASHED,
+            )
+        )
+        seconds = float(np.mean([run.curve.seconds for run in runs]))
+        spread = f' ({bits[:, -1].min():.3f} to {bits[:, -1].max():.3f})' if len(runs) > 1 else ''
+        rows.append(
+            [_named(cell), f'{last[cell]:.3f}{spread}', f'{runs[0].parameters:,}', f'{seconds:.0f} s']
+        )
+        cards.append(
+            f'<div class="card cell {cell}"><h3>{escape(text.name)}</h3>'
+            + ''.join(map(equation, text.equations))
+            + f'<p class="fact">{escape(text.source)}<br>{last[cell]:.2f} bits per character</p></div>'
+        )
+    steps = lines[0].x
+    lines.append(Line('frequencies', 'plain', steps, [lecture.frequency_bits] * len(steps), dashed=True))
+    values = [value for line in lines for value in line.y]
+    plot = line_plot(
+        lines,
+        title='Learning curves of all cells',
+        x_label=f'training steps of {config.batch_size * config.window:,} characters',
+        y_label='bits per character, held out',
+        low=np.floor(min(values) * 5) / 5,
+        high=np.ceil(max(values) * 5) / 5,
+    )
+    best, worst = min(last, key=last.__getitem__), max(last, key=last.__getitem__)
+    verdict = (
+        f'Here {CELL_TEXTS[best].name} ends lowest, at {last[best]:.2f} bits, and {CELL_TEXTS[worst].name} highest, '
+        f'at {last[worst]:.2f}. '
+        if len(last) > 1
+        else ''
+    )
+    return (
+        f'<p>The same text ({escape(lecture.corpora[0].name)}, {lecture.alphabet} signs), the same '
+        f'{config.units} units, the same windows in the same order, the same number of steps. {verdict}A short race '
+        'over short windows says who is quick, not who would win in the end; differences smaller than the spread of '
+        'the seeds say nothing. Cells with more gates have more weights and take longer.</p>'
+        f'<div class="grid2">{figure(plot, "Bits per character of the held-out text")}'
+        f'<div class="card">{table(("cell", "bits at the end", "weights", "training"), rows)}'
+        '<p class="note">“Frequencies” is a model that knows how frequent each sign is and nothing else. The first '
+        'point, before training, is left out.</p></div></div>'
+        '<h3>The equations</h3><p class="note">x is the input, h the hidden state, c the cell state, σ the logistic '
+        'function, ∘ the product by elements.</p>'
+        f'<div class="grid2">{"".join(cards)}</div>'
+    )
+
+
+def words(lecture: Lecture) -> str:
+    return (
+        '<p>A forward model reads what stands before the gap, a backward model what stands after it, from the end '
+        '(Schuster &amp; Paliwal 1997). “Both” multiplies the two and divides by how frequent the word is, as if the '
+        'two sides were independent given the word. <span class="sentence"><span class="unknown">Underlined</span>'
+        '</span> words are unknown to the model.</p>' + ''.join(map(_word_section, lecture.words))
+    )
+
+
+def _word_section(models: WordModels) -> str:
+    perplexity = models.perplexity
+    not_asked = (
+        '<p class="note">Not asked, since this text knows too few of their words: '
+        + '; '.join(f'“{escape(sentence)}”' for sentence in models.not_asked)
+        + '. A text in their language, given with --data, would answer them.</p>'
+        if models.not_asked
+        else ''
+    )
+    return (
+        f'<h3>{escape(models.name)}</h3>'
+        f'<p><b>How far to trust this:</b> the models have read {models.training_words:,} words, '
+        f'{models.passes:.1f} times. That is very little: people read more in some months, and large language models '
+        'millions of times as much. They know '
+        f'{models.vocabulary_size:,} words; {models.unknown_share:.0%} of the held-out words are not among them. '
+        f'Perplexity there: {perplexity["forward"]:.0f} forward, {perplexity["backward"]:.0f} backward, '
+        f'{perplexity["frequency"]:.0f} for the words’ frequencies alone. So expect the right kind of word (a noun '
+        'after an article), and not the right word.</p>'
+        f'<div class="stack">{"".join(_gap(filled) for filled in models.filled)}</div>{not_asked}'
+    )
+
+
+def _gap(filled: Filled) -> str:
+    marked = []
+    for part in re.split(r'(\w+|…)', filled.sentence):
+        if part == GAP:
+            marked.append('<span class="gap">&nbsp;</span>')
+        elif part in filled.unknown:
+            marked.append(f'<span class="unknown">{escape(part)}</span>')
+        else:
+            marked.append(escape(re.sub(r'^ ([.,])', r'\1', part)))
+    columns = [('forward', filled.forward)]
+    if filled.backward:
+        columns += [('backward', filled.backward), ('both', filled.both)]
+    content = ''.join(
+        f'<div><h3>{title}</h3>'
+        + ''.join(
+            f'<div class="bar"><i style="width:{100 * share / found[0][1]:.1f}%"></i>'
+            f'<span>{escape(word)}</span><span>{share:.1%}</span></div>'
+            for word, share in found
+        )
+        + '</div>'
+        for title, found in columns
+    )
+    one = '' if filled.backward else ' one'
+    return (
+        f'<figure><p class="sentence">{"".join(marked)}</p><div class="columns{one}">{content}</div></figure>'
+    )
