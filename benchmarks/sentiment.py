@@ -36,7 +36,7 @@ class Plan(NamedTuple):
 
 
 PLANS: dict[str, Plan] = {
-    'vader': Plan(10, 3),
+    'vader': Plan(10, 2),
     'muchocine-summary': Plan(5, 3),
     'muchocine-body': Plan(5, 2, ('training.epochs=2',)),
 }
