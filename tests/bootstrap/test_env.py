@@ -50,7 +50,9 @@ def test_a_ready_environment_is_left_alone() -> None:
     if not (ROOT / '.venv' / '.complete').exists():
         pytest.skip('this environment was not made by make env')
     before = (ROOT / '.venv' / '.complete').stat().st_mtime_ns
-    answer = subprocess.run(['make', '--no-print-directory', 'env'], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    answer = subprocess.run(
+        ['make', '--no-print-directory', 'env'], cwd=ROOT, capture_output=True, text=True, timeout=300
+    )
     assert (answer.returncode, answer.stdout, answer.stderr) == (0, '', '')
     assert (ROOT / '.venv' / '.complete').stat().st_mtime_ns == before
 
