@@ -1,0 +1,213 @@
+"""The numbers behind the lecture's page: gradients, gates, learning curves and gaps."""
+
+import gzip
+
+import keras
+import numpy as np
+import pytest
+
+from vaiven.models.configuration import ConfigError
+from vaiven.models.lecture.candidates import fill, known_share
+from vaiven.models.lecture.config import LectureConfig
+from vaiven.models.lecture.corpus import TextError, Vocabulary, corpus, read_lines, words
+from vaiven.models.lecture.experiments import demonstration
+from vaiven.models.lecture.gates import gate_activations
+from vaiven.models.lecture.gradients import gradient_norms, scaled_rnn_norms
+from vaiven.models.lecture.language_model import (
+    Budget,
+    DivergedError,
+    LanguageModel,
+    frequency_bits,
+    train,
+    windows,
+)
+from vaiven.models.network.cells import recurrent_layer
+from vaiven.models.network.config import CELLS
+
+LINES = [
+    f'the {noun} in the {place} .'
+    for noun, place in [('cloud', 'sky'), ('fish', 'sea'), ('bread', 'oven')] * 400
+]
+
+
+def layer_of(cell: str, inputs: np.ndarray, units: int = 3) -> keras.layers.Layer:
+    layer = recurrent_layer(cell, units, use_cudnn=False, seed=1, name=cell)
+    layer(inputs)
+    rng = np.random.default_rng(2)
+    for variable in layer.trainable_variables:  # peepholes begin at zero
+        variable.assign(variable + rng.normal(size=variable.shape) * 0.3)
+    return layer
+
+
+def norm_by_differences(layer, inputs: np.ndarray, distance: int, through_memory: bool) -> float:
+    """The same norm for one excerpt (T, features), with each unit of the state at t moved a little to both sides."""
+    units, step = layer.cell.units, 0.01
+
+    def last(unit: int, by: float) -> np.ndarray:
+        states = [np.zeros((1, units), 'float32') for _ in range(2 if 'lstm' in layer.name else 1)]
+        for number, x in enumerate(inputs):
+            _, states = layer.cell(x[None], states)
+            states = [np.array(state) for state in states]
+            if number == len(inputs) - 1 - distance:
+                if through_memory:
+                    h, c = states
+                    output_gate = h / np.tanh(c)
+                    c[0, unit] += by
+                    states = [output_gate * np.tanh(c), c]
+                else:
+                    states[0][0, unit] += by
+        return states[0][0]
+
+    columns = [(last(unit, step) - last(unit, -step)) / (2 * step) for unit in range(units)]
+    return float(np.linalg.norm(columns) / np.sqrt(units))
+
+
+@pytest.mark.parametrize('cell', CELLS)
+def test_gradient_norms_agree_with_finite_differences(cell):
+    inputs = np.random.default_rng(3).normal(size=(2, 5, 2)).astype('float32')
+    layer = layer_of(cell, inputs)
+    found = gradient_norms(layer, inputs)
+    np.testing.assert_allclose(found.hidden[:, 0], 1, rtol=1e-6)
+    assert (found.memory is not None) == ('lstm' in cell)
+    for excerpt, distance in [(0, 1), (1, 1), (0, 3), (1, 3)]:
+        expected = norm_by_differences(layer, inputs[excerpt], distance, through_memory=False)
+        assert found.hidden[excerpt, distance] == pytest.approx(expected, rel=2e-3)
+        # With a peephole the output gate moves with c as well, which these differences would miss.
+        if cell in ('lstm', 'coupled_lstm'):
+            expected = norm_by_differences(layer, inputs[excerpt], distance, through_memory=True)
+            assert found.memory[excerpt, distance] == pytest.approx(expected, rel=2e-3)
+
+
+def test_a_smaller_recurrent_matrix_makes_gradients_vanish_and_a_larger_one_lets_them_grow():
+    inputs = np.zeros((1, 12, 4), 'float32')
+    half, double = scaled_rnn_norms((0.5, 2.0), 6, inputs, seed=0)
+    # Without any input tanh′ is 1, and the orthogonal matrix keeps every length.
+    np.testing.assert_allclose(half[0], 0.5 ** np.arange(12), rtol=1e-4)
+    np.testing.assert_allclose(double[0], 2.0 ** np.arange(12), rtol=1e-4)
+
+
+@pytest.mark.parametrize('cell', ['lstm', 'peephole_lstm', 'coupled_lstm', 'peephole_coupled_lstm'])
+def test_gates_lie_between_0_and_1_and_give_the_layer_s_own_states(cell):
+    inputs = np.random.default_rng(4).normal(size=(1, 7, 2)).astype('float32')
+    layer = layer_of(cell, inputs)
+    gates = gate_activations(layer, inputs[0])
+    for name in ('f', 'i', 'o'):
+        assert gates[name].shape == (7, 3)
+        assert 0 < gates[name].min() < gates[name].max() < 1
+    np.testing.assert_allclose(gates['h'], np.array(layer(inputs))[0], atol=1e-5)
+    if 'coupled' in cell:
+        np.testing.assert_allclose(gates['f'] + gates['i'], 1)
+
+
+@pytest.fixture(scope='module')
+def text():
+    return corpus('sky and sea', LINES, 1_000_000)
+
+
+def test_a_curve_falls_below_the_frequencies_and_the_same_seed_gives_it_again(text):
+    vocabulary = Vocabulary(''.join(text.training), 100)
+    stream = vocabulary.stream(text.training)
+    rows = windows(vocabulary.stream(text.held_out), 16, 8)
+    curves = []
+    for _ in range(2):
+        model = LanguageModel('gru', len(vocabulary), units=16, embedding_size=8, seed=5)
+        curves.append(train(model, stream, rows, Budget(60, 8, 16, 0.02, 3), seed=5))
+    assert curves[0].steps == (0, 20, 40, 60)
+    assert curves[0].bits[0] > curves[0].bits[1] > curves[0].bits[3]
+    assert curves[0].bits[3] < frequency_bits(stream, rows, len(vocabulary))
+    assert curves[0].bits == curves[1].bits
+
+
+def test_a_loss_that_is_no_number_stops_the_training(text):
+    vocabulary = Vocabulary(''.join(text.training), 100)
+    stream = vocabulary.stream(text.training)
+    model = LanguageModel('simple_rnn', len(vocabulary), units=4, embedding_size=4, seed=0)
+    model.softmax.bias.assign(np.full(len(vocabulary), np.nan))
+    with pytest.raises(DivergedError, match='step 0'):
+        train(model, stream, windows(stream, 8, 2), Budget(2, 2, 8, 0.01, 1), seed=0)
+
+
+def test_models_that_have_learnt_the_text_fill_its_gaps_from_either_side(text):
+    training = words(text.training)
+    vocabulary = Vocabulary([word for line in training for word in line], 100)
+    stream = vocabulary.stream(training)
+    models = []
+    for learnt in (stream, stream[::-1]):
+        model = LanguageModel('gru', len(vocabulary), units=16, embedding_size=16, seed=0)
+        train(model, learnt, windows(learnt, 12, 4), Budget(120, 16, 12, 0.03, 1), seed=0)
+        models.append(model)
+    frequencies = np.bincount(stream, minlength=len(vocabulary)) / len(stream)
+    nouns, places = {'cloud', 'fish', 'bread'}, {'sky', 'sea', 'oven'}
+    filled = fill('The … in the sky .', vocabulary, *models, frequencies, 3)
+    assert {word for word, _ in filled.forward} == nouns
+    assert filled.backward[0][0] in nouns
+    assert filled.both[0][0] == 'cloud'
+    open_ended = fill('the zebra in the …', vocabulary, *models, frequencies, 3)
+    assert {word for word, _ in open_ended.forward} == places
+    assert open_ended.unknown == ('zebra',)
+    assert open_ended.backward == open_ended.both == ()
+
+
+def test_a_sentence_of_another_language_has_few_known_words(text):
+    vocabulary = Vocabulary([word for line in words(text.training) for word in line], 100)
+    assert known_share('the cloud is in the …', vocabulary) == 0.8
+    assert known_share('las nubes están en el …', vocabulary) == 0
+
+
+def test_every_tenth_piece_is_held_out_and_a_long_text_is_cut(text):
+    assert len(text.held_out) == 120
+    assert len(text.training) == 1080
+    assert not text.cut
+    short = corpus('cut', LINES * 2, 25_000)
+    assert short.cut
+    assert 20_000 < short.characters < 26_000
+
+
+def test_a_text_in_one_line_is_divided_too():
+    one = corpus('book', [' '.join(LINES)], 1_000_000)
+    assert len(one.held_out) >= 1
+    assert max(map(len, one.training)) <= 2000
+
+
+def test_the_sentence_of_the_heat_maps_is_a_whole_one():
+    assert demonstration(['Too short. It is a sentence of forty characters or more.', 'x']) == (
+        'It is a sentence of forty characters or more.'
+    )
+
+
+@pytest.mark.parametrize(
+    ('content', 'said'),
+    [
+        (b'a\0b', 'NUL'),
+        (b'caf\xe9', 'byte 4 is not UTF-8'),
+        (gzip.compress(b'a text' * 100)[:-9], 'not a whole gzip file'),
+    ],
+)
+def test_a_file_that_is_no_text_is_refused(tmp_path, content, said):
+    path = tmp_path / 'text'
+    path.write_bytes(content)
+    with pytest.raises(TextError, match=said):
+        read_lines(str(path))
+
+
+def test_missing_files_directories_and_short_texts_are_refused(tmp_path):
+    with pytest.raises(TextError, match='no such file'):
+        read_lines(str(tmp_path / 'none'))
+    with pytest.raises(TextError, match='directory'):
+        read_lines(str(tmp_path))
+    with pytest.raises(TextError, match='Received: 6 in 1'):
+        corpus('note', ['a text'], 1000)
+
+
+def test_a_gzipped_text_is_read(tmp_path):
+    path = tmp_path / 'text.gz'
+    path.write_bytes(gzip.compress('uno\ndós\n'.encode()))
+    assert read_lines(str(path)) == ['uno', 'dós']
+
+
+@pytest.mark.parametrize(
+    'wrong', [{'seed': -1}, {'cells': ('transformer',)}, {'cells': ()}, {'units': 0}, {'learning_rate': 0.0}]
+)
+def test_settings_that_make_no_sense_are_refused(wrong):
+    with pytest.raises(ConfigError):
+        LectureConfig(**wrong)

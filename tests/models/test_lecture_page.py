@@ -1,0 +1,194 @@
+"""The lecture's page: a whole document that needs nothing from outside, and the command that writes it."""
+
+import html.parser
+import json
+import re
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pytest
+
+from vaiven.models.configuration import UserError
+from vaiven.models.lecture.cells_text import CELL_TEXTS, equation
+from vaiven.models.lecture.config import LectureConfig
+from vaiven.models.lecture.corpus import corpus
+from vaiven.models.lecture.experiments import compute
+from vaiven.models.lecture.page import check_output, page, write
+from vaiven.models.lecture.svg import Line, apart, heat_map, line_plot, nice_ticks
+from vaiven.models.network.config import CELLS
+from vaiven.pipeline.cli import run
+
+VOID = {'meta', 'br', 'link', 'img', 'hr', 'input'}
+TINY = LectureConfig(
+    cells=('simple_rnn', 'lstm', 'peephole_lstm'), runs=2, units=8, embedding_size=6, window=12, batch_size=4, steps=8,
+    measurements=2, held_out_windows=4, distance=8, excerpts=2, gate_units=4, word_units=8, word_steps=4,
+    word_window=8, word_vocabulary=60, candidates=3,
+)  # fmt: skip
+LINES = ['The <b> clouds are in the sky, & this is one of the best films of the year.'] * 150 + [
+    'You should see Rome: it is a </script> city.',
+    'The plot is too long and the jokes are not funny.',
+] * 100
+
+
+class Checker(html.parser.HTMLParser):
+    """Notes every element and attribute; fails where an end does not match its beginning."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+@pytest.fixture(scope='module')
+def document() -> str:
+    return page(compute([corpus('a <text> & more', LINES, 1_000_000)], TINY))
+
+
+@pytest.fixture(scope='module')
+def parsed(document) -> Checker:
+    checker = Checker()
+    checker.feed(document)
+    checker.close()
+    return checker
+
+
+def test_every_element_is_closed_and_every_id_is_there_once(parsed):
+    assert parsed.open == []
+    ids = [attributes['id'] for _, attributes in parsed.elements if 'id' in attributes]
+    assert len(ids) == len(set(ids))
+    links = [attributes['href'] for tag, attributes in parsed.elements if tag == 'a']
+    assert links
+    assert {link.removeprefix('#') for link in links} <= set(ids)
+
+
+def test_the_page_asks_nothing_of_a_network(document, parsed):
+    assert not re.search(r'https?://|@import|//[a-z]+\.', document)
+    for tag, attributes in parsed.elements:
+        assert tag not in ('link', 'img', 'iframe', 'object', 'embed', 'image')
+        assert 'src' not in attributes
+        if tag == 'script':
+            assert attributes['type'] == 'application/json'
+    assert set(re.findall(r'url\(([^)]*)', document)) == {
+        f'#{attributes["id"]}' for tag, attributes in parsed.elements if tag == 'clippath'
+    }
+
+
+def test_the_four_subjects_are_there_for_each_cell(parsed):
+    sections = {attributes.get('id') for tag, attributes in parsed.elements if tag == 'section'}
+    assert sections == {'gradients', 'gates', 'curves', 'words', 'made', 'references'}
+    text = ''.join(parsed.text)
+    for cell in TINY.cells:
+        assert CELL_TEXTS[cell].source in text
+    classes = [attributes.get('class') or '' for _, attributes in parsed.elements]
+    assert sum(name.startswith('plot') for name in classes) == 5
+    assert sum(name.startswith('heat') for name in classes) == 2 * 3
+
+
+def test_the_figures_come_with_the_page_as_json(document):
+    figures = json.loads(re.search(r'id="figures">(.*)</script>', document, re.DOTALL)[1])
+    assert set(figures['gradients']) == set(TINY.cells)
+    assert figures['gradients']['lstm']['trained'][0] == pytest.approx(1)
+    assert len(figures['gradients']['lstm']['trained']) == TINY.distance
+    assert [run['steps'] for run in figures['curves']['lstm']] == [[0, 4, 8]] * 2
+    assert figures['words']['a <text> & more']
+
+
+def test_names_and_words_of_the_text_are_escaped(document):
+    assert 'a <text>' not in document.split('<script type')[0]
+    assert 'a &lt;text&gt; &amp; more' in document
+
+
+def test_sentences_whose_words_the_text_lacks_are_named_and_not_asked(parsed):
+    assert '“las nubes están en el …”' in ''.join(parsed.text)
+
+
+@pytest.mark.parametrize('cell', CELLS)
+def test_every_cell_has_equations(cell):
+    assert CELL_TEXTS[cell].equations[-1].startswith('h_t = ')
+    for text in CELL_TEXTS[cell].equations:
+        ElementTree.fromstring(equation(text))
+
+
+def test_an_equation_has_subscripts_and_upright_functions():
+    assert equation('f = σ(W_f h_{t−1})') == (
+        '<div class="eq">f = <span class="fn">σ</span>(W<sub>f</sub> h<sub>t−1</sub>)</div>'
+    )
+
+
+def test_a_plot_puts_larger_values_higher_and_is_well_formed():
+    plot = line_plot(
+        [Line('a & b', 'lstm', [0, 1, 2], [1e-4, 1e-2, 1.0])],
+        title='x < y', x_label='x', y_label='y', low=1e-4, high=1, log=True,
+    )  # fmt: skip
+    root = ElementTree.fromstring(plot)
+    points = next(element for element in root.iter('polyline')).get('points').split()
+    heights = [float(point.split(',')[1]) for point in points]
+    assert heights[0] > heights[1] > heights[2]
+    assert heights[0] - heights[1] == pytest.approx(heights[1] - heights[2], abs=0.2)
+    assert root.get('aria-label') == 'x < y'
+
+
+def test_labels_keep_their_distance_and_their_order():
+    places = apart([50, 51, 52, 10], 0, 100, distance=15)
+    assert places[0] < places[1] < places[2]
+    assert np.diff(sorted(places)).min() >= 15
+    assert max(apart([99, 99, 99], 0, 100, distance=15)) <= 100
+
+
+def test_ticks_are_round_and_lie_inside():
+    assert nice_ticks(0, 60) == [0, 20, 40, 60]
+    assert nice_ticks(2.4, 3.6) == [2.5, 2.75, 3.0, 3.25, 3.5]
+
+
+def test_a_heat_map_draws_each_value_once():
+    values = np.array([[0.0, 0.05, 1.0], [0.5, 0.55, 0.99]])
+    root = ElementTree.fromstring(heat_map(values, ['<', ' '], title='t', style='lstm', with_tokens=True))
+    assert sum(path.get('d').count('M') for path in root.iter('path')) == values.size
+    assert [text.text for text in root.iter('text')] == ['<', '␣']
+
+
+def test_a_page_is_written_whole_or_not_at_all(tmp_path):
+    path = tmp_path / 'page.html'
+    write(str(path), 'new')
+    assert path.read_text() == 'new'
+    with pytest.raises(UnicodeEncodeError):
+        write(str(path), 'half \ud800')
+    assert [file.name for file in tmp_path.iterdir()] == ['page.html']
+    assert path.read_text() == 'new'
+    with pytest.raises(UserError, match='is a directory'):
+        check_output(str(tmp_path))
+    with pytest.raises(UserError, match='no folder'):
+        check_output(str(tmp_path / 'none' / 'page.html'))
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'said'),
+    [
+        (['--data', 'missing.txt'], 'missing.txt: there is no such file'),
+        (['--no-reviews'], 'name one with --data'),
+        (['--seed', '-1'], 'seed must lie between'),
+        (['--output', '.'], 'is a directory'),
+    ],
+)
+def test_bad_input_is_told_in_one_line_with_status_2(arguments, said, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    assert run(['lecture', *arguments]) == 2
+    error = capfd.readouterr().err
+    assert error.startswith('vaiven: ')
+    assert said in error
+    assert error.count('\n') == 1
