@@ -13,8 +13,10 @@ from vaiven.models.network.wide import PAD_ID, WideNgrams, ngram_ids
 
 progress = logging.getLogger('vaiven.progress')
 
-# Strength of the wide path's fit, on its log-count ratios; and of the combination's, on two logits.
-WIDE_C, COMBINATION_C = 0.1, 1.0
+# Of the wide path's fit, on its log-count ratios, and of the combination's, on two logits.
+WIDE_C, COMBINATION_C = 1.0, 1.0
+# How much of the wide path is the fitted weights; the rest is their mean size, which is naive Bayes.
+INTERPOLATION = 0.25
 _SMOOTHING = 1.0
 
 
@@ -52,7 +54,7 @@ def combine(network: Network, training: tf.data.Dataset, validation: tf.data.Dat
 
 
 def _fit_wide(wide: WideNgrams, batches: tf.data.Dataset) -> None:
-    """NB-SVM (Wang & Manning 2012): features scaled by their log-count ratio, then a regularised linear model."""
+    """NB-SVM (Wang & Manning 2012): a linear model of features scaled by their log-count ratio, interpolated."""
     matrix, truth = _features(wide, batches)
     if len(set(truth)) < 2:
         return
@@ -60,9 +62,10 @@ def _fit_wide(wide: WideNgrams, batches: tf.data.Dataset) -> None:
     negative = _SMOOTHING + np.asarray(matrix[truth == 0].sum(axis=0)).ravel()
     ratio = np.log((positive / positive.sum()) / (negative / negative.sum()))
     fitted = LogisticRegression(C=WIDE_C, max_iter=500).fit(matrix.multiply(ratio).tocsr(), truth)
-    # Where nothing was counted the ratio is that of the class sizes alone, and means nothing.
     seen = np.asarray(matrix.sum(axis=0)).ravel() > 0
-    wide.table.assign(np.where(seen, ratio * fitted.coef_[0], 0.0))
+    weights = INTERPOLATION * fitted.coef_[0] + (1 - INTERPOLATION) * np.abs(fitted.coef_[0][seen]).mean()
+    # Where nothing was counted, the ratio is that of the class sizes alone and means nothing.
+    wide.table.assign(np.where(seen, ratio * weights, 0.0))
     wide.bias.assign(fitted.intercept_[0])
 
 

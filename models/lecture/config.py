@@ -43,7 +43,7 @@ class LectureConfig:
     excerpts: int = 8
     gate_units: int = 24
     word_units: int = 128
-    word_steps: int = 700
+    word_steps: int = 500
     word_window: int = 32
     word_vocabulary: int = 6000
     word_learning_rate: float = 1e-2

@@ -13,6 +13,7 @@ from vaiven.models.lecture.svg import Line, heat_map, line_plot
 
 _FLOOR = 1e-30  # below it, a norm is as good as none, and has no logarithm
 _DASHED = ('gru_reset_before', 'peephole_coupled_lstm')
+_NOVEL_WORDS = 90_000
 _GATE_NAMES = {'f': 'forget gate', 'i': 'input gate', 'o': 'output gate'}
 
 
@@ -127,8 +128,8 @@ def gradients(lecture: Lecture) -> str:
         '<p class="note">The norm is Frobenius’ over √units, the root mean square of the singular values, by '
         'automatic differentiation; c<sub>t</sub> is kept as it is where there is one. All recurrent matrices begin '
         'orthogonal (Saxe et al. 2014) and the forget gates’ biases at 1 (Jozefowicz et al. 2015): that, as much as '
-        'the equations, decides the left plot. Gates that begin half open halve the gradient at each step; it is '
-        'training that opens them. Peepholes begin at zero: before training, a cell with them is the one without.</p>'
+        'the equations, decides the left plot. Gates that begin half open halve the gradient at each step; training '
+        'changes that as far as the text rewards it, and a short one rewards a short memory. Peepholes begin at zero: before training, a cell with them is the one without.</p>'
         f'<details><summary>The same in numbers</summary>{table(head, rows)}</details>'
         f'<div class="grid2">{road}{explosion}</div>'
     )
@@ -180,7 +181,7 @@ def curves(lecture: Lecture) -> str:
             )
         )
         seconds = float(np.mean([run.curve.seconds for run in runs]))
-        spread = f' ({bits[:, -1].min():.3f} to {bits[:, -1].max():.3f})' if len(runs) > 1 else ''
+        spread = f' ± {np.ptp(bits[:, -1]) / 2:.3f}' if len(runs) > 1 else ''
         rows.append(
             [_named(cell), f'{last[cell]:.3f}{spread}', f'{runs[0].parameters:,}', f'{seconds:.0f} s']
         )
@@ -211,10 +212,10 @@ def curves(lecture: Lecture) -> str:
         f'<p>The same text ({escape(lecture.corpora[0].name)}, {lecture.alphabet} signs), the same '
         f'{config.units} units, the same windows in the same order, the same number of steps. {verdict}A short race '
         'over short windows says who is quick, not who would win in the end; differences smaller than the spread of '
-        'the seeds say nothing. Cells with more gates have more weights and take longer.</p>'
+        'the seeds say nothing. Cells with more gates have more weights.</p>'
         f'<div class="grid2">{figure(plot, "Bits per character of the held-out text")}'
-        f'<div class="card">{table(("cell", "bits at the end", "weights", "training"), rows)}'
-        '<p class="note">“Frequencies” is a model that knows how frequent each sign is and nothing else. The first '
+        f'<div class="card">{table(("cell", "bits", "weights", "time"), rows)}'
+        '<p class="note">Bits per character at the end, ± half the range of the seeds. “Frequencies” is a model that knows how frequent each sign is and nothing else. The first '
         'point, before training, is left out.</p></div></div>'
         '<h3>The equations</h3><p class="note">x is the input, h the hidden state, c the cell state, σ the logistic '
         'function, ∘ the product by elements.</p>'
@@ -243,8 +244,8 @@ def _word_section(models: WordModels) -> str:
     return (
         f'<h3>{escape(models.name)}</h3>'
         f'<p><b>How far to trust this:</b> the models have read {models.training_words:,} words, '
-        f'{models.passes:.1f} times. That is very little: people read more in some months, and large language models '
-        'millions of times as much. They know '
+        f'{models.passes:.1f} times. That is about as much as in {max(1, round(models.training_words / _NOVEL_WORDS))} '
+        'novels, and very little: large language models read millions of times as much. They know '
         f'{models.vocabulary_size:,} words; {models.unknown_share:.0%} of the held-out words are not among them. '
         f'Perplexity there: {perplexity["forward"]:.0f} forward, {perplexity["backward"]:.0f} backward, '
         f'{perplexity["frequency"]:.0f} for the words’ frequencies alone. So expect the right kind of word (a noun '
