@@ -12,7 +12,7 @@ from html import escape
 import numpy as np
 
 WIDTH, HEIGHT = 460, 330
-LEFT, RIGHT, TOP, BOTTOM = 58, 138, 14, 44
+LEFT, RIGHT, TOP, BOTTOM = 58, 148, 14, 44
 _LABEL_DISTANCE = 15
 _SUPERSCRIPT = str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹')
 _LEVELS = 10  # shades of a heat map
