@@ -8,16 +8,15 @@ import scipy.sparse
 import tensorflow as tf
 from sklearn.linear_model import LogisticRegression
 
+from vaiven.models.nb_svm import fit_nb_svm
 from vaiven.models.network.network import Network
-from vaiven.models.network.wide import PAD_ID, WideNgrams, ngram_ids
+from vaiven.models.network.wide import WideNgrams, ngram_ids
+from vaiven.models.text import PAD_ID
 
 progress = logging.getLogger('vaiven.progress')
 
 # Of the wide path's fit, on its log-count ratios, and of the combination's, on two logits.
 WIDE_C, COMBINATION_C = 1.0, 1.0
-# How much of the wide path is the fitted weights; the rest is their mean size, which is naive Bayes.
-INTERPOLATION = 0.25
-_SMOOTHING = 1.0
 
 
 def combine(network: Network, training: tf.data.Dataset, validation: tf.data.Dataset) -> None:
@@ -42,11 +41,12 @@ def combine(network: Network, training: tf.data.Dataset, validation: tf.data.Dat
     if len(set(truth)) < 2:
         return
     if network.wide is None:
-        fitted = LogisticRegression(C=COMBINATION_C).fit(both[:, :1], truth)
-        network.combination.assign([fitted.coef_[0, 0], 0.0, fitted.intercept_[0]])
-        return
+        both = both[:, :1]
     fitted = LogisticRegression(C=COMBINATION_C).fit(both, truth)
-    network.combination.assign([*fitted.coef_[0], *fitted.intercept_])
+    weights = [*fitted.coef_[0], 0.0][:2]  # without a wide path, it counts for nothing
+    network.combination.assign([*weights, *fitted.intercept_])
+    if network.wide is None:
+        return
     found = [np.mean((scores > 0) == truth) for scores in (*both.T, fitted.decision_function(both))]
     progress.info(
         'validation: accuracy %.1f %% recurrent, %.1f %% wide, %.1f %% both', *(100 * x for x in found)
@@ -54,19 +54,12 @@ def combine(network: Network, training: tf.data.Dataset, validation: tf.data.Dat
 
 
 def _fit_wide(wide: WideNgrams, batches: tf.data.Dataset) -> None:
-    """NB-SVM (Wang & Manning 2012): a linear model of features scaled by their log-count ratio, interpolated."""
     matrix, truth = _features(wide, batches)
     if len(set(truth)) < 2:
         return
-    positive = _SMOOTHING + np.asarray(matrix[truth == 1].sum(axis=0)).ravel()
-    negative = _SMOOTHING + np.asarray(matrix[truth == 0].sum(axis=0)).ravel()
-    ratio = np.log((positive / positive.sum()) / (negative / negative.sum()))
-    fitted = LogisticRegression(C=WIDE_C, max_iter=500).fit(matrix.multiply(ratio).tocsr(), truth)
-    seen = np.asarray(matrix.sum(axis=0)).ravel() > 0
-    weights = INTERPOLATION * fitted.coef_[0] + (1 - INTERPOLATION) * np.abs(fitted.coef_[0][seen]).mean()
-    # Where nothing was counted, the ratio is that of the class sizes alone and means nothing.
-    wide.table.assign(np.where(seen, ratio * weights, 0.0))
-    wide.bias.assign(fitted.intercept_[0])
+    weights, intercept = fit_nb_svm(matrix, truth, LogisticRegression(C=WIDE_C, max_iter=500))
+    wide.table.assign(weights)
+    wide.bias.assign(intercept)
 
 
 def _features(wide: WideNgrams, batches: tf.data.Dataset) -> tuple[scipy.sparse.csr_matrix, np.ndarray]:

@@ -55,7 +55,7 @@ STAGES = (
         'what the majority class and a linear model reach',
         (_EXAMPLES,),
         (),
-        ('components/linear_baseline', _READING),
+        ('components/linear_baseline', 'models/nb_svm.py', _READING),
     ),
     Stage('StatisticsGen', 'counts what is in the labelled rows', (_EXAMPLES,), ('placement',)),
     Stage(

@@ -6,7 +6,8 @@ import keras
 from keras import ops
 
 from vaiven.models.network.layers import Tensor, reverse_sequences
-from vaiven.models.network.network import PAD_ID, Network
+from vaiven.models.network.network import Network
+from vaiven.models.text import PAD_ID
 
 
 def sentiment_loss(logits: Tensor, labels: Tensor) -> Tensor:

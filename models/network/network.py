@@ -19,8 +19,7 @@ from vaiven.models.network.cells import recurrent_layer
 from vaiven.models.network.config import NetworkConfig
 from vaiven.models.network.layers import MaskedPooling, Tensor, TokenDropout, reverse_sequences
 from vaiven.models.network.wide import WideNgrams
-
-PAD_ID = 0
+from vaiven.models.text import PAD_ID
 
 
 def _recurrent_alone(shape: Any, dtype: Any = None) -> Tensor:

@@ -9,6 +9,7 @@ from vaiven.models.network.config import NetworkConfig
 from vaiven.models.network.layers import Tensor
 from vaiven.models.network.losses import language_loss, sentiment_loss
 from vaiven.models.network.network import Network
+from vaiven.models.text import PAD_ID
 
 
 class JointNetwork(Network):
@@ -60,7 +61,7 @@ class JointNetwork(Network):
         if self.language_weight:
             candidates = self.softmax_candidates if training else 0
             forward, backward = language_loss(self, y_pred, x, candidates, self.draw_seed)
-            tokens = ops.sum(ops.cast(x[:, 1:] != 0, 'float32'))
+            tokens = ops.sum(ops.cast(x[:, 1:] != PAD_ID, 'float32'))
             self.trackers['forward_loss'].update_state(forward, sample_weight=tokens)
             self.trackers['backward_loss'].update_state(backward, sample_weight=tokens)
             loss = loss + self.language_weight * (forward + backward) / 2

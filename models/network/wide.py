@@ -10,8 +10,8 @@ import keras
 from keras import ops
 
 from vaiven.models.network.layers import Tensor
+from vaiven.models.text import PAD_ID
 
-PAD_ID = 0
 # Primes below 2^16, so that no product leaves 32 bits: JAX has no 64-bit integers by default.
 _FIRST, _SECOND, _FIELD, _SPREAD = 4801, 7919, 65521, 32749
 
