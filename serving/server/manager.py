@@ -181,9 +181,10 @@ class Manager:
             wanted = model.policy.choose(found, failed)
             self._load_some(model, found, wanted)
             over = [version.error for version in known.values() if version.state is State.END]
+            # Only what had failed when the choice was made counts: a version that fails meanwhile makes
+            # room for an older one, which the next round chooses.
             hopeless = bool(found) and all(
-                number in known and known[number].state is State.END and known[number].error is not None
-                for number in (wanted or found)
+                number in failed and known[number].state is State.END for number in (wanted or found)
             )
             with self._changed:
                 self._hopeless[name] = over[-1] if hopeless else None
