@@ -1,8 +1,14 @@
 """How the network is trained."""
 
 import dataclasses
+import typing
+from typing import Literal
 
 from vaiven.models.configuration import require
+
+
+Task = Literal['sentiment', 'language']
+Targets = Literal['all', 'last']
 
 
 @dataclasses.dataclass(frozen=True)
@@ -10,6 +16,11 @@ class TrainingConfig:
     """Settings of one training.
 
     Attributes:
+        task: `sentiment` learns opinions and language from labelled texts; `language` learns language alone, from
+            texts that are read on and on, as streams: `batch_size` streams side by side, `window` tokens a step.
+        window: tokens of each stream in a step; gradients reach no further back (truncated BPTT).
+        targets: `all` tokens of a window are predicted and the state is kept for the next window, or the `last`
+            alone, from windows that begin anew and slide by one token.
         epochs: passes over the rows with the whole loss, at most; the best by the validation split is kept.
         language_epochs: passes before that with the language loss alone, over labelled and unlabelled text.
         patience: epochs without a better validation loss before training stops.
@@ -18,9 +29,14 @@ class TrainingConfig:
         language_weight: λ in `sentiment + λ · language`.
         softmax_candidates: tokens that the sampled softmax draws; 0 for the full softmax.
         clip_norm: longest gradient; longer ones are shortened to it (Pascanu et al. 2013).
+        weight_averaging: how much of the running average of the weights a step keeps (Polyak & Juditsky 1992), as
+            0.999; 0 for no averaging.
         seed: of weights, order, dropout and draws.
     """
 
+    task: Task = 'sentiment'
+    window: int = 128
+    targets: Targets = 'all'
     epochs: int = 5
     language_epochs: int = 0
     patience: int = 3
@@ -29,9 +45,22 @@ class TrainingConfig:
     language_weight: float = 0.1
     softmax_candidates: int = 512
     clip_norm: float = 1.0
+    weight_averaging: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
+        for name, choices in (('task', typing.get_args(Task)), ('targets', typing.get_args(Targets))):
+            require(
+                getattr(self, name) in choices,
+                f'training.{name} must be {" or ".join(choices)}',
+                getattr(self, name),
+            )
+        require(2 <= self.window <= 10_000, 'training.window must lie between 2 and 10000', self.window)
+        require(
+            0 <= self.weight_averaging < 1,
+            'training.weight_averaging must be at least 0 and below 1',
+            self.weight_averaging,
+        )
         for name in ('epochs', 'patience', 'batch_size'):
             require(getattr(self, name) >= 1, f'training.{name} must be at least 1', getattr(self, name))
         for name in ('language_epochs', 'language_weight', 'softmax_candidates', 'seed'):

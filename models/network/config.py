@@ -18,33 +18,41 @@ class NetworkConfig:
 
     Attributes:
         cell: the recurrent cell of both stacks, see `vaiven.models.network.cells`.
+        bidirectional: whether there is a backward stack beside the forward one.
         layers: recurrent layers a direction.
         units: size of the hidden state, a direction and layer.
-        embedding_size: size of a token's vector; the softmax is tied to it.
+        embedding_size: size of a token's vector; the softmax is tied to it. 0: one-hot vectors, and a softmax of
+            its own.
         token_dropout: share of tokens of a text that the network does not see (Gal & Ghahramani 2016).
+        embedding_dropout: share of the vocabulary that it does not see in a batch (Merity et al. 2018).
+        weight_dropout: share of the recurrent weights dropped in a batch (DropConnect: Merity et al. 2018).
         dropout: share of the components dropped, the same ones at every step of a text (locked dropout).
         head_dropout: share of the pooled components dropped before the sentiment's weights.
         wide_buckets: buckets for pairs of words in the wide path beside the recurrent one; 0 for no wide path.
     """
 
     cell: Cell = 'lstm'
+    bidirectional: bool = True
     layers: int = 1
     units: int = 128
     embedding_size: int = 128
     token_dropout: float = 0.2
+    embedding_dropout: float = 0.0
+    weight_dropout: float = 0.0
     dropout: float = 0.4
     head_dropout: float = 0.5
     wide_buckets: int = 262_144
 
     def __post_init__(self) -> None:
         require(self.cell in CELLS, f'network.cell must be one of {", ".join(CELLS)}', self.cell)
-        for name in ('layers', 'units', 'embedding_size'):
+        for name in ('layers', 'units'):
             require(getattr(self, name) >= 1, f'network.{name} must be at least 1', getattr(self, name))
+        require(self.embedding_size >= 0, 'network.embedding_size must not be negative', self.embedding_size)
         require(
             0 <= self.wide_buckets <= 2**24,
             'network.wide_buckets must lie between 0 and 16777216',
             self.wide_buckets,
         )
-        for name in ('token_dropout', 'dropout', 'head_dropout'):
+        for name in ('token_dropout', 'embedding_dropout', 'weight_dropout', 'dropout', 'head_dropout'):
             value = getattr(self, name)
             require(0 <= value < 1, f'network.{name} is a share: at least 0 and below 1', value)
