@@ -6,7 +6,6 @@ from typing import Literal
 
 from vaiven.models.configuration import require
 
-
 Task = Literal['sentiment', 'language']
 Targets = Literal['all', 'last']
 

@@ -45,7 +45,7 @@ def test_one_value_is_changed_by_its_dotted_path(path, text, expected):
 @pytest.mark.parametrize(
     ('path', 'text', 'message'),
     [
-        ('training.epoch', '3', "no setting is named 'training.epoch'; there are: training.epochs"),
+        ('training.epoch', '3', "no setting is named 'training.epoch'; there are: training.task, "),
         ('training', '3', "'training' is a group"),
         ('name.x', '3', 'is one value'),
         ('training.epochs', 'three', 'training.epochs must be of type int'),
