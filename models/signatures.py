@@ -11,7 +11,7 @@ import tensorflow_transform as tft
 from vaiven.models import text as text_lib
 from vaiven.models.generation import LONGEST, write_on
 from vaiven.models.network.network import Network
-from vaiven.models.preprocessing import IDS, TEXT
+from vaiven.models.preprocessing import IDS, LABEL, TEXT
 
 LABELS = ('negative', 'positive')
 Endpoints = dict[str, tuple[Callable[..., Any], list[tf.TensorSpec]]]
@@ -52,10 +52,8 @@ class Signatures(tf.Module):
 
         def transform_features(examples: tf.Tensor) -> dict[str, tf.Tensor]:
             features = layer(tf.io.parse_example(examples, raw_features))
-            return {
-                **features,
-                IDS: tf.sparse.to_dense(features[IDS]),
-            }  # a Predict answer holds dense tensors only
+            # A Predict answer holds dense tensors only, and no rating is NaN, which JSON cannot say.
+            return {IDS: tf.sparse.to_dense(features[IDS]), LABEL: features[LABEL]}
 
         return {
             'serving_default': (self.sentiment, [_TEXTS]),
@@ -164,7 +162,7 @@ class Signatures(tf.Module):
         return tf.where(ids == text_lib.EOS_ID, text_lib.PAD_ID, ids)[:, :-1]
 
     def embed(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
-        """`embedding` float (n, 6 · units): [last, max, mean] of both directions."""
+        """`embedding` float (n, directions · 3 · units): [last, max, mean] of each direction."""
         return {'embedding': self.network.pool(*self.network.encode(self.ids(text)))}
 
     def _probability(self, text: tf.Tensor) -> tf.Tensor:

@@ -117,7 +117,7 @@ class GatedCell(keras.layers.Layer):
 
 
 def recurrent_layer(
-    cell: str, units: int, *, use_cudnn: bool | str, seed: int, name: str
+    cell: str, units: int, *, use_cudnn: bool | str, seed: int, name: str, return_state: bool = False
 ) -> keras.layers.Layer:
     """A layer of that cell over a text: (batch, time, features) → (batch, time, units).
 
@@ -127,12 +127,13 @@ def recurrent_layer(
         use_cudnn: `'auto'`, or `False` for a layer that runs everywhere, with the same weights.
         seed: of the initial weights.
         name: of the layer.
+        return_state: whether it gives the states after the last step, too, each (batch, units).
     """
     options: dict[str, Any] = {
         'kernel_initializer': keras.initializers.GlorotUniform(seed=seed),
         'recurrent_initializer': keras.initializers.Orthogonal(seed=seed),
     }
-    whole: dict[str, Any] = {'return_sequences': True, 'name': name}
+    whole: dict[str, Any] = {'return_sequences': True, 'return_state': return_state, 'name': name}
     if cell == 'simple_rnn':
         return keras.layers.SimpleRNN(units, **options, **whole)
     if cell == 'lstm':

@@ -26,7 +26,8 @@ class NetworkConfig:
         token_dropout: share of tokens of a text that the network does not see (Gal & Ghahramani 2016).
         embedding_dropout: share of the vocabulary that it does not see in a batch (Merity et al. 2018).
         weight_dropout: share of the recurrent weights dropped in a batch (DropConnect: Merity et al. 2018).
-        dropout: share of the components dropped, the same ones at every step of a text (locked dropout).
+        dropout: share of the components dropped between layers.
+        locked_dropout: whether the same components are dropped at every step of a text (Gal & Ghahramani 2016).
         head_dropout: share of the pooled components dropped before the sentiment's weights.
         wide_buckets: buckets for pairs of words in the wide path beside the recurrent one; 0 for no wide path.
     """
@@ -40,6 +41,7 @@ class NetworkConfig:
     embedding_dropout: float = 0.0
     weight_dropout: float = 0.0
     dropout: float = 0.4
+    locked_dropout: bool = True
     head_dropout: float = 0.5
     wide_buckets: int = 262_144
 

@@ -1,5 +1,7 @@
 """The pieces that the network is put together from, in `keras.ops` alone: they run on every Keras backend."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -44,6 +46,53 @@ class TokenDropout(keras.layers.Layer):
         shape = ops.shape(vectors)
         ones = ops.ones((shape[0], shape[1], 1), dtype=vectors.dtype)
         return vectors * keras.random.dropout(ones, self.rate, seed=self.seed_generator)
+
+
+def dropout(rate: float, locked: bool, seed: int, name: str) -> keras.layers.Layer:
+    """Drops components of (batch, time, features): the same ones at every step of a text if `locked`."""
+    kind = keras.layers.SpatialDropout1D if locked else keras.layers.Dropout
+    return kind(rate, seed=seed, name=name)
+
+
+@keras.saving.register_keras_serializable('vaiven')
+class VocabularyDropout(keras.layers.Layer):
+    """Blanks a share of the vocabulary for a whole batch, wherever its tokens stand (Merity et al. 2018, 4.3)."""
+
+    def __init__(self, vocabulary_size: int, rate: float, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.vocabulary_size = vocabulary_size
+        self.rate = rate
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def call(self, vectors: Tensor, ids: Tensor, training: bool = False) -> Tensor:  # (batch, time, features)
+        if not training or not self.rate:
+            return vectors
+        ones = ops.ones((self.vocabulary_size, 1), dtype=vectors.dtype)
+        return vectors * ops.take(
+            keras.random.dropout(ones, self.rate, seed=self.seed_generator), ids, axis=0
+        )
+
+
+class WeightDropout:
+    """Drops a share of a cell's recurrent weights, the same ones at every step (Wan et al. 2013, Merity et al. 2018).
+
+    The layer itself stays as it is, so that cuDNN serves: `recurrent_dropout` would rule it out.
+    """
+
+    def __init__(self, rate: float, seed: int) -> None:
+        self.rate = rate
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    @contextmanager
+    def applied(self, cell: keras.layers.Layer, training: bool) -> Iterator[None]:
+        """Inside the block `cell` computes with fewer weights; gradients reach those that are left."""
+        if not training or not self.rate:
+            yield
+            return
+        kernel = cell.recurrent_kernel
+        dropped = keras.random.dropout(kernel, self.rate, seed=self.seed_generator)
+        with keras.StatelessScope(state_mapping=[(kernel, dropped)]):
+            yield
 
 
 @keras.saving.register_keras_serializable('vaiven')

@@ -24,8 +24,8 @@ def sentiment_loss(logits: Tensor, labels: Tensor) -> Tensor:
 
 def language_loss(
     network: Network, outputs: dict[str, Tensor], ids: Tensor, candidates: int, seed: Any
-) -> tuple[Tensor, ...]:
-    """Mean cross-entropy in nats per predicted token, of the forward and of the backward model.
+) -> dict[str, Tensor]:
+    """Mean cross-entropy in nats per predicted token, of each direction's model.
 
     With `candidates` > 0 the softmax's sum over the vocabulary is estimated from that many tokens, drawn anew
     for each batch and shared by all its steps (importance sampling: Bengio & Senécal 2003). Ids are in the order
@@ -33,13 +33,19 @@ def language_loss(
     """
     ids = ops.cast(ids, 'int32')
     lengths = ops.sum(ops.cast(ids != PAD_ID, 'int32'), axis=1)
-    drawn = (
-        _draw(candidates, network.vocabulary_size, seed) if 0 < candidates < network.vocabulary_size else None
-    )
-    return tuple(
-        _cross_entropy(network, outputs[direction][:, :-1], read[:, 1:], drawn)
-        for direction, read in (('forward', ids), ('backward', reverse_sequences(ids, lengths)))
-    )
+    drawn = draw(network, candidates, seed)
+    read = {'forward': ids, 'backward': reverse_sequences(ids, lengths)}
+    return {
+        direction: cross_entropy(network, outputs[direction][:, :-1], read[direction][:, 1:], drawn)
+        for direction in network.directions
+    }
+
+
+def draw(network: Network, candidates: int, seed: Any) -> Tensor | None:
+    """Tokens for a sampled softmax, int (candidates); None for the full one, which small vocabularies have."""
+    if not network.tied or not 0 < candidates < network.vocabulary_size:
+        return None
+    return _draw(candidates, network.vocabulary_size, seed)
 
 
 def _draw(count: int, vocabulary_size: int, seed: Any) -> Tensor:
@@ -54,7 +60,15 @@ def _log_expected(ids: Tensor, count: int, vocabulary_size: int) -> Tensor:
     return ops.log(share * count)
 
 
-def _cross_entropy(network: Network, projected: Tensor, targets: Tensor, drawn: Tensor | None) -> Tensor:
+def cross_entropy(network: Network, projected: Tensor, targets: Tensor, drawn: Tensor | None) -> Tensor:
+    """Mean over the targets that are there, in nats.
+
+    Args:
+        network: gives the softmax.
+        projected: (batch, time, embedding_size).
+        targets: int (batch, time), 0 for none.
+        drawn: what `draw` gave.
+    """
     weight = ops.cast(targets != PAD_ID, 'float32')
     if drawn is None:
         each = keras.losses.sparse_categorical_crossentropy(

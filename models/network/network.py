@@ -17,7 +17,15 @@ from keras import ops
 
 from vaiven.models.network.cells import recurrent_layer
 from vaiven.models.network.config import NetworkConfig
-from vaiven.models.network.layers import MaskedPooling, Tensor, TokenDropout, reverse_sequences
+from vaiven.models.network.layers import (
+    MaskedPooling,
+    Tensor,
+    TokenDropout,
+    VocabularyDropout,
+    WeightDropout,
+    dropout,
+    reverse_sequences,
+)
 from vaiven.models.network.wide import WideNgrams
 from vaiven.models.text import PAD_ID
 
@@ -48,16 +56,24 @@ class Network(keras.Model):
         super().__init__(**kwargs)
         self.config = config
         self.vocabulary_size = vocabulary_size
+        self.directions = ('forward', 'backward') if config.bidirectional else ('forward',)
+        self.tied = config.embedding_size > 0
         seeds = iter(range(seed * 1000, seed * 1000 + 1000))
+        if self.tied:
+            vectors = keras.initializers.RandomUniform(-0.1, 0.1, seed=next(seeds))
+        else:
+            vectors = keras.initializers.Identity()  # one-hot
         self.embedding = keras.layers.Embedding(
             vocabulary_size,
-            config.embedding_size,
-            embeddings_initializer=keras.initializers.RandomUniform(-0.1, 0.1, seed=next(seeds)),
+            config.embedding_size or vocabulary_size,
+            embeddings_initializer=vectors,
+            trainable=self.tied,
             name='embedding',
         )
         self.token_dropout = TokenDropout(config.token_dropout, seed=next(seeds), name='token_dropout')
-        self.input_dropout = keras.layers.SpatialDropout1D(
-            config.dropout, seed=next(seeds), name='input_dropout'
+        # A one-hot vector has one component only: nothing to drop in part.
+        self.input_dropout = dropout(
+            config.dropout if self.tied else 0.0, config.locked_dropout, next(seeds), 'input_dropout'
         )
         self.stacks = {
             direction: [
@@ -67,25 +83,34 @@ class Network(keras.Model):
                     use_cudnn=use_cudnn,
                     seed=next(seeds),
                     name=f'{direction}_{layer}',
+                    return_state=True,
                 )
                 for layer in range(config.layers)
             ]
-            for direction in ('forward', 'backward')
+            for direction in self.directions
         }
-        self.between_dropout = keras.layers.SpatialDropout1D(
-            config.dropout, seed=next(seeds), name='between_dropout'
-        )
+        for stack in self.stacks.values():
+            for number, layer in enumerate(stack):
+                features = config.units if number else config.embedding_size or vocabulary_size
+                layer.build((None, None, features))
+        self.between_dropout = dropout(config.dropout, config.locked_dropout, next(seeds), 'between_dropout')
         self.language_projection = {
             direction: keras.layers.Dense(
-                config.embedding_size,
+                config.embedding_size or vocabulary_size,
+                use_bias=self.tied,
                 kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)),
                 name=f'{direction}_language',
             )
-            for direction in ('forward', 'backward')
+            for direction in self.directions
         }
         self.softmax_bias = self.add_weight(
             shape=(vocabulary_size,), initializer='zeros', name='softmax_bias'
         )
+        # After the others, so that the seeds of these do not depend on them.
+        self.vocabulary_dropout = VocabularyDropout(
+            vocabulary_size, config.embedding_dropout, seed=next(seeds), name='vocabulary_dropout'
+        )
+        self.weight_dropout = WeightDropout(config.weight_dropout, seed=next(seeds))
         self.pooling = MaskedPooling(name='pooling')
         self.head_dropout = keras.layers.Dropout(config.head_dropout, seed=next(seeds), name='head_dropout')
         self.sentiment = keras.layers.Dense(
@@ -115,18 +140,40 @@ class Network(keras.Model):
         lengths = ops.sum(ops.cast(ids != PAD_ID, 'int32'), axis=1)
         if direction == 'backward':
             ids = reverse_sequences(ids, lengths)
-        vectors = self.token_dropout(self.embedding(ids), training=training)
-        states = self.input_dropout(vectors, training=training)
-        for layer, recurrent in enumerate(self.stacks[direction]):
-            if layer:
-                states = self.between_dropout(states, training=training)
-            # No mask: the padding is at the right, so what is read there reaches no step that counts.
-            states = recurrent(states, training=training)
+        # No mask: the padding is at the right, so what is read there reaches no step that counts.
+        states, _ = self.read_on(direction, ids, None, training)
         return states, lengths
 
-    def first_states(self, batch_size: Any) -> list[list[Tensor]]:
-        """What the forward stack remembers before the first token: a list a layer."""
-        return [list(layer.cell.get_initial_state(batch_size=batch_size)) for layer in self.stacks['forward']]
+    def read_on(
+        self, direction: str, ids: Tensor, before: list[list[Tensor]] | None, training: bool = False
+    ) -> tuple[Tensor, list[list[Tensor]]]:
+        """One stack's states over ids in the order in which it reads, from what it remembers.
+
+        Args:
+            direction: which stack.
+            ids: int (batch, time).
+            before: as `first_states` or an earlier call gave it; None for the first states.
+            training: whether to drop.
+
+        Returns:
+            states (batch, time, units), and what it remembers after the last step.
+        """
+        vectors = self.vocabulary_dropout(self.embedding(ids), ids, training=training)
+        states = self.input_dropout(self.token_dropout(vectors, training=training), training=training)
+        after = []
+        for number, layer in enumerate(self.stacks[direction]):
+            if number:
+                states = self.between_dropout(states, training=training)
+            with self.weight_dropout.applied(layer.cell, training):
+                states, *memory = layer(
+                    states, initial_state=None if before is None else before[number], training=training
+                )
+            after.append(memory)
+        return states, after
+
+    def first_states(self, batch_size: Any, direction: str = 'forward') -> list[list[Tensor]]:
+        """What a stack remembers before the first token: a list a layer, each state (batch_size, units)."""
+        return [list(layer.cell.get_initial_state(batch_size=batch_size)) for layer in self.stacks[direction]]
 
     def step(self, ids: Tensor, states: list[list[Tensor]]) -> tuple[Tensor, list[list[Tensor]]]:
         """One token read by the forward stack, as in `read`, for texts that are written token by token.
@@ -144,18 +191,17 @@ class Network(keras.Model):
             after.append(list(state))
         return output, after
 
-    def encode(self, ids: Tensor, training: bool = False) -> tuple[Tensor, Tensor, Tensor]:
-        """States of both stacks, each in the order of its own reading: (batch, time, units) twice, and lengths.
+    def encode(self, ids: Tensor, training: bool = False) -> tuple[dict[str, Tensor], Tensor]:
+        """States of each stack in the order of its own reading, (batch, time, units) by direction; and lengths.
 
         The forward state at a step has seen the tokens up to it; the backward state those from the end down to it.
         """
-        forward, lengths = self.read('forward', ids, training)
-        backward, lengths = self.read('backward', ids, training)
-        return forward, backward, lengths
+        read = {direction: self.read(direction, ids, training) for direction in self.directions}
+        return {direction: states for direction, (states, _) in read.items()}, read['forward'][1]
 
-    def pool(self, forward: Tensor, backward: Tensor, lengths: Tensor) -> Tensor:
-        """The text's vector (batch, 6 · units). «Last» is where each stack ends its reading."""
-        return ops.concatenate([self.pooling(forward, lengths), self.pooling(backward, lengths)], axis=-1)
+    def pool(self, states: dict[str, Tensor], lengths: Tensor) -> Tensor:
+        """The text's vector (batch, directions · 3 · units). «Last» is where each stack ends its reading."""
+        return ops.concatenate([self.pooling(each, lengths) for each in states.values()], axis=-1)
 
     def path_logits(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of «positive» by the recurrent and by the wide path, each (batch)."""
@@ -167,7 +213,7 @@ class Network(keras.Model):
         recurrent, wide = self.path_logits(ids)
         return self.combination[0] * recurrent + self.combination[1] * wide + self.combination[2]
 
-    def _sentiment(self, encoded: tuple[Tensor, Tensor, Tensor], training: bool) -> Tensor:
+    def _sentiment(self, encoded: tuple[dict[str, Tensor], Tensor], training: bool) -> Tensor:
         pooled = self.head_dropout(self.pool(*encoded), training=training)
         return ops.squeeze(self.sentiment(pooled), axis=-1)
 
@@ -175,20 +221,22 @@ class Network(keras.Model):
         """What gradients train: a dict.
 
         Returns:
-            `sentiment` (batch), the recurrent path's logit; `forward` and `backward`, each (batch, time,
-            embedding_size) in the order of its own reading: `token_logits` makes of them the next token read.
+            `sentiment` (batch), the recurrent path's logit; and for each direction (batch, time, embedding_size)
+            in the order of its own reading: `token_logits` makes of it the next token read.
         """
-        forward, backward, lengths = self.encode(ids, training=training)
-        return {
-            'sentiment': self._sentiment((forward, backward, lengths), training),
-            'forward': self.project('forward', self.between_dropout(forward, training=training)),
-            'backward': self.project('backward', self.between_dropout(backward, training=training)),
+        states, lengths = self.encode(ids, training=training)
+        language = {
+            direction: self.project(direction, self.between_dropout(each, training=training))
+            for direction, each in states.items()
         }
+        return {'sentiment': self._sentiment((states, lengths), training), **language}
 
     def project(self, direction: str, states: Tensor) -> Tensor:
-        """States to the space of the embedding: (…, units) → (…, embedding_size)."""
+        """States to the space of the embedding: (…, units) → (…, embedding_size); one-hot: (…, vocabulary_size)."""
         return self.language_projection[direction](states)
 
     def token_logits(self, projected: Tensor) -> Tensor:
         """(…, embedding_size) → (…, vocabulary_size), by the embedding itself (tied softmax)."""
+        if not self.tied:
+            return projected + self.softmax_bias
         return ops.matmul(projected, ops.transpose(self.embedding.embeddings)) + self.softmax_bias

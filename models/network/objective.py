@@ -13,7 +13,9 @@ from vaiven.models.text import PAD_ID
 
 
 class JointNetwork(Network):
-    """Minimises `sentiment_weight · sentiment + language_weight · (forward + backward) / 2`, in nats.
+    """Minimises `sentiment_weight · sentiment + language_weight · language`, in nats.
+
+    Language is the mean over the directions.
 
     `fit` wants batches `(ids, labels)`: int (batch, time) padded with 0, float (batch) with −1 for no label.
     In evaluation the softmax is always the full one.
@@ -36,7 +38,11 @@ class JointNetwork(Network):
         self.draw_seed = keras.random.SeedGenerator(seed)
         self.trackers = {
             name: keras.metrics.Mean(name=name)
-            for name in ('sentiment_loss', 'accuracy', 'forward_loss', 'backward_loss')
+            for name in (
+                'sentiment_loss',
+                'accuracy',
+                *(f'{direction}_loss' for direction in self.directions),
+            )
         }
 
     @property
@@ -60,9 +66,9 @@ class JointNetwork(Network):
         loss = self.sentiment_weight * sentiment
         if self.language_weight:
             candidates = self.softmax_candidates if training else 0
-            forward, backward = language_loss(self, y_pred, x, candidates, self.draw_seed)
+            language = language_loss(self, y_pred, x, candidates, self.draw_seed)
             tokens = ops.sum(ops.cast(x[:, 1:] != PAD_ID, 'float32'))
-            self.trackers['forward_loss'].update_state(forward, sample_weight=tokens)
-            self.trackers['backward_loss'].update_state(backward, sample_weight=tokens)
-            loss = loss + self.language_weight * (forward + backward) / 2
+            for direction, each in language.items():
+                self.trackers[f'{direction}_loss'].update_state(each, sample_weight=tokens)
+            loss = loss + self.language_weight * sum(language.values()) / len(language)
         return loss
