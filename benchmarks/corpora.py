@@ -28,11 +28,13 @@ class Review(NamedTuple):
         text: NFC.
         label: 0 negative, 1 positive, None neither (usable as text only).
         group: rows of one group never lie on both sides of a split.
+        rating: how good the text finds the film, from -1 to 1; None unknown.
     """
 
     text: str
     label: int | None
     group: str
+    rating: float | None = None
 
 
 def reviews(data: SentimentData) -> list[Review]:
@@ -54,7 +56,8 @@ def _vader() -> Iterator[Review]:
     with open(default_data(), encoding='utf-8', newline='') as file:
         for row in csv.DictReader(file, delimiter='\t', quoting=csv.QUOTE_NONE):
             label = {'negative': 0, 'positive': 1, '': None}[row['label']]
-            yield Review(nfc(row['text']), label, hashlib.sha256(identity(row['text'])).hexdigest())
+            group = hashlib.sha256(identity(row['text'])).hexdigest()
+            yield Review(nfc(row['text']), label, group, float(row['rating']))
 
 
 def _muchocine(column: str) -> Iterator[Review]:
@@ -62,9 +65,8 @@ def _muchocine(column: str) -> Iterator[Review]:
         # A body may be longer than the module's limit of 128 KiB a field.
         csv.field_size_limit(10_000_000)
         for row in csv.DictReader(file, delimiter='\t', quoting=csv.QUOTE_NONE):
-            yield Review(
-                nfc(row[column]), _STARS_LABEL[row['rank']], ' '.join(row['film'].casefold().split())
-            )
+            film = ' '.join(row['film'].casefold().split())
+            yield Review(nfc(row[column]), _STARS_LABEL[row['rank']], film, (int(row['rank']) - 3) / 2)
 
 
 def novels() -> dict[str, str]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from vaiven.models.preprocessing import IDS, LABEL
+from vaiven.models.preprocessing import IDS, LABEL, NO_POSITION, NO_RATING, POSITION, RATING
 
 # Texts of like length share a batch, so that little of it is padding.
 BUCKET_STEP, LONGEST_BUCKET = 8, 128
@@ -13,14 +13,21 @@ SHUFFLED_ROWS = 100_000
 
 def read_rows(files: Sequence[str]) -> tf.data.Dataset:
     """Yields (ids int32 (tokens), label float ()) from gzipped TFRecords of tf.Example, in file order."""
+    return read_features(files).map(lambda row: (row[IDS], row[LABEL]))
+
+
+def read_features(files: Sequence[str]) -> tf.data.Dataset:
+    """As `read_rows`, by name: `ids`, `label`, `position` int64 () (−1 none), `rating` float () (NaN none)."""
     features = {
         IDS: tf.io.FixedLenSequenceFeature([], tf.int64, allow_missing=True),
         LABEL: tf.io.FixedLenFeature([], tf.int64),
+        POSITION: tf.io.FixedLenFeature([], tf.int64, NO_POSITION),
+        RATING: tf.io.FixedLenFeature([], tf.float32, NO_RATING),
     }
 
-    def parse(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def parse(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
         row = tf.io.parse_single_example(serialized, features)
-        return tf.cast(row[IDS], tf.int32), tf.cast(row[LABEL], tf.float32)
+        return {**row, IDS: tf.cast(row[IDS], tf.int32), LABEL: tf.cast(row[LABEL], tf.float32)}
 
     records = tf.data.TFRecordDataset(sorted(files), compression_type='GZIP')
     return records.map(parse, num_parallel_calls=tf.data.AUTOTUNE)

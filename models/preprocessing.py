@@ -1,6 +1,7 @@
 """What TensorFlow Transform does to each row: raw text to ids, with the very functions that serve it later."""
 
 import json
+import math
 from typing import Any
 
 import tensorflow as tf
@@ -10,19 +11,24 @@ from vaiven.models import text as text_lib
 from vaiven.models.configuration import from_dict
 
 TEXT, LABEL, IDS = 'text', 'label', 'ids'
+POSITION, RATING = 'position', 'rating'
 VOCABULARY_FILE = 'vocab.txt'
 NO_LABEL = -1
+NO_POSITION = -1
+NO_RATING = math.nan
 
 
 def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> dict[str, Any]:
     """Raw features to what the network eats.
 
     Args:
-        inputs: `text` string and `label` int64, sparse (n, ≤ 1).
+        inputs: `text` string and, where the data have them, `label` and `position` int64 and `rating` float; all
+            sparse (n, ≤ 1).
         custom_config: `config`, the configuration as JSON, and `vocabulary_uri`, a folder with `vocab.txt`.
 
     Returns:
-        `ids` int64 sparse (n, None), `label` int64 (n): 1 positive, 0 negative, −1 none.
+        `ids` int64 sparse (n, None); `label` int64 (n): 1 positive, 0 negative, −1 none; `position` int64 (n): of
+        a passage in running text, −1 none; `rating` float (n): from −1 to 1, NaN none.
     """
     config = text_config(custom_config['config'])
     table = tft.make_and_track_object(
@@ -30,12 +36,16 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> d
         'vocabulary',
     )
     tokens = text_lib.tokenize(_one_value(inputs[TEXT], ''), config)
-    label = inputs.get(LABEL)
+    rows = tf.shape(tokens.row_lengths())
+
+    def column(name: str, dtype: tf.DType, none: float) -> tf.Tensor:
+        return _one_value(inputs[name], none) if name in inputs else tf.fill(rows, tf.constant(none, dtype))
+
     return {
         IDS: text_lib.tokens_to_ids(tokens, table).to_sparse(),
-        LABEL: tf.fill(tf.shape(tokens.row_lengths()), tf.constant(NO_LABEL, tf.int64))
-        if label is None
-        else _one_value(label, NO_LABEL),
+        LABEL: column(LABEL, tf.int64, NO_LABEL),
+        POSITION: column(POSITION, tf.int64, NO_POSITION),
+        RATING: column(RATING, tf.float32, NO_RATING),
     }
 
 
@@ -43,7 +53,7 @@ def text_config(config_json: str) -> text_lib.TextConfig:
     return from_dict(text_lib.TextConfig, json.loads(config_json)['text'])
 
 
-def _one_value(values: tf.SparseTensor, default: str | int) -> tf.Tensor:
+def _one_value(values: tf.SparseTensor, default: str | float) -> tf.Tensor:
     """A column of at most one value a row, dense: (n)."""
     rows = values.dense_shape[0]
     column = tf.SparseTensor(values.indices, values.values, tf.stack([rows, 1]))

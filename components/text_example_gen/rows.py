@@ -1,6 +1,7 @@
 """From the fields of a file to a row: its label, its identity, and its split. Pure functions."""
 
 import hashlib
+import math
 import unicodedata
 from typing import NamedTuple
 
@@ -20,6 +21,8 @@ class Row(NamedTuple):
         text: NFC.
         label: 0 negative, 1 positive, None unlabelled.
         group, language: None where the configuration names no such column, or the field is empty.
+        rating: between -1 and 1, None as with these.
+        position: where a passage of running text stands, so that the next passage has the next number; else None.
     """
 
     number: int
@@ -27,6 +30,8 @@ class Row(NamedTuple):
     label: int | None
     group: str | None = None
     language: str | None = None
+    rating: float | None = None
+    position: int | None = None
 
 
 def nfc(text: str) -> str:
@@ -74,9 +79,35 @@ class LabelReader:
         try:
             return self._classes[label.strip().casefold()]
         except KeyError:
-            shown = label if len(label) <= 40 else label[:40] + '…'
             raise DataError(
-                f'{where}: {shown!r} in column {self._column!r} is no label; name the labels with '
+                f'{where}: {_shown(label)!r} in column {self._column!r} is no label; name the labels with '
                 '--set data.positive_labels=A,B --set data.negative_labels=C,D '
                 '(and --set data.unlabelled_labels=E), or another column with --label-column'
             ) from None
+
+
+class RatingReader:
+    """Turns the ratings of a file into numbers between -1 and 1, or None."""
+
+    def __init__(self, config: DataConfig) -> None:
+        self._column = config.rating_column
+        self._low, self._high = config.rating_range
+
+    def __call__(self, rating: str, where: str) -> float | None:
+        """Raises DataError for a rating that is no number in the range, with `where` it was."""
+        if not rating.strip():
+            return None
+        try:
+            value = float(rating)
+        except ValueError:
+            value = math.nan
+        if self._low <= value <= self._high:
+            return 2 * (value - self._low) / (self._high - self._low) - 1
+        raise DataError(
+            f'{where}: {_shown(rating)!r} in column {self._column!r} is no number between {self._low:g} and '
+            f'{self._high:g}; give the lowest and the highest rating with --set data.rating_range=1,5'
+        )
+
+
+def _shown(field: str) -> str:
+    return field if len(field) <= 40 else field[:40] + '…'

@@ -116,16 +116,24 @@ class RemoveDuplicates(beam.PTransform):
 
 
 def to_example(row: Row) -> bytes:
-    """A serialized tf.Example with `text`, and `label`, `group`, `language` where the row has them."""
+    """A serialized tf.Example with `text`, and each other feature where the row has it."""
     features = {'text': _bytes(row.text)}
     if row.label is not None:
-        features['label'] = tf.train.Feature(int64_list=tf.train.Int64List(value=[row.label]))
+        features['label'] = _int(row.label)
     if row.group is not None:
         features['group'] = _bytes(row.group)
     if row.language is not None:
         features['language'] = _bytes(row.language)
+    if row.rating is not None:
+        features['rating'] = tf.train.Feature(float_list=tf.train.FloatList(value=[row.rating]))
+    if row.position is not None:
+        features['position'] = _int(row.position)
     example = tf.train.Example(features=tf.train.Features(feature=features))
     return example.SerializeToString(deterministic=True)
+
+
+def _int(value: int) -> tf.train.Feature:
+    return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
 
 
 def _bytes(text: str) -> tf.train.Feature:

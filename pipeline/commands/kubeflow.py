@@ -55,7 +55,7 @@ def compile_command(
     Example:
       vaiven kubeflow compile --image registry/vaiven:1 --data gs://bucket/reviews.csv --root gs://bucket/runs
     """
-    config = configured(preset, settings, name, text_column, label_column)
+    config = configured(data, preset, settings, name, text_column, label_column)
     from vaiven.pipeline.screen import screen
 
     with screen(os.devnull) as shown:

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
+from vaiven.components.text_example_gen import default_data
 from vaiven.components.text_example_gen.check import check_file
-from vaiven.components.text_example_gen.default_data import default_data
 from vaiven.pipeline.config import PRESETS, Config, configure
 
 _OPTIONS = (
@@ -33,15 +33,17 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def configured(
+    data: str | None,
     preset: str,
     settings: Iterable[str],
     name: str | None,
     text_column: str | None,
     label_column: str | None,
 ) -> Config:
+    defaults = default_data.SETTINGS if data is None else ()
     columns = {'data.text_column': text_column, 'data.label_column': label_column}
     named = [f'{path}={column}' for path, column in columns.items() if column is not None]
-    return configure(preset, [*settings, *named], name)
+    return configure(preset, [*defaults, *settings, *named], name)
 
 
 def located(data: str | None, config: Config) -> str:
@@ -51,6 +53,6 @@ def located(data: str | None, config: Config) -> str:
         DataError: where the file cannot be learnt from.
         DownloadError: where there is no data of one's own, and the default data cannot be fetched.
     """
-    path = os.path.abspath(data) if data is not None else default_data()
+    path = os.path.abspath(data) if data is not None else default_data.default_data()
     check_file(path, config.data)
     return path

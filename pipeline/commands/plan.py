@@ -24,7 +24,7 @@ def plan(
       vaiven plan
       vaiven plan --data reviews.csv --set network.units=64
     """
-    config = configured(preset, settings, name, text_column, label_column)
+    config = configured(data, preset, settings, name, text_column, label_column)
     data_path = located(data, config)
     from vaiven.pipeline.config import settings_of
     from vaiven.pipeline.paths import RunPaths

@@ -35,7 +35,7 @@ def run(
           --set data.positive_labels=4,5 --set data.negative_labels=1,2 --set data.unlabelled_labels=3
       vaiven run --set training.epochs=3 --set network.units=64
     """
-    config = configured(preset, settings, name, text_column, label_column)
+    config = configured(data, preset, settings, name, text_column, label_column)
     data_path = located(data, config)
     from vaiven.pipeline.job import run_job
     from vaiven.pipeline.paths import RunPaths

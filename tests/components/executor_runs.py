@@ -7,6 +7,7 @@ import tensorflow as tf
 from tfx.dsl.components.base import base_beam_executor, base_executor
 from tfx.types import Artifact, Channel, artifact_utils, standard_artifacts
 
+Value = str | int | float
 BEAM_ARGS = ['--runner=FnApiRunner']
 
 
@@ -38,7 +39,7 @@ def run(component: Any, outputs: Path, inputs: dict[str, Artifact] | None = None
     return {key: values[0] for key, values in made.items()}
 
 
-def write_examples(folder: Path, splits: dict[str, list[dict[str, str | int]]]) -> Artifact:
+def write_examples(folder: Path, splits: dict[str, list[dict[str, Value]]]) -> Artifact:
     """An Examples artifact with a file a split; a row is its features' values by name."""
     examples = artifact(standard_artifacts.Examples, folder)
     examples.split_names = artifact_utils.encode_split_names(list(splits))
@@ -52,25 +53,27 @@ def write_examples(folder: Path, splits: dict[str, list[dict[str, str | int]]]) 
     return examples
 
 
-def _example(row: dict[str, str | int]) -> bytes:
+def _example(row: dict[str, Value]) -> bytes:
     features = {}
     for name, value in row.items():
         if isinstance(value, int):
             features[name] = tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+        elif isinstance(value, float):
+            features[name] = tf.train.Feature(float_list=tf.train.FloatList(value=[value]))
         else:
             features[name] = tf.train.Feature(bytes_list=tf.train.BytesList(value=[value.encode()]))
     return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
 
 
-def read_split(examples: Artifact, split: str) -> list[dict[str, str | int]]:
+def read_split(examples: Artifact, split: str) -> list[dict[str, Value]]:
     rows = []
     for path in sorted(Path(examples.uri, f'Split-{split}').iterdir()):
         for record in tf.data.TFRecordDataset(str(path), compression_type='GZIP').as_numpy_iterator():
-            row: dict[str, str | int] = {}
+            row: dict[str, Value] = {}
             for name, feature in tf.train.Example.FromString(record).features.feature.items():
                 kind = feature.WhichOneof('kind')
                 value = getattr(feature, kind).value[0]
-                row[name] = value if kind == 'int64_list' else value.decode()
+                row[name] = value.decode() if kind == 'bytes_list' else value
             rows.append(row)
     return rows
 

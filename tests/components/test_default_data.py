@@ -9,6 +9,8 @@ import pytest
 
 from vaiven.components.text_example_gen import default_data
 from vaiven.components.text_example_gen.errors import DownloadError
+from vaiven.components.text_example_gen.reading import read_rows
+from vaiven.pipeline.config import configure
 
 
 def archive(members):
@@ -26,13 +28,21 @@ def package(reviews):
     return archive({'vaderSentiment-3.2.1/additional_resources/hutto_ICWSM_2014.tar.gz': inner})
 
 
-def test_the_label_is_the_sign_of_the_rating():
+def test_the_label_is_the_sign_of_the_rating_and_the_rating_lies_between_minus_one_and_one():
     reviews = '1\t2.5\tQué bonita\r\n2\t-0.1\tbad\tfilm\r\n3\t0.0\tso so\r\n'.encode()
     assert list(default_data.read_reviews(package(reviews))) == [
-        ('Qué bonita', 'positive'),
-        ('bad film', 'negative'),
-        ('so so', ''),
+        ('Qué bonita', 'positive', '0.625'),
+        ('bad film', 'negative', '-0.025'),
+        ('so so', '', '0'),
     ]
+
+
+def test_the_file_in_the_cache_is_read_with_its_ratings_and_nobody_has_to_ask(tmp_path, monkeypatch):
+    reviews = b'1\t4.0\tgood\n2\t-1.0\tbad\n3\t0.0\tso so\n'
+    monkeypatch.setattr(default_data, '_fetch', lambda _: package(reviews))
+    path = default_data.default_data(tmp_path)
+    config = configure(settings=default_data.SETTINGS).data
+    assert [(row.label, row.rating) for row in read_rows(path, config)] == [(1, 1.0), (0, -0.25), (None, 0.0)]
 
 
 @pytest.mark.parametrize('content', [b'no archive', archive({'other': b''})])
@@ -42,9 +52,9 @@ def test_another_package_is_refused(content):
 
 
 def test_what_is_in_the_cache_is_used_without_pip(tmp_path, monkeypatch):
-    (tmp_path / 'film-reviews-1.tsv').write_text('text\tlabel\n')
+    (tmp_path / 'film-reviews-2.tsv').write_text('text\tlabel\n')
     monkeypatch.setattr(subprocess, 'run', lambda *_, **__: pytest.fail('fetched'))
-    assert default_data.default_data(tmp_path) == str(tmp_path / 'film-reviews-1.tsv')
+    assert default_data.default_data(tmp_path) == str(tmp_path / 'film-reviews-2.tsv')
 
 
 def test_without_an_index_one_line_says_so_and_nothing_is_left(tmp_path, monkeypatch):

@@ -66,6 +66,12 @@ def test_group_and_language_are_read_and_may_be_empty(tmp_path):
     assert list(read_rows(path, config)) == [Row(1, 'buena', 1, 'El Sur', 'es'), Row(2, 'bad', 0)]
 
 
+def test_ratings_are_read_and_may_be_missing(tmp_path):
+    config = DataConfig(rating_column='stars', rating_range=(1.0, 5.0))
+    path = file_of(tmp_path, 'stars,text,label\n5,buena,1\n,bad,0\n')
+    assert [row.rating for row in read_rows(path, config)] == [1.0, None]
+
+
 @given(st.lists(st.text(st.characters(exclude_characters='\0', exclude_categories=['Cs'])), max_size=20))
 def test_what_a_csv_writer_wrote_is_read_back(tmp_path_factory, texts):
     path = tmp_path_factory.mktemp('csv') / 'a.csv'

@@ -1,12 +1,13 @@
 """Rows: labels, identity, split."""
 
+import math
 import unicodedata
 
 import pytest
 
 from vaiven.components.text_example_gen.config import DataConfig
 from vaiven.components.text_example_gen.errors import DataError
-from vaiven.components.text_example_gen.rows import LabelReader, Row, identity, nfc, split_of
+from vaiven.components.text_example_gen.rows import LabelReader, RatingReader, Row, identity, nfc, split_of
 from vaiven.models.configuration import ConfigError, from_json, replace, to_json
 
 CONFIG = DataConfig()
@@ -87,6 +88,23 @@ def test_stars_become_labels_by_configuration():
 
 
 @pytest.mark.parametrize(
+    ('rating', 'expected'), [('1', -1.0), ('3', 0.0), (' 5 ', 1.0), ('4.5', 0.75), ('', None), (' ', None)]
+)
+def test_a_rating_becomes_a_number_between_minus_one_and_one(rating, expected):
+    assert RatingReader(replace(CONFIG, 'rating_range', '1,5'))(rating, 'row') == expected
+
+
+@pytest.mark.parametrize('rating', ['5.1', '0', 'good', 'nan', 'inf', '4/5', '4,5'])
+def test_a_rating_that_is_none_says_where_it_is_and_how_to_give_the_range(rating):
+    config = replace(replace(CONFIG, 'rating_column', 'stars'), 'rating_range', '1,5')
+    with pytest.raises(
+        DataError,
+        match=rf"a.csv, line 7: '{rating}' in column 'stars' is no number between 1 and 5; .*range=1,5",
+    ):
+        RatingReader(config)(rating, 'a.csv, line 7')
+
+
+@pytest.mark.parametrize(
     ('values', 'rule'),
     [
         ({'label_column': 'text'}, 'columns of their own'),
@@ -95,6 +113,10 @@ def test_stars_become_labels_by_configuration():
         ({'delimiter': '||'}, 'must be one character'),
         ({'positive_labels': ('1', 'NEG')}, 'cannot be negative and positive'),
         ({'positive_labels': ()}, 'must name a label'),
+        ({'rating_column': 'label'}, 'columns of their own'),
+        ({'rating_range': (5.0, 1.0)}, 'two numbers'),
+        ({'rating_range': (1.0,)}, 'two numbers'),
+        ({'rating_range': (math.nan, 1.0)}, 'two numbers'),
         ({'max_row_bytes': 1}, 'max_row_bytes'),
         ({'test_buckets': 0}, 'test_buckets'),
     ],

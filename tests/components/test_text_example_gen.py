@@ -22,19 +22,19 @@ from vaiven.components.text_example_gen.executor import unpack_config
 from vaiven.components.text_example_gen.rows import SPLITS, Row, identity
 from vaiven.components.text_example_gen.transforms import Kept, RemoveDuplicates
 
-CONFIG = DataConfig(group_column='film', language_column='lang')
+CONFIG = DataConfig(group_column='film', language_column='lang', rating_column='rating')
 
 
 def content(rows=200):
-    lines = ['text,label,film,lang']
+    lines = ['text,label,film,lang,rating']
     for number in range(rows):
         word, label = [('bonita', 'positivo'), ('mala', 'negativo')][number % 2]
-        lines.append(f'Una película {word} número {number},{label},film {number // 4},es')
+        lines.append(f'Una película {word} número {number},{label},film {number // 4},es,0.5')
     lines += [
-        'Que\u0301 👩‍👩‍👧,positivo,,',
-        '"una  PELÍCULA bonita\nnúmero 0",negativo,,',
-        ' ,1,,',
-        'فيلم,,,ar',
+        'Que\u0301 👩‍👩‍👧,positivo,,,',
+        '"una  PELÍCULA bonita\nnúmero 0",negativo,,,',
+        ' ,1,,,',
+        'فيلم,,,ar,',
     ]
     return '\n'.join(lines) + '\n'
 
@@ -107,7 +107,7 @@ def test_every_split_is_there_and_holds_its_rows_once(made):
     assert 'Qué 👩‍👩‍👧' in texts
 
 
-def test_a_group_is_in_one_split_and_an_empty_one_is_no_feature(made):
+def test_a_group_is_in_one_split_and_an_empty_field_is_no_feature(made):
     _, examples = made
     groups = {}
     for split in SPLITS:
@@ -116,6 +116,7 @@ def test_a_group_is_in_one_split_and_an_empty_one_is_no_feature(made):
                 groups.setdefault(row['group'], set()).add(split)
             else:
                 assert row['text'] in ('Qué 👩‍👩‍👧', 'فيلم')
+            assert row.get('rating') == (0.5 if 'group' in row else None)
     assert len(groups) == 50
     assert all(len(splits) == 1 for splits in groups.values())
 
@@ -145,7 +146,7 @@ def test_many_shards_hold_the_same_rows(made, tmp_path, monkeypatch):
 
 
 def test_a_split_without_rows_has_a_file(tmp_path):
-    text = content().replace('فيلم,,,ar\n', '')
+    text = content().replace('فيلم,,,ar,\n', '')
     examples = run(TextExampleGen(write(tmp_path / 'a.csv', text), CONFIG), tmp_path / 'out')['examples']
     assert read_split(examples, 'unlabelled') == []
 
@@ -153,8 +154,8 @@ def test_a_split_without_rows_has_a_file(tmp_path):
 @pytest.mark.parametrize(
     ('text', 'message'),
     [
-        ('text,label,film,lang\nok,1,,\nQu', 'line 3: the row has 1 fields'),
-        ('text,label,film,lang\nok,1,,\n', 'all 1 labelled rows are positive'),
+        ('text,label,film,lang,rating\nok,1,,,\nQu', 'line 3: the row has 1 fields'),
+        ('text,label,film,lang,rating\nok,1,,,\n', 'all 1 labelled rows are positive'),
     ],
 )
 def test_what_makes_a_file_useless_ends_the_run_with_the_same_line(tmp_path, text, message):
