@@ -2,13 +2,17 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import tensorflow as tf
 
 from vaiven.models.preprocessing import IDS, LABEL, NO_POSITION, NO_RATING, POSITION, RATING
 
 # Texts of like length share a batch, so that little of it is padding.
 BUCKET_STEP, LONGEST_BUCKET = 8, 128
+BOUNDARIES = list(range(BUCKET_STEP, LONGEST_BUCKET + 1, BUCKET_STEP))
 SHUFFLED_ROWS = 100_000
+# Keeps the orders of one seed's epochs apart from those of the next seed.
+SEED_STEP = 1_000_003
 
 
 def read_rows(files: Sequence[str]) -> tf.data.Dataset:
@@ -33,9 +37,12 @@ def read_features(files: Sequence[str]) -> tf.data.Dataset:
     return records.map(parse, num_parallel_calls=tf.data.AUTOTUNE)
 
 
-def training_batches(rows: tf.data.Dataset, batch_size: int, seed: int) -> tf.data.Dataset:
-    """Shuffled anew each time it is gone through, in length buckets, padded with 0 to the longest of the batch."""
-    return _bucket(rows.shuffle(SHUFFLED_ROWS, seed=seed, reshuffle_each_iteration=True), batch_size)
+def training_batches(
+    rows: tf.data.Dataset, batch_size: int, seed: int, epoch: int | tf.Tensor = 0
+) -> tf.data.Dataset:
+    """The batches of an epoch, shuffled by its number, in length buckets, padded with 0 to the longest of each."""
+    order = tf.cast(epoch, tf.int64) * SEED_STEP + seed
+    return _bucket(rows.shuffle(SHUFFLED_ROWS, seed=order, reshuffle_each_iteration=False), batch_size)
 
 
 def evaluation_batches(rows: tf.data.Dataset, batch_size: int) -> tf.data.Dataset:
@@ -43,15 +50,14 @@ def evaluation_batches(rows: tf.data.Dataset, batch_size: int) -> tf.data.Datase
 
 
 def _bucket(rows: tf.data.Dataset, batch_size: int) -> tf.data.Dataset:
-    boundaries = list(range(BUCKET_STEP, LONGEST_BUCKET + 1, BUCKET_STEP))
-    sizes = [batch_size] * (len(boundaries) + 1)
+    sizes = [batch_size] * (len(BOUNDARIES) + 1)
     return rows.bucket_by_sequence_length(
-        lambda ids, label: tf.shape(ids)[0], boundaries, sizes, padded_shapes=([None], [])
+        lambda ids, label: tf.shape(ids)[0], BOUNDARIES, sizes, padded_shapes=([None], [])
     ).prefetch(tf.data.AUTOTUNE)
 
 
-def count_rows(files: Sequence[str]) -> int:
-    records = tf.data.TFRecordDataset(sorted(files), compression_type='GZIP').batch(4096)
-    return int(
-        records.reduce(tf.constant(0, tf.int64), lambda total, batch: total + tf.size(batch, tf.int64))
-    )
+def count_batches(rows: tf.data.Dataset, batch_size: int) -> int:
+    """How many batches an epoch has: in each bucket the last one may be smaller."""
+    lengths = np.concatenate([part.numpy() for part in rows.map(lambda ids, label: tf.size(ids)).batch(4096)])
+    rows_in = np.bincount(np.searchsorted(BOUNDARIES, lengths, side='right'))
+    return int(np.sum(-(-rows_in // batch_size)))

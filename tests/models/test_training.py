@@ -13,8 +13,9 @@ from tensorflow.core.protobuf import saved_model_pb2
 from tests.models.conftest import CONFIG, corpus
 from vaiven.models import dataset
 from vaiven.models.configuration import from_dict
+from vaiven.models.fitting import TrainingError
 from vaiven.models.network.config import NetworkConfig
-from vaiven.models.training import TrainingError, train
+from vaiven.models.training import train
 from vaiven.models.training_config import TrainingConfig
 
 TEXTS = ('a wonderful film', 'una película horrible', '', 'nin\u0303o 👍🏽 שלום', b'\xff')
@@ -231,8 +232,10 @@ def test_a_loss_that_is_no_number_stops_the_training_and_names_the_step(trained)
 
 def test_batches_hold_texts_of_like_length(trained):
     rows = dataset.read_rows(trained.arguments.train_files)
-    for ids, labels in dataset.training_batches(rows, 8, seed=0):
+    batches = list(dataset.training_batches(rows, 8, seed=0))
+    for ids, labels in batches:
         lengths = np.count_nonzero(ids.numpy(), axis=1)
         assert len(labels) == len(ids)
         assert lengths.max() - lengths.min() < dataset.BUCKET_STEP
-    assert dataset.count_rows(trained.arguments.train_files) == len(corpus())
+    assert sum(len(labels) for _, labels in batches) == len(corpus())
+    assert dataset.count_batches(rows, 8) == len(batches)
