@@ -1,54 +1,45 @@
-"""Our network as a character language model: trained on windows of a text, and measured in bits a character."""
+"""Our network as a character language model: trained as the pipeline trains, measured in bits a character."""
 
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 from benchmarks.baselines.kneser_ney import UNICODE_CHARACTERS
-from benchmarks.prepared import write_rows
 from vaiven.components.vocabulary.choice import choose
+from vaiven.models.language_training import train_language
 from vaiven.models.network.network import Network
-from vaiven.models.preprocessing import NO_LABEL
-from vaiven.models.text import BOS_ID, PAD_ID, SPECIAL_TOKENS, UNK_ID
-from vaiven.models.training import train
+from vaiven.models.text import SPECIAL_TOKENS, UNK_ID
 from vaiven.pipeline.config import Config
 
-WINDOW = 256
-# Characters at a window's begin that are read and not scored: the window before has scored them.
-CONTEXT = 128
-_BATCH = 64
+# Held-out text is read in pieces side by side, each after characters before it that are read and not scored.
+PIECE, CONTEXT = 2048, 512
+_WINDOW = 256
 
 
 class CharacterModel:
-    """A trained network with its characters. Another way to train needs `fit` and `bits_per_character`."""
+    """A trained network with its characters."""
 
     def __init__(self, network: Network, vocabulary: Sequence[str]) -> None:
+        self.network = network
         self.vocabulary = vocabulary
 
-        @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int32)])
-        def ask(ids: tf.Tensor) -> tf.Tensor:
-            states, _ = network.read('forward', ids)
-            logits = network.token_logits(network.project('forward', states[:, :-1]))
-            log_probabilities = tf.nn.log_softmax(logits)
-            return tf.gather(log_probabilities, ids[:, 1:], batch_dims=2)  # (batch, time − 1)
+        @tf.function(reduce_retracing=True)
+        def ask(ids: tf.Tensor, before: list[list[tf.Tensor]]) -> tuple[tf.Tensor, list[list[tf.Tensor]]]:
+            states, after = network.read_on('forward', ids[:, :-1], before)
+            log_probabilities = tf.nn.log_softmax(network.token_logits(network.project('forward', states)))
+            return tf.gather(log_probabilities, ids[:, 1:], batch_dims=2), after  # (pieces, window)
 
         self._ask = ask
 
     @classmethod
     def fit(cls, config: Config, text: str, validation: str) -> 'CharacterModel':
-        """Trains on a text through the pipeline's own training, one window a row without a label."""
+        """Trains on a text, and stops by another."""
         counts = Counter(text)
         vocabulary = choose(((c.encode(), n) for c, n in counts.items()), config.vocabulary).tokens
-        with tempfile.TemporaryDirectory(prefix='vaiven-benchmark-') as folder:
-            files = []
-            for name, part in (('train', text), ('validation', validation)):
-                rows = windows(part, vocabulary, WINDOW, WINDOW)
-                files.append(write_rows(Path(folder) / f'{name}.gz', rows, [NO_LABEL] * len(rows)))
-            network = train(config.network, config.training, vocabulary, files[:1], files[1:])
+        read, heard = (np.array(to_ids(part, vocabulary)) for part in (text, validation))
+        network = train_language(config.network, config.training, len(vocabulary), read, heard)
         return cls(network, vocabulary)
 
     def bits_per_character(self, text: str) -> float:
@@ -56,24 +47,23 @@ class CharacterModel:
         return float(self.surprisal(text).mean())
 
     def surprisal(self, text: str) -> np.ndarray:
-        """Bits of each character after those before it, of which the network sees `CONTEXT` to `WINDOW`."""
-        rows = windows(text, self.vocabulary, WINDOW, WINDOW - CONTEXT)
-        found: list[np.ndarray] = []
-        for start in range(0, len(rows), _BATCH):
-            batch = rows[start : start + _BATCH]
-            padded = tf.keras.utils.pad_sequences(batch, padding='post', value=PAD_ID)
-            answers = self._ask(tf.constant(padded, tf.int32)).numpy()
-            for row, answer in zip(batch, answers, strict=True):
-                found.append(-answer[CONTEXT if found else 0 : len(row) - 1] / np.log(2))
-        bits = np.concatenate(found)
+        """Bits of each character after those before it, of which the network has read `CONTEXT` at least."""
+        ids = np.array(to_ids(text, self.vocabulary))
+        begins = np.arange(0, len(text), PIECE)[:, None] - CONTEXT
+        read = ids[np.clip(begins + np.arange(CONTEXT + PIECE + 1)[None, :], 0, len(ids) - 1)]
+        before = self.network.first_states(len(read))
+        bits = []
+        for start in range(0, CONTEXT + PIECE, _WINDOW):
+            answers, before = self._ask(tf.constant(read[:, start : start + _WINDOW + 1], tf.int32), before)
+            bits.append(-answers.numpy() / np.log(2))
+        # The bits at a place are those of the token after it: `ids` begins with a space.
+        found = np.concatenate(bits, axis=1)[:, CONTEXT:].reshape(-1)[: len(text)]
         known = set(self.vocabulary[len(SPECIAL_TOKENS) :])
         unseen = np.array([character not in known for character in text])
-        return bits + unseen * np.log2(UNICODE_CHARACTERS - len(known))
+        return found + unseen * np.log2(UNICODE_CHARACTERS - len(known))
 
 
-def windows(text: str, vocabulary: Sequence[str], length: int, stride: int) -> list[list[int]]:
-    """Ids of stretches of the text that begin `stride` apart, each after `[BOS]`; the last may be shorter."""
+def to_ids(text: str, vocabulary: Sequence[str]) -> list[int]:
+    """Ids of a whole text after a space, not after `[BOS]`, which one text is too little to learn."""
     table = {token: index for index, token in enumerate(vocabulary)}
-    ids = [table.get(character, UNK_ID) for character in text]
-    starts = range(0, max(1, len(ids) - length + stride), stride)
-    return [[BOS_ID, *ids[start : start + length]] for start in starts]
+    return [table.get(character, UNK_ID) for character in ' ' + text]

@@ -38,8 +38,8 @@ class Size(NamedTuple):
 
 
 OURS = (
-    'text.unit=character', 'vocabulary.min_count=1', 'network.wide_buckets=0', 'network.token_dropout=0',
-    'network.embedding_size=64', 'training.softmax_candidates=0', 'training.language_weight=1', 'training.epochs=1',
+    'text.unit=character', 'vocabulary.min_count=1', 'training.task=language', 'network.bidirectional=false',
+    'network.wide_buckets=0', 'network.token_dropout=0', 'network.embedding_size=64', 'training.softmax_candidates=0',
 )  # fmt: skip
 SIZES = (
     Size(75_000, ('network.units=128', 'network.dropout=0.2', 'training.batch_size=4'), epochs=30),
@@ -152,7 +152,7 @@ def _ours(corpus: Novels, size: Size, settings: tuple[str, ...]) -> dict[str, An
     from benchmarks.character_model import CharacterModel
     from vaiven.pipeline.config import configure
 
-    config = configure(settings=(*OURS, *size.settings, f'training.language_epochs={size.epochs}', *settings))
+    config = configure(settings=(*OURS, *size.settings, f'training.epochs={size.epochs}', *settings))
     model = CharacterModel.fit(config, corpus.training_text(size.characters), corpus.validation)
     return {
         **_over_novels(model.bits_per_character, corpus),

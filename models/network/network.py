@@ -27,7 +27,7 @@ from vaiven.models.network.layers import (
     reverse_sequences,
 )
 from vaiven.models.network.wide import WideNgrams
-from vaiven.models.text import PAD_ID
+from vaiven.models.text import PAD_ID, UNK_ID
 
 
 def _recurrent_alone(shape: Any, dtype: Any = None) -> Tensor:
@@ -111,6 +111,8 @@ class Network(keras.Model):
             vocabulary_size, config.embedding_dropout, seed=next(seeds), name='vocabulary_dropout'
         )
         self.weight_dropout = WeightDropout(config.weight_dropout, seed=next(seeds))
+        # Named here, as Keras finds the state of layers only, and a training that goes on must draw on.
+        self.weight_dropout_seed = self.weight_dropout.seed_generator
         self.pooling = MaskedPooling(name='pooling')
         self.head_dropout = keras.layers.Dropout(config.head_dropout, seed=next(seeds), name='head_dropout')
         self.sentiment = keras.layers.Dense(
@@ -158,7 +160,7 @@ class Network(keras.Model):
         Returns:
             states (batch, time, units), and what it remembers after the last step.
         """
-        vectors = self.vocabulary_dropout(self.embedding(ids), ids, training=training)
+        vectors = self.vocabulary_dropout(self._vectors(ids), ids, training=training)
         states = self.input_dropout(self.token_dropout(vectors, training=training), training=training)
         after = []
         for number, layer in enumerate(self.stacks[direction]):
@@ -170,6 +172,12 @@ class Network(keras.Model):
                 )
             after.append(memory)
         return states, after
+
+    def _vectors(self, ids: Tensor) -> Tensor:
+        """(…) → (…, embedding_size). What is unknown is read as a dropped token is, as a vector of zeros: its own
+        vector, where training hardly saw it, would be what the softmax alone made of it, and could be anything."""
+        vectors = self.embedding(ids)
+        return vectors * ops.cast(ops.expand_dims(ids, -1) != UNK_ID, vectors.dtype)
 
     def first_states(self, batch_size: Any, direction: str = 'forward') -> list[list[Tensor]]:
         """What a stack remembers before the first token: a list a layer, each state (batch_size, units)."""
@@ -185,7 +193,7 @@ class Network(keras.Model):
         Returns:
             the last layer's output (batch, units), and the new states.
         """
-        output, after = self.embedding(ids), []
+        output, after = self._vectors(ids), []
         for layer, before in zip(self.stacks['forward'], states, strict=True):
             output, state = layer.cell(output, before)
             after.append(list(state))

@@ -1,0 +1,100 @@
+"""Trains the network on language alone: long texts, read on and on."""
+
+import logging
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from vaiven.models.dataset import read_features
+from vaiven.models.fitting import TrainingError, fit
+from vaiven.models.network.config import NetworkConfig
+from vaiven.models.network.network import Network
+from vaiven.models.network.streams import StreamReader
+from vaiven.models.preprocessing import IDS, POSITION
+from vaiven.models.streams import SlidingWindows, TextStreams
+from vaiven.models.training_config import TrainingConfig
+
+# A window that yields one target is too costly to slide over the whole validation text: so many batches.
+LAST_ONLY_VALIDATION = 50
+
+progress = logging.getLogger('vaiven.progress')
+
+
+def read_text(files: Sequence[str]) -> np.ndarray:
+    """The ids of all rows, one after the other, in the order of their texts: int32 (tokens)."""
+    rows = [(int(row[POSITION]), number, row[IDS].numpy()) for number, row in enumerate(read_features(files))]
+    rows.sort(key=lambda row: row[:2])
+    return np.concatenate([ids for *_, ids in rows]).astype(np.int32) if rows else np.zeros(0, np.int32)
+
+
+def train_language(
+    config: NetworkConfig,
+    training: TrainingConfig,
+    vocabulary_size: int,
+    text: np.ndarray,
+    validation: np.ndarray,
+) -> Network:
+    """Trains, and returns the network with the weights that the validation text liked best.
+
+    Args:
+        config, training: `training.targets` decides between streams and sliding windows.
+        vocabulary_size: number of ids.
+        text, validation: int (tokens).
+
+    Raises:
+        TrainingError: if there is too little text, or the loss is no longer a number.
+    """
+    for name, ids in (('training', text), ('validation', validation)):
+        if len(ids) <= training.window + 1:
+            raise TrainingError(
+                f'the {name} text must be longer than a window of {training.window} tokens. Received: {len(ids)} '
+                'tokens. Give more text, or lower training.window'
+            )
+    network = Network(config, vocabulary_size, seed=training.seed)
+    # A short text has fewer streams: each at least four windows long.
+    streams = max(1, min(training.batch_size, len(text) // (4 * training.window)))
+    last_only = training.targets == 'last'
+    batches: SlidingWindows | TextStreams
+    if last_only:
+        streams = training.batch_size
+        batches = SlidingWindows(text, streams, training.window, training.seed)
+        heard = SlidingWindows(validation, streams, training.window).epoch(0).take(LAST_ONLY_VALIDATION)
+    else:
+        batches = TextStreams(
+            text, streams, training.window, network.directions, shift=True, seed=training.seed
+        )
+        heard = TextStreams(validation, streams, training.window, network.directions).epoch(0)
+    reader = StreamReader(
+        network,
+        streams=streams,
+        softmax_candidates=training.softmax_candidates,
+        last_only=last_only,
+        seed=training.seed,
+    )
+    progress.info(
+        'training on %d steps of %d × %d tokens, %d tokens known',
+        batches.steps, streams, training.window, vocabulary_size,
+    )  # fmt: skip
+    fit(
+        reader,
+        training,
+        batches.epoch,
+        training.epochs,
+        batches.steps,
+        phase='text',
+        monitor='language_loss',
+        validation=heard.cache(),
+        callbacks=[_Forget()],
+    )
+    return network
+
+
+class _Forget(keras.callbacks.Callback):
+    """Every pass over a text begins without memory of another."""
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self.model.forget()
+
+    def on_test_begin(self, logs: dict[str, float] | None = None) -> None:
+        self.model.forget()

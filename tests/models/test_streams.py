@@ -1,0 +1,161 @@
+"""Long texts as windows, and the network that reads them on and on."""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from vaiven.models.network.config import NetworkConfig
+from vaiven.models.network.network import Network
+from vaiven.models.network.streams import StreamReader
+from vaiven.models.streams import SlidingWindows, TextStreams
+from vaiven.models.text import UNK_ID
+
+TEXT = np.arange(4, 4 + 103)
+
+
+def windows(batches: TextStreams | SlidingWindows, epoch: int = 0) -> list[np.ndarray]:
+    return [batch.numpy() for batch in batches.epoch(epoch)]
+
+
+def test_windows_of_a_stream_go_on_where_the_one_before_ended() -> None:
+    streams = TextStreams(TEXT, streams=4, window=7)
+    found = windows(streams)
+    assert len(found) == streams.steps == 4
+    for before, after in itertools.pairwise(found):
+        np.testing.assert_array_equal(before[:, :, -1], after[:, :, 0])
+    read = np.concatenate([found[0][:, 0, :1], *(w[:, 0, 1:] for w in found)], axis=1)
+    np.testing.assert_array_equal(read[:, :25], TEXT[:100].reshape(4, 25))
+    assert not read[:, 25:].any(), 'what lies behind a piece is padding, not the next piece'
+
+
+def test_the_backward_stream_reads_the_same_piece_from_its_end() -> None:
+    found = windows(TextStreams(TEXT, 4, 8, ('forward', 'backward')))
+    forward, backward = (np.concatenate([w[:, d, :-1] for w in found], axis=1) for d in (0, 1))
+    np.testing.assert_array_equal(backward[:, :24], TEXT[:100].reshape(4, 25)[:, :0:-1])
+    np.testing.assert_array_equal(forward[:, :24], TEXT[:100].reshape(4, 25)[:, :-1])
+
+
+def test_each_epoch_has_its_own_windows_and_each_seed_its_own_epochs() -> None:
+    def first(seed: int, epoch: int) -> list[int]:
+        return windows(TextStreams(TEXT, 2, 10, shift=True, seed=seed), epoch)[0].ravel().tolist()
+
+    assert first(1, 0) == first(1, 0)
+    assert len({tuple(first(seed, epoch)) for seed in (1, 2) for epoch in range(4)}) > 3
+
+
+def test_sliding_windows_come_once_each_in_another_order_in_each_epoch() -> None:
+    sliding = SlidingWindows(TEXT, batch_size=5, window=6)
+    epochs = [np.concatenate(windows(sliding, epoch))[:, 0] for epoch in (0, 1)]
+    for rows in epochs:
+        np.testing.assert_array_equal(np.diff(rows, axis=1), 1)
+        assert len(set(rows[:, 0])) == len(rows) == sliding.steps * 5
+    assert epochs[0].tolist() != epochs[1].tolist()
+
+
+def reader(directions: int = 1, cell: str = 'lstm', **settings) -> StreamReader:
+    config = NetworkConfig(
+        cell=cell, bidirectional=directions == 2, units=5, embedding_size=4, dropout=0, token_dropout=0, wide_buckets=0
+    )  # fmt: skip
+    network = Network(config, 120, seed=3)
+    return StreamReader(network, streams=2, softmax_candidates=0, **settings)
+
+
+def loss_of(model: StreamReader, batches: tf.data.Dataset) -> float:
+    model.compile(optimizer='sgd', jit_compile=False)
+    model.forget()
+    return model.evaluate(batches, verbose=0, return_dict=True)['language_loss']
+
+
+@pytest.mark.parametrize('cell', ['simple_rnn', 'gru', 'lstm', 'peephole_coupled_lstm'])
+@pytest.mark.parametrize('directions', [1, 2])
+def test_the_state_goes_on_from_window_to_window(cell: str, directions: int) -> None:
+    model = reader(directions, cell)
+    names = model.network.directions
+    whole, in_windows = (loss_of(model, TextStreams(TEXT, 2, size, names).epoch(0)) for size in (50, 7))
+    assert in_windows == pytest.approx(whole, rel=1e-5)
+
+
+def test_without_the_memory_of_the_windows_before_the_loss_is_another() -> None:
+    model = reader()
+    batches = TextStreams(TEXT, 2, 7).epoch(0)
+    kept = loss_of(model, batches)
+    each = [loss_of(model, batches.skip(step).take(1)) for step in range(8)]
+    assert abs(np.mean(each) - kept) > 1e-6
+
+
+def test_the_last_target_alone_is_learnt_where_windows_begin_anew() -> None:
+    model = reader(last_only=True)
+    (batch,) = list(SlidingWindows(TEXT, 2, 6).epoch(0).take(1))
+    outputs = model(batch)
+    assert outputs['forward'].shape == (2, 1, 4)
+    states, _ = model.network.read_on('forward', batch[:, 0, :-1], None)
+    logits = model.network.token_logits(model.network.project('forward', states[:, -1]))
+    expected = keras.losses.sparse_categorical_crossentropy(batch[:, 0, -1], logits, from_logits=True)
+    assert loss_of(model, tf.data.Dataset.from_tensors(batch)) == pytest.approx(
+        float(np.mean(expected)), rel=1e-5
+    )
+
+
+def test_one_hot_input_has_a_softmax_of_its_own_and_learns() -> None:
+    config = NetworkConfig(
+        bidirectional=False, layers=2, units=16, embedding_size=0, dropout=0, token_dropout=0, wide_buckets=0
+    )  # fmt: skip
+    network = Network(config, 9, seed=1)
+    model = StreamReader(network, streams=4, softmax_candidates=512, last_only=True)
+    model.compile(optimizer=keras.optimizers.Adam(0.01), jit_compile=False)
+    sliding = SlidingWindows([4, 5, 6, 7, 8] * 40, 4, 6)
+    before = loss_of(model, sliding.epoch(0))
+    model.compile(optimizer=keras.optimizers.Adam(0.01), jit_compile=False)
+    model.fit(sliding.epoch(0), verbose=0)
+    assert loss_of(model, sliding.epoch(0)) < before / 2
+    np.testing.assert_array_equal(np.array(network.embedding.embeddings), np.eye(9))
+
+
+def test_an_unknown_token_is_read_as_a_dropped_one() -> None:
+    network = Network(NetworkConfig(units=5, embedding_size=4, wide_buckets=0), 9, seed=1)
+    before = np.array(network.read('forward', np.array([[5, UNK_ID, 6]]))[0])
+    table = np.array(network.embedding.embeddings)
+    table[UNK_ID] = 1e3
+    network.embedding.embeddings.assign(table)
+    np.testing.assert_array_equal(before, np.array(network.read('forward', np.array([[5, UNK_ID, 6]]))[0]))
+
+
+def test_weight_dropout_drops_recurrent_weights_in_training_alone() -> None:
+    config = NetworkConfig(
+        units=8, embedding_size=4, dropout=0, token_dropout=0, weight_dropout=0.5, wide_buckets=0
+    )  # fmt: skip
+    network = Network(config, 9, seed=1)
+    ids = np.array([[5, 6, 7, 8, 5, 6]])
+    plain = np.array(network.read('forward', ids)[0])
+    drawn = [np.array(network.read('forward', ids, training=True)[0]) for _ in range(2)]
+    np.testing.assert_allclose(drawn[0][:, 0], plain[:, 0], atol=1e-6)  # the first step has no recurrence
+    assert np.abs(drawn[0] - plain).max() > 1e-4
+    assert np.abs(drawn[0] - drawn[1]).max() > 1e-4
+    np.testing.assert_array_equal(plain, np.array(network.read('forward', ids)[0]))
+
+
+def test_weight_dropout_sends_gradients_to_the_weights_that_are_left() -> None:
+    config = NetworkConfig(
+        units=8, embedding_size=4, dropout=0, token_dropout=0, weight_dropout=0.5, wide_buckets=0
+    )  # fmt: skip
+    network = Network(config, 9, seed=1)
+    kernel = network.stacks['forward'][0].cell.recurrent_kernel
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(network.read('forward', np.array([[5, 6, 7, 8, 5, 6]]), training=True)[0])
+    share = float(np.mean(np.array(tape.gradient(loss, kernel.value)) != 0))
+    assert 0.3 < share < 0.7
+
+
+def test_vocabulary_dropout_drops_a_token_wherever_it_stands() -> None:
+    config = NetworkConfig(
+        units=8, embedding_size=4, dropout=0, token_dropout=0, embedding_dropout=0.5, wide_buckets=0
+    )  # fmt: skip
+    network = Network(config, 40, seed=1)
+    ids = np.array([[5, 6, 7, 8] * 3, list(range(10, 22))])
+    vectors = np.array(network.vocabulary_dropout(network.embedding(ids), ids, training=True))
+    dropped = ~vectors.any(axis=-1)
+    assert (dropped[0].reshape(3, 4) == dropped[0][:4]).all()
+    assert 0 < dropped.mean() < 1
