@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -34,6 +35,7 @@ def train_language(
     vocabulary_size: int,
     text: np.ndarray,
     validation: np.ndarray,
+    **kept: Any,
 ) -> Network:
     """Trains, and returns the network with the weights that the validation text liked best.
 
@@ -41,6 +43,7 @@ def train_language(
         config, training: `training.targets` decides between streams and sliding windows.
         vocabulary_size: number of ids.
         text, validation: int (tokens).
+        kept: where checkpoints and logs go, see `fit`.
 
     Raises:
         TrainingError: if there is too little text, or the loss is no longer a number.
@@ -86,6 +89,7 @@ def train_language(
         monitor='language_loss',
         validation=heard.cache(),
         callbacks=[_Forget()],
+        **kept,
     )
     return network
 
