@@ -1,6 +1,6 @@
 """Bits a character on Spanish novels that were held out whole: ours against Kneser-Ney and PPM.
 
-    python -m benchmarks.language [--quick] [--set a.b=c] [--without-ours]
+    python -m benchmarks.language [--quick] [--size CHARACTERS] [--set a.b=c] [--without-ours]
 
 The text is in lower case with single spaces, for all alike. Orders of the baselines are chosen on the validation
 novels. Kneser-Ney stays as it was trained; PPM goes on learning from the held-out text.
@@ -42,13 +42,46 @@ OURS = (
     'network.wide_buckets=0', 'network.token_dropout=0', 'network.embedding_size=64', 'training.softmax_candidates=0',
 )  # fmt: skip
 SIZES = (
-    Size(75_000, ('network.units=128', 'network.dropout=0.2', 'training.batch_size=4'), epochs=30),
-    Size(300_000, ('network.units=192', 'network.dropout=0.1', 'training.batch_size=8'), epochs=16),
-    Size(2_000_000, ('network.units=256', 'network.dropout=0', 'training.batch_size=32'), epochs=6),
+    Size(
+        75_000,
+        (
+            'network.units=256',
+            'network.dropout=0.4',
+            'network.weight_dropout=0.3',
+            'training.batch_size=8',
+            'training.window=64',
+            'training.learning_rate=0.004',
+            'training.weight_averaging=0.99',
+        ),
+        epochs=40,
+    ),
+    Size(
+        300_000,
+        (
+            'network.units=384',
+            'network.dropout=0.3',
+            'network.weight_dropout=0.2',
+            'training.batch_size=8',
+            'training.learning_rate=0.003',
+            'training.weight_averaging=0.995',
+        ),
+        epochs=20,
+    ),
+    Size(
+        2_000_000,
+        (
+            'network.units=512',
+            'network.dropout=0.1',
+            'training.batch_size=16',
+            'training.learning_rate=0.002',
+            'training.weight_averaging=0.999',
+        ),
+        epochs=8,
+    ),
 )
 QUICK_SIZES = (
-    Size(75_000, ('network.units=128', 'network.dropout=0.1', 'training.batch_size=4'), epochs=8),
-    Size(300_000, ('network.units=128', 'network.dropout=0', 'training.batch_size=8'), epochs=2),
+    Size(75_000, ('network.units=128', 'network.dropout=0.2', *SIZES[0].settings[2:]), epochs=10),
+    Size(300_000, ('network.units=192', 'network.dropout=0.1', *SIZES[1].settings[2:]), epochs=2),
 )
 HELD_OUT_CHARACTERS, QUICK_HELD_OUT_CHARACTERS = 100_000, 20_000  # of each novel
 
@@ -68,9 +101,10 @@ class Novels(NamedTuple):
 
 @click.command(help=__doc__)
 @click.option('--quick', is_flag=True, help='Less text and fewer epochs; the same code.')
+@click.option('--size', 'only', type=int, multiple=True, metavar='CHARACTERS', help='This much text only.')
 @click.option('--set', 'settings', multiple=True, metavar='NAME=VALUE', help='As for `vaiven run --set`.')
 @click.option('--without-ours', is_flag=True, help='The baselines alone.')
-def main(quick: bool, settings: tuple[str, ...], without_ours: bool) -> None:
+def main(quick: bool, only: tuple[int, ...], settings: tuple[str, ...], without_ours: bool) -> None:
     report.quiet_libraries()
     report.show_progress()
     started = time.monotonic()
@@ -83,6 +117,8 @@ def main(quick: bool, settings: tuple[str, ...], without_ours: bool) -> None:
     report.say(f'held out: {", ".join(HELD_OUT)}; validation: {", ".join(VALIDATION)}')
     sizes = []
     for size in QUICK_SIZES if quick else SIZES:
+        if only and size.characters not in only:
+            continue
         contestants: dict[str, Callable[[Novels, Size], dict[str, Any]]]
         contestants = {'kneser_ney': _kneser_ney, 'ppm': _ppm}
         if not without_ours:
