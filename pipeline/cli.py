@@ -23,6 +23,7 @@ COMMANDS = {
     'serve': ('vaiven.serving.commands.serve:serve', 'Serve a pushed model over gRPC and REST.'),
     'predict': ('vaiven.serving.commands.predict:predict', 'Ask a server for the sentiment of texts.'),
     'next': ('vaiven.serving.commands.next_word:next_word', 'Ask a server for the words that come next.'),
+    'generate': ('vaiven.serving.commands.generate:generate', 'Have a server write on after a text.'),
     'rollout': ('vaiven.serving.commands.rollout:rollout', 'Show, promote or roll back served versions.'),
     'kubeflow': ('vaiven.pipeline.commands.kubeflow:kubeflow', 'Write the pipeline for Kubeflow.'),
     'lecture': ('vaiven.pipeline.commands.lecture:lecture', 'Make a page for teaching recurrent networks.'),

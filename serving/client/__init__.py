@@ -23,6 +23,7 @@ from vaiven.serving.client.results import (
     Signature,
     TensorSpec,
     VersionStatus,
+    Written,
 )
 
 __all__ = [
@@ -39,4 +40,5 @@ __all__ = [
     'UnavailableError',
     'Vaiven',
     'VersionStatus',
+    'Written',
 ]

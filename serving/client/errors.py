@@ -47,6 +47,8 @@ NOT_CONNECTED = re.compile(
     r'connect|refused|unreachable|DNS|name resolution|Name or service|Socket closed|GOAWAY|reset', re.I
 )
 
+ASSERTION = re.compile(r'^.*assertion failed: \[(.*? Received:)\] \[(.*?)\](?: \[\[\{\{.*)?$')
+
 
 def request_error(code: str, details: str, address: str, timeout: float, target: Target) -> RequestError:
     """The exception for a status.
@@ -58,7 +60,7 @@ def request_error(code: str, details: str, address: str, timeout: float, target:
         timeout: seconds that were allowed.
         target: what was asked.
     """
-    text = ' '.join(details.split())  # a message is one line; `details` stays as it came
+    text = _plain(' '.join(details.split()))  # a message is one line; `details` stays as it came
     if code == 'UNAVAILABLE' and 'http1' in details.lower():
         return UnavailableError(
             f'what listens at {address} speaks HTTP, not gRPC: give the gRPC port, or use REST', code, details
@@ -96,6 +98,11 @@ def request_error(code: str, details: str, address: str, timeout: float, target:
     if code in INVALID:
         return InvalidRequestError(f'the server refused the request: {text}', code, details)
     return RequestError(f'the server at {address} failed with {code}: {text}', code, details)
+
+
+def _plain(text: str) -> str:
+    """Of a rule that a model states in its graph, only what it says: `assertion failed: [rule. Received:] [what]`."""
+    return ASSERTION.sub(r'\1 \2', text)
 
 
 def _not_found(details: str, address: str, target: Target) -> str:

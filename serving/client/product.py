@@ -1,5 +1,6 @@
 """The product's own client: texts in, small typed results out."""
 
+import random
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -7,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaiven.serving.client.client import Client
-from vaiven.serving.client.results import NextWord, Score, Sentiment
+from vaiven.serving.client.results import NextWord, Score, Sentiment, Written
 from vaiven.serving.client.transport import Arrays
+from vaiven.serving.defaults import TEMPERATURE, TOP_P
 from vaiven.serving.errors import ServingError
 
 BATCH_ROWS = 128
@@ -65,6 +67,43 @@ class Vaiven:
                 )
         return found
 
+    def generate(
+        self,
+        texts: str | Iterable[str] = '',
+        *,
+        length: int = 200,
+        temperature: float = TEMPERATURE,
+        top_p: float = TOP_P,
+        top_k: int = 0,
+        no_repeat: int = 0,
+        seed: int | None = None,
+    ) -> list[Written]:
+        """Writes on after each text; after an empty one, from nothing. Raises as `sentiment`.
+
+        Args:
+            texts: one, or several, each written on in its own way, also where they are equal.
+            length: how many tokens to write: characters, or words and signs.
+            temperature: how bold; 0 takes the likeliest token always, which soon goes round in circles.
+            top_p: draws from the fewest tokens that have this share of the probability.
+            top_k: and from so many of the likeliest at most; 0 for all.
+            no_repeat: does not write so many tokens in a row that were there before; 0 for no such rule.
+            seed: the same one, with the rest, gives the same texts again; None for another each time.
+        """
+        chosen = random.randrange(2**31) if seed is None else int(_int32('seed', seed))
+        numbers = {'length': length, 'top_k': top_k, 'no_repeat': no_repeat}
+        inputs = {
+            'temperature': np.float32(temperature),
+            'top_p': np.float32(top_p),
+            **{name: _int32(name, value) for name, value in numbers.items()},
+        }
+        found = []
+        for number, batch in enumerate(self._batches(texts)):
+            # A seed of its own for each batch, or equal texts in two of them would be written on alike.
+            inputs['seed'] = np.uint32((chosen + number) % 2**32).astype(np.int32)
+            generated = self._ask(batch, 'generate', **inputs)['generated']
+            found += [Written(*each) for each in zip(batch, map(bytes.decode, generated), strict=True)]
+        return found
+
     def score(self, texts: str | Iterable[str]) -> list[Score]:
         """How likely the language model finds each text. Raises as `sentiment`."""
         found = []
@@ -108,6 +147,12 @@ class Vaiven:
                 batch = []
         if batch:
             yield batch
+
+
+def _int32(name: str, value: int) -> np.int32:
+    if not -(2**31) <= value < 2**31:
+        raise ServingError(f'{name} must be a number of 32 bits. Received: {value}')
+    return np.int32(value)
 
 
 def _checked(text: object, number: int) -> str:

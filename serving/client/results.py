@@ -71,6 +71,14 @@ class NextWord:
 
 
 @dataclass(frozen=True)
+class Written:
+    """A text, and how it was written on."""
+
+    text: str
+    generated: str  # to be put after the text as it is
+
+
+@dataclass(frozen=True)
 class Score:
     """How likely the language model finds one text."""
 

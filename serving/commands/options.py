@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 GRPC_ADDRESS = '127.0.0.1:8500'
 REST_ADDRESS = '127.0.0.1:8501'
-MODEL = 'reviews'
+MODEL, WRITER = 'reviews', 'novel'
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class Where:
         return Vaiven(client, self.model, version=self.version, label=self.label)
 
 
-def server_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """`--server`, `--model` and `--timeout`."""
+def server_options(command: Callable[..., Any], model: str = MODEL) -> Callable[..., Any]:
+    """`--server`, `--model` with its default, and `--timeout`."""
     for option in (
         click.option(
             '--timeout',
@@ -49,7 +49,7 @@ def server_options(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar='SECONDS',
             help='How long one request may take.',
         ),
-        click.option('--model', default=MODEL, show_default=True, help='Name of the model on the server.'),
+        click.option('--model', default=model, show_default=True, help='Name of the model on the server.'),
         click.option(
             '--server',
             metavar='HOST:PORT',

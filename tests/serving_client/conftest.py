@@ -55,6 +55,21 @@ class Reviews(tf.Module):
             'token_values': -tf.cast(tf.range(tf.reduce_sum(counts)), tf.float32),
         }
 
+    @tf.function(input_signature=[
+        TEXT,
+        tf.TensorSpec([], tf.int32, 'length'),
+        *(tf.TensorSpec([], tf.float32, name) for name in ('temperature', 'top_p')),
+        *(tf.TensorSpec([], tf.int32, name) for name in ('top_k', 'no_repeat', 'seed')),
+    ])
+    def generate(self, text, length, temperature, top_p, top_k, no_repeat, seed):
+        """Writes what it was told, and the place of the text among the others."""
+        rule = tf.debugging.Assert(top_p > 0, ['top_p must be above 0 and at most 1. Received:', top_p])
+        with tf.control_dependencies([rule]):
+            places = tf.strings.as_string(tf.range(tf.shape(text)[0]))
+        told = [length, temperature, top_p, top_k, no_repeat, seed]
+        words = [tf.strings.as_string(each, shortest=each.dtype == tf.float32) for each in told]
+        return {'generated': tf.strings.join([' ñ ', tf.strings.join(words, ' '), ' ', places])}
+
     @tf.function(input_signature=[TEXT])
     def embed(self, text):
         length = tf.cast(tf.strings.length(text), tf.float32)
@@ -71,7 +86,7 @@ for version, folder in zip((1, 2, 3), sys.argv[1:]):
     module = Reviews(version)
     tf.saved_model.save(module, folder, signatures={
         'serving_default': module.sentiment, 'next_word': module.next_word, 'score': module.score,
-        'embed': module.embed, 'classify': module.classify,
+        'embed': module.embed, 'generate': module.generate, 'classify': module.classify,
     })
     from tensorflow.core.protobuf import saved_model_pb2
     path = folder + '/saved_model.pb'

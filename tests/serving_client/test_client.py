@@ -219,6 +219,35 @@ def test_one_text_may_be_given_bare_and_none_asks_nothing(client: Client) -> Non
     assert Vaiven(client, 'no such model').embed([]).shape == (0, 0)
 
 
+def test_texts_are_written_on_with_all_that_was_asked(client: Client) -> None:
+    found = Vaiven(client, batch_rows=2).generate(
+        ['a', 'año', ''], length=9, temperature=0, top_k=3, seed=2**31 - 1
+    )
+    assert [each.text for each in found] == ['a', 'año', '']
+    assert [each.generated for each in found] == [
+        ' ñ 9 0 0.95 3 0 2147483647 0',
+        ' ñ 9 0 0.95 3 0 2147483647 1',
+        ' ñ 9 0 0.95 3 0 -2147483648 0',
+    ]
+
+
+def test_without_a_text_and_a_seed_something_else_is_written_each_time(client: Client) -> None:
+    assert len({Vaiven(client).generate()[0].generated for _ in range(3)}) == 3
+
+
+@pytest.mark.parametrize('name', ['length', 'top_k', 'no_repeat', 'seed'])
+def test_numbers_that_no_request_can_carry_are_refused(client: Client, name: str) -> None:
+    with pytest.raises(ServingError, match=f'{name} must be a number of 32 bits'):
+        Vaiven(client).generate('a', **{name: 2**31})
+
+
+def test_a_rule_that_the_model_states_is_told_alone_and_kept_whole_in_the_details(client: Client) -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        Vaiven(client).generate('a', top_p=0)
+    assert str(caught.value).endswith('request: top_p must be above 0 and at most 1. Received: 0')
+    assert 'assertion failed' in caught.value.details
+
+
 def test_next_words_come_with_their_log_probabilities(client: Client) -> None:
     (words,) = Vaiven(client).next_words('el año', k=2)
     assert [(word.token, word.log_probability) for word in words] == [('el año+0', -1.0), ('el año+1', -2.0)]

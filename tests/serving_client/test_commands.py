@@ -1,4 +1,4 @@
-"""`vaiven predict`, `next`, `serve` and `rollout`, as a shell runs them."""
+"""`vaiven predict`, `next`, `generate`, `serve` and `rollout`, as a shell runs them."""
 
 import json
 import os
@@ -107,7 +107,44 @@ def test_next_shows_words_with_probabilities(shell: Shell) -> None:
     assert [each['token'] for each in found['next']] == ['la+0']
 
 
-def test_what_is_asked_wrongly_is_told_in_one_line(shell: Shell) -> None:
+def test_generate_prints_the_seed_text_and_what_follows(shell: Shell, server: ServerProcess) -> None:
+    options = ['--model', 'reviews', '--seed', '5', '--length', '7', '--temperature', '0.5']
+    options += ['--top-p', '0.25', '--top-k', '3', '--no-repeat', '4']
+    told = '7 0.5 0.25 3 4 5'
+    lines = shell('generate', 'En un lugar', 'año\t', *options).stdout.decode().splitlines()
+    assert lines == [f'En un lugar ñ {told} 0', f'año\\t ñ {told} 1']
+    over_rest = shell('generate', '--server', server.rest_url, 'En un lugar', 'año\t', *options).stdout
+    assert over_rest.decode().splitlines() == lines
+
+
+def test_generate_without_a_text_begins_from_nothing_as_often_as_it_is_told(shell: Shell) -> None:
+    answer = (
+        shell('generate', '--model', 'reviews', '--count', '34', '--seed', '5', '--json')
+        .stdout.decode()
+        .splitlines()
+    )
+    found = [json.loads(line) for line in answer]
+    assert {each['text'] for each in found} == {''}
+    assert (
+        len({each['generated'] for each in found}) == 34
+    )  # more than one request: each has a seed of its own
+    assert {each['seed'] for each in found} == {5, 6}
+
+
+def test_generate_without_a_seed_writes_something_else_each_time(shell: Shell) -> None:
+    seeds = {json.loads(shell('generate', '--model', 'reviews', '--json').stdout)['seed'] for _ in range(3)}
+    assert len(seeds) == 3
+
+
+def test_generate_takes_seed_texts_from_a_file_or_standard_input(shell: Shell) -> None:
+    answer = shell(
+        'generate', '--model', 'reviews', '--file', '-', '--seed', '1', stdin='¿qué\n\n'.encode()
+    ).stdout.decode()
+    assert [line.partition(' ñ ')[0] for line in answer.splitlines()] == ['¿qué', '']
+
+
+def test_what_is_asked_wrongly_is_told_in_one_line(shell: Shell, server: ServerProcess) -> None:
+    rest = server.rest_url
     assert "has no model 'films'" in shell.fails(2, 'predict', '--model', 'films', 'g')
     assert 'version 9' in shell.fails(2, 'predict', '--version', '9', 'g')
     assert "has no label 'gold'" in shell.fails(2, 'predict', '--label', 'gold', 'g')
@@ -120,6 +157,15 @@ def test_what_is_asked_wrongly_is_told_in_one_line(shell: Shell) -> None:
     assert 'an address is host:port' in shell.fails(2, 'predict', '--server', 'nonsense', 'g')
     assert 'is not in the range' in shell.fails(2, 'next', '--k', '0', 'g')
     assert 'not be empty' in shell.fails(2, 'predict', '--model', '', 'g')
+    refused = 'vaiven: the server refused the request: top_p must be above 0 and at most 1. Received: '
+    assert shell.fails(2, 'generate', '--model', 'reviews', '--top-p', '0') == f'{refused}0\n'
+    assert (
+        shell.fails(2, 'generate', '--model', 'reviews', '--top-p', '-0.5', '--server', rest)
+        == f'{refused}-0.5\n'
+    )
+    assert "has no model 'novel'" in shell.fails(2, 'generate')
+    assert 'length must be a number of 32 bits' in shell.fails(2, 'generate', '--length', str(10**12))
+    assert 'is not in the range' in shell.fails(2, 'generate', '--count', '0')
 
 
 def test_a_line_that_is_not_utf8_is_named_after_the_answers_before_it(shell: Shell) -> None:
