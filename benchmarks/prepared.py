@@ -14,7 +14,7 @@ from vaiven.components.vocabulary.choice import choose
 from vaiven.models import dataset
 from vaiven.models.network.network import Network
 from vaiven.models.preprocessing import IDS, LABEL, NO_LABEL
-from vaiven.models.text import BOS_ID, EOS_ID, UNK_ID, tokenize
+from vaiven.models.text import BOS_ID, EOS_ID, UNK_ID, table_of, tokenize
 from vaiven.pipeline.config import Config
 
 _TEXTS_AT_ONCE = 1024
@@ -40,9 +40,10 @@ def prepare(fold: Fold, config: Config, folder: Path) -> Prepared:
         'validation': fold.validation,
         'test': fold.test,
     }
-    tokens = {name: tokens_of([row.text for row in rows], config) for name, rows in parts.items()}
-    counts = collections.Counter(token for text in tokens['train'] for token in text)
-    vocabulary = choose(counts.items(), config.vocabulary).tokens
+    texts = {name: [row.text for row in rows] for name, rows in parts.items()}
+    counts = collections.Counter(token for text in tokens_of(texts['train'], config) for token in text)
+    vocabulary = choose(counts.items(), config.vocabulary, config.text.unit).tokens
+    tokens = {name: tokens_of(part, config, vocabulary) for name, part in texts.items()}
     files = {
         name: write_rows(folder / f'{name}.gz', to_ids(tokens[name], vocabulary), labels_of(rows))
         for name, rows in parts.items()
@@ -50,11 +51,14 @@ def prepare(fold: Fold, config: Config, folder: Path) -> Prepared:
     return Prepared(vocabulary, **files)
 
 
-def tokens_of(texts: Sequence[str], config: Config) -> list[list[bytes]]:
-    """Each text's tokens, UTF-8, by the very graph that serves."""
+def tokens_of(
+    texts: Sequence[str], config: Config, vocabulary: Sequence[str] | None = None
+) -> list[list[bytes]]:
+    """Each text's tokens, UTF-8, by the very graph that serves; without a vocabulary whole words for `wordpiece`."""
+    table = None if vocabulary is None else table_of(vocabulary)
     found: list[list[bytes]] = []
     for start in range(0, len(texts), _TEXTS_AT_ONCE):
-        ragged = tokenize(tf.constant(texts[start : start + _TEXTS_AT_ONCE]), config.text)
+        ragged = tokenize(tf.constant(texts[start : start + _TEXTS_AT_ONCE]), config.text, table)
         found += ragged.to_list()
     return found
 

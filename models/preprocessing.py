@@ -35,7 +35,7 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> d
         lambda: text_lib.vocabulary_table(f'{custom_config["vocabulary_uri"]}/{VOCABULARY_FILE}'),
         'vocabulary',
     )
-    tokens = text_lib.tokenize(_one_value(inputs[TEXT], ''), config)
+    tokens = text_lib.tokenize(_one_value(inputs[TEXT], ''), config, table)
     rows = tf.shape(tokens.row_lengths())
 
     def column(name: str, dtype: tf.DType, none: float) -> tf.Tensor:

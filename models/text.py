@@ -5,6 +5,8 @@ with `[EOS]`: an empty text has two tokens, and no row is ever wholly masked (cu
 """
 
 import dataclasses
+import typing
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from vaiven.models.configuration import require
@@ -19,23 +21,32 @@ PAD_ID, UNK_ID, BOS_ID, EOS_ID = range(len(SPECIAL_TOKENS))
 _WORD = r"[\p{L}\p{M}]+(?:['’][\p{L}\p{M}]+)*|\p{N}+|[^\s\p{Z}\p{L}\p{M}\p{N}]\p{M}*"
 _SPACE = r'[\s\p{Z}]+'
 
+# What marks a piece that goes on with a word (Schuster & Nakajima 2012); no word of `_WORD` begins with it.
+CONTINUED = '##'
+# Longer pieces are not learnt, and so not looked for: a word of any length is split in time linear in it.
+LONGEST_PIECE = 40
+
+Unit = Literal['word', 'character', 'wordpiece']
+UNITS: tuple[str, ...] = typing.get_args(Unit)
+
 
 @dataclasses.dataclass(frozen=True)
 class TextConfig:
     """How a text becomes tokens.
 
     Attributes:
-        unit: what a token is: a `word` (or number, or sign) or a `character` (a code point).
+        unit: what a token is: a `word` (or number, or sign), a `character` (a code point), or a `wordpiece`: a
+            whole word where the vocabulary has it, else its longest known pieces from the left.
         lowercase: whether capital letters are made small first.
         max_tokens: a longer text is cut after this many tokens, begin and end not counted.
     """
 
-    unit: Literal['word', 'character'] = 'word'
+    unit: Unit = 'word'
     lowercase: bool = True
     max_tokens: int = 256
 
     def __post_init__(self) -> None:
-        require(self.unit in ('word', 'character'), 'text.unit must be word or character', self.unit)
+        require(self.unit in UNITS, f'text.unit must be one of {", ".join(UNITS)}', self.unit)
         require(
             1 <= self.max_tokens <= 100_000, 'text.max_tokens must lie between 1 and 100000', self.max_tokens
         )
@@ -52,12 +63,15 @@ def normalize(text: 'tf.Tensor', config: TextConfig) -> 'tf.Tensor':
     return tf.strings.lower(text, encoding='utf-8') if config.lowercase else text
 
 
-def tokenize(text: 'tf.Tensor', config: TextConfig) -> 'tf.RaggedTensor':
+def tokenize(
+    text: 'tf.Tensor', config: TextConfig, table: 'tf.lookup.StaticHashTable | None' = None
+) -> 'tf.RaggedTensor':
     """Splits each text into its tokens.
 
     Args:
         text: string (n), raw UTF-8.
         config: the unit and the rest.
+        table: the vocabulary, which decides how words fall into pieces; without it they stay whole.
 
     Returns:
         string (n, None), without begin and end; at most `config.max_tokens` a row.
@@ -70,7 +84,32 @@ def tokenize(text: 'tf.Tensor', config: TextConfig) -> 'tf.RaggedTensor':
         tokens = tf.strings.unicode_split(text, 'UTF-8')
     else:
         tokens = tf_text.regex_split(text, f'{_WORD}|{_SPACE}', keep_delim_regex_pattern=_WORD)
+        if config.unit == 'wordpiece' and table is not None:
+            tokens = split_words(tokens, table).merge_dims(1, 2)
     return tokens[:, : config.max_tokens]
+
+
+def split_words(
+    words: 'tf.Tensor | tf.RaggedTensor', table: 'tf.lookup.StaticHashTable'
+) -> 'tf.RaggedTensor':
+    """Each word as its longest known pieces, from the left: one dimension more.
+
+    All pieces but a word's first begin with `CONTINUED`. A character that the vocabulary lacks is `[UNK]`, after
+    `CONTINUED` inside a word.
+    """
+    import tensorflow as tf
+    import tensorflow_text as tf_text
+
+    tokenizer = tf_text.WordpieceTokenizer(
+        table,
+        suffix_indicator=CONTINUED,
+        max_bytes_per_word=2**31 - 1,
+        max_chars_per_token=LONGEST_PIECE,
+        token_out_type=tf.string,
+        unknown_token=SPECIAL_TOKENS[UNK_ID],
+        split_unknown_characters=True,
+    )
+    return tokenizer.tokenize(words)
 
 
 def join(tokens: 'tf.Tensor', config: TextConfig) -> 'tf.Tensor':
@@ -80,6 +119,8 @@ def join(tokens: 'tf.Tensor', config: TextConfig) -> 'tf.Tensor':
     if config.unit == 'character':
         return tf.strings.reduce_join(tokens, axis=-1)
     text = tf.strings.reduce_join(tokens, axis=-1, separator=' ')
+    if config.unit == 'wordpiece':
+        text = tf.strings.regex_replace(text, f'(^| ){CONTINUED}', '')
     text = tf.strings.regex_replace(text, r' ([.,;:!?…)\]}»”%])', r'\1')
     return tf.strings.regex_replace(text, r'([¿¡(\[{«“]) ', r'\1')
 
@@ -91,6 +132,14 @@ def tokens_to_ids(tokens: 'tf.RaggedTensor', table: 'tf.lookup.StaticHashTable')
     ids = tf.ragged.map_flat_values(table.lookup, tokens)
     ends = tf.ones([ids.nrows(), 1], tf.int64)
     return tf.concat([BOS_ID * ends, ids, EOS_ID * ends], axis=1)
+
+
+def table_of(tokens: Sequence[str]) -> 'tf.lookup.StaticHashTable':
+    """Looks tokens up in a list of them, the place being the id; unknown → `[UNK]`."""
+    import tensorflow as tf
+
+    ids = tf.range(len(tokens), dtype=tf.int64)
+    return tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(list(tokens), ids), UNK_ID)
 
 
 def vocabulary_table(path: str) -> 'tf.lookup.StaticHashTable':

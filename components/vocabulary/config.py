@@ -11,7 +11,7 @@ class VocabularyConfig:
 
     Attributes:
         max_size: the most entries, the special tokens among them.
-        min_count: a rarer token gets no entry.
+        min_count: a rarer token gets no entry; of pieces of words, one that is a single character does.
     """
 
     max_size: int = 20_000

@@ -13,7 +13,7 @@ from vaiven.components.vocabulary.choice import choose
 from vaiven.components.vocabulary.config import VocabularyConfig
 from vaiven.components.vocabulary.counting import CountTokens, TokenCount, read_examples
 from vaiven.models.configuration import from_json
-from vaiven.models.text import TextConfig
+from vaiven.models.text import TextConfig, Unit
 
 # Held-out text must not shape the vocabulary.
 _SPLITS = ('train', 'unlabelled')
@@ -48,12 +48,12 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 | 'CountTokens' >> CountTokens(text)
                 # The distinct tokens of a language fit one worker; the text need not.
                 | 'Gather' >> beam.combiners.ToList()
-                | 'Write' >> beam.Map(_write, config, uri, beam.pvalue.AsSingleton(texts))
+                | 'Write' >> beam.Map(_write, config, text.unit, uri, beam.pvalue.AsSingleton(texts))
             )
 
 
-def _write(counted: list[TokenCount], config: VocabularyConfig, uri: str, texts: int) -> None:
-    choice = choose(counted, config)
+def _write(counted: list[TokenCount], config: VocabularyConfig, unit: Unit, uri: str, texts: int) -> None:
+    choice = choose(counted, config, unit)
     contents = {
         files.VOCABULARY_FILE: choice.vocabulary_text(),
         files.COUNTS_FILE: choice.counts_text(),

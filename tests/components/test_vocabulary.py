@@ -89,6 +89,45 @@ def test_a_text_cannot_bring_a_special_token_or_a_second_line_into_the_file():
     assert choose(counted, VocabularyConfig()).tokens == [*SPECIAL, 'ok']
 
 
+STEMS = ('cant', 'habl', 'mir', 'llor', 'salt', 'pint', 'baj', 'entr', 'sac', 'tir', 'not', 'llam')
+WORDS = {stem + end: 3 + len(end) for stem in STEMS for end in ('o', 'aba', 'amos', 'aron', 'ando', 'aré')}
+WORDS |= {'.': 90, 'שלום': 4, '👍🏽': 3, 'ñu': 2, '#': 1, 'x\x85': 9}
+
+
+def pieces(size, words=WORDS, **options):
+    counted = [(word.encode(), count) for word, count in words.items()]
+    return choose(counted, VocabularyConfig(max_size=size, **options), 'wordpiece')
+
+
+def test_pieces_are_learnt_from_words_and_fill_the_vocabulary():
+    found = pieces(70)
+    assert len(found.tokens) == len(set(found.tokens)) == 70
+    assert {'##aron', '##ando', '##amos', 'ñ', 'ש', '👍', '#'} <= set(found.tokens)
+    # No word holds it inside, and no other word can.
+    assert '###' not in found.tokens
+    assert found.tokens == pieces(70, dict(reversed(WORDS.items()))).tokens
+
+
+def test_pieces_have_the_order_of_their_counts():
+    found = pieces(70)
+    counts = dict(found.counts)
+    places = [counts.get(token, 0) for token in found.tokens[len(SPECIAL) :]]
+    assert found.tokens[: len(SPECIAL)] == SPECIAL
+    assert places == sorted(places, reverse=True)
+    assert counts['.'] == 90
+
+
+def test_characters_without_a_place_count_as_unknown():
+    found = pieces(8)
+    assert sorted(found.tokens[len(SPECIAL) :]) == ['##a', '##o', 'a', 'o']
+    assert found.counts[0][0] == '[UNK]'
+    assert 0.2 < json.loads(found.summary_text(1))['coverage'] < 0.5
+
+
+def test_no_words_give_no_pieces():
+    assert pieces(50, {}).tokens == pieces(50, {'\x85': 3}).tokens == SPECIAL
+
+
 def test_no_text_at_all_gives_the_special_tokens():
     choice = choose([], VocabularyConfig())
     assert choice.vocabulary_text() == '[PAD]\n[UNK]\n[BOS]\n[EOS]\n'

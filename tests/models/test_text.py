@@ -1,10 +1,26 @@
+import collections
 import unicodedata
 
 import pytest
 import tensorflow as tf
 
 from vaiven.models.configuration import ConfigError
-from vaiven.models.text import TextConfig, normalize, tokenize, tokens_to_ids, vocabulary_table
+from vaiven.models.text import (
+    SPECIAL_TOKENS,
+    TextConfig,
+    join,
+    normalize,
+    table_of,
+    tokenize,
+    tokens_to_ids,
+    vocabulary_table,
+)
+
+PIECES = [
+    *SPECIAL_TOKENS,
+    *('la', 'bicicleta', 'niñ', '##os', '##o', '##a', 'b', '##b', '##i', '#', '##ñ', 'n', 'c', '.', '¿'),
+    *('##ו', '##ם', 'שלום', '❤', '##️', "l'", '##amour'),
+]
 
 
 def tokens_of(text: str | bytes, **options) -> list[str]:
@@ -69,7 +85,92 @@ def test_a_text_cannot_write_a_special_token(tmp_path):
     assert '[BOS]' not in tokens_of('[BOS]')
 
 
+def pieces_of(text: str, **options) -> list[str]:
+    config = TextConfig(unit='wordpiece', **options)
+    return [token.decode() for token in tokenize(tf.constant([text]), config, table_of(PIECES))[0].numpy()]
+
+
+@pytest.mark.parametrize(
+    ('text', 'expected'),
+    [
+        ('La bicicleta.', ['la', 'bicicleta', '.']),
+        ('los NIN\u0303OS', ['[UNK]', '##os', 'niñ', '##os']),
+        ('¿bibi?', ['¿', 'b', '##i', '##b', '##i', '[UNK]']),
+        ('שלום ❤️', ['שלום', '❤', '##️']),
+        ("l'amour", ["l'", '##amour']),
+        ('## #b', ['#', '#', '#', 'b']),
+        ('bøi', ['b', '##[UNK]', '##i']),
+        ('', []),
+        (' \n ', []),
+    ],
+)
+def test_words_fall_into_their_longest_known_pieces_and_unknown_characters(text, expected):
+    assert pieces_of(text) == expected
+
+
+def test_a_piece_that_is_unknown_has_the_id_of_the_unknown():
+    table = table_of(PIECES)
+    ids = tokens_to_ids(tokenize(tf.constant(['bøi ø']), TextConfig(unit='wordpiece'), table), table)
+    assert ids.to_list() == [[2, PIECES.index('b'), 1, PIECES.index('##i'), 1, 3]]
+
+
+def test_a_text_is_cut_after_so_many_pieces():
+    assert pieces_of('bibi bibi', max_tokens=3) == ['b', '##i', '##b']
+
+
+def test_a_word_of_100000_letters_is_split_at_once():
+    assert len(pieces_of('bi' * 50_000, max_tokens=100_000)) == 100_000
+
+
+@pytest.mark.parametrize(
+    ('tokens', 'text'),
+    [
+        (['la', 'niñ', '##a', ',', '¿', 'b', '##i', '##b', '##i', '?'], 'la niña, ¿bibi?'),
+        (['##os', 'niñ', '##os'], 'os niños'),
+        (['#', '#', 'la'], '# # la'),
+        (['שלו', '##ם', '❤', '##️'], 'שלום ❤️'),
+        ([], ''),
+    ],
+)
+def test_pieces_are_put_together_again(tokens, text):
+    joined = join(tf.constant([tokens], tf.string), TextConfig(unit='wordpiece'))
+    assert joined.numpy()[0].decode() == text
+
+
 @pytest.mark.parametrize('options', [{'unit': 'syllable'}, {'max_tokens': 0}])
 def test_settings_that_make_no_sense_are_refused(options):
     with pytest.raises(ConfigError, match=r'text\..* Received'):
         TextConfig(**options)
+
+
+def test_transform_the_served_graph_and_the_benchmarks_split_words_alike(tmp_path):
+    import numpy as np
+
+    from benchmarks.prepared import to_ids, tokens_of
+    from tests.models.conftest import CONFIG, corpus, transform_rows
+    from vaiven.components.vocabulary.choice import choose
+    from vaiven.components.vocabulary.config import VocabularyConfig
+    from vaiven.models.network.config import NetworkConfig
+    from vaiven.models.network.network import Network
+    from vaiven.models.signatures import Signatures
+    from vaiven.pipeline.config import configure
+
+    texts = [text for text, _ in corpus()]
+    config = configure(settings=['text.unit=wordpiece', 'text.max_tokens=64'])
+    words = collections.Counter(token for text in tokens_of(texts, config) for token in text)
+    vocabulary = choose(words.items(), VocabularyConfig(max_size=90, min_count=1), 'wordpiece').tokens
+    (tmp_path / 'vocab.txt').write_text('\n'.join(vocabulary) + '\n', encoding='utf-8')
+    transform_rows(tmp_path, {**CONFIG, 'text': {**CONFIG['text'], 'unit': 'wordpiece'}})
+    expected = to_ids(tokens_of(texts, config, vocabulary), vocabulary)
+    assert any(vocabulary[i].startswith('##') for row in expected for i in row)
+
+    network = Network(NetworkConfig(units=4, embedding_size=4), len(vocabulary))
+    served = Signatures(network, config.text, str(tmp_path / 'vocab.txt')).ids(tf.constant(texts))
+    assert [row[: np.count_nonzero(row)].tolist() for row in served.numpy()] == expected
+
+    rows = tf.data.TFRecordDataset(str(tmp_path / 'rows-00000-of-00001.gz'), 'GZIP')
+    transformed = [
+        list(tf.train.Example.FromString(row.numpy()).features.feature['ids'].int64_list.value)
+        for row in rows
+    ]
+    assert sorted(transformed) == sorted(expected)
