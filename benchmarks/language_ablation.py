@@ -65,7 +65,7 @@ def main(quick: bool, only: tuple[str, ...]) -> None:
         figures = report.spread(bits)
         found[name] = {**figures, 'seconds': (time.monotonic() - begun) / seeds, 'settings': VARIANTS[name]}
         report.say(
-            f'{name:>34}: {figures["mean"]:.3f} ± {figures["sd"]:.3f} bits a character  '
+            f'{name:>34}: {figures["mean"]:.3f} ± {figures["sd"] or 0:.3f} bits a character  '
             f'({found[name]["seconds"]:.0f} s)'
         )
     report.conclude(
