@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import tensorflow as tf
 
 from vaiven.models.text import PAD_ID
@@ -22,7 +23,7 @@ class TextStreams:
 
     def __init__(
         self,
-        ids: Sequence[int],
+        ids: np.ndarray | Sequence[int],
         streams: int,
         window: int,
         directions: Sequence[str] = ('forward',),
@@ -69,7 +70,7 @@ class SlidingWindows:
         seed: of the order.
     """
 
-    def __init__(self, ids: Sequence[int], batch_size: int, window: int, seed: int = 0) -> None:
+    def __init__(self, ids: np.ndarray | Sequence[int], batch_size: int, window: int, seed: int = 0) -> None:
         self.ids = tf.constant(ids, tf.int32)
         self.batch_size, self.window, self.seed = batch_size, window, seed
         self.steps = (len(ids) - window) // batch_size
