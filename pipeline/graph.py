@@ -18,6 +18,7 @@ from vaiven.components.linear_baseline.component import LinearBaseline
 from vaiven.components.pusher.component import AtomicPusher
 from vaiven.components.serving_check.component import ServingCheck
 from vaiven.components.text_example_gen.component import TextExampleGen
+from vaiven.components.text_example_gen.files import DataFiles
 from vaiven.components.transform.component import TextTransform
 from vaiven.components.vocabulary.component import Vocabulary
 from vaiven.models.configuration import to_json
@@ -33,28 +34,28 @@ _TEST, _UNLABELLED = 'test', 'unlabelled'
 Baseline = Literal['other', 'latest', 'none']
 
 
-def local_pipeline(config: Config, data_path: str, paths: RunPaths) -> tfx_pipeline.Pipeline:
+def local_pipeline(config: Config, files: DataFiles, paths: RunPaths) -> tfx_pipeline.Pipeline:
     """The pipeline for this machine: metadata in SQLite, what is done already taken from the cache."""
     return tfx_pipeline.Pipeline(
         pipeline_name=config.name,
         pipeline_root=paths.artifacts,
         metadata_connection_config=metadata.sqlite_metadata_connection_config(paths.metadata),
-        components=components(config, data_path, paths.serving, 'other'),
+        components=components(config, files, paths.serving, 'other'),
         enable_cache=True,
         beam_pipeline_args=list(config.placement.beam_args),
     )
 
 
-def components(config: Config, data_path: str, serving_dir: str, baseline: Baseline) -> list[BaseNode]:
+def components(config: Config, files: DataFiles, serving_dir: str, baseline: Baseline) -> list[BaseNode]:
     """The components, in an order in which they can run.
 
     Args:
         config: what they shall make.
-        data_path: the file with the texts, a path or an address that Beam can open.
+        files: where the texts are.
         serving_dir: base path of the served model; each version becomes a folder in it.
         baseline: which model the candidate is compared with.
     """
-    examples = TextExampleGen(data_path, config.data)
+    examples = TextExampleGen(files, config.data)
     statistics = StatisticsGen(examples=examples.outputs['examples'], exclude_splits=[_UNLABELLED])
     schema = SchemaGen(
         statistics=statistics.outputs['statistics'], infer_feature_shape=False, exclude_splits=[_UNLABELLED]

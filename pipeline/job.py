@@ -1,4 +1,4 @@
-"""The main job: from a file to a served model, told on a screen."""
+"""The main job: from files to a served model, told on a screen."""
 
 import contextlib
 import os
@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from vaiven.components.text_example_gen.files import DataFiles
 from vaiven.models.configuration import UserError
 from vaiven.pipeline.config import Config
 from vaiven.pipeline.lock import locked
@@ -26,12 +27,12 @@ class FolderError(UserError):
     exit_status = 1
 
 
-def run_job(config: Config, data_path: str, paths: RunPaths, questions: 'Questions | None') -> int:
+def run_job(config: Config, files: DataFiles, paths: RunPaths, questions: 'Questions | None') -> int:
     """Runs the pipeline, and serves and asks what was pushed.
 
     Args:
         config: what is to be made.
-        data_path: the file; checked by the caller.
+        files: checked by the caller.
         paths: where everything is kept.
         questions: what the served model is asked; None to serve nothing.
 
@@ -50,10 +51,10 @@ def run_job(config: Config, data_path: str, paths: RunPaths, questions: 'Questio
             f'cannot write below {paths.root}: {error.strerror}; give another --root'
         ) from error
     with locked(paths.root), screen(log) as shown:
-        shown.line(shown.bold(f'{config.name}: {_relative(data_path)} → {_relative(paths.root)}'))
+        shown.line(shown.bold(f'{config.name}: {_shown(files)} → {_relative(paths.root)}'))
         shown.line(shown.dim(f'log: {_relative(log)}'))
         try:
-            figures = _run_pipeline(shown, config, data_path, paths)
+            figures = _run_pipeline(shown, config, files, paths)
         except UserError as error:
             if hasattr(error, 'component'):
                 raise _LoggedError(error, _relative(log)) from error
@@ -78,7 +79,7 @@ class _LoggedError(UserError):
         self.exit_status = error.exit_status
 
 
-def _run_pipeline(shown: Screen, config: Config, data_path: str, paths: RunPaths) -> 'Figures':
+def _run_pipeline(shown: Screen, config: Config, files: DataFiles, paths: RunPaths) -> 'Figures':
     started = time.monotonic()
     shown.doing('loading TFX')
     # Ten seconds, and the C++ parts write to the terminal: only now, when the screen is there.
@@ -86,7 +87,7 @@ def _run_pipeline(shown: Screen, config: Config, data_path: str, paths: RunPaths
     from vaiven.pipeline.graph import local_pipeline
     from vaiven.pipeline.runner import ComponentError, run
 
-    done_before, current = DoneBefore(paths.root), fingerprints(config, data_path)
+    done_before, current = DoneBefore(paths.root), fingerprints(config, files)
     figures = Figures()
     rows = [('loading TFX', f'{time.monotonic() - started:.1f}', '', '')]
     begins: dict[str, float] = {}
@@ -105,7 +106,7 @@ def _run_pipeline(shown: Screen, config: Config, data_path: str, paths: RunPaths
         )
 
     try:
-        run(local_pipeline(config, data_path, paths), ALWAYS, SOURCES, began, ended)
+        run(local_pipeline(config, files, paths), ALWAYS, SOURCES, began, ended)
     except ComponentError as error:
         seconds = time.monotonic() - begins[error.component]
         rows.append((error.component, f'{seconds:.1f}', 'failed', ''))
@@ -139,6 +140,13 @@ def _tell(shown: Screen, figures: 'Figures') -> None:
         state = 'pushed' if figures.pushed else 'was there already'
         shown.line(f'version {figures.version} {state}: {_relative(figures.destination)}')
     shown.line()
+
+
+def _shown(files: DataFiles) -> str:
+    def shown(paths: Sequence[str]) -> str:
+        return _relative(paths[0]) + (f' and {len(paths) - 1} more' if len(paths) > 1 else '')
+
+    return shown(files.data) + (f', unlabelled {shown(files.unlabelled)}' if files.unlabelled else '')
 
 
 def _relative(path: str) -> str:

@@ -9,6 +9,7 @@ from tfx.orchestration import pipeline as tfx_pipeline
 from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 
 from vaiven.components.kubeflow_entry import register_artifact_types
+from vaiven.components.text_example_gen.files import DataFiles
 from vaiven.pipeline.config import Config
 from vaiven.pipeline.graph import Baseline, components
 
@@ -22,13 +23,19 @@ _PUSHER_EXECUTOR = 'AtomicPusher_executor'
 
 
 def compile_pipeline(
-    config: Config, data: str, root: str, image: str, output: str, gpus: int = 0, baseline: Baseline = 'none'
+    config: Config,
+    files: DataFiles,
+    root: str,
+    image: str,
+    output: str,
+    gpus: int = 0,
+    baseline: Baseline = 'none',
 ) -> None:
     """Writes a YAML file of two documents: the pipeline, and what it needs of Kubernetes.
 
     Args:
         config: what the pipeline shall make.
-        data: address of the data, as `gs://bucket/reviews.csv`.
+        files: addresses of the data, as `gs://bucket/reviews.csv`.
         root: address below which artifacts are kept.
         image: made by `kubeflow/Dockerfile`.
         output: path of the file.
@@ -36,7 +43,7 @@ def compile_pipeline(
         baseline: `latest` needs a backend that runs TFX's resolver tasks; the open-source one does not.
     """
     register_artifact_types()
-    nodes = components(config, data, f'{SERVING_MOUNT}/{config.name}', baseline)
+    nodes = components(config, files, f'{SERVING_MOUNT}/{config.name}', baseline)
     for node in nodes:
         if node.id == 'Trainer':
             node.with_platform_config(_resources(gpus))  # type: ignore[attr-defined]

@@ -4,7 +4,8 @@ import dataclasses
 from collections.abc import Iterable
 
 from vaiven.components.text_example_gen.config import DataConfig
-from vaiven.components.text_example_gen.reading import read_rows
+from vaiven.components.text_example_gen.files import DataFiles
+from vaiven.components.text_example_gen.reading import read_data
 from vaiven.components.text_example_gen.rows import CLASSES, identity, split_of
 
 PREFIX_WORDS = 3
@@ -35,19 +36,25 @@ PRESET_QUESTIONS = {
 }
 
 
-def held_out_questions(path: str, config: DataConfig, count: int = 6) -> Questions:
-    """Rows of a file that the model never learned from, of both classes in turn; short ones only."""
+def held_out_questions(files: DataFiles, config: DataConfig, count: int = 6) -> Questions:
+    """Rows of the data that the model never learned from, of both classes in turn; short ones only.
+
+    Of data without labels only begins are asked.
+    """
     by_class: list[list[str]] = [[], []]
-    for row in read_rows(path, config):
-        if row.label is None or not row.text.strip() or len(row.text) > _LONGEST:
+    passages: list[str] = []
+    for row in read_data(files, config):
+        if not row.text.strip() or split_of(row, identity(row.text), config) != 'test':
             continue
-        if split_of(row, identity(row.text), config) == 'test':
+        if row.label is None:
+            passages.append(row.text)
+        elif len(row.text) <= _LONGEST:
             by_class[row.label].append(row.text)
-        if min(map(len, by_class)) >= count // 2:
+        if len(passages) >= count or min(map(len, by_class)) >= count // 2:
             break
     chosen = [(text, CLASSES[label]) for label in (1, 0) for text in by_class[label][: count // 2]]
     texts = tuple(text for text, _ in chosen)
-    return Questions(texts, tuple(label for _, label in chosen), tuple(_prefixes(texts)))
+    return Questions(texts, tuple(label for _, label in chosen), tuple(_prefixes(texts or passages)))
 
 
 def _prefixes(texts: Iterable[str]) -> Iterable[str]:

@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Mapping
 
+from vaiven.components.text_example_gen.files import DataFiles
 from vaiven.models.configuration import to_json
 from vaiven.pipeline.code import digest
 from vaiven.pipeline.config import Config
@@ -45,7 +46,7 @@ class Stage:
 STAGES = (
     Stage(
         _EXAMPLES,
-        'reads the file, removes duplicates, divides the rows',
+        'reads the files, removes duplicates, divides the rows',
         (),
         ('data', 'placement'),
         ('components/text_example_gen',),
@@ -110,11 +111,10 @@ ALWAYS = frozenset({'BaselineModel', 'AtomicPusher'})
 SOURCES: Mapping[str, tuple[str, ...]] = {stage.name: stage.sources for stage in STAGES}
 
 
-def fingerprints(config: Config, data_path: str) -> dict[str, str]:
+def fingerprints(config: Config, files: DataFiles) -> dict[str, str]:
     """For each component a digest of all that decides what it gives: settings, code, data, those before it."""
     values = json.loads(to_json(config))
-    with open(data_path, 'rb') as file:
-        data = [os.path.abspath(data_path), hashlib.file_digest(file, 'sha256').hexdigest()]
+    data = [[source.path, source.more, _digest(source.path)] for source in files.sources()]
     found: dict[str, str] = {}
     for stage in STAGES:
         # What is always done again decides nothing about those after it.
@@ -123,6 +123,11 @@ def fingerprints(config: Config, data_path: str) -> dict[str, str]:
         whole = [stage.name, settings, digest(stage.sources), before, data if not stage.after else None]
         found[stage.name] = hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
     return found
+
+
+def _digest(path: str) -> str:
+    with open(path, 'rb') as file:
+        return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
 class DoneBefore:

@@ -10,7 +10,7 @@ from tfx.dsl.io import fileio
 from tfx.types import Artifact, artifact_utils
 from tfx.utils import io_utils, path_utils
 
-from vaiven.components.examples import read_labelled
+from vaiven.components.examples import read_texts
 from vaiven.components.serving_check.check import check_model
 from vaiven.components.serving_check.config import ServingCheckConfig
 from vaiven.models.configuration import from_json
@@ -32,7 +32,7 @@ class Executor(base_executor.BaseExecutor):
         config = from_json(ServingCheckConfig, exec_properties['config'])
         model = artifact_utils.get_single_instance(input_dict['model'])
         blessing = artifact_utils.get_single_instance(output_dict['blessing'])
-        texts, _ = read_labelled(artifact_utils.get_single_instance(input_dict['examples']), 'test')
+        texts = read_texts(artifact_utils.get_single_instance(input_dict['examples']), 'test')
         folder = path_utils.serving_model_path(model.uri)
         with tempfile.TemporaryDirectory(prefix='vaiven-check-') as local:
             if '://' in folder:

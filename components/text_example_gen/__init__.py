@@ -1,1 +1,1 @@
-"""From a csv or tsv file to examples in splits."""
+"""From tables and texts to examples in splits."""

@@ -1,4 +1,4 @@
-"""Reads a whole file once, without TensorFlow or TFX, and says what a run would make of it.
+"""Reads all files once, without TensorFlow or TFX, and says what a run would make of them.
 
 The command line calls this before anything heavy is imported, so that a wrong file costs a second.
 """
@@ -6,28 +6,33 @@ The command line calls this before anything heavy is imported, so that a wrong f
 import os
 
 from vaiven.components.text_example_gen.config import DataConfig
-from vaiven.components.text_example_gen.reading import read_rows
-from vaiven.components.text_example_gen.rows import CLASSES, Row, identity, split_of
-from vaiven.components.text_example_gen.summary import Summary, require_learnable
+from vaiven.components.text_example_gen.errors import DataError
+from vaiven.components.text_example_gen.files import DataFiles
+from vaiven.components.text_example_gen.reading import read_data, read_source
+from vaiven.components.text_example_gen.rows import CLASSES, UNLABELLED_SPLIT, identity, split_of
+from vaiven.components.text_example_gen.summary import Summary, conflicts, require_learnable
 
 
-def check_file(path: str, config: DataConfig) -> Summary:
-    """Counts the rows of a file.
+def check_data(files: DataFiles, config: DataConfig) -> Summary:
+    """Counts the rows of `--data`; those of `--unlabelled` are read and forgotten, as there may be very many.
 
     Raises:
-        DataError: where the file, or what is in it, cannot be learnt from.
+        DataError: where a file, or what is in it, cannot be learnt from.
     """
-    summary = summarise(path, config)
-    require_learnable(summary, config, os.path.basename(path))
+    summary = summarise(files, config)
+    require_learnable(summary, config, files)
+    for source in files.sources():
+        if source.more and not sum(bool(row.text.strip()) for row in read_source(source, config)):
+            raise DataError(f'{os.path.basename(source.path)}: there is no text in it; name another file')
     return summary
 
 
-def summarise(path: str, config: DataConfig) -> Summary:
+def summarise(files: DataFiles, config: DataConfig) -> Summary:
     summary = Summary()
     # identity → (label, split) of the row that is kept, and how many of its duplicates had which label.
     kept: dict[bytes, tuple[int | None, str]] = {}
     labels: dict[bytes, dict[int | None, int]] = {}
-    for row in read_rows(path, config):
+    for row in read_data(files, config):
         summary.rows += 1
         if not row.text.strip():
             summary.empty += 1
@@ -45,18 +50,10 @@ def summarise(path: str, config: DataConfig) -> Summary:
     for key, counts in labels.items():
         summary.conflicting += conflicts(counts, kept[key][0])
     for label, split in kept.values():
-        if label is None:
+        if split == UNLABELLED_SPLIT:
             summary.unlabelled += 1
+        elif label is None:
+            summary.texts[split] += 1
         else:
             summary.splits[split][CLASSES[label]] += 1
     return summary
-
-
-def conflicts(counts: dict[int | None, int], label: int | None) -> int:
-    """How many rows of one text carry the other label than the row that was kept; no label is no conflict."""
-    return sum(count for other, count in counts.items() if other is not None and other != label)
-
-
-def preferred(first: Row, second: Row) -> Row:
-    """Of two rows with the same text: the labelled one, else the one that comes first in the file."""
-    return min(first, second, key=lambda row: (row.label is None, row.number))

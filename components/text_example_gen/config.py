@@ -11,11 +11,12 @@ _LARGEST_ROW = 16 * 1024 * 1024
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
-    """Which columns of a csv or tsv file are what, and how its rows are divided.
+    """Which columns of a file are what, and how its rows are divided.
 
     Attributes:
         text_column: name of the column with the text.
-        label_column: name of the column with the label; an empty field is an unlabelled row.
+        label_column: name of the column with the label; an empty field is an unlabelled row. None: no row has a
+            label, and the rows are divided as those with labels are.
         group_column: rows of one group (a film, an author) never lie in different splits.
         language_column: copied into the examples, so that the evaluation can be sliced by it.
         rating_column: name of a column with numbers, how good the text finds its subject; empty for none.
@@ -23,13 +24,14 @@ class DataConfig:
         delimiter: what divides the fields; by default a tab in `.tsv` files, a comma in `.csv` files.
         negative_labels, positive_labels: labels of the two classes; case does not matter.
         unlabelled_labels: labels of rows that are neither, as three stars of five.
+        passage_characters: running text is divided into passages of as many whole paragraphs as this holds.
         max_row_bytes: a longer row is refused: it is most likely a quotation mark that is never closed.
-        min_rows: fewer labelled rows than this, without duplicates, are refused.
+        min_rows: fewer rows (or passages) to be divided than this, without duplicates, are refused.
         train_buckets, eval_buckets, test_buckets: parts of the three splits.
     """
 
     text_column: str = 'text'
-    label_column: str = 'label'
+    label_column: str | None = 'label'
     group_column: str | None = None
     language_column: str | None = None
     rating_column: str | None = None
@@ -38,6 +40,7 @@ class DataConfig:
     negative_labels: tuple[str, ...] = ('0', '-1', 'negative', 'neg', 'false', 'negativo', 'negativa')
     positive_labels: tuple[str, ...] = ('1', '+1', 'positive', 'pos', 'true', 'positivo', 'positiva')
     unlabelled_labels: tuple[str, ...] = ('', 'unlabelled', 'unlabeled', 'none', 'null', 'nan')
+    passage_characters: int = 2000
     max_row_bytes: int = 262_144
     min_rows: int = 20
     train_buckets: int = 8
@@ -46,7 +49,7 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         for name in ('text_column', 'label_column'):
-            require(bool(getattr(self, name)), f'data.{name} must name a column', getattr(self, name))
+            require(getattr(self, name) != '', f'data.{name} must name a column', getattr(self, name))
         named = list(self.columns().values())
         require(
             len(named) == len(set(named)),
@@ -68,6 +71,11 @@ class DataConfig:
             require(bool(getattr(self, name)), f'data.{name} must name a label', getattr(self, name))
         both = self.labels_of('negative') & self.labels_of('positive')
         require(not both, 'data: a label cannot be negative and positive', sorted(both))
+        require(
+            64 <= self.passage_characters <= _LARGEST_ROW // 4,
+            f'data.passage_characters must lie between 64 and {_LARGEST_ROW // 4}',
+            self.passage_characters,
+        )
         require(
             64 <= self.max_row_bytes <= _LARGEST_ROW,
             f'data.max_row_bytes must lie between 64 and {_LARGEST_ROW}',

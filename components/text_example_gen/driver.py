@@ -1,6 +1,7 @@
-"""Tells by its content whether a file has been ingested before."""
+"""Tells by their content whether files have been ingested before."""
 
 import hashlib
+import os
 from collections.abc import Iterable
 
 from tfx.components.example_gen import driver, input_processor
@@ -14,11 +15,18 @@ class _ContentProcessor(input_processor.FileBasedInputProcessor):
     def get_input_fingerprint(self, span: int, version: int | None) -> str:
         digest = hashlib.sha256()
         for split in self._splits:
-            for path in sorted(fileio.glob(f'{self._input_base_uri}/{split.pattern}')):
-                with fileio.open(path, 'rb') as file:
-                    while block := file.read(_BLOCK):
-                        digest.update(block)
+            pattern = os.path.join(self._input_base_uri, split.pattern)
+            for path in sorted(map(os.fsdecode, fileio.glob(pattern))):
+                digest.update(f'{split.name}\0{path}\0'.encode() + _digest(path))
         return f'sha256:{digest.hexdigest()}'
+
+
+def _digest(path: str) -> bytes:
+    digest = hashlib.sha256()
+    with fileio.open(path, 'rb') as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.digest()
 
 
 class ContentDriver(driver.FileBasedDriver):

@@ -1,4 +1,4 @@
-"""Runs the Beam pipeline that turns a file into examples."""
+"""Runs the Beam pipeline that turns files into examples."""
 
 import os
 from typing import Any
@@ -15,6 +15,7 @@ from tfx.types import Artifact, artifact_utils, standard_component_specs
 from vaiven.components.text_example_gen import transforms
 from vaiven.components.text_example_gen.config import DataConfig
 from vaiven.components.text_example_gen.errors import DataError
+from vaiven.components.text_example_gen.files import UNLABELLED_INPUT, DataFiles, Source
 from vaiven.components.text_example_gen.rows import SPLITS
 from vaiven.components.text_example_gen.summary import Summary, require_learnable
 from vaiven.models.configuration import from_json
@@ -49,21 +50,21 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         output_dict: dict[str, list[Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Raises DataError for a file that cannot be learnt from."""
+        """Raises DataError for files that cannot be learnt from."""
         self._log_startup(input_dict, output_dict, exec_properties)
         config = unpack_config(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY])
         examples = artifact_utils.get_single_instance(output_dict[standard_component_specs.EXAMPLES_KEY])
-        path, size = _only_file(exec_properties)
+        files, size = _find(exec_properties)
         fileio.makedirs(examples.uri)
 
         with self._make_beam_pipeline() as pipeline:
-            ingest(pipeline, path, examples.uri, config, shards=1 + size // _SHARD_BYTES)
+            ingest(pipeline, files, examples.uri, config, shards=1 + size // _SHARD_BYTES)
 
         error_file = os.path.join(examples.uri, _ERROR_FILE)
         if fileio.exists(error_file):
             raise DataError(_read(error_file))
         summary = Summary.from_json(_read(os.path.join(examples.uri, SUMMARY_FILE)))
-        require_learnable(summary, config, os.path.basename(path))
+        require_learnable(summary, config, files)
 
         examples.split_names = artifact_utils.encode_split_names(list(SPLITS))
         examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)  # type: ignore[attr-defined]
@@ -73,17 +74,19 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         examples.set_string_custom_property('summary', summary.line())
 
 
-def ingest(pipeline: beam.Pipeline, path: str, uri: str, config: DataConfig, shards: int) -> None:
-    """Adds the steps that read `path` and write below `uri`."""
+def ingest(pipeline: beam.Pipeline, files: DataFiles, uri: str, config: DataConfig, shards: int) -> None:
+    """Adds the steps that read `files` and write below `uri`."""
     read = (
         pipeline
-        | 'Path' >> beam.Create([path])
+        | 'Files' >> beam.Create(list(files.sources())).with_output_types(Source)
+        # A worker each, where there are many.
+        | 'Spread' >> beam.Reshuffle()
         | 'ReadRows'
         >> beam.ParDo(transforms.ReadRows(config)).with_outputs(
             transforms.ReadRows.COUNTS, transforms.ReadRows.ERRORS, main='rows'
         )
     )
-    kept = read.rows | 'RemoveDuplicates' >> transforms.RemoveDuplicates()
+    kept = read.rows | 'RemoveDuplicates' >> transforms.RemoveDuplicates(config, bool(files.unlabelled))
     _ = kept | 'WriteSplits' >> transforms.WriteSplits(uri, config, shards)
     counts = kept | 'CountKept' >> beam.Map(transforms.count_kept, config).with_output_types(
         transforms.Counts
@@ -95,21 +98,33 @@ def ingest(pipeline: beam.Pipeline, path: str, uri: str, config: DataConfig, sha
         | 'ToSummary' >> beam.Map(lambda counts: transforms.to_summary(counts).to_json())
         | 'WriteSummary' >> beam.Map(_write, os.path.join(uri, SUMMARY_FILE))
     )
-    _ = read[transforms.ReadRows.ERRORS] | 'WriteError' >> beam.Map(_write, os.path.join(uri, _ERROR_FILE))
+    _ = (
+        read[transforms.ReadRows.ERRORS]
+        | 'Errors' >> beam.combiners.Top.Smallest(1)
+        | 'FirstError' >> beam.FlatMap(lambda errors: [message for _, message in errors])
+        | 'WriteError' >> beam.Map(_write, os.path.join(uri, _ERROR_FILE))
+    )
 
 
-def _only_file(exec_properties: dict[str, Any]) -> tuple[str, int]:
+def _find(exec_properties: dict[str, Any]) -> tuple[DataFiles, int]:
+    """The files, and the bytes that they have together."""
     base = exec_properties[standard_component_specs.INPUT_BASE_KEY]
     inputs = json_format.Parse(
         exec_properties[standard_component_specs.INPUT_CONFIG_KEY],
         example_gen_pb2.Input(),  # type: ignore[attr-defined]
     )
-    pattern = os.path.join(base, inputs.splits[0].pattern)
-    found = FileSystems.match([pattern])[0].metadata_list
-    if len(found) != 1:
-        what = 'there is no such file' if not found else f'{len(found)} files fit where one is meant'
-        raise DataError(f'{pattern}: {what}; check the path given with --data')
-    return found[0].path, found[0].size_in_bytes
+    found: dict[bool, list[str]] = {False: [], True: []}
+    size = 0
+    for split in inputs.splits:
+        pattern = os.path.join(base, split.pattern)
+        matching = FileSystems.match([pattern])[0].metadata_list
+        if not matching:
+            raise DataError(
+                f'{pattern}: there is no such file; check what is given with --data and --unlabelled'
+            )
+        found[split.name.startswith(UNLABELLED_INPUT)] += sorted(file.path for file in matching)
+        size += sum(file.size_in_bytes for file in matching)
+    return DataFiles(tuple(found[False]), tuple(found[True])), size
 
 
 def _write(text: str, path: str) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import math
 import unicodedata
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from vaiven.components.text_example_gen.config import DataConfig
@@ -12,17 +13,22 @@ UNLABELLED_SPLIT = 'unlabelled'
 SPLITS = ('train', 'eval', 'test', UNLABELLED_SPLIT)
 CLASSES = ('negative', 'positive')
 
+# Where a row comes from; of equal texts the lower one stays: a row of `--data`, a line of a held-out row, which
+# nothing else may bring into the training, or a text of `--unlabelled`.
+DATA, HELD_OUT_LINE, MORE = range(3)
+
 
 class Row(NamedTuple):
-    """One row of the file.
+    """One row of a file.
 
     Attributes:
-        number: 1 for the first row below the header.
+        number: 1 for the first row below the header of the first file.
         text: NFC.
         label: 0 negative, 1 positive, None unlabelled.
         group, language: None where the configuration names no such column, or the field is empty.
         rating: between -1 and 1, None as with these.
-        position: where a passage of running text stands, so that the next passage has the next number; else None.
+        position: of a passage in running text: the next passage has the next number; else None.
+        origin: `DATA`, `HELD_OUT_LINE` or `MORE`.
     """
 
     number: int
@@ -32,6 +38,7 @@ class Row(NamedTuple):
     language: str | None = None
     rating: float | None = None
     position: int | None = None
+    origin: int = DATA
 
 
 def nfc(text: str) -> str:
@@ -53,7 +60,8 @@ def split_of(row: Row, key: bytes, config: DataConfig) -> str:
         key: `identity(row.text)`.
         config: gives the buckets.
     """
-    if row.label is None:
+    has_no_part = row.label is None and row.position is None and config.label_column is not None
+    if row.origin != DATA or has_no_part:
         return UNLABELLED_SPLIT
     digest = identity(row.group) if row.group is not None else key
     buckets = config.buckets()
@@ -63,6 +71,37 @@ def split_of(row: Row, key: bytes, config: DataConfig) -> str:
             return name
         bucket -= size
     raise AssertionError('a remainder lies below its divisor')
+
+
+def preferred(first: Row, second: Row) -> Row:
+    """Of two rows with the same text: the labelled one, else the one that comes first."""
+    return min(first, second, key=lambda row: (row.origin, row.label is None, row.number))
+
+
+class RowReader:
+    """Turns the fields of a row into a `Row`."""
+
+    def __init__(self, config: DataConfig) -> None:
+        self._label, self._rating = LabelReader(config), RatingReader(config)
+
+    def __call__(self, number: int, fields: Mapping[str, str | None], where: str) -> Row:
+        """Raises DataError for a label or a rating that is none, with `where` it was.
+
+        Args:
+            number: of the row.
+            fields: `text`, `label`, … by name; None or absent for none.
+            where: file and line.
+        """
+        label, rating = fields.get('label'), fields.get('rating')
+        group, language = ((fields.get(part) or '').strip() or None for part in ('group', 'language'))
+        return Row(
+            number,
+            nfc(fields['text'] or ''),
+            None if label is None else self._label(label, where),
+            group,
+            language,
+            None if rating is None else self._rating(rating, where),
+        )
 
 
 class LabelReader:

@@ -1,7 +1,7 @@
-"""The Beam steps between a file and its splits.
+"""The Beam steps between files and their splits.
 
-path ─ ReadRows ─ rows ─ KeyByText ─ KeepOne ─┬─ ToExample ─ GroupByShard ─ WriteShard    Split-train/…
-             └─ counts, errors                └─ CountKept ─ WriteSummary                 ingest.json
+files ─ ReadRows ─ rows ─ KeyByText ─ KeepOne ─┬─ ToExample ─ GroupByShard ─ WriteShard    Split-train/…
+              └─ counts, errors                └─ CountKept ─ WriteSummary                 ingest.json
 """
 
 import io
@@ -15,12 +15,22 @@ import tensorflow as tf
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
-from vaiven.components.text_example_gen.check import conflicts, preferred
 from vaiven.components.text_example_gen.config import DataConfig
 from vaiven.components.text_example_gen.errors import DataError
-from vaiven.components.text_example_gen.reading import open_local, read_rows
-from vaiven.components.text_example_gen.rows import CLASSES, SPLITS, Row, identity, split_of
-from vaiven.components.text_example_gen.summary import Summary
+from vaiven.components.text_example_gen.files import Source
+from vaiven.components.text_example_gen.opening import open_local
+from vaiven.components.text_example_gen.reading import read_source
+from vaiven.components.text_example_gen.rows import (
+    CLASSES,
+    HELD_OUT_LINE,
+    SPLITS,
+    UNLABELLED_SPLIT,
+    Row,
+    identity,
+    preferred,
+    split_of,
+)
+from vaiven.components.text_example_gen.summary import Summary, conflicts
 
 NAMESPACE = 'vaiven.TextExampleGen'
 
@@ -30,7 +40,7 @@ Record = tuple[bytes, bytes]  # identity of the text, serialized tf.Example
 
 
 class Kept(NamedTuple):
-    """The row that stands for all with its text, and how many of those had which label."""
+    """The row that stands for all with its text, and how many rows of a file had which label."""
 
     row: Row
     labels: dict[int | None, int]
@@ -43,10 +53,10 @@ def open_anywhere(path: str) -> BinaryIO:
     return stream if hasattr(stream, 'peek') else io.BufferedReader(stream)
 
 
-@beam.typehints.with_input_types(str)
+@beam.typehints.with_input_types(Source)
 @beam.typehints.with_output_types(Row)
 class ReadRows(beam.DoFn):
-    """Yields the rows that have a text; `counts` and at most one `errors` go out by the side.
+    """Yields the rows of a file that have a text; `counts` and at most one of `errors` go out by the side.
 
     An error is data here, not an exception: a runner would wrap that in pages of its own.
     """
@@ -58,17 +68,17 @@ class ReadRows(beam.DoFn):
         self._rows = beam.metrics.Metrics.counter(NAMESPACE, 'rows')
         self._empty = beam.metrics.Metrics.counter(NAMESPACE, 'empty')
 
-    def process(self, path: str) -> Iterator[Any]:
+    def process(self, source: Source) -> Iterator[Any]:
         rows = empty = 0
         try:
-            for row in read_rows(path, self._config, open_anywhere):
+            for row in read_source(source, self._config, open_anywhere):
                 rows += 1
                 if row.text.strip():
                     yield row
                 else:
                     empty += 1
         except DataError as error:
-            yield beam.pvalue.TaggedOutput(self.ERRORS, str(error))
+            yield beam.pvalue.TaggedOutput(self.ERRORS, (source.number, str(error)))
         self._rows.inc(rows)
         self._empty.inc(empty)
         yield beam.pvalue.TaggedOutput(self.COUNTS, {'rows': rows, 'empty': empty})
@@ -83,7 +93,7 @@ class KeepOneFn(beam.CombineFn):
         return None
 
     def add_input(self, accumulator: Kept | None, row: Row) -> Kept | None:
-        return self._merge(accumulator, Kept(row, {row.label: 1}))
+        return self._merge(accumulator, Kept(row, {} if row.origin == HELD_OUT_LINE else {row.label: 1}))
 
     def merge_accumulators(self, accumulators: Iterable[Kept | None]) -> Kept | None:
         merged: Kept | None = None
@@ -103,14 +113,32 @@ class KeepOneFn(beam.CombineFn):
         return Kept(preferred(first.row, second.row), labels)
 
 
+def key_rows(row: Row, config: DataConfig, more: bool) -> Iterator[tuple[bytes, Row]]:
+    """A row under its identity; where there may be `more` text, the lines of a held-out row under theirs as well."""
+    key = identity(row.text)
+    yield key, row
+    if more and '\n' in row.text and split_of(row, key, config) in ('eval', 'test'):
+        for line in filter(str.strip, row.text.split('\n')):
+            yield identity(line), Row(row.number, '', None, origin=HELD_OUT_LINE)
+
+
 class RemoveDuplicates(beam.PTransform):
-    """Rows → (identity of the text, the row that stands for it)."""
+    """Rows → (identity of the text, the row that stands for it).
+
+    Args:
+        config: says which rows are held out.
+        more: whether there are texts of `--unlabelled`; those that occur in held-out rows go.
+    """
+
+    def __init__(self, config: DataConfig, more: bool) -> None:
+        super().__init__()
+        self._config, self._more = config, more
 
     def expand(self, rows: beam.PCollection[Row]) -> beam.PCollection[tuple[bytes, Kept]]:
         return (
             rows
             | 'KeyByText'
-            >> beam.Map(lambda row: (identity(row.text), row)).with_output_types(tuple[bytes, Row])
+            >> beam.FlatMap(key_rows, self._config, self._more).with_output_types(tuple[bytes, Row])
             | 'KeepOne' >> beam.CombinePerKey(KeepOneFn()).with_output_types(tuple[bytes, Kept])
         )
 
@@ -150,6 +178,8 @@ class ToExample(beam.DoFn):
 
     def process(self, element: tuple[bytes, Kept]) -> Iterator[tuple[Shard, Record]]:
         key, kept = element
+        if kept.row.origin == HELD_OUT_LINE:
+            return
         split = split_of(kept.row, key, self._config)
         yield (split, int.from_bytes(key[8:16], 'big') % self._shards), (key, to_example(kept.row))
 
@@ -198,9 +228,13 @@ class WriteSplits(beam.PTransform):
 
 def count_kept(element: tuple[bytes, Kept], config: DataConfig) -> Counts:
     key, (row, labels) = element
+    if row.origin == HELD_OUT_LINE:
+        return {'duplicates': sum(labels.values())}
     counts = {'duplicates': sum(labels.values()) - 1, 'conflicting': conflicts(labels, row.label)}
-    name = 'unlabelled' if row.label is None else f'{split_of(row, key, config)}/{CLASSES[row.label]}'
-    return {**counts, name: 1}
+    split = split_of(row, key, config)
+    if split == UNLABELLED_SPLIT:
+        return {**counts, 'unlabelled': 1}
+    return {**counts, f'{split}/{"texts" if row.label is None else CLASSES[row.label]}': 1}
 
 
 @beam.typehints.with_input_types(Counts)
@@ -228,7 +262,9 @@ def to_summary(counts: Counts) -> Summary:
     summary = Summary()
     for name, count in counts.items():
         split, _, label = name.partition('/')
-        if label:
+        if label == 'texts':
+            summary.texts[split] = count
+        elif label:
             summary.splits[split][label] = count
         else:
             setattr(summary, name, count)

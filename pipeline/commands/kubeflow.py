@@ -4,7 +4,8 @@ import os
 
 import click
 
-from vaiven.pipeline.commands.options import configured
+from vaiven.components.text_example_gen.files import addressed
+from vaiven.pipeline.commands.options import configured, require_together
 from vaiven.pipeline.config import PRESETS
 
 
@@ -21,7 +22,15 @@ def kubeflow() -> None:
 @kubeflow.command('compile')
 @click.option('--image', required=True, help='Image of the steps, made by kubeflow/Dockerfile.')
 @click.option(
-    '--data', required=True, metavar='URI', help='Address of the csv or tsv file, as the steps see it.'
+    '--data',
+    required=True,
+    multiple=True,
+    metavar='URI',
+    help='Address of a file as the steps see it, a pattern of addresses, or a folder (ends in /) of .txt files. '
+    'May be repeated.',
+)
+@click.option(
+    '--unlabelled', multiple=True, metavar='URI', help='The same for more text for the language part.'
 )
 @click.option('--root', required=True, metavar='URI', help='Address below which artifacts are kept.')
 @click.option('--output', default='vaiven.yaml', show_default=True, metavar='FILE', help='File to write.')
@@ -38,7 +47,8 @@ def kubeflow() -> None:
 @click.option('--name', help="Name of the served model; by default the preset's.")
 def compile_command(
     image: str,
-    data: str,
+    data: tuple[str, ...],
+    unlabelled: tuple[str, ...],
     root: str,
     output: str,
     gpus: int,
@@ -56,12 +66,14 @@ def compile_command(
       vaiven kubeflow compile --image registry/vaiven:1 --data gs://bucket/reviews.csv --root gs://bucket/runs
     """
     config = configured(data, preset, settings, name, text_column, label_column)
+    files = addressed(data, unlabelled)
+    require_together(files, config)
     from vaiven.pipeline.screen import screen
 
     with screen(os.devnull) as shown:
         shown.doing('loading TFX')
         from vaiven.pipeline.kubeflow import compile_pipeline
 
-        compile_pipeline(config, data, root, image, output, gpus, 'latest' if resolver else 'none')
+        compile_pipeline(config, files, root, image, output, gpus, 'latest' if resolver else 'none')
         shown.line(f'wrote {output}')
     return 0

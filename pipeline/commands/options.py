@@ -1,17 +1,32 @@
-"""Options that say what is to be made from which file."""
+"""Options that say what is to be made from which files."""
 
-import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import click
 
 from vaiven.components.text_example_gen import default_data
-from vaiven.components.text_example_gen.check import check_file
+from vaiven.components.text_example_gen.check import check_data
+from vaiven.components.text_example_gen.errors import DataError
+from vaiven.components.text_example_gen.files import DataFiles, found
+from vaiven.models.configuration import require
 from vaiven.pipeline.config import PRESETS, Config, configure
 
 _OPTIONS = (
-    click.option('--data', metavar='FILE', help='A csv or tsv file with a header, UTF-8.'),
+    click.option(
+        '--data',
+        multiple=True,
+        metavar='FILE',
+        help='Labelled rows (.csv, .tsv, .jsonl, .parquet) or texts without labels (.txt: files, folders of them, '
+        "patterns as 'books/*.txt'); UTF-8, may be gzipped. May be repeated.",
+    ),
+    click.option(
+        '--unlabelled',
+        multiple=True,
+        metavar='FILE',
+        help='More text for the language part: .txt with one text a line, or the text column of a table. '
+        'May be repeated.',
+    ),
     click.option('--text-column', metavar='NAME', help='Column with the text; by default text.'),
     click.option('--label-column', metavar='NAME', help='Column with the label; by default label.'),
     click.option('--preset', default='reviews', show_default=True, help=f'One of: {", ".join(PRESETS)}.'),
@@ -33,26 +48,42 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def configured(
-    data: str | None,
+    data: Sequence[str],
     preset: str,
     settings: Iterable[str],
     name: str | None,
     text_column: str | None,
     label_column: str | None,
 ) -> Config:
-    defaults = default_data.SETTINGS if data is None else ()
+    defaults = default_data.SETTINGS if not data else ()
     columns = {'data.text_column': text_column, 'data.label_column': label_column}
     named = [f'{path}={column}' for path, column in columns.items() if column is not None]
     return configure(preset, [*defaults, *settings, *named], name)
 
 
-def located(data: str | None, config: Config) -> str:
-    """The absolute path of the data, after a look at every row: a wrong file is told in a second, not in twenty.
+def located(data: Sequence[str], unlabelled: Sequence[str], config: Config) -> DataFiles:
+    """The files, after a look at every row: a wrong file is told in a second, not in twenty.
 
     Raises:
-        DataError: where the file cannot be learnt from.
+        DataError: where they cannot be learnt from.
         DownloadError: where there is no data of one's own, and the default data cannot be fetched.
     """
-    path = os.path.abspath(data) if data is not None else default_data.default_data()
-    check_file(path, config.data)
-    return path
+    files = found(data or [default_data.default_data()], unlabelled)
+    require_together(files, config)
+    check_data(files, config.data)
+    return files
+
+
+def require_together(files: DataFiles, config: Config) -> None:
+    """Raises UserError where the files and the settings do not go together."""
+    if config.training.task == 'sentiment' and (files.are_texts or config.data.label_column is None):
+        raise DataError(
+            f'{files.name}: sentiment cannot be learnt without labels; learn language alone with --set '
+            'training.task=language, or bring labelled rows with --data, and this with --unlabelled'
+        )
+    if files.are_texts and config.text.unit == 'character':
+        require(
+            config.text.max_tokens >= config.data.passage_characters,
+            'text.max_tokens must be at least data.passage_characters, or the end of every passage is lost',
+            (config.text.max_tokens, config.data.passage_characters),
+        )

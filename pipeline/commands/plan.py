@@ -9,7 +9,8 @@ from vaiven.pipeline.commands.options import configured, data_options, located
 @data_options
 @click.option('--root', metavar='DIR', help='Folder of the runs; by default vaiven-runs/NAME.')
 def plan(
-    data: str | None,
+    data: tuple[str, ...],
+    unlabelled: tuple[str, ...],
     text_column: str | None,
     label_column: str | None,
     preset: str,
@@ -22,19 +23,22 @@ def plan(
     \b
     Examples:
       vaiven plan
-      vaiven plan --data reviews.csv --set network.units=64
+      vaiven plan --data reviews.csv --unlabelled forum.txt --set network.units=64
     """
     config = configured(data, preset, settings, name, text_column, label_column)
-    data_path = located(data, config)
+    files = located(data, unlabelled, config)
     from vaiven.pipeline.config import settings_of
     from vaiven.pipeline.paths import RunPaths
     from vaiven.pipeline.stages import ALWAYS, STAGES, DoneBefore, fingerprints
 
     paths = RunPaths.at(root, config.name)
-    current, done_before = fingerprints(config, data_path), DoneBefore(paths.root)
+    current, done_before = fingerprints(config, files), DoneBefore(paths.root)
     for path, value in settings_of(config):
         click.echo(f'{path} = {value}')
-    click.echo(f'\ndata  {data_path}\nroot  {paths.root}\n')
+    click.echo()
+    for source in files.sources():
+        click.echo(f'{"unlabelled" if source.more else "data":10}  {source.path}')
+    click.echo(f'{"root":10}  {paths.root}\n')
     width = max(len(stage.name) for stage in STAGES)
     for number, stage in enumerate(STAGES, start=1):
         if stage.name in ALWAYS:

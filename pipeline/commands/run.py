@@ -14,7 +14,8 @@ from vaiven.pipeline.commands.options import configured, data_options, located
     help='Whether to start a server on the pushed model at the end, ask it, and stop it.',
 )
 def run(
-    data: str | None,
+    data: tuple[str, ...],
+    unlabelled: tuple[str, ...],
     text_column: str | None,
     label_column: str | None,
     preset: str,
@@ -33,15 +34,17 @@ def run(
       vaiven run
       vaiven run --data reviews.csv --text-column body --label-column stars --name shop \\
           --set data.positive_labels=4,5 --set data.negative_labels=1,2 --set data.unlabelled_labels=3
+      vaiven run --data reviews.jsonl --unlabelled forum.txt.gz --unlabelled blog.parquet
+      vaiven run --set training.task=language --data book.txt --data 'books/*.txt' --name writer
       vaiven run --set training.epochs=3 --set network.units=64
     """
     config = configured(data, preset, settings, name, text_column, label_column)
-    data_path = located(data, config)
+    files = located(data, unlabelled, config)
     from vaiven.pipeline.job import run_job
     from vaiven.pipeline.paths import RunPaths
     from vaiven.pipeline.questions import PRESET_QUESTIONS, held_out_questions
 
     questions = None
     if serve:
-        questions = PRESET_QUESTIONS[preset] if data is None else held_out_questions(data_path, config.data)
-    return run_job(config, data_path, RunPaths.at(root, config.name), questions)
+        questions = held_out_questions(files, config.data) if data else PRESET_QUESTIONS[preset]
+    return run_job(config, files, RunPaths.at(root, config.name), questions)

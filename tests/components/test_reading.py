@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vaiven.components.text_example_gen.check import check_file, summarise
+from vaiven.components.text_example_gen.check import check_data, summarise
 from vaiven.components.text_example_gen.config import DataConfig
 from vaiven.components.text_example_gen.errors import DataError
+from vaiven.components.text_example_gen.files import DataFiles
 from vaiven.components.text_example_gen.reading import read_rows
 from vaiven.components.text_example_gen.rows import Row, nfc
 
@@ -20,6 +21,10 @@ def file_of(tmp_path, content, name='reviews.csv'):
     path = tmp_path / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return str(path)
+
+
+def check_file(path, config):
+    return check_data(DataFiles((path,)), config)
 
 
 def rows_of(tmp_path, content, name='reviews.csv', config=CONFIG):
@@ -87,6 +92,7 @@ BAD = {
     'not UTF-8': (b'text,label\nok,1\nQu\xe9,1\n', r'line 3: byte 3 \(0xe9\) is not UTF-8'),
     'UTF-16': ('text,label\n'.encode('utf-16'), 'is UTF-16'),
     'NUL': (b'text,label\nok\0,1\n', 'line 2: byte 3 is NUL'),
+    'no labels': ('text\nok\n', "no column is named 'label'; .*--set data.label_column=null"),
     'no such column': ('body,label\nok,1\n', "no column is named 'text'; there are: 'body', 'label'"),
     'semicolons': ('text;label\nok;1\n', r"divided by ;: --set data.delimiter=';'"),
     'a column twice': ('text,label,text\na,1,b\n', "2 columns are named 'text'"),
@@ -151,8 +157,7 @@ def test_a_line_that_never_ends_is_not_read_into_memory(tmp_path):
 def test_paths_that_name_no_file_are_refused(tmp_path):
     for path, message in {
         str(tmp_path / 'none.csv'): 'there is no such file',
-        str(tmp_path): 'is a directory',
-        file_of(tmp_path, 'x', 'reviews.xlsx'): 'must be named .csv',
+        file_of(tmp_path, 'x', 'reviews.xlsx'): 'must be named .csv, .tsv, .jsonl, .parquet or .txt',
     }.items():
         with pytest.raises(DataError, match=message):
             check_file(path, CONFIG)
@@ -169,8 +174,31 @@ def test_a_truncated_gzip_file_is_refused(tmp_path):
             check_file(file_of(tmp_path, broken, 'a.csv.gz'), CONFIG)
 
 
+def test_rows_without_labels_are_texts_when_no_column_has_labels(tmp_path):
+    config = DataConfig(label_column=None)
+    path = file_of(tmp_path, 'text\n' + ''.join(f'line {number}\n' for number in range(100)))
+    summary = check_file(path, config)
+    assert sum(summary.texts.values()) == summary.rows == 100
+    assert summary.unlabelled == summary.labelled() == 0
+    with pytest.raises(DataError, match='3 rows are left of 3'):
+        check_file(file_of(tmp_path, 'text\na\nb\nc\n'), config)
+
+
+def test_several_files_are_one_data_set(tmp_path):
+    first = file_of(tmp_path, 'text,label\nsame,1\n' + many(100, 0)[len('text,label\n') :], 'a.csv')
+    second = file_of(
+        tmp_path, 'text\tlabel\nSAME\t0\n' + ''.join(f'bad {n}\t0\n' for n in range(100)), 'b.tsv'
+    )
+    summary = check_data(DataFiles((first, second)), CONFIG)
+    assert (summary.rows, summary.duplicates, summary.conflicting) == (202, 1, 1)
+    with pytest.raises(DataError, match=r'^2 files: all 4 labelled rows are positive'):
+        check_data(
+            DataFiles((file_of(tmp_path, many(1, 0)), file_of(tmp_path, many(3, 0, 1), 'c.csv'))), CONFIG
+        )
+
+
 UNLEARNABLE = {
-    'only a header': ('text,label\n', 'no row below the header'),
+    'only a header': ('text,label\n', 'there is no row in it'),
     'no text': ('text,label\n,1\n  ,0\n', "column 'text' is empty in all 2 rows"),
     'all equal': ('text,label\n' + 'same,1\n' * 40, 'all 40 rows have the same text'),
     'one class': (many(40, 0), 'all 40 labelled rows are positive; a classifier needs both'),
@@ -193,7 +221,7 @@ def test_a_file_that_cannot_be_learnt_from_is_refused_in_one_line(tmp_path, cont
 
 def test_duplicates_are_counted_and_those_with_another_label_too(tmp_path):
     content = 'text,label\nA film,1\nother,0\na  FILM,0\na film,\nA film,1\nlater,\nLATER,0\n'
-    summary = summarise(file_of(tmp_path, content), CONFIG)
+    summary = summarise(DataFiles((file_of(tmp_path, content),)), CONFIG)
     assert (summary.rows, summary.duplicates, summary.conflicting, summary.unlabelled) == (7, 4, 1, 0)
     # A labelled row stands for its text even where an unlabelled one came first.
     assert (summary.of_class('positive'), summary.of_class('negative')) == (1, 2)

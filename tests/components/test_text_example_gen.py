@@ -5,20 +5,25 @@ import os
 import random
 
 import apache_beam as beam
+import pyarrow
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
 from executor_runs import BEAM_ARGS, read_split, run
+from pyarrow import parquet
 from tfx.components.example_gen import utils
+from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
+from tfx.utils import proto_utils
 
 from vaiven.components.text_example_gen import driver, executor
-from vaiven.components.text_example_gen.check import check_file
+from vaiven.components.text_example_gen.check import check_data
 from vaiven.components.text_example_gen.component import TextExampleGen
 from vaiven.components.text_example_gen.config import DataConfig
 from vaiven.components.text_example_gen.errors import DataError
 from vaiven.components.text_example_gen.executor import unpack_config
+from vaiven.components.text_example_gen.files import DataFiles
 from vaiven.components.text_example_gen.rows import SPLITS, Row, identity
 from vaiven.components.text_example_gen.transforms import Kept, RemoveDuplicates
 
@@ -59,7 +64,7 @@ def test_the_first_of_equal_texts_is_kept_in_whatever_order_they_come(seed):
     ]
     random.Random(seed).shuffle(rows)
     with pipeline() as p:
-        kept = p | beam.Create(rows) | RemoveDuplicates()
+        kept = p | beam.Create(rows) | RemoveDuplicates(DataConfig(), more=False)
         assert_that(
             kept,
             equal_to([
@@ -73,13 +78,13 @@ def test_the_first_of_equal_texts_is_kept_in_whatever_order_they_come(seed):
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp('ingest')
     path = write(folder / 'reseñas [1].csv', content())
-    return path, run(TextExampleGen(path, CONFIG), folder / 'out')['examples']
+    return path, run(TextExampleGen(DataFiles((path,)), CONFIG), folder / 'out')['examples']
 
 
 def test_the_component_and_the_check_before_it_count_the_same(made):
     path, examples = made
     summary = json.loads(artifact_file(examples, 'ingest.json'))
-    expected = check_file(path, CONFIG)
+    expected = check_data(DataFiles((path,)), CONFIG)
     assert summary == json.loads(expected.to_json())
     assert (expected.rows, expected.duplicates, expected.conflicting) == (204, 1, 1)
     assert (expected.empty, expected.unlabelled) == (1, 1)
@@ -128,7 +133,7 @@ def test_the_same_rows_give_the_same_bytes_and_their_order_does_not_matter(made,
     # The duplicate stays behind the row that it repeats.
     lines.sort(key=lambda line: 'una  PELÍCULA' in line)
     path = write(tmp_path / 'shuffled.csv', '\n'.join([header, *lines]) + '\n')
-    again = run(TextExampleGen(path, CONFIG), tmp_path / 'out')['examples']
+    again = run(TextExampleGen(DataFiles((path,)), CONFIG), tmp_path / 'out')['examples']
     for split in SPLITS:
         name = f'Split-{split}/data_tfrecord-00000-of-00001.gz'
         with open(f'{examples.uri}/{name}', 'rb') as first, open(f'{again.uri}/{name}', 'rb') as second:
@@ -138,7 +143,7 @@ def test_the_same_rows_give_the_same_bytes_and_their_order_does_not_matter(made,
 def test_many_shards_hold_the_same_rows(made, tmp_path, monkeypatch):
     path, examples = made
     monkeypatch.setattr(executor, '_SHARD_BYTES', 4000)
-    sharded = run(TextExampleGen(path, CONFIG), tmp_path)['examples']
+    sharded = run(TextExampleGen(DataFiles((path,)), CONFIG), tmp_path)['examples']
     assert len(list((tmp_path / 'examples/Split-unlabelled').iterdir())) > 2
     for split in SPLITS:
         texts = [{row['text'] for row in read_split(artifact, split)} for artifact in (examples, sharded)]
@@ -147,7 +152,9 @@ def test_many_shards_hold_the_same_rows(made, tmp_path, monkeypatch):
 
 def test_a_split_without_rows_has_a_file(tmp_path):
     text = content().replace('فيلم,,,ar,\n', '')
-    examples = run(TextExampleGen(write(tmp_path / 'a.csv', text), CONFIG), tmp_path / 'out')['examples']
+    examples = run(TextExampleGen(DataFiles((write(tmp_path / 'a.csv', text),)), CONFIG), tmp_path / 'out')[
+        'examples'
+    ]
     assert read_split(examples, 'unlabelled') == []
 
 
@@ -160,16 +167,16 @@ def test_a_split_without_rows_has_a_file(tmp_path):
 )
 def test_what_makes_a_file_useless_ends_the_run_with_the_same_line(tmp_path, text, message):
     with pytest.raises(DataError, match=message):
-        run(TextExampleGen(write(tmp_path / 'a.csv', text), CONFIG), tmp_path / 'out')
+        run(TextExampleGen(DataFiles((write(tmp_path / 'a.csv', text),)), CONFIG), tmp_path / 'out')
 
 
 def test_a_file_that_has_gone_is_told(tmp_path):
     with pytest.raises(DataError, match='there is no such file'):
-        run(TextExampleGen(str(tmp_path / 'gone.csv'), CONFIG), tmp_path / 'out')
+        run(TextExampleGen(DataFiles((str(tmp_path / 'gone.csv'),)), CONFIG), tmp_path / 'out')
 
 
 def test_the_configuration_reaches_the_executor_as_json():
-    component = TextExampleGen('/data/reviews.csv', CONFIG)
+    component = TextExampleGen(DataFiles(('/data/reviews.csv',)), CONFIG)
     assert unpack_config(component.exec_properties['custom_config']) == CONFIG
 
 
@@ -187,3 +194,124 @@ def test_the_fingerprint_follows_the_content_and_not_the_time(tmp_path):
     write(tmp_path / 'a.csv', 'two')
     os.utime(tmp_path / 'a.csv', (1, 1))
     assert fingerprint() != first
+
+
+def test_passages_are_divided_without_labels_and_keep_their_place(tmp_path):
+    line = 'Aquel día llegó el viajero número {} a la posada del «Sur», y preguntó por la niña.'
+    paths = []
+    for name, numbers in (('b.txt', range(300)), ('a.txt', range(200, 400))):
+        paths.append(write(tmp_path / name, '\r\n'.join(line.format(number) for number in numbers)))
+    files, config = DataFiles(tuple(paths)), DataConfig(passage_characters=100)
+    examples = run(TextExampleGen(files, config), tmp_path / 'out')['examples']
+    summary = json.loads(artifact_file(examples, 'ingest.json'))
+    assert summary == json.loads(check_data(files, config).to_json())
+    assert (summary['rows'], summary['duplicates'], summary['unlabelled']) == (500, 100, 0)
+    rows = {split: read_split(examples, split) for split in SPLITS}
+    assert {split: len(rows[split]) for split in ('train', 'eval', 'test')} == summary['texts']
+    assert rows['unlabelled'] == []
+    found = sorted((row['position'], row['text']) for split in rows.values() for row in split)
+    assert found == [
+        *((number + 1, line.format(number)) for number in range(300)),
+        *((2**32 + number + 1, line.format(200 + number)) for number in range(100, 200)),
+    ]
+    assert all(set(row) == {'text', 'position'} for split in rows.values() for row in split)
+
+
+@pytest.fixture
+def labelled(tmp_path):
+    rows = [{'text': f'{word} film\nnumber {n}', 'label': label} for n in range(50)
+            for label, word in enumerate(('dull', 'fine'))]  # fmt: skip
+    half = len(rows) // 2
+    lines = write(tmp_path / 'a.jsonl', ''.join(f'{json.dumps(row)}\n' for row in rows[:half]))
+    table = pyarrow.Table.from_pylist([*rows[half:], {'text': 'no opinion', 'label': None}])
+    parquet.write_table(table, tmp_path / 'b.parquet')
+    return lines, str(tmp_path / 'b.parquet')
+
+
+def test_more_text_comes_in_without_what_the_data_has_and_without_lines_of_held_out_rows(tmp_path, labelled):
+    alone = run(TextExampleGen(DataFiles(labelled), DataConfig()), tmp_path / 'alone')['examples']
+    texts = {split: [row['text'] for row in read_split(alone, split)] for split in SPLITS}
+    held_out = [*texts['eval'], *texts['test']]
+    every_line = sorted({line for split in texts.values() for text in split for line in text.split('\n')})
+    held_out_lines = {line for text in held_out for line in text.split('\n')}
+    assert held_out_lines < set(every_line)
+
+    lines = [*every_line, 'a NEW one', 'A new  one', '', 'otra más\u2028sin fin']
+    more = (
+        write(tmp_path / 'more.txt', '\ufeff' + '\n'.join(line.upper() for line in lines)),
+        write(tmp_path / 'more.csv', 'id,text\n' + ''.join(f'1,"{text.title()}"\n' for text in held_out)),
+    )
+    files = DataFiles(labelled, more)
+    check_data(files, DataConfig())
+    examples = run(TextExampleGen(files, DataConfig()), tmp_path / 'out')['examples']
+    for split in ('train', 'eval', 'test'):
+        assert read_split(examples, split) == read_split(alone, split)
+    rows = read_split(examples, 'unlabelled')
+    expected = {line for line in every_line if line not in held_out_lines} - {'no opinion'}
+    assert {row['text'] for row in rows} == {
+        'no opinion', 'A NEW ONE', 'OTRA MÁS\u2028SIN FIN', *(line.upper() for line in expected),
+    }  # fmt: skip
+    assert all(set(row) == {'text'} for row in rows)
+    summary = json.loads(artifact_file(examples, 'ingest.json'))
+    assert summary['unlabelled'] == len(rows)
+    assert summary['rows'] == 101 + len(lines) + len(held_out)
+    assert summary['empty'] == 1
+    kept = sum(sum(classes.values()) for classes in summary['splits'].values()) + len(rows)
+    assert summary['duplicates'] == summary['rows'] - summary['empty'] - kept
+    assert summary['conflicting'] == 0
+
+
+def test_of_several_bad_files_the_first_is_told(tmp_path):
+    paths = (
+        write(tmp_path / 'a.csv', content()),
+        write(tmp_path / 'c.csv', 'x'),
+        write(tmp_path / 'b.csv', ''),
+    )
+    with pytest.raises(DataError, match=r'^c\.csv: no column is named'):
+        run(TextExampleGen(DataFiles(paths), CONFIG), tmp_path / 'out')
+
+
+def inputs(files):
+    component = TextExampleGen(files, CONFIG)
+    splits = json.loads(component.exec_properties['input_config'])['splits']
+    return component.exec_properties['input_base'], [(split['name'], split['pattern']) for split in splits]
+
+
+def test_the_files_are_named_by_their_way_from_a_common_folder():
+    assert inputs(DataFiles(('/data/a [1]/b.csv', '/data/ab.csv'), ('/data/a [1]/c/d.txt',))) == (
+        '/data', [('data-0', 'a [[]1]/b.csv'), ('data-1', 'ab.csv'), ('unlabelled-0', 'a [[]1]/c/d.txt')],
+    )  # fmt: skip
+    assert inputs(DataFiles(('gs://a/*.txt', 'gs://b/c.txt'))) == (
+        'gs://', [('data-0', 'a/*.txt'), ('data-1', 'b/c.txt')],
+    )  # fmt: skip
+    assert inputs(DataFiles(('/a.csv',), ('/b/c.csv',))) == (
+        '/', [('data-0', 'a.csv'), ('unlabelled-0', 'b/c.csv')],
+    )  # fmt: skip
+    with pytest.raises(DataError, match='all files must lie on this machine, or all in one store'):
+        inputs(DataFiles(('/data/a.csv',), ('gs://b/c.csv',)))
+
+
+def test_the_fingerprint_tells_files_of_the_same_bytes_apart(tmp_path):
+    def fingerprint(*names, unlabelled=()):
+        files = DataFiles(
+            tuple(str(tmp_path / name) for name in names), tuple(str(tmp_path / name) for name in unlabelled)
+        )
+        properties = TextExampleGen(files, CONFIG).exec_properties
+        parsed = proto_utils.json_to_proto(properties['input_config'], example_gen_pb2.Input())
+        processor = driver.ContentDriver(None).get_input_processor(
+            parsed.splits, None, properties['input_base']
+        )
+        return processor.get_input_fingerprint(*processor.resolve_span_and_version())
+
+    for name, text in (('a.csv', 'one'), ('b.csv', 'two'), ('c.csv', 'one'), ('d.csv', '')):
+        write(tmp_path / name, text)
+    found = [
+        fingerprint('a.csv', 'b.csv'),
+        fingerprint('b.csv', 'a.csv'),
+        fingerprint('a.csv', unlabelled=['b.csv']),
+        fingerprint('a.csv', 'b.csv', unlabelled=['d.csv']),
+        fingerprint('c.csv', 'b.csv'),
+    ]
+    assert len(set(found)) == len(found)
+    write(tmp_path / 'd.csv', 'more')
+    assert fingerprint('a.csv', 'b.csv', unlabelled=['d.csv']) != found[3]

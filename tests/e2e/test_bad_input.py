@@ -44,6 +44,64 @@ def test_a_file_that_cannot_be_learnt_from_is_refused_before_anything_is_written
     assert not (tmp_path / 'root').exists()
 
 
+TEXTS = {
+    'an empty text': ('a.txt', b'', ['no text']),
+    'one paragraph': (
+        'a.txt',
+        'Érase una vez…'.encode(),
+        ['1 passages', 'at least 20', 'passage_characters'],
+    ),
+    'a picture': ('a.txt', b'\x89PNG\r\n\x1a\n\0\0\0\rIHDR', ['line 3', 'byte 1 is NUL', 'give a file of text']),
+    'Latin 1': ('a.txt', 'uno\nniña\n'.encode('latin-1'), ['line 2', 'byte 3', '0xf1', 'UTF-8']),
+    'not gzipped': ('a.txt.gz', b'uno\n', ['gzip']),
+    'no JSON': ('a.jsonl', b'{"text": "a", "label": 1}\ntext\n', ['line 2', 'JSON']),
+    'no parquet': ('a.parquet', GOOD.encode(), ['parquet']),
+    'an unknown ending': ('a.docx', b'PK', ['.jsonl', '.txt']),
+}
+
+
+@pytest.mark.parametrize(('name', 'content', 'words'), TEXTS.values(), ids=TEXTS)
+def test_a_file_that_is_not_what_its_name_says_is_refused(tmp_path, name, content, words):
+    data = tmp_path / name
+    data.write_bytes(content)
+    result = vaiven('run', '--data', data, '--set', 'training.task=language', '--root', tmp_path / 'root')
+    refused(result, 2, name, *words)
+    assert not (tmp_path / 'root').exists()
+
+
+def test_files_that_do_not_go_together_are_refused(tmp_path):
+    good, book, more = tmp_path / 'good.csv', tmp_path / 'book.txt', tmp_path / 'more.csv'
+    good.write_text(GOOD)
+    book.write_text('A line of a book.\n' * 3)
+    more.write_text('body\nMore text\n')
+    for arguments, words in (
+        (['--data', book], ['without labels', 'training.task=language', '--unlabelled']),
+        (['--data', good, '--data', book], ['not both', '--unlabelled']),
+        (['--data', good, '--unlabelled', good], ['good.csv', 'one of them is enough']),
+        (['--data', good, '--unlabelled', more], ['more.csv', "no column is named 'text'", "'body'"]),
+        (['--data', good, '--unlabelled', tmp_path / 'none.txt'], ['none.txt', 'no such file']),
+        (['--data', good, '--unlabelled', tmp_path / '*.md'], ['*.md', 'no file fits', '--unlabelled']),
+        (
+            ['--data', good, '--set', 'data.rating_column=stars'],
+            ["no column is named 'stars'", 'data.rating_column'],
+        ),
+        (['--data', good, '--set', 'data.rating_range=5'], ['two numbers']),
+        (['--data', good, '--set', 'data.rating_column=label'], ['columns of their own']),
+    ):
+        refused(vaiven('run', '--root', tmp_path / 'root', *arguments), 2, *words)
+    assert not (tmp_path / 'root').exists()
+
+
+def test_more_text_shows_in_the_plan(tmp_path):
+    (tmp_path / 'good.csv').write_text(GOOD)
+    (tmp_path / 'more.txt').write_text('More text\n')
+    result = vaiven(
+        'plan', '--data', tmp_path / 'good.csv', '--unlabelled', tmp_path, '--root', tmp_path / 'root'
+    )
+    assert result.returncode == 0, result.stderr
+    assert f'data        {tmp_path}/good.csv\nunlabelled  {tmp_path}/more.txt\n' in result.stdout
+
+
 def test_a_quoted_line_break_is_part_of_the_text(tmp_path):
     data = tmp_path / 'data.csv'
     data.write_text(GOOD + '"two\nlines",positive\n')

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from tfx.dsl.compiler import compiler
 
+from vaiven.components.text_example_gen.files import DataFiles
 from vaiven.pipeline.config import configure
 from vaiven.pipeline.graph import local_pipeline, training_config
 from vaiven.pipeline.kubeflow import compile_pipeline
@@ -21,13 +22,15 @@ PACKAGE = Path(__file__).parent.parent.parent
 @pytest.fixture(scope='module')
 def program(tmp_path_factory):
     paths = RunPaths.at(str(tmp_path_factory.mktemp('root')), 'reviews')
-    return compiler.Compiler().compile(local_pipeline(configure('reviews'), '/data/reviews.csv', paths))
+    return compiler.Compiler().compile(
+        local_pipeline(configure('reviews'), DataFiles(('/data/reviews.csv',)), paths)
+    )
 
 
 def compiled(path: Path, **options) -> list[dict]:
     compile_pipeline(
         configure('reviews'),
-        data='gs://bucket/reviews.csv',
+        DataFiles(('gs://bucket/reviews.csv',)),
         root='gs://bucket/runs',
         image='registry/vaiven:1',
         output=str(path),

@@ -1,0 +1,25 @@
+"""Which components have to run again."""
+
+from vaiven.components.text_example_gen.files import DataFiles
+from vaiven.pipeline.config import configure
+from vaiven.pipeline.stages import fingerprints
+
+
+def test_every_file_and_its_part_decide_what_must_be_made_again(tmp_path):
+    paths = [str(tmp_path / name) for name in ('a.csv', 'b.csv', 'c.csv')]
+    for path in paths:
+        (tmp_path / path).write_text('text,label\n')
+    a, b, c = paths
+    variants = [
+        DataFiles((a,)),
+        DataFiles((a, b)),
+        DataFiles((b, a)),
+        DataFiles((a,), (b,)),
+        DataFiles((a,), (b, c)),
+    ]
+    found = [fingerprints(configure(), files) for files in variants]
+    for name in ('TextExampleGen', 'Trainer', 'AtomicPusher'):
+        assert len({fingerprint[name] for fingerprint in found}) == len(variants)
+    (tmp_path / 'c.csv').write_text('text,label\nmore,1\n')
+    assert fingerprints(configure(), variants[0]) == found[0]
+    assert fingerprints(configure(), variants[4])['Trainer'] != found[4]['Trainer']
