@@ -117,6 +117,7 @@ def trained(tmp_path_factory) -> Trained:
         train_files=files,
         eval_files=files,
         serving_model_dir=str(folder / 'serving'),
+        model_run_dir=str(folder / 'run'),
     )
     lines: list[str] = []
     handler = logging.Handler()

@@ -1,0 +1,263 @@
+import contextlib
+import itertools
+import logging
+import math
+import pathlib
+import signal
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.models import killed_training
+from tests.models.rows import opinions, write_rows
+from vaiven.models.checkpoints import Checkpoint, CheckpointError
+from vaiven.models.fitting import TrainingError, fit
+from vaiven.models.training_config import TrainingConfig
+
+STEPS = 5
+FAST = TrainingConfig(learning_rate=0.1, patience=2)
+
+
+class Line(keras.Model):
+    """y = w x, with dropout. The loss is the network's own, and `distance` is a metric."""
+
+    def __init__(self, outputs: int = 1) -> None:
+        super().__init__()
+        self.dense = keras.layers.Dense(outputs, use_bias=False, kernel_initializer='zeros')
+        self.dropout = keras.layers.Dropout(0.5, seed=0)
+        self.distance = keras.metrics.Mean(name='distance')
+        self(np.zeros((1, 3), np.float32))
+
+    @property
+    def metrics(self) -> list[keras.Metric]:
+        return [*super().metrics, self.distance]
+
+    def call(self, x, training=False):
+        return self.dropout(self.dense(x), training=training)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        loss = keras.ops.mean((y_pred - y) ** 2)
+        self.distance.update_state(loss)
+        return loss
+
+
+def points(epoch):
+    """Other ones in each epoch, as a function of its number alone."""
+    x = tf.random.stateless_normal([STEPS * 8, 3], [1, tf.cast(epoch, tf.int32)])
+    return tf.data.Dataset.from_tensor_slices((x, tf.reduce_sum(x, 1, keepdims=True))).batch(8)
+
+
+def run(network=None, training=FAST, epochs=4, *, batches=points, validation=True, **options):
+    network = network or Line()
+    options = {'phase': 'line', 'monitor': 'distance', **options}
+    fit(network, training, batches, epochs, STEPS, validation=points(99) if validation else None, **options)
+    return network
+
+
+def checkpoint(folder, subject='line', **rates) -> Checkpoint:
+    return Checkpoint(str(folder / 'kept' / 'training.npz'), subject, rates)
+
+
+class Stop(keras.callbacks.Callback):
+    """Ends the training after so many epochs, as a kill does, but for a process that goes on."""
+
+    def __init__(self, epochs: int) -> None:
+        super().__init__()
+        self.epochs = epochs
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == self.epochs:
+            raise KeyboardInterrupt
+
+
+def interrupted(folder, after: int, **options) -> None:
+    with contextlib.suppress(KeyboardInterrupt):
+        run(callbacks=[Stop(after)], checkpoint=checkpoint(folder), **options)
+
+
+def weights(network) -> np.ndarray:
+    return np.concatenate([value.ravel() for value in network.get_weights()])
+
+
+@pytest.fixture
+def lines(caplog):
+    caplog.set_level(logging.INFO, 'vaiven.progress')
+    return lambda: [record.getMessage() for record in caplog.records if record.name == 'vaiven.progress']
+
+
+def test_a_training_that_was_killed_ends_as_if_it_had_not_been(tmp_path, lines):
+    rows, path = write_rows(tmp_path / 'rows.gz', *opinions(150)), str(tmp_path / 'kept' / 'training.npz')
+    command = [sys.executable, '-m', 'tests.models.killed_training', rows, path]
+    killed = subprocess.run(command, cwd=pathlib.Path(__file__).parents[2], capture_output=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr[-500:]
+    resumed = killed_training.run(rows, Checkpoint(path, 'killed', {}))
+    assert 'sentiment goes on from epoch 3' in lines()
+    assert not any(line.startswith('epoch 2/4') for line in lines())
+    for one, other in zip(resumed.get_weights(), killed_training.run(rows).get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize('averaging', [0.0, 0.9])
+@pytest.mark.parametrize('epochs', [1, 2, 3])
+def test_it_makes_no_difference_after_which_epoch_a_training_was_killed(tmp_path, averaging, epochs):
+    training = TrainingConfig(learning_rate=0.1, weight_averaging=averaging)
+    interrupted(tmp_path, epochs, training=training)
+    resumed = run(training=training, checkpoint=checkpoint(tmp_path))
+    np.testing.assert_array_equal(weights(resumed), weights(run(training=training)))
+
+
+def test_a_phase_that_was_over_is_not_gone_through_again(tmp_path, lines):
+    def both(**options):
+        network, kept = Line(), checkpoint(tmp_path)
+        run(network, phase='first', monitor=None, epochs=2, checkpoint=kept)
+        run(network, phase='second', checkpoint=kept, **options)
+        return network
+
+    with pytest.raises(KeyboardInterrupt):
+        both(callbacks=[Stop(2)])
+    before = len(lines())
+    resumed = both()
+    assert lines()[before : before + 2] == ['first was finished before', 'second goes on from epoch 3']
+    checkpoint(tmp_path).remove()
+    np.testing.assert_array_equal(weights(resumed), weights(both()))
+
+
+def test_patience_goes_on_counting_and_the_best_weights_outlive_the_kill(tmp_path):
+    """Each epoch after the first pulls away from what the validation split wants."""
+
+    def away(epoch):
+        x = tf.ones([STEPS * 8, 3])
+        y = tf.fill([STEPS * 8, 1], 3.0 - 40.0 * tf.cast(epoch, tf.float32))
+        return tf.data.Dataset.from_tensor_slices((x, y)).batch(8)
+
+    def seen(**options) -> tuple[list[int], np.ndarray]:
+        epochs: list[int] = []
+        count = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: epochs.append(epoch))
+        network = run(batches=away, epochs=9, callbacks=[count], **options)
+        return epochs, weights(network)
+
+    interrupted(tmp_path, 2, batches=away, epochs=9)
+    epochs, resumed = seen(checkpoint=checkpoint(tmp_path))
+    all_epochs, whole = seen()
+    assert len(all_epochs) < 9
+    assert [0, 1, *epochs] == all_epochs
+    np.testing.assert_array_equal(resumed, whole)
+
+
+def test_a_kill_after_the_last_epoch_leaves_nothing_to_train(tmp_path, lines):
+    whole = run(checkpoint=checkpoint(tmp_path))
+    before = len(lines())
+    np.testing.assert_array_equal(weights(run(checkpoint=checkpoint(tmp_path))), weights(whole))
+    assert not [line for line in lines()[before:] if 'loss' in line]
+
+
+def test_another_training_begins_anew(tmp_path, lines):
+    interrupted(tmp_path, 2)
+    run(checkpoint=checkpoint(tmp_path, 'another'))
+    assert 'the last training was another one, so this one begins anew' in lines()
+    assert any(line.startswith('epoch 1/4') for line in lines())
+
+
+@pytest.mark.parametrize('keep', [0, 0.5, 0.99])
+def test_a_damaged_checkpoint_is_passed_over_with_one_line(tmp_path, lines, keep):
+    interrupted(tmp_path, 2)
+    path = tmp_path / 'kept' / 'training.npz'
+    contents = path.read_bytes()
+    path.write_bytes(contents[: int(len(contents) * keep)])
+    checkpoint(tmp_path)
+    assert [line for line in lines() if 'damaged' in line] == [
+        f'the checkpoint {path} is damaged, so the training begins anew'
+    ]
+
+
+def test_a_checkpoint_of_other_shapes_is_refused(tmp_path):
+    interrupted(tmp_path, 2)
+    with pytest.raises(CheckpointError, match=r'does not fit the network\. Delete it'):
+        run(Line(outputs=2), checkpoint=checkpoint(tmp_path))
+
+
+def test_a_checkpoint_that_cannot_be_written_does_not_end_the_training(tmp_path, lines):
+    (tmp_path / 'kept').write_text('a file where the folder should be')
+    assert np.isfinite(weights(run(checkpoint=checkpoint(tmp_path)))).all()
+    assert sum('no checkpoint could be written' in line for line in lines()) == 4
+
+
+def diverge(epoch):
+    return points(epoch).map(lambda x, y: (x, y if epoch < 2 else y * math.inf))
+
+
+def test_after_a_loss_that_is_no_number_other_rates_go_on_from_the_last_good_epoch(tmp_path, lines):
+    with pytest.raises(TrainingError, match=r'step 1 of epoch 3\..*goes on from epoch 3 of the phase line'):
+        run(batches=diverge, checkpoint=checkpoint(tmp_path, learning_rate=0.1))
+    lower = checkpoint(tmp_path, learning_rate=0.01)
+    run(training=TrainingConfig(learning_rate=0.01), checkpoint=lower)
+    assert 'line goes on from epoch 3' in lines()
+    assert lower.changes == [{'phase': 'line', 'epochs': 2, 'before': {'learning_rate': 0.1}}]
+
+
+def test_other_rates_without_such_a_loss_begin_anew(tmp_path, lines):
+    with contextlib.suppress(KeyboardInterrupt):
+        run(callbacks=[Stop(2)], checkpoint=checkpoint(tmp_path, learning_rate=0.1))
+    run(checkpoint=checkpoint(tmp_path, learning_rate=0.01))
+    assert 'the last training was another one, so this one begins anew' in lines()
+
+
+def test_averaged_weights_are_validated_kept_and_given_back():
+    seen = []
+
+    class Look(keras.callbacks.Callback):
+        def on_test_end(self, logs=None):
+            seen.append((logs['distance'], weights(self.model)))
+
+    averaged = run(training=TrainingConfig(learning_rate=0.1, weight_averaging=0.9), callbacks=[Look()])
+    best = min(seen, key=lambda pair: pair[0])[1]
+    np.testing.assert_array_equal(weights(averaged), best)
+    assert np.abs(best - weights(run())).max() > 1e-3
+
+
+def test_without_anything_monitored_the_last_average_is_given_back():
+    averaged = run(
+        training=TrainingConfig(learning_rate=0.1, weight_averaging=0.9), monitor=None, validation=False
+    )
+    average = np.array(averaged.optimizer._model_variables_moving_average[0]).ravel()
+    np.testing.assert_array_equal(weights(averaged), average)
+
+
+def test_epochs_see_other_orders_and_each_its_own_every_time():
+    from vaiven.models import dataset
+
+    rows = tf.data.Dataset.range(64).map(lambda n: (tf.cast([n], tf.int32), tf.cast(n, tf.float32)))
+
+    def order(epoch):
+        batches = dataset.training_batches(rows, 8, 0, epoch)
+        return list(itertools.chain.from_iterable(labels.numpy().tolist() for _, labels in batches))
+
+    tf.random.set_seed(1)
+    once, again, next_one = order(0), order(0), order(1)
+    assert once == again
+    assert sorted(next_one) == sorted(once)
+    assert next_one != once
+
+
+def test_learning_curves_are_written_for_tensorboard(tmp_path):
+    run(logs=str(tmp_path), epochs=2)
+    values: dict[str, list[int]] = {}
+    for file in tmp_path.rglob('events*'):
+        for record in tf.data.TFRecordDataset(str(file)):
+            event = tf.compat.v1.Event.FromString(record.numpy())
+            for value in event.summary.value:
+                assert value.metadata.plugin_data.plugin_name == 'scalars'
+                name = f'{file.parent.relative_to(tmp_path)}/{value.tag}'
+                values.setdefault(name, []).append(event.step)
+    assert set(values) == {
+        'line/train/loss',
+        'line/train/distance',
+        'line/train/learning_rate',
+        'line/validation/loss',
+        'line/validation/distance',
+    }
+    assert set(map(tuple, values.values())) == {(1, 2)}
