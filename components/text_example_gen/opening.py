@@ -114,7 +114,9 @@ def _without_mark(content: bytes, where: str) -> bytes:
 
 
 def _nul(where: str, offset: int) -> DataError:
-    return DataError(f'{where}: byte {offset + 1} is NUL, which no text has; remove it, or give a file of text')
+    return DataError(
+        f'{where}: byte {offset + 1} is NUL, which no text has; remove it, or give a file of text'
+    )
 
 
 def _not_utf8(where: str, offset: int, byte: int) -> DataError:

@@ -1,4 +1,4 @@
-"""Divides running text into passages."""
+"""Divides running text into paragraphs and passages."""
 
 import re
 import unicodedata
@@ -21,7 +21,7 @@ def passages(blocks: Iterable[str], limit: int) -> Iterator[str]:
             else behind a character with its marks.
     """
     passage = ''
-    for paragraph in _paragraphs(blocks, limit):
+    for paragraph in paragraphs(blocks, limit):
         if not paragraph:
             passage += '' if passage.endswith('\n') else '\n'
             continue
@@ -33,8 +33,8 @@ def passages(blocks: Iterable[str], limit: int) -> Iterator[str]:
         yield passage.strip('\n')
 
 
-def _paragraphs(blocks: Iterable[str], limit: int) -> Iterator[str]:
-    """Lines without the white space at their end, the long ones cut; of a blank line an empty text."""
+def paragraphs(blocks: Iterable[str], limit: int) -> Iterator[str]:
+    """Lines in NFC without the white space at their end, those above `limit` cut; of a blank line an empty text."""
     rest = ''
     for block in blocks:
         *lines, rest = (rest + block).split('\n')

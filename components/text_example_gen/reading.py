@@ -11,7 +11,7 @@ from vaiven.components.text_example_gen.files import TEXT, DataFiles, Source, su
 from vaiven.components.text_example_gen.jsonl import objects
 from vaiven.components.text_example_gen.opening import Lines, Opener, blocks, open_local, opened
 from vaiven.components.text_example_gen.parquet import parquet_rows
-from vaiven.components.text_example_gen.passages import passages
+from vaiven.components.text_example_gen.passages import paragraphs, passages
 from vaiven.components.text_example_gen.rows import MORE, Row, RowReader, nfc
 
 _DELIMITERS = {'.csv': ',', '.tsv': '\t'}
@@ -59,9 +59,17 @@ def read_rows(path: str, config: DataConfig, opener: Opener = open_local) -> Ite
 
 
 def read_more(path: str, config: DataConfig, opener: Opener = open_local) -> Iterator[Row]:
-    """The texts of a file given with `--unlabelled`: one a line of a `.txt` file, or the text column of a table."""
+    """The texts of a file given with `--unlabelled`: the text column of a table, or the lines of a `.txt` file.
+
+    A line that is longer than a passage is cut as those are.
+    """
     columns = {'text': config.text_column}
     with opened(path, opener) as stream:
+        if suffix_of(path) == TEXT:
+            found = paragraphs(blocks(stream, os.path.basename(path)), config.passage_characters)
+            for number, text in enumerate(found, start=1):
+                yield Row(number, text, None, origin=MORE)
+            return
         for number, (_, fields) in enumerate(_records(stream, path, config, columns), start=1):
             yield Row(number, nfc(fields['text'] or ''), None, origin=MORE)
 
@@ -73,6 +81,4 @@ def _records(stream: BinaryIO, path: str, config: DataConfig, columns: dict[str,
     lines = Lines(stream, name, limit)
     if suffix == '.jsonl':
         return objects(lines, name, columns)
-    if suffix == TEXT:
-        return ((f'{name}, line {lines.number}', {'text': line.rstrip('\r\n')}) for line in lines)
     return delimited(lines, name, config.delimiter or _DELIMITERS[suffix], columns, limit)
