@@ -1,5 +1,6 @@
 """Writes the trained network as a SavedModel that TensorFlow Serving loads as it is: raw strings in, on any CPU."""
 
+import json
 import pathlib
 
 import keras
@@ -7,9 +8,11 @@ import numpy as np
 import tensorflow_transform as tft
 from tensorflow.core.protobuf import saved_model_pb2
 
+from vaiven.models.configuration import from_dict
 from vaiven.models.network.network import Network
 from vaiven.models.preprocessing import text_config
 from vaiven.models.signatures import Signatures
+from vaiven.models.training_config import TrainingConfig
 from vaiven.models.warmup import write_warmup_requests
 
 CONFIG_FILE = 'vaiven.json'
@@ -37,14 +40,17 @@ def export(
     archive.track(signatures)
     layer = transform.transform_features_layer()
     archive.track(layer)
-    for name, (function, specification) in signatures.endpoints(transform, layer).items():
+    task = from_dict(TrainingConfig, json.loads(config_json)['training']).task
+    endpoints = signatures.endpoints(transform, layer, task)
+    for name, (function, specification) in endpoints.items():
         archive.add_endpoint(name, function, input_signature=specification)
     archive.write_out(folder, verbose=False)
-    _mark_classification(pathlib.Path(folder))
+    if 'classify' in endpoints:
+        _mark_classification(pathlib.Path(folder))
     extra = pathlib.Path(folder) / 'assets.extra'
     extra.mkdir(exist_ok=True)
     (extra / CONFIG_FILE).write_text(config_json + '\n', encoding='utf-8')
-    write_warmup_requests(folder)
+    write_warmup_requests(folder, endpoints)
 
 
 def _mark_classification(folder: pathlib.Path) -> None:

@@ -9,9 +9,11 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from vaiven.models import text as text_lib
-from vaiven.models.generation import LONGEST, write_on
+from vaiven.models.begins import begin_ids, begin_tokens, joined_after
+from vaiven.models.generation import LONGEST, Draw, write_on
 from vaiven.models.network.network import Network
 from vaiven.models.preprocessing import IDS, LABEL, TEXT
+from vaiven.models.training_config import Task
 
 LABELS = ('negative', 'positive')
 Endpoints = dict[str, tuple[Callable[..., Any], list[tf.TensorSpec]]]
@@ -21,6 +23,8 @@ _GENERATION = [
     tf.TensorSpec([], tf.int32, name='length'),
     tf.TensorSpec([], tf.float32, name='temperature'),
     tf.TensorSpec([], tf.float32, name='top_p'),
+    tf.TensorSpec([], tf.int32, name='top_k'),
+    tf.TensorSpec([], tf.int32, name='no_repeat'),
     tf.TensorSpec([], tf.int32, name='seed'),
 ]
 _EXAMPLES = tf.TensorSpec([None], tf.string, name='inputs')
@@ -45,8 +49,13 @@ class Signatures(tf.Module):
             dtype=tf.string, trainable=False, name='tokens',
         )  # fmt: skip
 
-    def endpoints(self, transform: tft.TFTransformOutput, layer: keras.layers.Layer) -> Endpoints:
-        """Name → (function, input specification), for `ExportArchive.add_endpoint`."""
+    def endpoints(
+        self, transform: tft.TFTransformOutput, layer: keras.layers.Layer, task: Task = 'sentiment'
+    ) -> Endpoints:
+        """Name → (function, input specification), for `ExportArchive.add_endpoint`.
+
+        A network that has learnt language alone gives no opinions: its default is `score`.
+        """
         scalar = tf.TensorSpec([], tf.int32, name='k')
         raw_features = transform.raw_feature_spec()
 
@@ -55,9 +64,13 @@ class Signatures(tf.Module):
             # A Predict answer holds dense tensors only, and no rating is NaN, which JSON cannot say.
             return {IDS: tf.sparse.to_dense(features[IDS]), LABEL: features[LABEL]}
 
-        return {
+        opinions: Endpoints = {
             'serving_default': (self.sentiment, [_TEXTS]),
             'classify': (self.classify, [_EXAMPLES]),
+        }
+        no_opinions: Endpoints = {'serving_default': (self.score, [_TEXTS])}
+        return {
+            **(opinions if task == 'sentiment' else no_opinions),
             'next_word': (self.next_word, [_TEXTS, scalar]),
             'score': (self.score, [_TEXTS]),
             'embed': (self.embed, [_TEXTS]),
@@ -67,7 +80,7 @@ class Signatures(tf.Module):
 
     def ids(self, text: tf.Tensor) -> tf.Tensor:
         """string (n) → int32 (n, time), padded with 0 at the right."""
-        ids = text_lib.tokens_to_ids(text_lib.tokenize(text, self.config), self.table)
+        ids = text_lib.tokens_to_ids(text_lib.tokenize(text, self.config, self.table), self.table)
         # One row more while padding: so there are two steps at least, even when there is no text at all.
         shortest = tf.constant([[text_lib.BOS_ID, text_lib.EOS_ID]], tf.int64)
         return tf.cast(tf.concat([ids, shortest], axis=0).to_tensor()[:-1], tf.int32)
@@ -92,7 +105,7 @@ class Signatures(tf.Module):
         most = self.network.vocabulary_size - len(text_lib.SPECIAL_TOKENS)
         rule = f'k must lie between 1 and {most}, the number of known tokens'
         with tf.control_dependencies([_check((k >= 1) & (k <= most), rule, k)]):
-            ids = self._begin(text)
+            ids = begin_ids(begin_tokens(text, self.config, self.table), self.table)
         states, lengths = self.network.read('forward', ids)
         last = tf.gather(states, lengths - 1, batch_dims=1)  # (n, units)
         logits = self.network.token_logits(self.network.project('forward', last))
@@ -134,32 +147,44 @@ class Signatures(tf.Module):
         }
 
     def generate(
-        self, text: tf.Tensor, length: tf.Tensor, temperature: tf.Tensor, top_p: tf.Tensor, seed: tf.Tensor
+        self,
+        text: tf.Tensor,
+        length: tf.Tensor,
+        temperature: tf.Tensor,
+        top_p: tf.Tensor,
+        top_k: tf.Tensor,
+        no_repeat: tf.Tensor,
+        seed: tf.Tensor,
     ) -> dict[str, tf.Tensor]:
-        """What the forward language model writes after each text: `generated` string (n), without the text itself.
+        """What the forward language model writes after each text: `generated` string (n), to be put after it as it is.
 
-        See `vaiven.models.generation.write_on` for the arguments, all scalars.
+        After an empty text it begins one of its own. A model of characters refuses those that it never saw.
+
+        Args:
+            text: string (n).
+            length: how many tokens to write.
+            temperature, top_p, top_k, no_repeat, seed: see `vaiven.models.generation.Draw`.
         """
         rules = [
-            _check(
-                (length >= 1) & (length <= LONGEST), f'length must lie between 1 and {LONGEST} tokens', length
-            ),
-            _check(
-                (temperature >= 0) & (temperature <= 100),
-                'temperature must lie between 0 and 100',
-                temperature,
-            ),
-            _check((top_p > 0) & (top_p <= 1), 'top_p must be above 0 and at most 1', top_p),
-        ]
-        with tf.control_dependencies(rules):
-            begins, length = self._begin(text), tf.identity(length)
-        ids = write_on(self.network, begins, length, temperature, top_p, seed)
-        return {'generated': text_lib.join(tf.gather(self.tokens, ids), self.config)}
+            (length, (length >= 1) & (length <= LONGEST), f'length must lie between 1 and {LONGEST} tokens'),
+            (temperature, (temperature >= 0) & (temperature <= 100), 'temperature must lie between 0 and 100'),
+            (top_p, (top_p > 0) & (top_p <= 1), 'top_p must be above 0 and at most 1'),
+            (top_k, top_k >= 0, 'top_k must be at least 1, or 0 for all tokens'),
+            (no_repeat, no_repeat >= 0, 'no_repeat must be at least 1, or 0 for no rule'),
+        ]  # fmt: skip
+        tokens = begin_tokens(text, self.config, self.table)
+        checks = [_check(holds, rule, received) for received, holds, rule in rules]
+        if self.config.unit == 'character':
+            checks.append(self._all_seen(tokens.flat_values))
+        with tf.control_dependencies(checks):
+            begins, length = begin_ids(tokens, self.table), tf.identity(length)
+        ids = write_on(self.network, begins, length, Draw(temperature, top_p, top_k, no_repeat, seed))
+        return {'generated': joined_after(text, tokens, tf.gather(self.tokens, ids), self.config)}
 
-    def _begin(self, text: tf.Tensor) -> tf.Tensor:
-        """Ids of texts that go on: as `ids`, without the end."""
-        ids = self.ids(text)
-        return tf.where(ids == text_lib.EOS_ID, text_lib.PAD_ID, ids)[:, :-1]
+    def _all_seen(self, tokens: tf.Tensor) -> tf.Operation:
+        unseen = tf.unique(tf.boolean_mask(tokens, self.table[tokens] == text_lib.UNK_ID)).y
+        rule = 'a text to go on with must have only characters that the model has seen; leave the others out'
+        return _check(tf.size(unseen) == 0, rule, tf.strings.reduce_join(unseen))
 
     def embed(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         """`embedding` float (n, directions · 3 · units): [last, max, mean] of each direction."""

@@ -22,8 +22,10 @@ PROBES = (
     '👩‍👩‍👧 ❤️ 10/10',
     'word ' * 400,
 )
+# A model of characters refuses to go on with some that it never saw, which is no fault of a server.
+BEGINS = ('', ' ')
 # Inputs beside the texts. Text is written on without chance: temperature 0.
-_SCALARS = {'k': 3, 'length': 5, 'temperature': 0.0, 'top_p': 1.0, 'seed': 1}
+_SCALARS = {'k': 3, 'length': 5, 'temperature': 0.0, 'top_p': 1.0, 'top_k': 0, 'no_repeat': 0, 'seed': 1}
 
 
 class InProcess:

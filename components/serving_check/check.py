@@ -74,7 +74,7 @@ def _ask(check: Check, folder: str, texts: Sequence[str], config: ServingCheckCo
             model = asking.InProcess(folder)
             with Client(server.grpc_address) as grpc, Client(server.rest_url) as rest:
                 for name in model.signatures():
-                    inputs = model.inputs(name, asking.PROBES)
+                    inputs = model.inputs(name, asking.BEGINS if name == 'generate' else asking.PROBES)
                     expected = model.predict(name, inputs)
                     check.signatures[name] = max(
                         asking.difference(expected, client.predict(_MODEL, inputs, signature=name))
