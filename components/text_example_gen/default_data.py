@@ -34,6 +34,11 @@ def cache_folder() -> Path:
     return (Path(base) if base and os.path.isabs(base) else Path.home() / '.cache') / 'vaiven'
 
 
+def cached_file(folder: Path | None = None) -> Path:
+    """Where the data lies, or will lie."""
+    return (folder or cache_folder()) / _FILE
+
+
 def default_data(folder: Path | None = None) -> str:
     """The path of a tsv file with the columns `text`, `label` (negative, positive or empty) and `rating` (-1 to 1).
 
@@ -43,7 +48,7 @@ def default_data(folder: Path | None = None) -> str:
     Raises:
         DownloadError: where it is not there yet and cannot be fetched, or is not what was expected.
     """
-    path = (folder or cache_folder()) / _FILE
+    path = cached_file(folder)
     if path.exists():
         return str(path)
     try:

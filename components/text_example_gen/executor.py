@@ -12,7 +12,7 @@ from tfx.dsl.io import fileio
 from tfx.proto import example_gen_pb2
 from tfx.types import Artifact, artifact_utils, standard_component_specs
 
-from vaiven.components.text_example_gen import transforms
+from vaiven.components.text_example_gen import transforms, writing
 from vaiven.components.text_example_gen.config import DataConfig
 from vaiven.components.text_example_gen.errors import DataError
 from vaiven.components.text_example_gen.files import UNLABELLED_INPUT, DataFiles, Source
@@ -54,7 +54,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         self._log_startup(input_dict, output_dict, exec_properties)
         config = unpack_config(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY])
         examples = artifact_utils.get_single_instance(output_dict[standard_component_specs.EXAMPLES_KEY])
-        files, size = _find(exec_properties)
+        files, size = find_files(exec_properties)
         fileio.makedirs(examples.uri)
 
         with self._make_beam_pipeline() as pipeline:
@@ -87,7 +87,7 @@ def ingest(pipeline: beam.Pipeline, files: DataFiles, uri: str, config: DataConf
         )
     )
     kept = read.rows | 'RemoveDuplicates' >> transforms.RemoveDuplicates(config, bool(files.unlabelled))
-    _ = kept | 'WriteSplits' >> transforms.WriteSplits(uri, config, shards)
+    _ = kept | 'WriteSplits' >> writing.WriteSplits(uri, config, shards)
     counts = kept | 'CountKept' >> beam.Map(transforms.count_kept, config).with_output_types(
         transforms.Counts
     )
@@ -106,7 +106,7 @@ def ingest(pipeline: beam.Pipeline, files: DataFiles, uri: str, config: DataConf
     )
 
 
-def _find(exec_properties: dict[str, Any]) -> tuple[DataFiles, int]:
+def find_files(exec_properties: dict[str, Any]) -> tuple[DataFiles, int]:
     """The files, and the bytes that they have together."""
     base = exec_properties[standard_component_specs.INPUT_BASE_KEY]
     inputs = json_format.Parse(

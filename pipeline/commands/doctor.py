@@ -63,8 +63,8 @@ def examine(folder: Path) -> list[Check]:
 
 def data() -> Check:
     """Whether the default data is here already."""
-    from vaiven.components.text_example_gen.default_data import cache_folder
+    from vaiven.components.text_example_gen.default_data import cached_file
 
-    for kept in cache_folder().glob('film-reviews-*.tsv'):
-        return Check('default data', OK, str(kept))
+    if (path := cached_file()).exists():
+        return Check('default data', OK, str(path))
     return Check('default data', OK, 'not here yet: pip fetches it when it is first used')

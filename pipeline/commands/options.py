@@ -24,7 +24,7 @@ _OPTIONS = (
         '--unlabelled',
         multiple=True,
         metavar='FILE',
-        help='More text for the language part: .txt with one text a line, or the text column of a table. '
+        help='More text for the language part: the lines of a .txt file, or the text column of a table. '
         'May be repeated.',
     ),
     click.option('--text-column', metavar='NAME', help='Column with the text; by default text.'),

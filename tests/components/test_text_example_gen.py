@@ -315,3 +315,16 @@ def test_the_fingerprint_tells_files_of_the_same_bytes_apart(tmp_path):
     assert len(set(found)) == len(found)
     write(tmp_path / 'd.csv', 'more')
     assert fingerprint('a.csv', 'b.csv', unlabelled=['d.csv']) != found[3]
+
+
+def test_patterns_of_addresses_are_filled_in_by_the_step_in_the_order_of_the_names(tmp_path):
+    for name in ('b.txt', 'a.txt', 'c.txt.gz', 'more.txt'):
+        write(tmp_path / name, 'x' * len(name))
+    inputs = example_gen_pb2.Input()
+    for name, pattern in (('data-0', 'c.txt*'), ('data-1', '[ab].txt'), ('unlabelled-0', 'more.*')):
+        inputs.splits.add(name=name, pattern=pattern)
+    properties = {'input_base': str(tmp_path), 'input_config': proto_utils.proto_to_json(inputs)}
+    files, size = executor.find_files(properties)
+    assert [os.path.basename(path) for path in files.data] == ['c.txt.gz', 'a.txt', 'b.txt']
+    assert [os.path.basename(path) for path in files.unlabelled] == ['more.txt']
+    assert size == len('c.txt.gz' + 'a.txt' + 'b.txt' + 'more.txt')
