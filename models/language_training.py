@@ -35,6 +35,7 @@ def train_language(
     vocabulary_size: int,
     text: np.ndarray,
     validation: np.ndarray,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
     **kept: Any,
 ) -> Network:
     """Trains, and returns the network with the weights that the validation text liked best.
@@ -43,6 +44,7 @@ def train_language(
         config, training: `training.targets` decides between streams and sliding windows.
         vocabulary_size: number of ids.
         text, validation: int (tokens).
+        callbacks: more than its own.
         kept: where checkpoints and logs go, see `fit`.
 
     Raises:
@@ -88,7 +90,7 @@ def train_language(
         phase='text',
         monitor='language_loss',
         validation=heard.cache(),
-        callbacks=[_Forget()],
+        callbacks=[_Forget(), *callbacks],
         **kept,
     )
     return network

@@ -1,6 +1,5 @@
 """Trains the network on what Transform wrote, and exports it. The TFX Trainer calls `run_fn`."""
 
-import dataclasses
 import functools
 import json
 import logging
@@ -10,20 +9,18 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 import tensorflow_transform as tft
 
 from vaiven.models import dataset
-from vaiven.models.checkpoints import RATES, Checkpoint, digest
+from vaiven.models.checkpoints import Checkpoint
 from vaiven.models.combination import combine
-from vaiven.models.configuration import from_dict
 from vaiven.models.export import export
 from vaiven.models.fitting import fit
+from vaiven.models.inputs import read_inputs
 from vaiven.models.language_training import read_text, train_language
 from vaiven.models.network.config import NetworkConfig
 from vaiven.models.network.network import Network
 from vaiven.models.network.objective import JointNetwork
-from vaiven.models.preprocessing import VOCABULARY_FILE
 from vaiven.models.text import BOS_ID
 from vaiven.models.training_config import TrainingConfig
 
@@ -33,41 +30,36 @@ progress = logging.getLogger('vaiven.progress')
 def run_fn(fn_args: Any) -> None:
     """The entry point that the TFX Trainer calls: see `tfx.components.FnArgs`.
 
-    Reads the configuration from `fn_args.custom_config['config']` (JSON), trains on `train_files`, validates on
-    `eval_files`, and writes a SavedModel that serves raw strings to `serving_model_dir`.
+    Trains on `train_files`, validates on `eval_files`, and writes a SavedModel that serves raw strings to
+    `serving_model_dir`. `custom_config` has `config`, the configuration as JSON, and may have `unfinished`, a folder
+    that outlives a killed process. `hyperparameters` are what the Tuner found, if there is one.
     """
-    config_json = fn_args.custom_config['config']
-    values = json.loads(config_json)
-    network_config = from_dict(NetworkConfig, values['network'])
-    training = from_dict(TrainingConfig, values['training'])
     transform = tft.TFTransformOutput(fn_args.transform_output)
-    vocabulary_path = f'{transform.transform_savedmodel_dir}/assets/{VOCABULARY_FILE}'
-    vocabulary = tf.io.gfile.GFile(vocabulary_path).read().splitlines()
-    train_files, eval_files = _files(fn_args.train_files), _files(fn_args.eval_files)
+    inputs = read_inputs(fn_args, transform)
+    if fn_args.hyperparameters:
+        inputs = inputs.tuned(fn_args.hyperparameters['values'])
     checkpoint = None
-    if 'checkpoint' in fn_args.custom_config:
-        settings = dataclasses.asdict(training)
-        rates = {name: settings.pop(name) for name in RATES}
-        data = [(file, tf.io.gfile.stat(file).length) for file in (*train_files, *eval_files)]
-        subject = digest(dataclasses.asdict(network_config), settings, values['text'], vocabulary, data)
-        checkpoint = Checkpoint(fn_args.custom_config['checkpoint'], subject, rates)
-    logs = fn_args.model_run_dir
+    if 'unfinished' in fn_args.custom_config:
+        path = f'{fn_args.custom_config["unfinished"]}/training.npz'
+        checkpoint = Checkpoint(path, inputs.subject(), inputs.rates())
     network = train(
-        network_config, training, vocabulary, train_files, eval_files, checkpoint=checkpoint, logs=logs
+        inputs.network,
+        inputs.training,
+        inputs.vocabulary,
+        inputs.train_files,
+        inputs.eval_files,
+        checkpoint=checkpoint,
+        logs=fn_args.model_run_dir,
     )
-    progress.info('learning curves for TensorBoard: %s', logs)
+    values = dict(inputs.values)
     if checkpoint is not None and checkpoint.changes:
-        config_json = json.dumps({**values, 'changed_rates': checkpoint.changes}, ensure_ascii=False)
+        values['changed_rates'] = checkpoint.changes
     started = time.monotonic()
-    export(network, transform, vocabulary_path, config_json, fn_args.serving_model_dir)
+    config_json = json.dumps(values, ensure_ascii=False)
+    export(network, transform, inputs.vocabulary_path, config_json, fn_args.serving_model_dir)
     progress.info('exported the SavedModel in %.0f s', time.monotonic() - started)
     if checkpoint is not None:
         checkpoint.remove()
-
-
-def _files(patterns: Sequence[str]) -> list[str]:
-    """TFX gives one pattern for each split."""
-    return sorted(path for pattern in patterns for path in tf.io.gfile.glob(pattern))
 
 
 def train(
@@ -79,6 +71,7 @@ def train(
     *,
     checkpoint: Checkpoint | None = None,
     logs: str | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> Network:
     """Trains, and returns the network with the weights that the validation split liked best.
 
@@ -88,12 +81,13 @@ def train(
         train_files, eval_files: what Transform wrote.
         checkpoint: where the state is kept, see `fit`.
         logs: folder for TensorBoard.
+        callbacks: called in every phase.
 
     Raises:
         TrainingError: if the loss is no longer a number.
     """
     keras.utils.set_random_seed(training.seed)
-    kept: dict[str, Any] = {'checkpoint': checkpoint, 'logs': logs}
+    kept: dict[str, Any] = {'checkpoint': checkpoint, 'logs': logs, 'callbacks': callbacks}
     if training.task == 'language':
         texts = read_text(train_files), read_text(eval_files)
         return train_language(network_config, training, len(vocabulary), *texts, **kept)

@@ -17,6 +17,7 @@ from vaiven.models.configuration import ConfigError, from_dict, replace, require
 from vaiven.models.network.config import NetworkConfig
 from vaiven.models.text import TextConfig
 from vaiven.models.training_config import TrainingConfig
+from vaiven.models.tuning_config import TuningConfig
 
 # What each preset changes in the defaults below.
 PRESETS: dict[str, dict[str, Any]] = {
@@ -59,6 +60,7 @@ class Config:
     text: TextConfig = dataclasses.field(default_factory=TextConfig)
     network: NetworkConfig = dataclasses.field(default_factory=NetworkConfig)
     training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
+    tuning: TuningConfig = dataclasses.field(default_factory=TuningConfig)
     evaluation: EvaluationConfig = dataclasses.field(default_factory=EvaluationConfig)
     serving: ServingCheckConfig = dataclasses.field(default_factory=ServingCheckConfig)
     placement: PlacementConfig = dataclasses.field(default_factory=PlacementConfig)

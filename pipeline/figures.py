@@ -29,6 +29,7 @@ class Figures:
         pushed: whether that version is new; else the same model was there already.
         destination: folder of the version.
         reason: why nothing was pushed.
+        curves: folder of the learning curves, for TensorBoard.
     """
 
     accuracy: float | None = None
@@ -39,6 +40,7 @@ class Figures:
     pushed: bool = False
     destination: str = ''
     reason: str = ''
+    curves: str = ''
 
     def note(self, step: Step) -> str:
         """Keeps what the component found, and gives it back in a few words."""
@@ -49,6 +51,8 @@ class Figures:
             case 'Vocabulary':
                 summary = _read(outputs['vocabulary'], SUMMARY_FILE)
                 return f'{summary["size"]:,} tokens, {summary["coverage"]:.1%} of the text'
+            case 'Trainer':
+                self.curves = outputs['model_run'].uri
             case 'BaselineModel':
                 return '' if 'model' in outputs else 'no blessed model before this one'
             case 'Evaluator':

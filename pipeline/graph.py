@@ -2,9 +2,9 @@
 
 import dataclasses
 import json
-from typing import Literal
+from typing import Any, Literal
 
-from tfx.components import Evaluator, ExampleValidator, SchemaGen, StatisticsGen, Trainer
+from tfx.components import Evaluator, ExampleValidator, SchemaGen, StatisticsGen, Trainer, Tuner
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import LatestBlessedModelStrategy
@@ -40,19 +40,22 @@ def local_pipeline(config: Config, files: DataFiles, paths: RunPaths) -> tfx_pip
         pipeline_name=config.name,
         pipeline_root=paths.artifacts,
         metadata_connection_config=metadata.sqlite_metadata_connection_config(paths.metadata),
-        components=components(config, files, paths.serving, 'other'),
+        components=components(config, files, paths.serving, paths.unfinished, 'other'),
         enable_cache=True,
         beam_pipeline_args=list(config.placement.beam_args),
     )
 
 
-def components(config: Config, files: DataFiles, serving_dir: str, baseline: Baseline) -> list[BaseNode]:
+def components(
+    config: Config, files: DataFiles, serving_dir: str, unfinished: str, baseline: Baseline
+) -> list[BaseNode]:
     """The components, in an order in which they can run.
 
     Args:
         config: what they shall make.
         files: where the texts are.
         serving_dir: base path of the served model; each version becomes a folder in it.
+        unfinished: folder for what a training that was killed goes on from.
         baseline: which model the candidate is compared with.
     """
     examples = TextExampleGen(files, config.data)
@@ -73,14 +76,19 @@ def components(config: Config, files: DataFiles, serving_dir: str, baseline: Bas
         preprocessing_fn='vaiven.models.preprocessing.preprocessing_fn',
         custom_config={'config': json.dumps({'text': dataclasses.asdict(config.text)}, sort_keys=True)},
     )
+    learning: dict[str, Any] = {
+        'examples': transform.outputs['transformed_examples'],
+        'transform_graph': transform.outputs['transform_graph'],
+        'schema': schema.outputs['schema'],
+        'train_args': trainer_pb2.TrainArgs(splits=['train', _UNLABELLED]),  # type: ignore[attr-defined]
+        'eval_args': trainer_pb2.EvalArgs(splits=['eval']),  # type: ignore[attr-defined]
+    }
+    tuner = _tuner(config, learning, unfinished)
     trainer = Trainer(
         run_fn='vaiven.models.training.run_fn',
-        examples=transform.outputs['transformed_examples'],
-        transform_graph=transform.outputs['transform_graph'],
-        schema=schema.outputs['schema'],
-        train_args=trainer_pb2.TrainArgs(splits=['train', _UNLABELLED]),  # type: ignore[attr-defined]
-        eval_args=trainer_pb2.EvalArgs(splits=['eval']),  # type: ignore[attr-defined]
-        custom_config={'config': training_config(config)},
+        hyperparameters=tuner.outputs['best_hyperparameters'] if tuner else None,
+        custom_config={'config': training_config(config), 'unfinished': unfinished},
+        **learning,
     )
     model = trainer.outputs['model']
     resolver = _resolver(model, baseline)
@@ -106,6 +114,7 @@ def components(config: Config, files: DataFiles, serving_dir: str, baseline: Bas
         validator,
         vocabulary,
         transform,
+        tuner,
         trainer,
         resolver,
         evaluator,
@@ -120,6 +129,17 @@ def training_config(config: Config) -> str:
     """As JSON what makes the model what it is; written into its assets."""
     values = json.loads(to_json(config))
     return json.dumps({key: values[key] for key in MODEL_SETTINGS}, ensure_ascii=False)
+
+
+def _tuner(config: Config, learning: dict[str, Any], unfinished: str) -> Tuner | None:
+    if not config.tuning.trials:
+        return None
+    values = {**json.loads(training_config(config)), 'tuning': dataclasses.asdict(config.tuning)}
+    return Tuner(
+        tuner_fn='vaiven.models.tuning.tuner_fn',
+        custom_config={'config': json.dumps(values, ensure_ascii=False), 'unfinished': unfinished},
+        **learning,
+    )
 
 
 def _resolver(model: BaseChannel, baseline: Baseline) -> Resolver | None:

@@ -139,6 +139,8 @@ def _tell(shown: Screen, figures: 'Figures') -> None:
     else:
         state = 'pushed' if figures.pushed else 'was there already'
         shown.line(f'version {figures.version} {state}: {_relative(figures.destination)}')
+    if figures.curves:
+        shown.line(shown.dim(f'learning curves: tensorboard --logdir {shlex.quote(_relative(figures.curves))}'))
     shown.line()
 
 

@@ -39,13 +39,14 @@ def compile_pipeline(
         root: address below which artifacts are kept.
         image: made by `kubeflow/Dockerfile`.
         output: path of the file.
-        gpus: for the Trainer.
+        gpus: for the Tuner and the Trainer.
         baseline: `latest` needs a backend that runs TFX's resolver tasks; the open-source one does not.
     """
     register_artifact_types()
-    nodes = components(config, files, f'{SERVING_MOUNT}/{config.name}', baseline)
+    unfinished = f'{root.rstrip("/")}/unfinished/{config.name}'
+    nodes = components(config, files, f'{SERVING_MOUNT}/{config.name}', unfinished, baseline)
     for node in nodes:
-        if node.id == 'Trainer':
+        if node.id in ('Tuner', 'Trainer'):
             node.with_platform_config(_resources(gpus))  # type: ignore[attr-defined]
     pipeline = tfx_pipeline.Pipeline(
         # Kubeflow wants lower case, digits and hyphens.

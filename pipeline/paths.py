@@ -37,6 +37,11 @@ class RunPaths:
         return os.path.join(self.root, 'serving', self.name)
 
     @property
+    def unfinished(self) -> str:
+        """What a training or a search that was killed goes on from."""
+        return os.path.join(self.root, 'unfinished')
+
+    @property
     def logs(self) -> str:
         return os.path.join(self.root, 'logs')
 

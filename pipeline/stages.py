@@ -16,7 +16,7 @@ from vaiven.models.configuration import to_json
 from vaiven.pipeline.code import digest
 from vaiven.pipeline.config import Config
 
-_EXAMPLES, _MODEL = 'TextExampleGen', 'Trainer'
+_EXAMPLES, _TUNER, _MODEL = 'TextExampleGen', 'Tuner', 'Trainer'
 _TEXT = 'models/text.py'
 _READING = 'components/examples.py'
 _SERVING = ('serving/client', 'serving/process.py', 'serving/server', 'serving/wire')
@@ -76,9 +76,16 @@ STAGES = (
         ('components/transform', 'models/preprocessing.py', _TEXT),
     ),
     Stage(
+        _TUNER,
+        'tries other settings and keeps the best ones',
+        ('TextTransform', 'SchemaGen'),
+        (*MODEL_SETTINGS, 'tuning'),
+        ('models',),
+    ),
+    Stage(
         _MODEL,
         'trains the network and exports it',
-        ('TextTransform', 'SchemaGen'),
+        ('TextTransform', 'SchemaGen', _TUNER),
         MODEL_SETTINGS,
         ('models',),
     ),
@@ -111,12 +118,22 @@ ALWAYS = frozenset({'BaselineModel', 'AtomicPusher'})
 SOURCES: Mapping[str, tuple[str, ...]] = {stage.name: stage.sources for stage in STAGES}
 
 
+def stages(config: Config) -> tuple[Stage, ...]:
+    """Those that a configuration asks for."""
+    left_out = set() if config.tuning.trials else {_TUNER}
+    return tuple(
+        dataclasses.replace(stage, after=tuple(name for name in stage.after if name not in left_out))
+        for stage in STAGES
+        if stage.name not in left_out
+    )
+
+
 def fingerprints(config: Config, files: DataFiles) -> dict[str, str]:
     """For each component a digest of all that decides what it gives: settings, code, data, those before it."""
     values = json.loads(to_json(config))
     data = [[source.path, source.more, _digest(source.path)] for source in files.sources()]
     found: dict[str, str] = {}
-    for stage in STAGES:
+    for stage in stages(config):
         # What is always done again decides nothing about those after it.
         before = {name: found[name] for name in stage.after if name not in ALWAYS}
         settings = {name: values[name] for name in stage.settings}

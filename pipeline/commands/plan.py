@@ -29,7 +29,7 @@ def plan(
     files = located(data, unlabelled, config)
     from vaiven.pipeline.config import settings_of
     from vaiven.pipeline.paths import RunPaths
-    from vaiven.pipeline.stages import ALWAYS, STAGES, DoneBefore, fingerprints
+    from vaiven.pipeline.stages import ALWAYS, DoneBefore, fingerprints, stages
 
     paths = RunPaths.at(root, config.name)
     current, done_before = fingerprints(config, files), DoneBefore(paths.root)
@@ -39,8 +39,9 @@ def plan(
     for source in files.sources():
         click.echo(f'{"unlabelled" if source.more else "data":10}  {source.path}')
     click.echo(f'{"root":10}  {paths.root}\n')
-    width = max(len(stage.name) for stage in STAGES)
-    for number, stage in enumerate(STAGES, start=1):
+    planned = stages(config)
+    width = max(len(stage.name) for stage in planned)
+    for number, stage in enumerate(planned, start=1):
         if stage.name in ALWAYS:
             state = 'always'
         else:

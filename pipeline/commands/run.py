@@ -9,6 +9,12 @@ from vaiven.pipeline.commands.options import configured, data_options, located
 @data_options
 @click.option('--root', metavar='DIR', help='Folder of the runs; by default vaiven-runs/NAME.')
 @click.option(
+    '--tune',
+    type=click.IntRange(min=1),
+    metavar='N',
+    help='Before training, try N settings, those as given among them, and train with the best.',
+)
+@click.option(
     '--serve/--no-serve',
     default=True,
     help='Whether to start a server on the pushed model at the end, ask it, and stop it.',
@@ -22,6 +28,7 @@ def run(
     settings: tuple[str, ...],
     name: str | None,
     root: str | None,
+    tune: int | None,
     serve: bool,
 ) -> int:
     """Train a model, check it, push it as the next version, and show its answers.
@@ -37,7 +44,10 @@ def run(
       vaiven run --data reviews.jsonl --unlabelled forum.txt.gz --unlabelled blog.parquet
       vaiven run --set training.task=language --data book.txt --data 'books/*.txt' --name writer
       vaiven run --set training.epochs=3 --set network.units=64
+      vaiven run --tune 20
     """
+    if tune is not None:
+        settings = (*settings, f'tuning.trials={tune}')
     config = configured(data, preset, settings, name, text_column, label_column)
     files = located(data, unlabelled, config)
     from vaiven.pipeline.job import run_job

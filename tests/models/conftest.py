@@ -118,6 +118,7 @@ def trained(tmp_path_factory) -> Trained:
         eval_files=files,
         serving_model_dir=str(folder / 'serving'),
         model_run_dir=str(folder / 'run'),
+        hyperparameters=None,
     )
     lines: list[str] = []
     handler = logging.Handler()

@@ -1,17 +1,16 @@
 """A training that is killed, to be run as a process of its own: `python -m tests.models.killed_training …`."""
 
-import functools
 import os
 import signal
 import sys
+from typing import Any
 
 import keras
 
 from tests.models.rows import VOCABULARY
-from vaiven.models import training
 from vaiven.models.checkpoints import Checkpoint
-from vaiven.models.fitting import fit
 from vaiven.models.network.config import NetworkConfig
+from vaiven.models.training import train
 from vaiven.models.training_config import TrainingConfig
 
 NETWORK = NetworkConfig(bidirectional=False, units=4, embedding_size=4, wide_buckets=0, weight_dropout=0.2)
@@ -35,10 +34,9 @@ class Kill(keras.callbacks.Callback):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def run(rows: str, checkpoint: Checkpoint | None = None) -> keras.Model:
-    return training.train(NETWORK, TRAINING, VOCABULARY, [rows], [rows], checkpoint=checkpoint)
+def run(rows: str, checkpoint: Checkpoint | None = None, **options: Any) -> keras.Model:
+    return train(NETWORK, TRAINING, VOCABULARY, [rows], [rows], checkpoint=checkpoint, **options)
 
 
 if __name__ == '__main__':
-    training.fit = functools.partial(fit, callbacks=[Kill(2, 3)])  # type: ignore[assignment]
-    run(sys.argv[1], Checkpoint(sys.argv[2], 'killed', {}))
+    run(sys.argv[1], Checkpoint(sys.argv[2], 'killed', {}), callbacks=[Kill(2, 3)])

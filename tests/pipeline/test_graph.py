@@ -13,7 +13,7 @@ from vaiven.pipeline.config import configure
 from vaiven.pipeline.graph import local_pipeline, training_config
 from vaiven.pipeline.kubeflow import compile_pipeline
 from vaiven.pipeline.paths import RunPaths
-from vaiven.pipeline.stages import STAGES
+from vaiven.pipeline.stages import STAGES, stages
 
 GOLDEN = Path(__file__).parent / 'golden' / 'reviews.yaml'
 PACKAGE = Path(__file__).parent.parent.parent
@@ -27,9 +27,9 @@ def program(tmp_path_factory):
     )
 
 
-def compiled(path: Path, **options) -> list[dict]:
+def compiled(path: Path, settings=(), **options) -> list[dict]:
     compile_pipeline(
-        configure('reviews'),
+        configure('reviews', settings),
         DataFiles(('gs://bucket/reviews.csv',)),
         root='gs://bucket/runs',
         image='registry/vaiven:1',
@@ -41,9 +41,37 @@ def compiled(path: Path, **options) -> list[dict]:
 
 def test_the_plan_names_the_components_of_the_graph_in_their_order_with_what_they_read(program):
     nodes = [node.pipeline_node for node in program.nodes]
-    assert [stage.name for stage in STAGES] == [node.node_info.id for node in nodes]
-    for stage, node in zip(STAGES, nodes, strict=True):
+    compare(stages(configure('reviews')), nodes)
+
+
+def compare(planned, nodes) -> None:
+    assert [stage.name for stage in planned] == [node.node_info.id for node in nodes]
+    for stage, node in zip(planned, nodes, strict=True):
         assert set(stage.after) == set(node.upstream_nodes), stage.name
+
+
+def test_a_search_for_settings_comes_before_the_training_that_takes_them(tmp_path):
+    config = configure('reviews', ['tuning.trials=3'])
+    paths = RunPaths.at(str(tmp_path), 'reviews')
+    program = compiler.Compiler().compile(local_pipeline(config, DataFiles(('/data/reviews.csv',)), paths))
+    nodes = {node.pipeline_node.node_info.id: node.pipeline_node for node in program.nodes}
+    compare(stages(config), list(nodes.values()))
+    assert 'hyperparameters' in nodes['Trainer'].inputs.inputs
+    settings = nodes['Tuner'].parameters.parameters['custom_config'].field_value.string_value
+    assert json.loads(json.loads(settings)['config'])['tuning'] == {'trials': 3}
+    trained = nodes['Trainer'].parameters.parameters['custom_config'].field_value.string_value
+    assert json.loads(trained)['unfinished'] == paths.unfinished
+    assert 'trials' not in trained
+
+
+def test_kubeflow_gets_the_search_too(tmp_path):
+    specification, _ = compiled(tmp_path / 'made.yaml', ['tuning.trials=3'], gpus=1)
+    tasks = specification['root']['dag']['tasks']
+    assert tasks['Trainer']['inputs']['artifacts']['hyperparameters']['taskOutputArtifact'] == {
+        'outputArtifactKey': 'best_hyperparameters',
+        'producerTask': 'Tuner',
+    }
+    kfp.components.load_component_from_text(yaml.safe_dump(specification))
 
 
 def test_the_sources_of_each_component_exist():
@@ -86,7 +114,7 @@ def test_the_kubeflow_specification_loads_and_has_every_component(tmp_path):
     specification, platform = compiled(path)
     assert kfp.components.load_component_from_file(str(path)).name == 'reviews'
     tasks = specification['root']['dag']['tasks']
-    assert set(tasks) == {stage.name for stage in STAGES} - {'BaselineModel'}
+    assert set(tasks) == {stage.name for stage in stages(configure('reviews'))} - {'BaselineModel'}
     executors = specification['deploymentSpec']['executors']
     for executor in executors.values():
         assert executor['container']['image'] == 'registry/vaiven:1'

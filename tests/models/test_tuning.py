@@ -1,0 +1,154 @@
+import logging
+import math
+
+import pytest
+
+from tests.models.rows import VOCABULARY, opinions, write_rows
+from vaiven.models import tuning
+from vaiven.models.callbacks import TrainingError
+from vaiven.models.configuration import ConfigError
+from vaiven.models.inputs import Inputs
+from vaiven.models.tuning import Search, search_space
+from vaiven.models.tuning_config import TuningConfig
+
+NETWORK = {'cell': 'simple_rnn', 'bidirectional': False, 'units': 4, 'embedding_size': 4, 'wide_buckets': 0}
+TRAINING = {
+    'learning_rate': 0.01,
+    'epochs': 1,
+    'batch_size': 32,
+    'language_weight': 0.1,
+    'softmax_candidates': 0,
+}
+
+
+@pytest.fixture
+def inputs(tmp_path) -> Inputs:
+    rows = write_rows(tmp_path / 'rows.gz', *opinions(64))
+    values = {'network': NETWORK, 'training': TRAINING, 'text': {}, 'tuning': {'trials': 3}}
+    return Inputs(values, '', VOCABULARY, (rows,), (rows,))
+
+
+@pytest.fixture
+def lines(caplog):
+    caplog.set_level(logging.INFO, 'vaiven.progress')
+    return lambda: [record.getMessage() for record in caplog.records if record.name == 'vaiven.progress']
+
+
+def search(inputs, folder, trials=3) -> Search:
+    made = Search(inputs, trials, str(folder))
+    made.search()
+    return made
+
+
+def loss_by_rate(monkeypatch, loss) -> list[float]:
+    """Trains nothing: the validation loss is a function of the rate. Gives the rates that are tried."""
+    tried: list[float] = []
+
+    def train(network, training, vocabulary, train_files, eval_files, callbacks):
+        tried.append(training.learning_rate)
+        for epoch, value in enumerate((loss(training.learning_rate) + 1, loss(training.learning_rate))):
+            callbacks[0].on_epoch_end(epoch, {'loss': 9.0, 'val_sentiment_loss': value})
+
+    monkeypatch.setattr(tuning, 'train', train)
+    return tried
+
+
+def best_of(made: Search) -> dict:
+    return made.get_best_hyperparameters()[0].values
+
+
+def test_real_trainings_are_compared_by_their_validation_loss(inputs, tmp_path, lines):
+    made = search(inputs, tmp_path / 'trials', 2)
+    scores = [trial.score for trial in made.oracle.trials.values()]
+    assert all(0 < score < 2 for score in scores)
+    assert scores[0] != scores[1]
+    told = [line for line in lines() if line.startswith('trial')]
+    assert told[0].startswith('trial 1/2: training.learning_rate 0.01, network.units 4, ')
+    assert told[1] == f'trial 1/2: validation loss {scores[0]:.4f}'
+    assert lines()[-1].startswith('the best of 2 trials: training.learning_rate')
+    assert not list((tmp_path / 'trials').iterdir())
+
+
+def test_the_first_trial_has_the_settings_as_they_are_and_the_lowest_loss_wins(inputs, tmp_path, monkeypatch):
+    tried = loss_by_rate(monkeypatch, lambda rate: abs(math.log(rate / 0.02)))
+    best = best_of(search(inputs, tmp_path, 8))
+    assert tried[0] == 0.01
+    assert len(set(tried)) == 8
+    assert best['training.learning_rate'] == min(tried, key=lambda rate: abs(math.log(rate / 0.02)))
+
+
+def test_every_trial_makes_sense_as_a_configuration(inputs):
+    space = search_space(inputs)
+    for seed in range(50):
+        values = {setting.name: setting.random_sample(seed) for setting in space.space}
+        tuned = inputs.tuned(values)
+        assert 0.0025 <= tuned.training.learning_rate <= 0.04
+        assert tuned.network.units in (2, 4, 8)
+
+
+def test_language_alone_is_tuned_without_what_only_sentiment_has(inputs):
+    values = {**inputs.values, 'training': {**TRAINING, 'task': 'language'}}
+    names = {setting.name for setting in search_space(Inputs(values, '', (), (), ())).space}
+    assert 'network.dropout' in names
+    assert not names & {'network.head_dropout', 'training.language_weight'}
+
+
+def test_what_was_found_is_written_into_the_configuration(inputs):
+    tuned = inputs.tuned({'training.learning_rate': 0.03, 'network.units': 8})
+    assert (tuned.training.learning_rate, tuned.network.units, tuned.training.epochs) == (0.03, 8, 1)
+    assert tuned.values['tuned'] == {'training.learning_rate': 0.03, 'network.units': 8}
+    assert inputs.training.learning_rate == 0.01
+    assert tuned.subject() != inputs.subject()
+
+
+def test_a_search_that_was_killed_goes_on_with_its_trial(inputs, tmp_path, monkeypatch):
+    def killed(rate):
+        if len(tried) == 3:
+            raise KeyboardInterrupt
+        return rate
+
+    tried = loss_by_rate(monkeypatch, killed)
+    with pytest.raises(KeyboardInterrupt):
+        search(inputs, tmp_path, 5)
+    again = loss_by_rate(monkeypatch, lambda rate: rate)
+    best = best_of(search(inputs, tmp_path, 5))
+    assert again[0] == tried[2]
+    assert len(again) == 3
+    assert best['training.learning_rate'] == min(tried + again)
+
+
+def test_a_trial_whose_loss_is_no_number_loses(inputs, tmp_path, monkeypatch, lines):
+    def loss(rate):
+        if rate > 0.0101:
+            raise TrainingError('the loss is no longer a number at step 3 of epoch 1')
+        return 1 / rate
+
+    tried = loss_by_rate(monkeypatch, loss)
+    best = best_of(search(inputs, tmp_path, 8))
+    assert best['training.learning_rate'] == max(rate for rate in tried if rate <= 0.0101)
+    assert max(tried) > 0.0101
+    assert any('failed: the loss is no longer a number' in line for line in lines())
+
+
+def test_where_no_trial_can_be_trained_there_is_one_line(inputs, tmp_path, monkeypatch):
+    def loss(rate):
+        raise TrainingError('no number')
+
+    loss_by_rate(monkeypatch, loss)
+    with pytest.raises(TrainingError, match='none of the 4 trials could be trained'):
+        search(inputs, tmp_path, 4)
+
+
+def test_a_fault_that_is_none_of_the_settings_ends_the_search(inputs, tmp_path, monkeypatch):
+    def loss(rate):
+        raise OSError('no space left on the device')
+
+    tried = loss_by_rate(monkeypatch, loss)
+    with pytest.raises(Exception, match='no space left'):
+        search(inputs, tmp_path, 4)
+    assert len(tried) == 1
+
+
+def test_an_impossible_number_of_trials_is_refused():
+    with pytest.raises(ConfigError, match=r'tuning\.trials must lie between 0 and 1000'):
+        TuningConfig(-1)
