@@ -89,9 +89,11 @@ class WeightDropout:
         if not training or not self.rate:
             yield
             return
+        # All of the cell's weights, not one alone: JAX trains inside such a scope, and this one hides it.
+        values = {variable.path: ops.convert_to_tensor(variable) for variable in cell.variables}
         kernel = cell.recurrent_kernel
-        dropped = keras.random.dropout(kernel, self.rate, seed=self.seed_generator)
-        with keras.StatelessScope(state_mapping=[(kernel, dropped)]):
+        values[kernel.path] = keras.random.dropout(values[kernel.path], self.rate, seed=self.seed_generator)
+        with keras.StatelessScope([(variable, values[variable.path]) for variable in cell.variables]):
             yield
 
 

@@ -90,7 +90,8 @@ class StreamReader(keras.Model):
         return self.network.project(direction, self.network.between_dropout(states, training=training))
 
     def _remembered(self, direction: str) -> list[list[Tensor]]:
-        return [[ops.convert_to_tensor(state) for state in layer] for layer in self.memory[direction]]
+        # Copies: PyTorch assigns in place, and its gradients need what the step began from.
+        return [[ops.copy(state) for state in layer] for layer in self.memory[direction]]
 
     def _remember(self, direction: str, after: Sequence[Sequence[Tensor]]) -> None:
         for layer, states in zip(self.memory[direction], after, strict=True):

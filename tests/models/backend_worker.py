@@ -1,0 +1,142 @@
+"""Run by `test_backends` with the interpreter and the Keras backend to test: builds, reads, differentiates, trains.
+
+    KERAS_BACKEND=jax python backend_worker.py weights.npz answers.npz
+
+It imports Keras, numpy and `vaiven.models.network` alone: where JAX or PyTorch are, this project need not be
+installed.
+"""
+
+import pathlib
+import sys
+import types
+
+import keras
+import numpy as np
+
+if 'vaiven' not in sys.modules:
+    package = types.ModuleType('vaiven')
+    package.__path__ = [str(pathlib.Path(__file__).parents[2])]
+    sys.modules['vaiven'] = package
+
+from vaiven.models.network.config import CELLS, NetworkConfig
+from vaiven.models.network.objective import JointNetwork
+from vaiven.models.network.streams import StreamReader
+
+VOCABULARY_SIZE = 23
+IDS = np.array([[2, 5, 6, 7, 9, 3], [2, 8, 22, 3, 0, 0], [2, 3, 0, 0, 0, 0]], 'int32')
+LABELS = np.array([1, 0, -1], 'float32')
+# Two layers, so that a cell reads another one's states, too.
+SIZES = {'layers': 2, 'units': 5, 'embedding_size': 4, 'wide_buckets': 16}
+REGULARISED = {
+    'token_dropout': 0.1, 'embedding_dropout': 0.1, 'weight_dropout': 0.2, 'dropout': 0.1, 'head_dropout': 0.1,
+}  # fmt: skip
+
+
+def network_of(cell: str, softmax_candidates: int = 0, **options) -> JointNetwork:
+    network = JointNetwork(
+        NetworkConfig(cell=cell, **SIZES, **options), VOCABULARY_SIZE, language_weight=0.5,
+        softmax_candidates=softmax_candidates, seed=3,
+    )  # fmt: skip
+    network(IDS)
+    return network
+
+
+def random_weights(cell: str) -> list[np.ndarray]:
+    """Of all weights, also of those that begin at zero."""
+    rng = np.random.default_rng(CELLS.index(cell))
+    return [
+        rng.normal(scale=0.4, size=weight.shape).astype('float32')
+        for weight in network_of(cell).get_weights()
+    ]
+
+
+def outputs_and_gradients(network: JointNetwork) -> dict[str, np.ndarray]:
+    """By name: every output, the loss, and its gradient by every trainable weight."""
+    variables = network.trainable_variables
+    outputs = network(IDS)
+    loss, gradients = _differentiate(lambda: network.compute_loss(IDS, LABELS, network(IDS)), variables)
+    found = {name: keras.ops.convert_to_numpy(value) for name, value in outputs.items()}
+    found |= {
+        f'gradient of {v.path}': keras.ops.convert_to_numpy(g)
+        for v, g in zip(variables, gradients, strict=True)
+    }
+    found['probability'] = keras.ops.convert_to_numpy(keras.ops.sigmoid(network.sentiment_logits(IDS)))
+    return {**found, 'loss': keras.ops.convert_to_numpy(loss)}
+
+
+def _differentiate(loss, variables):
+    backend = keras.backend.backend()
+    if backend == 'tensorflow':
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            value = loss()
+        gradients = tape.gradient(value, [variable.value for variable in variables])
+        return value, [tf.convert_to_tensor(gradient) for gradient in gradients]
+    if backend == 'jax':
+        import jax
+
+        def of(values):
+            with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
+                return loss()
+
+        return jax.value_and_grad(of)([variable.value for variable in variables])
+    value = loss()
+    value.backward()
+    return value, [variable.value.grad for variable in variables]
+
+
+def trained_step(cell: str) -> dict[str, np.ndarray]:
+    """How much a step of `fit` moves each weight, with all regularisation and the sampled softmax, and the loss."""
+    network = network_of(cell, softmax_candidates=8, **REGULARISED)
+    return _moved(network, network, lambda: network.fit(IDS, LABELS, batch_size=3, verbose=0))
+
+
+def read_stream(cell: str) -> dict[str, np.ndarray]:
+    """The same for a window of running text, two windows on end."""
+    network = network_of(cell, bidirectional=False, **REGULARISED)
+    reader = StreamReader(network, streams=2, softmax_candidates=8, seed=4)
+    windows = np.random.default_rng(1).integers(4, VOCABULARY_SIZE, (4, 1, 7)).astype('int32')
+    moved = _moved(
+        reader, network, lambda: reader.fit(windows, np.zeros(4), batch_size=2, shuffle=False, verbose=0)
+    )
+    memory = keras.tree.flatten(reader.memory)
+    return {
+        **moved,
+        'memory': np.array([np.abs(keras.ops.convert_to_numpy(state)).max() for state in memory]),
+    }
+
+
+def _moved(trained: keras.Model, network: JointNetwork, fit) -> dict[str, np.ndarray]:
+    # Without a trace on TensorFlow, where the network is traced by other tests and twice as many cells cost minutes.
+    eagerly = keras.backend.backend() == 'tensorflow'
+    trained.compile(
+        optimizer=keras.optimizers.Adam(1e-2, global_clipnorm=1.0), jit_compile=False, run_eagerly=eagerly
+    )
+    variables = network.trainable_variables
+    before = [keras.ops.convert_to_numpy(variable).copy() for variable in variables]
+    history = fit()
+    after = [keras.ops.convert_to_numpy(variable) for variable in variables]
+    moved = {v.path: np.abs(b - a).max() for v, a, b in zip(variables, before, after, strict=True)}
+    return {**moved, 'loss': np.array(history.history['loss'][-1])}
+
+
+def main(weights: str, answers: str) -> None:
+    found: dict[str, np.ndarray] = {}
+    with np.load(weights) as given:
+        for cell in CELLS:
+            network = network_of(cell)
+            network.set_weights([given[f'{cell}/{number}'] for number in range(len(network.get_weights()))])
+            parts = {
+                'values': outputs_and_gradients(network),
+                'step': trained_step(cell),
+                'stream': read_stream(cell),
+            }
+            found |= {
+                f'{cell}/{part}/{name}': value for part, some in parts.items() for name, value in some.items()
+            }
+    np.savez(answers, **found)
+
+
+if __name__ == '__main__':
+    main(*sys.argv[1:])
