@@ -3,11 +3,12 @@
 from vaiven.models.configuration import UserError
 from vaiven.pipeline.questions import Questions
 from vaiven.pipeline.screen import Screen
-from vaiven.serving.client import Client, Vaiven
+from vaiven.serving.client import Client, InvalidRequestError, Vaiven
 from vaiven.serving.errors import ServerStartError
 from vaiven.serving.process import ServerProcess
 
 _NEXT_WORDS = 5
+_WRITTEN = 200  # tokens
 _TOLERANCE = 1e-6
 _WIDTH = 60
 
@@ -43,24 +44,42 @@ def ask(screen: Screen, model: str, base_path: str, questions: Questions, log_pa
 
 def _ask(screen: Screen, server: ServerProcess, model: str, questions: Questions) -> None:
     with Client(server.grpc_address) as grpc, Client(server.rest_url) as rest:
-        served = Vaiven(grpc, model)
-        by_grpc, by_rest = served.sentiment(questions.texts), Vaiven(rest, model).sentiment(questions.texts)
-        screen.line(screen.bold(f'sentiment, by gRPC {grpc.address} and by REST {rest.address}'))
-        for expected, one, other in zip(questions.expected, by_grpc, by_rest, strict=True):
-            if one.label != other.label or abs(one.probability - other.probability) > _TOLERANCE:
-                raise ServedModelError(
-                    f'{one.text!r}: gRPC answers {one.probability}, REST {other.probability}'
-                )
-            wrong = '' if expected in (None, one.label) else screen.red(f'  (is {expected})')
-            screen.line(
-                f'  {one.label} {one.probability:6.1%} {other.probability:6.1%}  {_shown(one.text)}{wrong}'
-            )
+        asked = Vaiven(grpc, model), Vaiven(rest, model)
+        where = f'by gRPC {grpc.address} and by REST {rest.address}'
+        if questions.texts:
+            screen.line(screen.bold(f'sentiment, {where}'))
+            _ask_sentiment(screen, *asked, questions)
         if questions.prefixes:
             screen.line(screen.bold('next words'))
-        for prefix, words in zip(
-            questions.prefixes, served.next_words(questions.prefixes, _NEXT_WORDS), strict=True
-        ):
-            screen.line(f'  {_shown(prefix)} … ' + ' | '.join(word.token for word in words))
+            for prefix, words in zip(
+                questions.prefixes, asked[0].next_words(questions.prefixes, _NEXT_WORDS), strict=True
+            ):
+                screen.line(f'  {_shown(prefix)} … ' + ' | '.join(word.token for word in words))
+        if questions.begins:
+            screen.line(screen.bold(f'written on, {where}'))
+            for begin in questions.begins:
+                screen.line(f'  {_written(*asked, begin)}')
+
+
+def _ask_sentiment(screen: Screen, grpc: Vaiven, rest: Vaiven, questions: Questions) -> None:
+    answers = grpc.sentiment(questions.texts), rest.sentiment(questions.texts)
+    for expected, one, other in zip(questions.expected, *answers, strict=True):
+        if one.label != other.label or abs(one.probability - other.probability) > _TOLERANCE:
+            raise ServedModelError(f'{one.text!r}: gRPC answers {one.probability}, REST {other.probability}')
+        wrong = '' if expected in (None, one.label) else screen.red(f'  (is {expected})')
+        screen.line(
+            f'  {one.label} {one.probability:6.1%} {other.probability:6.1%}  {_shown(one.text)}{wrong}'
+        )
+
+
+def _written(grpc: Vaiven, rest: Vaiven, begin: str) -> str:
+    try:
+        one, other = (asked.generate(begin, length=_WRITTEN, seed=1)[0] for asked in (grpc, rest))
+    except InvalidRequestError as error:
+        return f'{_shown(begin)} … {error}'  # as when it begins with a character that was never seen
+    if one != other:
+        raise ServedModelError(f'{begin!r}: gRPC writes on {one.generated!r}, REST {other.generated!r}')
+    return ' '.join((one.text + one.generated).split())
 
 
 def _shown(text: str) -> str:

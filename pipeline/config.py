@@ -19,9 +19,65 @@ from vaiven.models.text import TextConfig
 from vaiven.models.training_config import TrainingConfig
 from vaiven.models.tuning_config import TuningConfig
 
+_RUNNING_TEXT: dict[str, Any] = {
+    # No text has a label, so none is looked for in tables either.
+    'data': {'label_column': None},
+    'vocabulary': {'min_count': 2},
+    # Whole passages take long to read, and many of them would not be another question.
+    'serving': {'max_rows': 32, 'batch_size': 16},
+}
+_FORWARD_ONLY: dict[str, Any] = {
+    'bidirectional': False, 'token_dropout': 0.0, 'head_dropout': 0.0, 'wide_buckets': 0,
+}  # fmt: skip
+
 # What each preset changes in the defaults below.
 PRESETS: dict[str, dict[str, Any]] = {
     'reviews': {},
+    # A writer of novels by characters, capitals among them: they say where sentences and names begin.
+    'novel': {
+        **_RUNNING_TEXT,
+        'text': {'unit': 'character', 'lowercase': False, 'max_tokens': 2500},
+        'network': {
+            **_FORWARD_ONLY,
+            'units': 384,
+            'embedding_size': 64,
+            'dropout': 0.3,
+            'weight_dropout': 0.2,
+        },
+        'training': {
+            'task': 'language',
+            'window': 128,
+            'batch_size': 8,
+            'epochs': 15,
+            'learning_rate': 3e-3,
+            'softmax_candidates': 0,
+            'weight_averaging': 0.995,
+        },
+    },
+    # The recipe of the paper: one-hot characters in lower case, windows of 60 that slide by one, each with one
+    # target, two layers of 256 LSTM units, plain dropout, Adam as it comes.
+    'novel_paper': {
+        **_RUNNING_TEXT,
+        'text': {'unit': 'character', 'lowercase': True, 'max_tokens': 2500},
+        'network': {
+            **_FORWARD_ONLY,
+            'layers': 2,
+            'units': 256,
+            'embedding_size': 0,
+            'dropout': 0.2,
+            'locked_dropout': False,
+        },
+        'training': {
+            'task': 'language',
+            'targets': 'last',
+            'window': 60,
+            'batch_size': 128,
+            'epochs': 20,
+            'learning_rate': 1e-3,
+            'softmax_candidates': 0,
+            'clip_norm': 1e6,
+        },
+    },
 }
 
 
@@ -94,7 +150,19 @@ def configure(preset: str = 'reviews', settings: Iterable[str] = (), name: str |
                 f'--set takes a setting and a value, as in training.epochs=3. Received: {setting!r}'
             )
         config = replace(config, path.strip(), value)
+    _check_whole(config)
     return config if name is None else dataclasses.replace(config, name=name)
+
+
+def _check_whole(config: Config) -> None:
+    """What parts have to say to each other; settings come one after another, so only now."""
+    if config.training.task == 'language' and config.text.unit == 'character':
+        require(
+            config.text.max_tokens >= config.data.passage_characters,
+            f'text.max_tokens must be at least data.passage_characters={config.data.passage_characters}, '
+            'or passages lose their end',
+            config.text.max_tokens,
+        )
 
 
 def settings_of(config: Any, path: str = '') -> Iterator[tuple[str, str]]:

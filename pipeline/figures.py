@@ -7,6 +7,7 @@ from typing import Any
 
 from tensorflow_model_analysis.api import model_eval_lib
 
+from vaiven.components.language_evaluation.executor import EVALUATION_FILE
 from vaiven.components.linear_baseline.artifact import BASELINE_FILE
 from vaiven.components.serving_check.executor import CHECK_FILE
 from vaiven.components.vocabulary.artifact import SUMMARY_FILE
@@ -30,6 +31,7 @@ class Figures:
         destination: folder of the version.
         reason: why nothing was pushed.
         curves: folder of the learning curves, for TensorBoard.
+        language: what was measured of a language model; see `components.language_evaluation.evaluate.Evaluation`.
     """
 
     accuracy: float | None = None
@@ -41,6 +43,7 @@ class Figures:
     destination: str = ''
     reason: str = ''
     curves: str = ''
+    language: dict[str, Any] | None = None
 
     def note(self, step: Step) -> str:
         """Keeps what the component found, and gives it back in a few words."""
@@ -59,6 +62,11 @@ class Figures:
                 self.accuracy = held_out_accuracy(outputs['evaluation'].uri)
                 verdict = 'blessed' if outputs['blessing'].properties.get('blessed') else 'not blessed'
                 return verdict if self.accuracy is None else f'accuracy {self.accuracy:.1%}, {verdict}'
+            case 'LanguageEvaluator':
+                self.language = _read(outputs['evaluation'], EVALUATION_FILE)
+                bits = self.language['bits_per_character']
+                verdict = 'not blessed' if self.language['reason'] else 'blessed'
+                return verdict if bits is None else f'{bits:.3f} bits a character, {verdict}'
             case 'LinearBaseline':
                 found = _read(outputs['baseline'], BASELINE_FILE)
                 self.majority, self.linear, self.rows = found['majority'], found['nb_svm'], found['rows']

@@ -14,6 +14,7 @@ from tfx.proto import trainer_pb2
 from tfx.types import BaseChannel, Channel, standard_artifacts
 
 from vaiven.components.evaluation.evaluation import eval_config
+from vaiven.components.language_evaluation.component import LanguageEvaluator
 from vaiven.components.linear_baseline.component import LinearBaseline
 from vaiven.components.pusher.component import AtomicPusher
 from vaiven.components.serving_check.component import ServingCheck
@@ -92,14 +93,26 @@ def components(
     )
     model = trainer.outputs['model']
     resolver = _resolver(model, baseline)
-    evaluator = Evaluator(
-        examples=examples.outputs['examples'],
-        model=model,
-        baseline_model=resolver.outputs[MODEL] if resolver else None,
-        eval_config=eval_config(config.evaluation),
-        example_splits=[_TEST],
-    )
-    linear_baseline = LinearBaseline(examples=examples.outputs['examples'])
+    before = resolver.outputs[MODEL] if resolver else None
+    evaluator: Evaluator | LanguageEvaluator
+    linear_baseline = None
+    if config.training.task == 'sentiment':
+        linear_baseline = LinearBaseline(examples=examples.outputs['examples'])
+        evaluator = Evaluator(
+            examples=examples.outputs['examples'],
+            model=model,
+            baseline_model=before,
+            eval_config=eval_config(config.evaluation),
+            example_splits=[_TEST],
+        )
+    else:
+        evaluator = LanguageEvaluator(
+            examples=examples.outputs['examples'],
+            model=model,
+            baseline_model=before,
+            config=config.evaluation,
+            text=config.text,
+        )
     serving_check = ServingCheck(model=model, examples=examples.outputs['examples'], config=config.serving)
     pusher = AtomicPusher(
         model=model,

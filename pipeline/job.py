@@ -5,7 +5,7 @@ import os
 import shlex
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vaiven.components.text_example_gen.files import DataFiles
 from vaiven.models.configuration import UserError
@@ -134,14 +134,41 @@ def _tell(shown: Screen, figures: 'Figures') -> None:
     if figures.majority is not None and figures.linear is not None:
         shown.line(f'  of the majority class        {figures.majority:6.1%}')
         shown.line(f'  of a linear model (NB-SVM)   {figures.linear:6.1%}')
+    if figures.language:
+        _tell_language(shown, figures.language)
     if figures.version is None:
         shown.line(shown.red(f'not pushed: {figures.reason}'))
     else:
         state = 'pushed' if figures.pushed else 'was there already'
         shown.line(f'version {figures.version} {state}: {_relative(figures.destination)}')
     if figures.curves:
-        shown.line(shown.dim(f'learning curves: tensorboard --logdir {shlex.quote(_relative(figures.curves))}'))
+        shown.line(
+            shown.dim(f'learning curves: tensorboard --logdir {shlex.quote(_relative(figures.curves))}')
+        )
     shown.line()
+
+
+def _tell_language(shown: Screen, found: dict[str, Any]) -> None:
+    rows = {
+        f'bits a character on {found["characters"]:,} held-out characters': found['bits_per_character'],
+        '  of the blessed model before': found['before'],
+        '  of a compressor (xz)': found['compressor'],
+        '  of the frequencies of characters': found['unigram'],
+    }
+    for number, (name, bits) in enumerate(rows.items()):
+        if bits is not None:
+            line = f'{name:52}{bits:7.3f}'
+            shown.line(line if number else shown.bold(line))
+    shares = ' '.join(f'{share:.0%}' for share in found['distinct'])
+    shown.line(
+        f'of what it writes, different words, pairs, triples: {shares}; copied at most «{found["copied"]}»'
+    )
+    shown.line(f'  {_begin(found["written"][0])}')
+
+
+def _begin(text: str, length: int = 300) -> str:
+    line = ' '.join(text.split())
+    return line if len(line) <= length else line[: length - 1] + '…'
 
 
 def _shown(files: DataFiles) -> str:

@@ -17,6 +17,7 @@ from vaiven.pipeline.code import digest
 from vaiven.pipeline.config import Config
 
 _EXAMPLES, _TUNER, _MODEL = 'TextExampleGen', 'Tuner', 'Trainer'
+_LINEAR, _EVALUATOR, _LANGUAGE_EVALUATOR = 'LinearBaseline', 'Evaluator', 'LanguageEvaluator'
 _TEXT = 'models/text.py'
 _READING = 'components/examples.py'
 _SERVING = ('serving/client', 'serving/process.py', 'serving/server', 'serving/wire')
@@ -52,13 +53,13 @@ STAGES = (
         ('components/text_example_gen',),
     ),
     Stage(
-        'LinearBaseline',
+        _LINEAR,
         'what the majority class and a linear model reach',
         (_EXAMPLES,),
         (),
         ('components/linear_baseline', 'models/nb_svm.py', _READING),
     ),
-    Stage('StatisticsGen', 'counts what is in the labelled rows', (_EXAMPLES,), ('placement',)),
+    Stage('StatisticsGen', 'counts what is in the rows', (_EXAMPLES,), ('placement',)),
     Stage(
         'Vocabulary',
         'counts the tokens and keeps the frequent ones',
@@ -98,16 +99,23 @@ STAGES = (
         ('components/serving_check', *_SERVING, _READING),
     ),
     Stage(
-        'Evaluator',
+        _EVALUATOR,
         'measures on the held-out rows, and blesses or not',
         (_EXAMPLES, _MODEL, 'BaselineModel'),
         ('evaluation', 'placement'),
         ('components/evaluation',),
     ),
     Stage(
+        _LANGUAGE_EVALUATOR,
+        'measures on the held-out texts, and blesses or not',
+        (_EXAMPLES, _MODEL, 'BaselineModel'),
+        ('evaluation', 'text'),
+        ('components/language_evaluation', 'components/evaluation/config.py', _READING, _TEXT),
+    ),
+    Stage(
         'AtomicPusher',
         'makes the blessed model the next version',
-        (_MODEL, 'Evaluator', 'ServingCheck'),
+        (_MODEL, _EVALUATOR, _LANGUAGE_EVALUATOR, 'ServingCheck'),
         ('name',),
         ('components/pusher',),
     ),
@@ -121,6 +129,7 @@ SOURCES: Mapping[str, tuple[str, ...]] = {stage.name: stage.sources for stage in
 def stages(config: Config) -> tuple[Stage, ...]:
     """Those that a configuration asks for."""
     left_out = set() if config.tuning.trials else {_TUNER}
+    left_out |= {_LANGUAGE_EVALUATOR} if config.training.task == 'sentiment' else {_LINEAR, _EVALUATOR}
     return tuple(
         dataclasses.replace(stage, after=tuple(name for name in stage.after if name not in left_out))
         for stage in STAGES

@@ -53,7 +53,8 @@ class Executor(base_executor.BaseExecutor):
 def why_not(input_dict: dict[str, list[Artifact]]) -> str:
     """The reason not to push, or nothing. A gate that the pipeline lacks keeps nothing back."""
     if (blessings := input_dict.get('model_blessing')) and not model_utils.is_model_blessed(blessings[0]):
-        return 'the evaluation did not bless the model: it is below the bounds of accuracy'
+        reason = blessings[0].get_string_custom_property('reason')
+        return f'the evaluation did not bless the model: {reason or "it is below the bounds of accuracy"}'
     if (blessings := input_dict.get('infra_blessing')) and not model_utils.is_infra_validated(blessings[0]):
         return 'the serving check did not bless the model: it does not answer as it should when served'
     return ''

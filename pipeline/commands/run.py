@@ -42,7 +42,7 @@ def run(
       vaiven run --data reviews.csv --text-column body --label-column stars --name shop \\
           --set data.positive_labels=4,5 --set data.negative_labels=1,2 --set data.unlabelled_labels=3
       vaiven run --data reviews.jsonl --unlabelled forum.txt.gz --unlabelled blog.parquet
-      vaiven run --set training.task=language --data book.txt --data 'books/*.txt' --name writer
+      vaiven run --preset novel --data book.txt --data 'books/*.txt'
       vaiven run --set training.epochs=3 --set network.units=64
       vaiven run --tune 20
     """
@@ -52,9 +52,10 @@ def run(
     files = located(data, unlabelled, config)
     from vaiven.pipeline.job import run_job
     from vaiven.pipeline.paths import RunPaths
-    from vaiven.pipeline.questions import PRESET_QUESTIONS, held_out_questions
+    from vaiven.pipeline.questions import DEFAULT_QUESTIONS, held_out_questions
 
     questions = None
     if serve:
-        questions = held_out_questions(files, config.data) if data else PRESET_QUESTIONS[preset]
+        known = DEFAULT_QUESTIONS[config.training.task]
+        questions = held_out_questions(files, config) if data else known
     return run_job(config, files, RunPaths.at(root, config.name), questions)

@@ -47,6 +47,8 @@ class Vaiven:
         found = []
         for batch in self._batches(texts):
             answer = self._ask(batch, 'serving_default')
+            if 'label' not in answer:
+                raise ServingError(f'model {self.model!r} gives no opinions: it has learnt language alone')
             for text, label, probability in zip(batch, answer['label'], answer['probability'], strict=True):
                 found.append(Sentiment(text, label.decode(), float(probability)))
         return found

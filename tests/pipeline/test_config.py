@@ -28,6 +28,25 @@ def test_the_printed_tree_builds_the_same_tree_again():
     assert configure('reviews', settings) == config
 
 
+def test_the_recipe_of_the_paper_is_as_it_was_published():
+    config = configure('novel_paper')
+    training, network = config.training, config.network
+    assert (training.window, training.targets, training.weight_averaging) == (60, 'last', 0)
+    assert (network.cell, network.layers, network.units, network.dropout) == ('lstm', 2, 256, 0.2)
+    assert (network.embedding_size, network.bidirectional, network.locked_dropout) == (0, False, False)
+    assert (config.text.unit, config.text.lowercase) == ('character', True)
+
+
+def test_a_character_model_takes_whole_passages_in_whichever_order_it_is_told_so():
+    settings = ['text.max_tokens=300', 'data.passage_characters=300']
+    assert configure('novel', settings) == configure('novel', settings[::-1])
+    with pytest.raises(
+        ConfigError, match=r'max_tokens must be at least data\.passage_characters=2000'
+    ) as raised:
+        configure('novel', settings[:1])
+    assert 'Received: 300' in str(raised.value)
+
+
 def test_a_name_given_beside_the_settings_wins():
     assert configure('reviews', ['name=a'], name='b').name == 'b'
 

@@ -64,6 +64,40 @@ def test_a_search_for_settings_comes_before_the_training_that_takes_them(tmp_pat
     assert 'trials' not in trained
 
 
+@pytest.mark.parametrize('preset', ['novel', 'novel_paper'])
+def test_language_alone_is_measured_by_its_own_evaluator(tmp_path, preset):
+    config = configure(preset)
+    paths = RunPaths.at(str(tmp_path), preset)
+    program = compiler.Compiler().compile(local_pipeline(config, DataFiles(('/data/book.txt',)), paths))
+    nodes = [node.pipeline_node for node in program.nodes]
+    compare(stages(config), nodes)
+    names = {node.node_info.id for node in nodes}
+    assert 'LanguageEvaluator' in names
+    assert not names & {'Evaluator', 'LinearBaseline'}
+    [evaluator] = [node for node in nodes if node.node_info.id == 'LanguageEvaluator']
+    assert set(evaluator.inputs.inputs) == {'examples', 'model', 'baseline_model'}
+
+
+def test_kubeflow_gets_the_novel_writer_too(tmp_path):
+    path = tmp_path / 'made.yaml'
+    compile_pipeline(
+        configure('novel'),
+        DataFiles(('gs://bucket/books/*.txt',)),
+        root='gs://bucket/runs',
+        image='registry/vaiven:1',
+        output=str(path),
+        baseline='latest',
+    )
+    specification = next(yaml.safe_load_all(path.read_text()))
+    tasks = specification['root']['dag']['tasks']
+    assert tasks['AtomicPusher']['inputs']['artifacts']['model_blessing']['taskOutputArtifact'] == {
+        'outputArtifactKey': 'blessing',
+        'producerTask': 'LanguageEvaluator',
+    }
+    assert 'baseline_model' in tasks['LanguageEvaluator']['inputs']['artifacts']
+    kfp.components.load_component_from_text(yaml.safe_dump(specification))
+
+
 def test_kubeflow_gets_the_search_too(tmp_path):
     specification, _ = compiled(tmp_path / 'made.yaml', ['tuning.trials=3'], gpus=1)
     tasks = specification['root']['dag']['tasks']
