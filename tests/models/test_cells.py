@@ -90,26 +90,49 @@ def test_the_lectures_gru_resets_before_the_product():
         np.testing.assert_allclose(outputs[step], h, atol=1e-6)
 
 
+def test_a_coupled_peephole_lstm_is_a_peephole_lstm_with_the_input_gate_negated():
+    coupled = keras.layers.RNN(GatedCell(4, peephole=True, coupled=True), return_sequences=True)
+    plain = keras.layers.RNN(GatedCell(4, peephole=True), return_sequences=True)
+    rng = np.random.default_rng(7)
+    values = rng.normal(size=(2, 6, 3)).astype('float32')
+    coupled(values), plain(values)
+    coupled.set_weights([rng.normal(size=w.shape) for w in coupled.get_weights()])
+    *weights, peepholes = coupled.get_weights()
+    whole = [np.concatenate([-w[..., :4], w], axis=-1) for w in weights]
+    plain.set_weights([*whole, np.concatenate([-peepholes[:1], peepholes])])
+    np.testing.assert_allclose(np.array(coupled(values)), np.array(plain(values)), atol=1e-6)
+
+
+@pytest.fixture
+def double_precision():
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy('float64')
+    yield
+    keras.config.set_dtype_policy(before)
+
+
 @pytest.mark.parametrize('cell', CELLS)
-def test_gradients_agree_with_finite_differences(cell):
+def test_gradients_by_every_weight_and_input_agree_with_finite_differences(cell, double_precision):
     layer = recurrent_layer(cell, 3, use_cudnn=False, seed=5, name=cell)
     rng = np.random.default_rng(6)
-    values = tf.constant(rng.normal(size=(2, 5, 2)), tf.float32)
-    weight = tf.constant(rng.normal(size=(2, 5, 3)), tf.float32)
+    values = tf.Variable(rng.normal(size=(2, 5, 2)))
+    weight = tf.constant(rng.normal(size=(2, 5, 3)))
     layer(values)
     for variable in layer.trainable_variables:  # peepholes begin at zero
         variable.assign(variable + rng.normal(size=variable.shape) * 0.3)
 
+    @tf.function
     def loss() -> tf.Tensor:
         return tf.reduce_sum(layer(values) * weight)
 
+    asked = [values, *(variable.value for variable in layer.trainable_variables)]
     with tf.GradientTape() as tape:
         value = loss()
-    gradients = tape.gradient(value, [variable.value for variable in layer.trainable_variables])
-    step = 1e-2
-    for variable, gradient in zip(layer.trainable_variables, gradients, strict=True):
-        before = np.array(variable)
-        for place in [tuple(rng.integers(0, size) for size in before.shape) for _ in range(4)]:
+    assert value.dtype == tf.float64
+    for variable, gradient in zip(asked, tape.gradient(value, asked), strict=True):
+        before, step = variable.numpy(), 1e-6
+        expected = np.zeros_like(before)
+        for place in np.ndindex(*before.shape):
             moved = []
             for sign in (1, -1):
                 changed = before.copy()
@@ -117,7 +140,8 @@ def test_gradients_agree_with_finite_differences(cell):
                 variable.assign(changed)
                 moved.append(float(loss()))
             variable.assign(before)
-            assert (moved[0] - moved[1]) / (2 * step) == pytest.approx(float(gradient[place]), abs=5e-3)
+            expected[place] = (moved[0] - moved[1]) / (2 * step)
+        np.testing.assert_allclose(tf.convert_to_tensor(gradient), expected, rtol=1e-6, atol=1e-8)
 
 
 @pytest.mark.parametrize('cell', ['peephole_lstm', 'coupled_lstm', 'peephole_coupled_lstm'])
