@@ -1,17 +1,17 @@
-"""Interpolated modified Kneser-Ney for characters: the count-based language model to beat.
+"""Interpolated modified Kneser-Ney: the count-based language model to beat.
 
 Chen & Goodman 1998, "An Empirical Study of Smoothing Techniques for Language Modeling", section 3. With w a
-character, h the k − 1 characters before it, and h' the same without the first:
+token (a word, or a character), h the k − 1 tokens before it, and h' the same without the first:
 
     P_k(w|h) = max(c(hw) − D(c(hw)), 0) / c(h·) + γ(h) P_{k−1}(w|h')
     γ(h)     = (D₁ N₁(h·) + D₂ N₂(h·) + D₃ N₃₊(h·)) / c(h·)
 
 c counts occurrences for the longest k, and for the others how many different characters come before (the text's
-begin is one of them); N_i(h·) is the number of characters that follow h with count i. Below all is the uniform
-distribution over the known characters and one more that stands for every character never seen.
+begin is one of them); N_i(h·) is the number of tokens that follow h with count i. Below all is the uniform
+distribution over the known tokens and one more that stands for every token never seen.
 
 All counts of one k are an array, in the order of the n-grams' ranks; an n-gram is known by the rank of its first
-k − 1 characters and its last character, so that two million characters take seconds.
+k − 1 tokens and its last token, so that some million tokens take seconds.
 """
 
 import dataclasses
@@ -29,7 +29,7 @@ class _Counts:
     """The n-grams of one length, and the histories (one shorter) that they continue.
 
     Attributes:
-        codes: int64 (n), sorted: rank of the n-gram's first characters × alphabet + its last character.
+        codes: int64 (n), sorted: rank of the n-gram's first tokens × alphabet + its last token.
         counts: int64 (n).
         discounts: float (4): what is taken from a count of 0, 1, 2, and 3 or more.
         totals: float (histories): c(h·), by the history's rank.
@@ -43,15 +43,11 @@ class _Counts:
     left_over: np.ndarray
 
 
-class KneserNey:
-    """A character model of a fixed order.
+class TokenKneserNey:
+    """A model of tokens, of a fixed order.
 
     Args:
-        order: length of the longest n-gram: order − 1 characters are looked back on.
-
-    Example:
-        model = KneserNey(order=6).fit(text)
-        model.bits_per_character(held_out)
+        order: length of the longest n-gram: order − 1 tokens are looked back on.
     """
 
     def __init__(self, order: int) -> None:
@@ -59,23 +55,20 @@ class KneserNey:
             raise ValueError(f'order must be at least 1. Received: {order}')
         self.order = order
 
-    def fit(self, text: str) -> 'KneserNey':
-        """Counts the n-grams of a text of at least one character."""
-        if not text:
-            raise ValueError(
-                'a Kneser-Ney model is learnt from at least one character. Received: an empty text'
-            )
-        points = _code_points(text)
-        self.alphabet = np.unique(points)
-        characters = np.searchsorted(self.alphabet, points)
+    def fit(self, tokens: np.ndarray) -> 'TokenKneserNey':
+        """Counts the n-grams of at least one token, int (n)."""
+        if not len(tokens):
+            raise ValueError('a Kneser-Ney model is learnt from at least one token. Received: none')
+        self.alphabet = np.unique(tokens)
+        known = np.searchsorted(self.alphabet, tokens)
         # Ranks of the n-grams that end at each place; those of length 0 all have rank 0.
-        ranks = [np.zeros(len(points), np.int64)]
+        ranks = [np.zeros(len(tokens), np.int64)]
         codes, occurrences = [], []
-        for length in range(1, min(self.order, len(points)) + 1):
+        for length in range(1, min(self.order, len(tokens)) + 1):
             # Those of this length end at length − 1 and later; the history ends one before.
             histories = ranks[-1][length - 2 : -1] if length > 1 else ranks[0]
             unique, inverse, counts = np.unique(
-                histories * len(self.alphabet) + characters[length - 1 :],
+                histories * len(self.alphabet) + known[length - 1 :],
                 return_inverse=True,
                 return_counts=True,
             )
@@ -90,18 +83,19 @@ class KneserNey:
             self._levels.append(_level(unique, counts, history_count, len(self.alphabet)))
         return self
 
-    def probabilities(self, text: str) -> np.ndarray:
-        """Probability of each character of a text after those before it: float (len(text)), over all of Unicode."""
-        points = _code_points(text)
+    def probabilities(self, tokens: np.ndarray) -> np.ndarray:
+        """Probability of each of some tokens, int (n), after those before it: float (n).
+
+        For one never seen it is that of all its like together.
+        """
         size = len(self.alphabet)
-        characters = np.minimum(np.searchsorted(self.alphabet, points), size - 1)
-        known = self.alphabet[characters] == points
-        unseen = 1 / (size + 1) / (UNICODE_CHARACTERS - size)
-        probability = np.where(known, 1 / (size + 1), unseen)
-        histories = np.zeros(len(points), np.int64)  # rank of the history before each place
+        places = np.minimum(np.searchsorted(self.alphabet, tokens), size - 1)
+        known = self.alphabet[places] == tokens
+        probability = np.full(len(tokens), 1 / (size + 1))
+        histories = np.zeros(len(tokens), np.int64)  # rank of the history before each place
         for level in self._levels:
             valid = histories != _MISSING
-            code = np.where(valid & known, histories * size + characters, _MISSING)
+            code = np.where(valid & known, histories * size + places, _MISSING)
             rank = _find(level.codes, code)
             count = np.where(rank != _MISSING, level.counts[rank], 0)
             total = np.where(valid, level.totals[histories], 0)
@@ -111,6 +105,33 @@ class KneserNey:
             # What ended before a place is the longer history of that place.
             histories = np.concatenate([[_MISSING], rank[:-1]])
         return probability
+
+
+class KneserNey:
+    """A character model of a fixed order.
+
+    Args:
+        order: length of the longest n-gram: order − 1 characters are looked back on.
+
+    Example:
+        model = KneserNey(order=6).fit(text)
+        model.bits_per_character(held_out)
+    """
+
+    def __init__(self, order: int) -> None:
+        self._model = TokenKneserNey(order)
+
+    def fit(self, text: str) -> 'KneserNey':
+        """Counts the n-grams of a text of at least one character."""
+        self._model.fit(_code_points(text))
+        return self
+
+    def probabilities(self, text: str) -> np.ndarray:
+        """Probability of each character of a text after those before it: float (len(text)), over all of Unicode."""
+        points = _code_points(text)
+        alphabet = self._model.alphabet
+        unseen = ~np.isin(points, alphabet)
+        return self._model.probabilities(points) / np.where(unseen, UNICODE_CHARACTERS - len(alphabet), 1)
 
     def bits_per_character(self, text: str) -> float:
         return float(-np.log2(self.probabilities(text)).mean())

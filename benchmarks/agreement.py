@@ -1,0 +1,145 @@
+"""Spanish agreement in number and gender over 0, 1 and 2 distractors: our language model against a 5-gram.
+
+    python -m benchmarks.agreement [--quick] [--set a.b=c] [--keep FOLDER]
+
+Both learn the same words of the novels that are not held out. A pair counts as right where the word that agrees with
+the subject is likelier than the other one, after the same begin (Linzen et al. 2016). The held-out novels are read
+for the perplexities alone.
+"""
+
+import math
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from benchmarks import report
+from benchmarks.agreement_pairs import (
+    DISTRACTORS,
+    FEATURES,
+    PAIRS_A_CELL,
+    SEED,
+    Pair,
+    pairs,
+    word_lists,
+    words_of,
+)
+from benchmarks.corpora import MissingDataError, novels
+
+OURS = (
+    'text.max_tokens=100000', 'vocabulary.min_count=1', 'vocabulary.max_size=10000', 'training.task=language',
+    'network.bidirectional=false', 'network.wide_buckets=0', 'network.token_dropout=0', 'network.units=256',
+    'network.embedding_size=128', 'network.dropout=0.2', 'training.batch_size=64', 'training.window=32',
+    'training.learning_rate=0.004', 'training.softmax_candidates=512', 'training.epochs=6',
+)  # fmt: skip
+QUICK = ('training.epochs=2', 'network.units=128', 'training.batch_size=32')
+WORDS, QUICK_WORDS = 10**9, 400_000
+MEASURED_WORDS, QUICK_MEASURED_WORDS = 60_000, 20_000
+_Z = 1.959964  # 95 % of a normal distribution lie within
+
+
+@click.command(help=__doc__)
+@click.option('--quick', is_flag=True, help='Less text, a smaller network; the same code and the same pairs.')
+@click.option('--set', 'settings', multiple=True, metavar='NAME=VALUE', help='As for `vaiven run --set`.')
+@click.option(
+    '--keep', type=click.Path(path_type=Path, file_okay=False), metavar='FOLDER',
+    help='Keeps the training there: a killed one goes on, a finished one is only asked.',
+)  # fmt: skip
+def main(quick: bool, settings: tuple[str, ...], keep: Path | None) -> None:
+    report.quiet_libraries()
+    report.show_progress()
+    started = time.monotonic()
+    try:
+        texts = novels()
+    except MissingDataError as missing:
+        report.say(str(missing))
+        report.conclude({'benchmark': 'agreement', 'skipped': str(missing)})
+        return
+    from benchmarks.agreement_models import FiveGram, OurModel, read_corpus
+    from vaiven.pipeline.config import configure
+
+    config = configure(settings=(*OURS, *(QUICK if quick else ()), *settings))
+    words = (QUICK_WORDS, QUICK_MEASURED_WORDS) if quick else (WORDS, MEASURED_WORDS)
+    corpus = read_corpus(texts, config, *words)
+    # The 5-gram is one of words, whatever ours is of.
+    of_words = config.text.unit == 'word'
+    counted = corpus if of_words else read_corpus(texts, configure(settings=OURS), *words)
+    asked = pairs(word_lists())
+    known = set(counted.vocabulary)
+    missing_words = sorted(words_of(asked) - known)
+    asked = [pair for pair in asked if words_of([pair]) <= known]
+    report.say(
+        f'{len(corpus.train)} tokens to learn from, {len(corpus.vocabulary)} known, {corpus.unknown:.1%} unknown; '
+        f'{len(asked)} pairs, without those with {", ".join(missing_words) or "no word"}'
+    )
+    begun = time.monotonic()
+    five_gram = FiveGram(counted)
+    between = time.monotonic()
+    contestants = {'five_gram': five_gram, 'vaiven': OurModel.fit(config, corpus, keep)}
+    seconds = {'five_gram': between - begun, 'vaiven': time.monotonic() - between}
+    answers = {name: model.margins(asked) > 0 for name, model in contestants.items()}
+    held_out = {'five_gram': counted.held_out, 'vaiven': corpus.held_out}
+    perplexity = {name: model.perplexity(held_out[name]) for name, model in contestants.items()}
+    for name in contestants:
+        report.say(
+            f'{name:>10}: perplexity {perplexity[name]:.0f} on held-out novels ({seconds[name]:.0f} s)'
+        )
+    cells = cells_of(asked, answers)
+    for cell in cells:
+        report.say(
+            f'{cell["feature"]:>7}, {cell["distractors"]} distractors, {cell["pairs"]} pairs:  '
+            + '  '.join(f'{name} {_percent(cell[name])}' for name in contestants)
+        )
+    report.conclude(
+        {
+            'benchmark': 'agreement', 'quick': quick, 'settings': settings, 'seed': SEED, 'pairs': len(asked),
+            'pairs_a_cell': PAIRS_A_CELL, 'unknown_words': missing_words, 'training_tokens': len(corpus.train),
+            'unit': config.text.unit, 'vocabulary': len(corpus.vocabulary), 'perplexity': perplexity,
+            'training_seconds': seconds, 'cells': cells,
+            'above_five_gram_in_every_cell': all(
+                cell['vaiven']['accuracy'] > cell['five_gram']['accuracy'] for cell in cells
+            ),
+            'seconds': time.monotonic() - started,
+        }
+    )  # fmt: skip
+
+
+def cells_of(asked: Sequence[Pair], answers: dict[str, Any]) -> list[dict[str, Any]]:
+    """For each feature and number of distractors the share of pairs that each contestant has right.
+
+    Args:
+        asked: the pairs.
+        answers: by contestant, whether each pair is right, bool (pairs).
+    """
+    cells = []
+    for feature in FEATURES:
+        for distractors in DISTRACTORS:
+            inside = [(p.feature, p.distractors) == (feature, distractors) for p in asked]
+            count = sum(inside)
+            cell: dict[str, Any] = {'feature': feature, 'distractors': distractors, 'pairs': count}
+            for name, right in answers.items():
+                good = sum(bool(r) for r, here in zip(right, inside, strict=True) if here)
+                cell[name] = {'accuracy': good / count if count else None, 'interval': wilson(good, count)}
+            cells.append(cell)
+    return cells
+
+
+def wilson(good: int, count: int) -> tuple[float, float]:
+    """95 % interval of a share (Wilson 1927); without pairs all of 0 to 1."""
+    if not count:
+        return 0.0, 1.0
+    share, squared = good / count, _Z**2
+    middle = (share + squared / (2 * count)) / (1 + squared / count)
+    half = _Z * math.sqrt(share * (1 - share) / count + squared / (4 * count**2)) / (1 + squared / count)
+    return middle - half, middle + half
+
+
+def _percent(figures: dict[str, Any]) -> str:
+    low, high = figures['interval']
+    return f'{100 * (figures["accuracy"] or 0):.1f} % ({100 * low:.1f} to {100 * high:.1f})'
+
+
+if __name__ == '__main__':
+    main()

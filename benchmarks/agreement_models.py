@@ -1,0 +1,193 @@
+"""The language models that are asked for agreement: ours, of words or of their pieces, and a 5-gram of words."""
+
+import json
+import zlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from benchmarks.agreement_pairs import Pair
+from benchmarks.baselines.kneser_ney import TokenKneserNey
+from benchmarks.language import HELD_OUT, VALIDATION
+from benchmarks.prepared import to_ids, tokens_of
+from vaiven.components.vocabulary.choice import choose
+from vaiven.models.checkpoints import Checkpoint
+from vaiven.models.configuration import to_json
+from vaiven.models.language_training import train_language
+from vaiven.models.network.network import Network
+from vaiven.models.text import BOS_ID, CONTINUED, PAD_ID, UNK_ID
+from vaiven.pipeline.config import Config
+
+ORDER = 5
+_PAIRS_AT_ONCE = 128
+_STREAMS, _WINDOW = 16, 64
+
+
+class Corpus(NamedTuple):
+    """Novels as ids, a paragraph between `[BOS]` and `[EOS]` after the other; int (tokens)."""
+
+    vocabulary: list[str]
+    train: np.ndarray
+    validation: np.ndarray
+    held_out: np.ndarray
+
+    @property
+    def unknown(self) -> float:
+        """Share of the training words that have no id of their own."""
+        return float((self.train == UNK_ID).mean())
+
+
+class WordModel(Protocol):
+    """What both contestants do."""
+
+    def margins(self, pairs: Sequence[Pair]) -> np.ndarray:
+        """By how many nats the right word is likelier than the wrong one, float (pairs)."""
+
+    def perplexity(self, ids: np.ndarray) -> float:
+        """A token of running text, by the full softmax."""
+
+
+def read_corpus(texts: Mapping[str, str], config: Config, words: int, measured_words: int) -> Corpus:
+    """The same number of words of each novel to learn from; of those to choose by and to measure on, from the begin.
+
+    Args:
+        texts: name to text, one paragraph a line.
+        config: its vocabulary is learnt from the training text.
+        words: about so many to learn from.
+        measured_words: at most so many in the validation part, and as many held out.
+    """
+    learnt = [name for name in texts if name not in (*HELD_OUT, *VALIDATION)]
+    parts = {'train': (learnt, words), 'validation': (VALIDATION, measured_words)}
+    parts['held_out'] = (HELD_OUT, measured_words)
+    paragraphs = {
+        part: [row for name in names for row in _paragraphs(texts[name], config, most // len(names))]
+        for part, (names, most) in parts.items()
+    }
+    counts = Counter(word for _, words in paragraphs['train'] for word in words)
+    vocabulary = choose(counts.items(), config.vocabulary, config.text.unit).tokens
+
+    def ids(part: str) -> np.ndarray:
+        rows = tokens_of([text for text, _ in paragraphs[part]], config, vocabulary)
+        return np.concatenate(to_ids(rows, vocabulary))
+
+    return Corpus(vocabulary, *(ids(part) for part in parts))
+
+
+def _paragraphs(text: str, config: Config, most: int) -> list[tuple[str, list[bytes]]]:
+    """Paragraphs with their words, from the begin, until there are so many."""
+    lines, found, total = text.split('\n'), [], 0
+    for line, words in zip(lines, tokens_of(lines, config), strict=True):
+        if words and total < most:
+            found.append((line, words))
+            total += len(words)
+    return found
+
+
+class FiveGram:
+    """Interpolated modified Kneser-Ney over words."""
+
+    def __init__(self, corpus: Corpus) -> None:
+        self._ids = {token: index for index, token in enumerate(corpus.vocabulary)}
+        self._model = TokenKneserNey(ORDER).fit(corpus.train)
+
+    def margins(self, pairs: Sequence[Pair]) -> np.ndarray:
+        def log_probability(pair: Pair, word: str) -> float:
+            ids = [BOS_ID, *(self._ids[token] for token in (*pair.begin.split(), word))]
+            return float(np.log(self._model.probabilities(np.array(ids))[-1]))
+
+        return np.array(
+            [log_probability(pair, pair.right) - log_probability(pair, pair.wrong) for pair in pairs]
+        )
+
+    def perplexity(self, ids: np.ndarray) -> float:
+        return float(np.exp(-np.log(self._model.probabilities(ids)).mean()))
+
+
+class OurModel:
+    """The network of `training.task=language`, trained as the pipeline trains it."""
+
+    def __init__(self, network: Network, vocabulary: Sequence[str], config: Config) -> None:
+        self._vocabulary, self._config = vocabulary, config
+        begins_word = tf.constant(
+            [not token.startswith(CONTINUED) or token == CONTINUED for token in vocabulary]
+        )
+
+        @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int32)])
+        def ask(ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            states, _ = network.read('forward', ids)
+            answers = tf.nn.log_softmax(network.token_logits(network.project('forward', states)))
+            ended = tf.reduce_logsumexp(tf.where(begins_word, answers, -1e9), axis=-1)
+            return tf.gather(answers[:, :-1], ids[:, 1:], batch_dims=2), ended
+
+        @tf.function(reduce_retracing=True)
+        def read_on(ids: tf.Tensor, before: list[list[tf.Tensor]]) -> tuple[tf.Tensor, list[list[tf.Tensor]]]:
+            states, memory = network.read_on('forward', ids[:, :-1], before)
+            logits = network.token_logits(network.project('forward', states))
+            return tf.nn.sparse_softmax_cross_entropy_with_logits(ids[:, 1:], logits), memory
+
+        self._network, self._ask, self._read_on = network, ask, read_on
+
+    @classmethod
+    def fit(cls, config: Config, corpus: Corpus, folder: Path | None = None) -> 'OurModel':
+        """Trains. With a folder, goes on after a kill, and only reads the weights where they are there."""
+        kept, weights = {}, None
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            text = zlib.crc32(corpus.train.tobytes())
+            subject = json.dumps([to_json(config), len(corpus.vocabulary), text])
+            weights = folder / 'weights.npz'
+            kept['checkpoint'] = Checkpoint(str(folder / 'checkpoint.zip'), subject, {})
+            (folder / 'vocab.txt').write_text(''.join(f'{t}\n' for t in corpus.vocabulary), encoding='utf-8')
+        if weights is not None and weights.exists():
+            network = Network(config.network, len(corpus.vocabulary))
+            network(np.full((1, 2), BOS_ID, 'int32'))
+            with np.load(weights) as arrays:
+                network.set_weights(list(arrays.values()))
+        else:
+            network = train_language(
+                config.network,
+                config.training,
+                len(corpus.vocabulary),
+                corpus.train,
+                corpus.validation,
+                **kept,
+            )
+            if weights is not None:
+                np.savez(weights, *network.get_weights())
+        return cls(network, corpus.vocabulary, config)
+
+    def margins(self, pairs: Sequence[Pair]) -> np.ndarray:
+        return self._log_probabilities(
+            [(pair.begin, pair.right) for pair in pairs]
+        ) - self._log_probabilities([(pair.begin, pair.wrong) for pair in pairs])
+
+    def _log_probabilities(self, asked: Sequence[tuple[str, str]]) -> np.ndarray:
+        """Of words after begins: of all pieces of the word, and that no more of them follow."""
+        begins, wholes = (
+            [row[:-1] for row in to_ids(tokens_of(texts, self._config, self._vocabulary), self._vocabulary)]
+            for texts in ([begin for begin, _ in asked], [' '.join(both) for both in asked])
+        )
+        found = []
+        for start in range(0, len(asked), _PAIRS_AT_ONCE):
+            batch = slice(start, start + _PAIRS_AT_ONCE)
+            ids = tf.ragged.constant(wholes[batch], tf.int32).to_tensor(PAD_ID)
+            each, ended = (answer.numpy() for answer in self._ask(ids))
+            found += [
+                each[row, len(begin) - 1 : len(whole) - 1].sum() + ended[row, len(whole) - 1]
+                for row, (begin, whole) in enumerate(zip(begins[batch], wholes[batch], strict=True))
+            ]
+        return np.array(found)
+
+    def perplexity(self, ids: np.ndarray) -> float:
+        streams = ids[: len(ids) // _STREAMS * _STREAMS].reshape(_STREAMS, -1)
+        memory = self._network.first_states(_STREAMS)
+        losses = []
+        for start in range(0, streams.shape[1] - 1, _WINDOW):
+            window = tf.constant(streams[:, start : start + _WINDOW + 1], tf.int32)
+            each, memory = self._read_on(window, memory)
+            losses.append(each.numpy())
+        return float(np.exp(np.concatenate(losses, axis=1).mean()))
