@@ -1,6 +1,6 @@
 """Spanish agreement in number and gender over 0, 1 and 2 distractors: our language model against a 5-gram.
 
-    python -m benchmarks.agreement [--quick] [--set a.b=c] [--keep FOLDER]
+    python -m benchmarks.agreement [--quick] [--set a.b=c] [--on validation] [--keep FOLDER]
 
 Both learn the same words of the novels that are not held out. A pair counts as right where the word that agrees with
 the subject is likelier than the other one, after the same begin (Linzen et al. 2016). The held-out novels are read
@@ -22,6 +22,7 @@ from benchmarks.agreement_pairs import (
     PAIRS_A_CELL,
     SEED,
     Pair,
+    Part,
     pairs,
     word_lists,
     words_of,
@@ -34,8 +35,8 @@ OURS = (
     'network.embedding_size=128', 'network.dropout=0.2', 'training.batch_size=64', 'training.window=32',
     'training.learning_rate=0.004', 'training.softmax_candidates=512', 'training.epochs=6',
 )  # fmt: skip
-QUICK = ('training.epochs=2', 'network.units=128', 'training.batch_size=32')
-WORDS, QUICK_WORDS = 10**9, 400_000
+QUICK = ('training.epochs=3', 'training.batch_size=32')
+WORDS, QUICK_WORDS = 10**9, 800_000
 MEASURED_WORDS, QUICK_MEASURED_WORDS = 60_000, 20_000
 _Z = 1.959964  # 95 % of a normal distribution lie within
 
@@ -44,10 +45,17 @@ _Z = 1.959964  # 95 % of a normal distribution lie within
 @click.option('--quick', is_flag=True, help='Less text, a smaller network; the same code and the same pairs.')
 @click.option('--set', 'settings', multiple=True, metavar='NAME=VALUE', help='As for `vaiven run --set`.')
 @click.option(
+    '--on',
+    type=click.Choice(['test', 'validation']),
+    default='test',
+    show_default=True,
+    help='Pairs of other nouns and the validation novels, to choose settings by.',
+)
+@click.option(
     '--keep', type=click.Path(path_type=Path, file_okay=False), metavar='FOLDER',
     help='Keeps the training there: a killed one goes on, a finished one is only asked.',
 )  # fmt: skip
-def main(quick: bool, settings: tuple[str, ...], keep: Path | None) -> None:
+def main(quick: bool, settings: tuple[str, ...], on: Part, keep: Path | None) -> None:
     report.quiet_libraries()
     report.show_progress()
     started = time.monotonic()
@@ -66,7 +74,7 @@ def main(quick: bool, settings: tuple[str, ...], keep: Path | None) -> None:
     # The 5-gram is one of words, whatever ours is of.
     of_words = config.text.unit == 'word'
     counted = corpus if of_words else read_corpus(texts, configure(settings=OURS), *words)
-    asked = pairs(word_lists())
+    asked = pairs(word_lists(on))
     known = set(counted.vocabulary)
     missing_words = sorted(words_of(asked) - known)
     asked = [pair for pair in asked if words_of([pair]) <= known]
@@ -80,11 +88,14 @@ def main(quick: bool, settings: tuple[str, ...], keep: Path | None) -> None:
     contestants = {'five_gram': five_gram, 'vaiven': OurModel.fit(config, corpus, keep)}
     seconds = {'five_gram': between - begun, 'vaiven': time.monotonic() - between}
     answers = {name: model.margins(asked) > 0 for name, model in contestants.items()}
-    held_out = {'five_gram': counted.held_out, 'vaiven': corpus.held_out}
-    perplexity = {name: model.perplexity(held_out[name]) for name, model in contestants.items()}
+    texts_of = {'five_gram': counted, 'vaiven': corpus}
+    perplexity = {
+        name: model.perplexity(texts_of[name].held_out if on == 'test' else texts_of[name].validation)
+        for name, model in contestants.items()
+    }
     for name in contestants:
         report.say(
-            f'{name:>10}: perplexity {perplexity[name]:.0f} on held-out novels ({seconds[name]:.0f} s)'
+            f'{name:>10}: perplexity {perplexity[name]:.0f} on the {on} novels ({seconds[name]:.0f} s)'
         )
     cells = cells_of(asked, answers)
     for cell in cells:
@@ -94,7 +105,7 @@ def main(quick: bool, settings: tuple[str, ...], keep: Path | None) -> None:
         )
     report.conclude(
         {
-            'benchmark': 'agreement', 'quick': quick, 'settings': settings, 'seed': SEED, 'pairs': len(asked),
+            'benchmark': 'agreement', 'quick': quick, 'on': on, 'settings': settings, 'seed': SEED, 'pairs': len(asked),
             'pairs_a_cell': PAIRS_A_CELL, 'unknown_words': missing_words, 'training_tokens': len(corpus.train),
             'unit': config.text.unit, 'vocabulary': len(corpus.vocabulary), 'perplexity': perplexity,
             'training_seconds': seconds, 'cells': cells,

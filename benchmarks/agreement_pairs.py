@@ -14,13 +14,14 @@ number (Linzen et al. 2016 call them attractors). So what stands next to the wor
 import random
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 WORD_LISTS = Path(__file__).parent / 'word_lists'
 SEED = 11
 PAIRS_A_CELL = 400
 FEATURES = ('number', 'gender')
 DISTRACTORS = (0, 1, 2)
+Part = Literal['test', 'validation']
 
 # By the subject's kind. {h} is the subject, {p} and {q} are people, {t} is an object or a place.
 _FRAMES: dict[int, dict[str, tuple[str, ...]]] = {
@@ -82,10 +83,12 @@ class WordLists(NamedTuple):
     adjectives: list[tuple[str, ...]]
 
 
-def word_lists() -> WordLists:
+def word_lists(part: Part = 'test') -> WordLists:
+    """Every third noun is for choosing settings (`validation`), the others are for measuring."""
     nouns = [
         Noun((singular, plural), 'mf'.index(gender), kind)
-        for singular, plural, gender, kind in _rows('nouns.txt')
+        for number, (singular, plural, gender, kind) in enumerate(_rows('nouns.txt'))
+        if (part == 'validation') == (number % 3 == 0)
     ]
     return WordLists(nouns, list(_rows('verbs.txt')), list(_rows('adjectives.txt')))
 

@@ -26,6 +26,12 @@ def test_every_cell_has_as_many_pairs_and_none_twice():
     assert pairs(LISTS, a_cell=80) == MADE != pairs(LISTS, a_cell=80, seed=1)
 
 
+def test_settings_are_chosen_on_other_nouns_than_are_measured():
+    measured, chosen_on = ({noun.forms for noun in word_lists(part).nouns} for part in ('test', 'validation'))
+    assert measured.isdisjoint(chosen_on)
+    assert len(pairs(word_lists('validation'), a_cell=80)) == len(MADE)
+
+
 def test_the_right_word_agrees_with_the_subject_and_the_distractors_do_not():
     plural_of = {noun.forms[0]: noun.forms[1] for noun in LISTS.nouns}
     number = {form: place for noun in LISTS.nouns for place, form in enumerate(noun.forms)}
