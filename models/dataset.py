@@ -7,17 +7,29 @@ import tensorflow as tf
 
 from vaiven.models.preprocessing import IDS, LABEL, NO_POSITION, NO_RATING, POSITION, RATING
 
-# Texts of like length share a batch, so that little of it is padding.
-BUCKET_STEP, LONGEST_BUCKET = 8, 128
-BOUNDARIES = list(range(BUCKET_STEP, LONGEST_BUCKET + 1, BUCKET_STEP))
+# Longer texts are learnt from up to there: memory and time of a step go by the longest text, and no gradient
+# reaches further back. What is served reads them whole.
+LONGEST = 2048
+# Texts of like length share a batch, so that little of it is padding: by 8 tokens, and the long ones by a quarter
+# of their length.
+BUCKET_STEP, LONGEST_FINE = 8, 128
+BOUNDARIES = [
+    *range(BUCKET_STEP, LONGEST_FINE, BUCKET_STEP),
+    *(round(LONGEST_FINE * 1.25**power) for power in range(13)),
+]
+# Padding included. Fewer texts share a batch where they are long: memory goes by the tokens.
+BATCH_TOKENS = 20_480
 SHUFFLED_ROWS = 100_000
 # Keeps the orders of one seed's epochs apart from those of the next seed.
 SEED_STEP = 1_000_003
 
 
 def read_rows(files: Sequence[str]) -> tf.data.Dataset:
-    """Yields (ids int32 (tokens), label float ()) from gzipped TFRecords of tf.Example, in file order."""
-    return read_features(files).map(lambda row: (row[IDS], row[LABEL]))
+    """Yields (ids int32 (tokens), label float ()) from gzipped TFRecords of tf.Example, in file order.
+
+    The ids are the first `LONGEST` of a text, at most.
+    """
+    return read_features(files).map(lambda row: (row[IDS][:LONGEST], row[LABEL]))
 
 
 def read_features(files: Sequence[str]) -> tf.data.Dataset:
@@ -50,14 +62,24 @@ def evaluation_batches(rows: tf.data.Dataset, batch_size: int) -> tf.data.Datase
 
 
 def _bucket(rows: tf.data.Dataset, batch_size: int) -> tf.data.Dataset:
-    sizes = [batch_size] * (len(BOUNDARIES) + 1)
     return rows.bucket_by_sequence_length(
-        lambda ids, label: tf.shape(ids)[0], BOUNDARIES, sizes, padded_shapes=([None], [])
+        lambda ids, label: tf.shape(ids)[0], BOUNDARIES, _sizes(batch_size), padded_shapes=([None], [])
     ).prefetch(tf.data.AUTOTUNE)
 
 
-def count_batches(rows: tf.data.Dataset, batch_size: int) -> int:
-    """How many batches an epoch has: in each bucket the last one may be smaller."""
-    lengths = np.concatenate([part.numpy() for part in rows.map(lambda ids, label: tf.size(ids)).batch(4096)])
+def _sizes(batch_size: int) -> list[int]:
+    """Texts a batch of each bucket."""
+    return [max(1, min(batch_size, BATCH_TOKENS // longest)) for longest in (*BOUNDARIES, LONGEST)]
+
+
+def lengths_of(rows: tf.data.Dataset) -> np.ndarray:
+    """Tokens of each row, int (rows)."""
+    parts = [part.numpy() for part in rows.map(lambda ids, label: tf.size(ids)).batch(4096)]
+    return np.concatenate(parts) if parts else np.zeros(0, np.int32)
+
+
+def count_batches(lengths: np.ndarray, batch_size: int) -> int:
+    """How many batches an epoch of rows of these lengths has: in each bucket the last one may be smaller."""
     rows_in = np.bincount(np.searchsorted(BOUNDARIES, lengths, side='right'))
-    return int(np.sum(-(-rows_in // batch_size)))
+    sizes = np.array(_sizes(batch_size))[: len(rows_in)]
+    return int(np.sum(-(-rows_in // sizes)))

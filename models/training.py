@@ -93,7 +93,10 @@ def train(
         return train_language(network_config, training, len(vocabulary), *texts, **kept)
     rows = dataset.read_rows(train_files).cache()
     batches = functools.partial(dataset.training_batches, rows, training.batch_size, training.seed)
-    steps = dataset.count_batches(rows, training.batch_size)
+    lengths = dataset.lengths_of(rows)
+    steps = dataset.count_batches(lengths, training.batch_size)
+    if cut := int(np.sum(lengths == dataset.LONGEST)):
+        progress.info('%d texts are learnt from up to their %d. token', cut, dataset.LONGEST)
     validation = dataset.evaluation_batches(dataset.read_rows(eval_files), training.batch_size).cache()
     network = JointNetwork(
         network_config,

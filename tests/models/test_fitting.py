@@ -1,5 +1,4 @@
 import contextlib
-import itertools
 import logging
 import math
 import pathlib
@@ -225,22 +224,6 @@ def test_without_anything_monitored_the_last_average_is_given_back():
     )
     average = np.array(averaged.optimizer._model_variables_moving_average[0]).ravel()
     np.testing.assert_array_equal(weights(averaged), average)
-
-
-def test_epochs_see_other_orders_and_each_its_own_every_time():
-    from vaiven.models import dataset
-
-    rows = tf.data.Dataset.range(64).map(lambda n: (tf.cast([n], tf.int32), tf.cast(n, tf.float32)))
-
-    def order(epoch):
-        batches = dataset.training_batches(rows, 8, 0, epoch)
-        return list(itertools.chain.from_iterable(labels.numpy().tolist() for _, labels in batches))
-
-    tf.random.set_seed(1)
-    once, again, next_one = order(0), order(0), order(1)
-    assert once == again
-    assert sorted(next_one) == sorted(once)
-    assert next_one != once
 
 
 def test_learning_curves_are_written_for_tensorboard(tmp_path):

@@ -11,7 +11,6 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from tests.models.conftest import CONFIG, corpus
-from vaiven.models import dataset
 from vaiven.models.configuration import from_dict
 from vaiven.models.fitting import TrainingError
 from vaiven.models.network.config import NetworkConfig
@@ -110,59 +109,12 @@ def test_embedding_tells_texts_apart(served):
     assert np.abs(embedding[0] - embedding[1]).max() > 0.01
 
 
-def write(served, texts=TEXTS, length=12, temperature=1.0, top_p=0.9, seed=1) -> list[str]:
-    answer = served['generate'](
-        text=tf.constant(texts, tf.string),
-        length=tf.constant(length),
-        temperature=tf.constant(temperature),
-        top_p=tf.constant(top_p),
-        seed=tf.constant(seed),
-    )
-    return [text.decode() for text in answer['generated'].numpy()]
-
-
-def test_one_seed_writes_the_same_text_and_another_one_another(served):
-    assert write(served, seed=1) == write(served, seed=1)
-    assert write(served, seed=1) != write(served, seed=2)
-
-
-def test_temperature_0_begins_with_the_likeliest_word(served):
-    likeliest = served['next_word'](text=tf.constant(['a wonderful']), k=tf.constant(1))['tokens'].numpy()[
-        0, 0
-    ]
-    assert write(served, ['a wonderful'], length=1, temperature=0.0) == [likeliest.decode()]
-
-
-def test_a_tiny_nucleus_is_the_likeliest_word_whatever_the_seed(served):
-    assert (
-        write(served, top_p=1e-6, seed=1)
-        == write(served, top_p=1e-6, seed=2)
-        == write(served, temperature=0.0)
-    )
-
-
-def test_no_more_than_the_length_is_written_and_a_text_alone_gets_the_same_tokens(served):
-    greedy = write(served, length=4, temperature=0.0)
-    assert all(len(text.split()) <= 4 for text in greedy)
-    assert greedy == [write(served, [text], length=4, temperature=0.0)[0] for text in TEXTS]
-
-
-@pytest.mark.parametrize(
-    'bad', [{'length': -5}, {'length': 10**9}, {'top_p': 0.0}, {'top_p': 1.5}, {'temperature': -1.0}]
-)
-def test_impossible_writing_is_refused_with_the_rule(served, bad):
-    [name] = bad
-    with pytest.raises(tf.errors.InvalidArgumentError, match=f'{name} must'):
-        write(served, **bad)
-
-
 def test_no_texts_get_no_answers(served):
     none = tf.constant([], tf.string)
     assert served['serving_default'](text=none)['probability'].shape == (0,)
     assert served['score'](text=none)['token_values'].shape == (0,)
     assert served['embed'](text=none)['embedding'].shape[0] == 0
     assert served['next_word'](text=none, k=tf.constant(2))['tokens'].shape == (0, 2)
-    assert write(served, []) == []
 
 
 def test_transform_features_gives_what_the_network_eats(served):
@@ -228,14 +180,3 @@ def test_two_trainings_with_one_seed_give_the_same_weights(trained):
 def test_a_loss_that_is_no_number_stops_the_training_and_names_the_step(trained):
     with pytest.raises(TrainingError, match=r'no longer a number at step \d+'):
         retrain(trained, learning_rate=1e30, clip_norm=1e30)
-
-
-def test_batches_hold_texts_of_like_length(trained):
-    rows = dataset.read_rows(trained.arguments.train_files)
-    batches = list(dataset.training_batches(rows, 8, seed=0))
-    for ids, labels in batches:
-        lengths = np.count_nonzero(ids.numpy(), axis=1)
-        assert len(labels) == len(ids)
-        assert lengths.max() - lengths.min() < dataset.BUCKET_STEP
-    assert sum(len(labels) for _, labels in batches) == len(corpus())
-    assert dataset.count_batches(rows, 8) == len(batches)

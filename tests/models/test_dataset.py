@@ -1,0 +1,67 @@
+import itertools
+import logging
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.models.rows import VOCABULARY, opinions, write_rows
+from vaiven.models import dataset
+from vaiven.models.network.config import NetworkConfig
+from vaiven.models.training import train
+from vaiven.models.training_config import TrainingConfig
+
+
+@pytest.fixture
+def mixed(tmp_path) -> str:
+    """Rows of 0 to 100,000 tokens."""
+    texts, labels = opinions(200)
+    more = [[], [5], [7] * 126, [9] * 600, [9] * 700, [4] * 2046, [6] * 100_000]
+    return write_rows(tmp_path / 'rows.gz', [*texts, *more], [*labels, 1, 0, 1, 0, 1, 0, 1])
+
+
+def test_batches_hold_texts_of_like_length(mixed):
+    rows = dataset.read_rows([mixed])
+    batches = list(dataset.training_batches(rows, 16, seed=0))
+    for ids, labels in batches:
+        lengths = np.count_nonzero(ids.numpy(), axis=1)
+        assert len(labels) == len(ids) <= 16
+        assert lengths.max() - lengths.min() < max(dataset.BUCKET_STEP, lengths.max() / 4)
+    assert sum(len(labels) for _, labels in batches) == 207
+
+
+def test_the_number_of_batches_is_known_beforehand(mixed):
+    rows = dataset.read_rows([mixed])
+    for size in (1, 16, 64):
+        batches = list(dataset.training_batches(rows, size, seed=0))
+        assert dataset.count_batches(dataset.lengths_of(rows), size) == len(batches)
+    assert dataset.count_batches(np.zeros(0, int), 8) == 0
+
+
+def test_long_texts_share_a_batch_with_few_others_and_are_cut(tmp_path):
+    path = write_rows(tmp_path / 'rows.gz', [[5] * 100_000] * 30, [1] * 30)
+    for ids, _ in dataset.evaluation_batches(dataset.read_rows([path]), 64):
+        assert ids.shape[1] == dataset.LONGEST
+        assert ids.shape[0] * ids.shape[1] <= dataset.BATCH_TOKENS
+
+
+def test_epochs_have_other_orders_and_each_its_own_every_time():
+    rows = tf.data.Dataset.range(64).map(lambda n: (tf.cast([n], tf.int32), tf.cast(n, tf.float32)))
+
+    def order(epoch):
+        batches = dataset.training_batches(rows, 8, 0, epoch)
+        return list(itertools.chain.from_iterable(labels.numpy().tolist() for _, labels in batches))
+
+    tf.random.set_seed(1)
+    once, again, next_one = order(0), order(0), order(1)
+    assert once == again
+    assert sorted(next_one) == sorted(once)
+    assert next_one != once
+
+
+def test_texts_of_no_one_and_a_hundred_thousand_tokens_train(mixed, caplog):
+    caplog.set_level(logging.INFO, 'vaiven.progress')
+    config = NetworkConfig(cell='simple_rnn', bidirectional=False, units=2, embedding_size=2, wide_buckets=0)
+    network = train(config, TrainingConfig(epochs=1), VOCABULARY, [mixed], [mixed])
+    assert all(np.isfinite(value).all() for value in network.get_weights())
+    assert '2 texts are learnt from up to their 2048. token' in caplog.messages
