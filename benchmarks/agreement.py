@@ -31,7 +31,7 @@ from benchmarks.corpora import MissingDataError, novels
 
 OURS = (
     'text.max_tokens=100000', 'vocabulary.min_count=1', 'vocabulary.max_size=10000', 'training.task=language',
-    'network.bidirectional=false', 'network.wide_buckets=0', 'network.token_dropout=0', 'network.units=256',
+    'network.bidirectional=false', 'network.wide_ngrams=0', 'network.token_dropout=0', 'network.units=256',
     'network.embedding_size=128', 'network.dropout=0.2', 'training.batch_size=64', 'training.window=32',
     'training.learning_rate=0.004', 'training.softmax_candidates=512', 'training.epochs=6',
 )  # fmt: skip

@@ -13,7 +13,8 @@ from benchmarks.folds import Fold
 from vaiven.components.vocabulary.choice import choose
 from vaiven.models import dataset
 from vaiven.models.network.network import Network
-from vaiven.models.preprocessing import IDS, LABEL, NO_LABEL
+from vaiven.models.ngrams import ngram_ids
+from vaiven.models.preprocessing import IDS, LABEL, NGRAMS, NO_LABEL, RATING
 from vaiven.models.text import BOS_ID, EOS_ID, UNK_ID, table_of, tokenize
 from vaiven.pipeline.config import Config
 
@@ -45,7 +46,7 @@ def prepare(fold: Fold, config: Config, folder: Path) -> Prepared:
     vocabulary = choose(counts.items(), config.vocabulary, config.text.unit).tokens
     tokens = {name: tokens_of(part, config, vocabulary) for name, part in texts.items()}
     files = {
-        name: write_rows(folder / f'{name}.gz', to_ids(tokens[name], vocabulary), labels_of(rows))
+        name: write_rows(folder / f'{name}.gz', to_ids(tokens[name], vocabulary), rows, config)
         for name, rows in parts.items()
     }
     return Prepared(vocabulary, **files)
@@ -73,27 +74,40 @@ def labels_of(rows: Sequence[Review]) -> list[int]:
     return [NO_LABEL if row.label is None else row.label for row in rows]
 
 
-def write_rows(path: Path, ids: Sequence[Sequence[int]], labels: Sequence[int]) -> str:
-    """Writes what `vaiven.models.dataset.read_rows` reads, and returns the path."""
+def write_rows(path: Path, ids: Sequence[Sequence[int]], rows: Sequence[Review], config: Config) -> str:
+    """Writes what Transform writes, and returns the path."""
     with tf.io.TFRecordWriter(str(path), tf.io.TFRecordOptions('GZIP')) as writer:
-        for row, label in zip(ids, labels, strict=True):
-            features = {
-                IDS: tf.train.Feature(int64_list=tf.train.Int64List(value=row)),
-                LABEL: tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
-            }
-            example = tf.train.Example(features=tf.train.Features(feature=features))
-            writer.write(example.SerializeToString())
+        for start in range(0, len(rows), _TEXTS_AT_ONCE):
+            part = slice(start, start + _TEXTS_AT_ONCE)
+            labelled = ['' if row.label is None else row.text for row in rows[part]]
+            ngrams = ngram_ids(tf.constant(labelled), config.text).to_list()
+            for row_ids, row_ngrams, row in zip(ids[part], ngrams, rows[part], strict=True):
+                features = {
+                    IDS: _integers(row_ids),
+                    NGRAMS: _integers(row_ngrams),
+                    LABEL: _integers(labels_of([row])),
+                }
+                if row.rating is not None:
+                    features[RATING] = tf.train.Feature(float_list=tf.train.FloatList(value=[row.rating]))
+                example = tf.train.Example(features=tf.train.Features(feature=features))
+                writer.write(example.SerializeToString())
     return str(path)
+
+
+def _integers(values: Sequence[int]) -> tf.train.Feature:
+    return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
 
 
 def answers(network: Network, file: str, batch_size: int = 64) -> tuple[np.ndarray, np.ndarray]:
     """Probability of «positive» and the label of each row of a file: float (n), int (n), in one order."""
 
-    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int32)])
-    def ask(ids: tf.Tensor) -> tf.Tensor:
-        return tf.sigmoid(network.sentiment_logits(ids))
+    integers = tf.TensorSpec([None, None], tf.int32)
 
-    batches = dataset.evaluation_batches(dataset.read_rows([file]), batch_size)
-    pairs = [(ask(ids).numpy(), labels.numpy()) for ids, labels in batches]
+    @tf.function(input_signature=[integers, integers])
+    def ask(ids: tf.Tensor, ngrams: tf.Tensor) -> tf.Tensor:
+        return tf.sigmoid(network.sentiment_logits(ids, ngrams))
+
+    batches = dataset.labelled_batches([file], batch_size)
+    pairs = [(ask(row[IDS], row[NGRAMS]).numpy(), row[LABEL].numpy()) for row in batches]
     probabilities, labels = (np.concatenate(column) for column in zip(*pairs, strict=True))
     return probabilities, labels.astype(np.int64)

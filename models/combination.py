@@ -4,42 +4,56 @@ import logging
 from collections.abc import Sequence
 
 import numpy as np
-import scipy.sparse
 import tensorflow as tf
 from sklearn.linear_model import LogisticRegression
 
-from vaiven.models.nb_svm import fit_nb_svm
+from vaiven.models import dataset
 from vaiven.models.network.network import Network
-from vaiven.models.network.wide import WideNgrams, ngram_ids
-from vaiven.models.text import PAD_ID
+from vaiven.models.preprocessing import IDS, LABEL, NGRAMS
+from vaiven.models.wide_fit import fit_wide
 
 progress = logging.getLogger('vaiven.progress')
 
-# Of the wide path's fit, on its log-count ratios, and of the combination's, on two logits.
-WIDE_C, COMBINATION_C = 1.0, 1.0
+# Of the logistic regression on two logits.
+COMBINATION_C = 1.0
 
 
-def combine(network: Network, training: tf.data.Dataset, validation: tf.data.Dataset) -> None:
+def combine(
+    network: Network,
+    train_files: Sequence[str],
+    eval_files: Sequence[str],
+    *,
+    batch_size: int,
+    soft_labels: float,
+) -> None:
     """Fits the wide path to the training rows and the combination of both paths to the validation rows.
 
     The combination is a logistic regression on the two paths' logits (stacking, Wolpert 1992; with one path it is
-    Platt's calibration), so that probabilities mean what they say. Rows without a label are passed over, and
-    nothing is changed where there is only one class.
+    Platt's calibration), so that probabilities mean what they say. Then the wide path is fitted once more, to the
+    rows of both splits: what the validation rows had to say about it is said. Rows without a label are passed over,
+    and nothing is changed where a split has only one class.
 
     Args:
         network: its recurrent path is trained.
-        training, validation: batches (ids int (batch, time), labels float (batch)).
+        train_files, eval_files: what Transform wrote.
+        batch_size: texts that the network reads at once.
+        soft_labels: as `training.soft_labels`.
     """
-    if network.wide is not None:
-        _fit_wide(network.wide, training)
-    logits, labels = [], []
-    for ids, label in validation:
-        kept = label.numpy() >= 0
-        logits.append(np.stack([np.array(part) for part in network.path_logits(ids)], axis=1)[kept])
-        labels.append(label.numpy()[kept])
-    both, truth = np.concatenate(logits), np.concatenate(labels)
+    validation = list(dataset.labelled_batches(eval_files, batch_size, soft_labels))
+    targets = _column(LABEL, validation)
+    truth = targets > 0.5
     if len(set(truth)) < 2:
         return
+    if network.wide is not None:
+        training = list(dataset.labelled_batches(train_files, batch_size, soft_labels))
+        ngrams, train_targets = _ngrams(training), _column(LABEL, training)
+        if len(set(train_targets > 0.5)) < 2:
+            return
+        fit_wide(network.wide, ngrams, train_targets)
+    paths = [
+        [np.array(part) for part in network.path_logits(batch[IDS], batch[NGRAMS])] for batch in validation
+    ]
+    both = np.concatenate([np.stack(logits, axis=1) for logits in paths])
     if network.wide is None:
         both = both[:, :1]
     fitted = LogisticRegression(C=COMBINATION_C).fit(both, truth)
@@ -51,27 +65,12 @@ def combine(network: Network, training: tf.data.Dataset, validation: tf.data.Dat
     progress.info(
         'validation: accuracy %.1f %% recurrent, %.1f %% wide, %.1f %% both', *(100 * x for x in found)
     )
+    fit_wide(network.wide, ngrams + _ngrams(validation), np.concatenate([train_targets, targets]))
 
 
-def _fit_wide(wide: WideNgrams, batches: tf.data.Dataset) -> None:
-    matrix, truth = _features(wide, batches)
-    if len(set(truth)) < 2:
-        return
-    weights, intercept = fit_nb_svm(matrix, truth, LogisticRegression(C=WIDE_C, max_iter=500))
-    wide.table.assign(weights)
-    wide.bias.assign(intercept)
+def _ngrams(batches: Sequence[dict[str, tf.Tensor]]) -> list[np.ndarray]:
+    return [row[row > 0] for batch in batches for row in batch[NGRAMS].numpy()]
 
 
-def _features(wide: WideNgrams, batches: tf.data.Dataset) -> tuple[scipy.sparse.csr_matrix, np.ndarray]:
-    """Rows × n-grams, 1 where the row has it; and the labels."""
-    width = wide.vocabulary_size + wide.buckets
-    rows: list[scipy.sparse.csr_matrix] = []
-    labels: list[Sequence[float]] = []
-    for ids, label in batches:
-        kept = label.numpy() >= 0
-        ngrams = np.array(ngram_ids(ids.numpy()[kept], wide.vocabulary_size, wide.buckets))
-        row, column = np.nonzero(ngrams != PAD_ID)
-        ones = np.ones(len(row), 'float32')
-        rows.append(scipy.sparse.csr_matrix((ones, (row, ngrams[row, column])), shape=(len(ngrams), width)))
-        labels.append(label.numpy()[kept])
-    return scipy.sparse.vstack(rows).tocsr(), np.concatenate(labels)
+def _column(name: str, batches: Sequence[dict[str, tf.Tensor]]) -> np.ndarray:
+    return np.concatenate([batch[name].numpy() for batch in batches]) if batches else np.zeros(0)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from vaiven.models.preprocessing import IDS, LABEL, NO_POSITION, NO_RATING, POSITION, RATING
+from vaiven.models.preprocessing import IDS, LABEL, NGRAMS, NO_POSITION, NO_RATING, POSITION, RATING
 
 # Longer texts are learnt from up to there: memory and time of a step go by the longest text, and no gradient
 # reaches further back. What is served reads them whole.
@@ -22,19 +22,63 @@ BATCH_TOKENS = 20_480
 SHUFFLED_ROWS = 100_000
 # Keeps the orders of one seed's epochs apart from those of the next seed.
 SEED_STEP = 1_000_003
+# A row with a label lies on that side of one half, however weak its rating is.
+LEAST_SURE = 0.51
 
 
-def read_rows(files: Sequence[str]) -> tf.data.Dataset:
+def read_rows(files: Sequence[str], soft_labels: float = 0.0) -> tf.data.Dataset:
     """Yields (ids int32 (tokens), label float ()) from gzipped TFRecords of tf.Example, in file order.
 
-    The ids are the first `LONGEST` of a text, at most.
+    The ids are the first `LONGEST` of a text, at most. The label is that of `soft_label`.
     """
-    return read_features(files).map(lambda row: (row[IDS][:LONGEST], row[LABEL]))
+    return read_features(files).map(
+        lambda row: (row[IDS][:LONGEST], soft_label(row[LABEL], row[RATING], soft_labels))
+    )
+
+
+def soft_label(label: tf.Tensor, rating: tf.Tensor, slope: float) -> tf.Tensor:
+    """How probable «positive» is to be: the label says on which side of one half, the rating how far from it.
+
+    Args:
+        label: float (…): 1 positive, 0 negative, −1 none, which stays.
+        rating: float (…), from −1 to 1; where it is NaN, the label stays.
+        slope: of the logistic function of the rating; 0 leaves every label as it is.
+    """
+    sure = tf.maximum(tf.sigmoid(slope * tf.abs(rating)), LEAST_SURE)
+    soft = tf.where(label > 0, sure, 1 - sure)
+    return tf.where((slope > 0) & (label >= 0) & ~tf.math.is_nan(rating), soft, label)
+
+
+def labelled_batches(files: Sequence[str], batch_size: int, soft_labels: float = 0.0) -> tf.data.Dataset:
+    """The rows with a label, by name.
+
+    Yields:
+        `ids` int32 (batch, time) and `ngrams` int32 (batch, n-grams), padded with 0, and `label` float (batch).
+    """
+    rows = read_features(files).filter(lambda row: row[LABEL] >= 0)
+    named = rows.map(
+        lambda row: {
+            IDS: row[IDS][:LONGEST],
+            NGRAMS: tf.cast(row[NGRAMS], tf.int32),
+            LABEL: soft_label(row[LABEL], row[RATING], soft_labels),
+        }
+    )
+    return named.bucket_by_sequence_length(
+        lambda row: tf.shape(row[IDS])[0],
+        BOUNDARIES,
+        _sizes(batch_size),
+        padded_shapes={IDS: [None], NGRAMS: [None], LABEL: []},
+    ).prefetch(tf.data.AUTOTUNE)
 
 
 def read_features(files: Sequence[str]) -> tf.data.Dataset:
-    """As `read_rows`, by name: `ids`, `label`, `position` int64 () (−1 none), `rating` float () (NaN none)."""
+    """As `read_rows`, by name.
+
+    `ids`, `label`, `ngrams` int64 (n-grams) of rows with a label, `position` int64 () (−1 none), `rating` float ()
+    (NaN none).
+    """
     features = {
+        NGRAMS: tf.io.FixedLenSequenceFeature([], tf.int64, allow_missing=True),
         IDS: tf.io.FixedLenSequenceFeature([], tf.int64, allow_missing=True),
         LABEL: tf.io.FixedLenFeature([], tf.int64),
         POSITION: tf.io.FixedLenFeature([], tf.int64, NO_POSITION),

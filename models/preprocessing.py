@@ -9,9 +9,10 @@ import tensorflow_transform as tft
 
 from vaiven.models import text as text_lib
 from vaiven.models.configuration import from_dict
+from vaiven.models.ngrams import ngram_ids
 
 TEXT, LABEL, IDS = 'text', 'label', 'ids'
-POSITION, RATING = 'position', 'rating'
+POSITION, RATING, NGRAMS = 'position', 'rating', 'ngrams'
 VOCABULARY_FILE = 'vocab.txt'
 NO_LABEL = -1
 NO_POSITION = -1
@@ -28,22 +29,26 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> d
 
     Returns:
         `ids` int64 sparse (n, None); `label` int64 (n): 1 positive, 0 negative, −1 none; `position` int64 (n): of
-        a passage in running text, −1 none; `rating` float (n): from −1 to 1, NaN none.
+        a passage in running text, −1 none; `rating` float (n): from −1 to 1, NaN none; `ngrams` int64 sparse
+        (n, None): what the wide path learns from, of rows with a label only.
     """
     config = text_config(custom_config['config'])
     table = tft.make_and_track_object(
         lambda: text_lib.vocabulary_table(f'{custom_config["vocabulary_uri"]}/{VOCABULARY_FILE}'),
         'vocabulary',
     )
-    tokens = text_lib.tokenize(_one_value(inputs[TEXT], ''), config, table)
+    text = _one_value(inputs[TEXT], '')
+    tokens = text_lib.tokenize(text, config, table)
     rows = tf.shape(tokens.row_lengths())
 
     def column(name: str, dtype: tf.DType, none: float) -> tf.Tensor:
         return _one_value(inputs[name], none) if name in inputs else tf.fill(rows, tf.constant(none, dtype))
 
+    label = column(LABEL, tf.int64, NO_LABEL)
     return {
         IDS: text_lib.tokens_to_ids(tokens, table).to_sparse(),
-        LABEL: column(LABEL, tf.int64, NO_LABEL),
+        NGRAMS: ngram_ids(tf.where(label == NO_LABEL, '', text), config).to_sparse(),
+        LABEL: label,
         POSITION: column(POSITION, tf.int64, NO_POSITION),
         RATING: column(RATING, tf.float32, NO_RATING),
     }

@@ -12,6 +12,7 @@ from vaiven.models import text as text_lib
 from vaiven.models.begins import begin_ids, begin_tokens, joined_after
 from vaiven.models.generation import LONGEST, Draw, write_on
 from vaiven.models.network.network import Network
+from vaiven.models.ngrams import ngram_ids
 from vaiven.models.preprocessing import IDS, LABEL, TEXT
 from vaiven.models.training_config import Task
 
@@ -191,7 +192,8 @@ class Signatures(tf.Module):
         return {'embedding': self.network.pool(*self.network.encode(self.ids(text)))}
 
     def _probability(self, text: tf.Tensor) -> tf.Tensor:
-        return tf.sigmoid(self.network.sentiment_logits(self.ids(text)))
+        ngrams = ngram_ids(text, self.config).to_tensor()
+        return tf.sigmoid(self.network.sentiment_logits(self.ids(text), ngrams))
 
     def _log_probability(self, states: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
         logits = self.network.token_logits(self.network.project('forward', states))

@@ -77,16 +77,21 @@ def tokenize(
         string (n, None), without begin and end; at most `config.max_tokens` a row.
     """
     import tensorflow as tf
-    import tensorflow_text as tf_text
 
-    text = normalize(text, config)
     if config.unit == 'character':
-        tokens = tf.strings.unicode_split(text, 'UTF-8')
+        tokens = tf.strings.unicode_split(normalize(text, config), 'UTF-8')
     else:
-        tokens = tf_text.regex_split(text, f'{_WORD}|{_SPACE}', keep_delim_regex_pattern=_WORD)
+        tokens = whole_words(text, config)
         if config.unit == 'wordpiece' and table is not None:
             tokens = split_words(tokens, table).merge_dims(1, 2)
     return tokens[:, : config.max_tokens]
+
+
+def whole_words(text: 'tf.Tensor', config: TextConfig) -> 'tf.RaggedTensor':
+    """All words, numbers and signs of each text, whatever the unit: string (n) → (n, None)."""
+    import tensorflow_text as tf_text
+
+    return tf_text.regex_split(normalize(text, config), f'{_WORD}|{_SPACE}', keep_delim_regex_pattern=_WORD)
 
 
 def split_words(

@@ -91,13 +91,14 @@ def train(
     if training.task == 'language':
         texts = read_text(train_files), read_text(eval_files)
         return train_language(network_config, training, len(vocabulary), *texts, **kept)
-    rows = dataset.read_rows(train_files).cache()
+    rows = dataset.read_rows(train_files, training.soft_labels).cache()
     batches = functools.partial(dataset.training_batches, rows, training.batch_size, training.seed)
     lengths = dataset.lengths_of(rows)
     steps = dataset.count_batches(lengths, training.batch_size)
     if cut := int(np.sum(lengths == dataset.LONGEST)):
         progress.info('%d texts are learnt from up to their %d. token', cut, dataset.LONGEST)
-    validation = dataset.evaluation_batches(dataset.read_rows(eval_files), training.batch_size).cache()
+    held = dataset.read_rows(eval_files, training.soft_labels)
+    validation = dataset.evaluation_batches(held, training.batch_size).cache()
     network = JointNetwork(
         network_config,
         len(vocabulary),
@@ -125,5 +126,11 @@ def train(
         validation=validation,
         **kept,
     )
-    combine(network, dataset.evaluation_batches(rows, training.batch_size), validation)
+    combine(
+        network,
+        train_files,
+        eval_files,
+        batch_size=training.batch_size,
+        soft_labels=training.soft_labels,
+    )
     return network

@@ -25,6 +25,8 @@ class TrainingConfig:
         patience: epochs without a better validation loss before training stops.
         batch_size: texts a step.
         learning_rate: Adam's, at the begin; it falls to a tenth along half a cosine.
+        soft_labels: where rows have a rating from −1 to 1, the probability that is learnt is the logistic function of
+            this times the rating; 0 to learn the labels.
         language_weight: λ in `sentiment + λ · language`.
         softmax_candidates: tokens that the sampled softmax draws; 0 for the full softmax.
         clip_norm: longest gradient; longer ones are shortened to it (Pascanu et al. 2013).
@@ -41,6 +43,7 @@ class TrainingConfig:
     patience: int = 3
     batch_size: int = 64
     learning_rate: float = 2e-3
+    soft_labels: float = 6.0
     language_weight: float = 0.1
     softmax_candidates: int = 512
     clip_norm: float = 1.0
@@ -62,7 +65,7 @@ class TrainingConfig:
         )
         for name in ('epochs', 'patience', 'batch_size'):
             require(getattr(self, name) >= 1, f'training.{name} must be at least 1', getattr(self, name))
-        for name in ('language_epochs', 'language_weight', 'softmax_candidates', 'seed'):
+        for name in ('language_epochs', 'soft_labels', 'language_weight', 'softmax_candidates', 'seed'):
             require(getattr(self, name) >= 0, f'training.{name} must not be negative', getattr(self, name))
         for name in ('learning_rate', 'clip_norm'):
             require(getattr(self, name) > 0, f'training.{name} must be above 0', getattr(self, name))

@@ -27,7 +27,7 @@ _RUNNING_TEXT: dict[str, Any] = {
     'serving': {'max_rows': 32, 'batch_size': 16},
 }
 _FORWARD_ONLY: dict[str, Any] = {
-    'bidirectional': False, 'token_dropout': 0.0, 'head_dropout': 0.0, 'wide_buckets': 0,
+    'bidirectional': False, 'token_dropout': 0.0, 'head_dropout': 0.0, 'wide_ngrams': 0,
 }  # fmt: skip
 
 # What each preset changes in the defaults below.

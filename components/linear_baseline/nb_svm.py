@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
+from scipy import sparse
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.svm import LinearSVC
 
-from vaiven.models.nb_svm import INTERPOLATION, fit_nb_svm
+from vaiven.models.nb_svm import INTERPOLATION, interpolated, log_ratios
 
 _C = 1.0  # the paper's
 
@@ -23,9 +24,10 @@ class NbSvm:
     def fit(self, texts: Sequence[str], labels: Sequence[int] | np.ndarray) -> 'NbSvm':
         """Learns from texts (n) and labels (n) of 0 and 1, both of which occur."""
         counts = self._vectorizer.fit_transform(texts).astype(np.float64)  # (n, features)
-        machine = LinearSVC(C=_C, random_state=0)
-        self._weights, intercept = fit_nb_svm(counts, np.asarray(labels), machine)
-        self._bias = INTERPOLATION * intercept
+        ratios = log_ratios(counts, np.asarray(labels, np.float64))
+        machine = LinearSVC(C=_C, random_state=0).fit(counts @ sparse.diags(ratios), labels)
+        self._weights = interpolated(machine.coef_[0], ratios)
+        self._bias = INTERPOLATION * float(machine.intercept_[0])
         return self
 
     def predict(self, texts: Sequence[str]) -> np.ndarray:

@@ -29,7 +29,8 @@ class NetworkConfig:
         dropout: share of the components dropped between layers.
         locked_dropout: whether the same components are dropped at every step of a text (Gal & Ghahramani 2016).
         head_dropout: share of the pooled components dropped before the sentiment's weights.
-        wide_buckets: buckets for pairs of words in the wide path beside the recurrent one; 0 for no wide path.
+        wide_ngrams: the most words, pairs and pieces of words that the wide path beside the recurrent one knows;
+            0 for no wide path.
     """
 
     cell: Cell = 'lstm'
@@ -43,7 +44,7 @@ class NetworkConfig:
     dropout: float = 0.4
     locked_dropout: bool = True
     head_dropout: float = 0.5
-    wide_buckets: int = 262_144
+    wide_ngrams: int = 262_144
 
     def __post_init__(self) -> None:
         require(self.cell in CELLS, f'network.cell must be one of {", ".join(CELLS)}', self.cell)
@@ -51,9 +52,9 @@ class NetworkConfig:
             require(getattr(self, name) >= 1, f'network.{name} must be at least 1', getattr(self, name))
         require(self.embedding_size >= 0, 'network.embedding_size must not be negative', self.embedding_size)
         require(
-            0 <= self.wide_buckets <= 2**24,
-            'network.wide_buckets must lie between 0 and 16777216',
-            self.wide_buckets,
+            0 <= self.wide_ngrams <= 2**24,
+            'network.wide_ngrams must lie between 0 and 16777216',
+            self.wide_ngrams,
         )
         for name in ('token_dropout', 'embedding_dropout', 'weight_dropout', 'dropout', 'head_dropout'):
             value = getattr(self, name)

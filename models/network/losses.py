@@ -11,7 +11,7 @@ from vaiven.models.text import PAD_ID
 
 
 def sentiment_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Binary cross-entropy in nats, mean over the rows that have a label (0 or 1; −1 is none).
+    """Binary cross-entropy in nats, mean over the rows that have a label (from 0 to 1; −1 is none).
 
     Args:
         logits, labels: float (batch).

@@ -7,7 +7,7 @@ are the encoder of the sentiment.
     ids ─ embedding ─┬─ forward stack  ── next token        ┐ softmax tied to the embedding
                      └─ backward stack ── previous token    ┘ (Press & Wolf 2017)
                         both ── [last, max, mean] ── sentiment ┬─ combined, calibrated
-        ── words and pairs of words ── wide path ──────────────┘ (Howard & Ruder 2018; Cheng et al. 2016)
+ n-grams ── wide path ─────────────────────────────────────────┘ (Howard & Ruder 2018; Cheng et al. 2016)
 """
 
 from typing import Any
@@ -118,9 +118,7 @@ class Network(keras.Model):
         self.sentiment = keras.layers.Dense(
             1, kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)), name='sentiment'
         )
-        self.wide = (
-            WideNgrams(vocabulary_size, config.wide_buckets, name='wide') if config.wide_buckets else None
-        )
+        self.wide = WideNgrams(config.wide_ngrams, name='wide') if config.wide_ngrams else None
         if self.wide is not None:
             self.wide.build((None, None))
         # logit = a · recurrent + b · wide + c
@@ -211,14 +209,19 @@ class Network(keras.Model):
         """The text's vector (batch, directions · 3 · units). «Last» is where each stack ends its reading."""
         return ops.concatenate([self.pooling(each, lengths) for each in states.values()], axis=-1)
 
-    def path_logits(self, ids: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits of «positive» by the recurrent and by the wide path, each (batch)."""
-        recurrent = self._sentiment(self.encode(ids), training=False)
-        return recurrent, self.wide(ids) if self.wide is not None else ops.zeros_like(recurrent)
+    def path_logits(self, ids: Tensor, ngrams: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of «positive» by the recurrent and by the wide path, each (batch).
 
-    def sentiment_logits(self, ids: Tensor) -> Tensor:
-        """Logit of «positive» by both paths together, (batch)."""
-        recurrent, wide = self.path_logits(ids)
+        Args:
+            ids: int (batch, time), padded with 0 at the right.
+            ngrams: int (batch, n-grams), see `WideNgrams`.
+        """
+        recurrent = self._sentiment(self.encode(ids), training=False)
+        return recurrent, self.wide(ngrams) if self.wide is not None else ops.zeros_like(recurrent)
+
+    def sentiment_logits(self, ids: Tensor, ngrams: Tensor) -> Tensor:
+        """Logit of «positive» by both paths together, (batch); see `path_logits`."""
+        recurrent, wide = self.path_logits(ids, ngrams)
         return self.combination[0] * recurrent + self.combination[1] * wide + self.combination[2]
 
     def _sentiment(self, encoded: tuple[dict[str, Tensor], Tensor], training: bool) -> Tensor:

@@ -17,7 +17,7 @@ class JointNetwork(Network):
 
     Language is the mean over the directions.
 
-    `fit` wants batches `(ids, labels)`: int (batch, time) padded with 0, float (batch) with −1 for no label.
+    `fit` wants batches `(ids, labels)`: int (batch, time) padded with 0, float (batch) from 0 to 1 with −1 for no label.
     In evaluation the softmax is always the full one.
     """
 

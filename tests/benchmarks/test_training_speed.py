@@ -7,7 +7,7 @@ from benchmarks.lstm_layers import keras_lstm
 from benchmarks.training_speed import contestants
 
 SETTINGS = (
-    'network.units=8', 'network.embedding_size=8', 'network.wide_buckets=0', 'training.batch_size=4',
+    'network.units=8', 'network.embedding_size=8', 'network.wide_ngrams=0', 'training.batch_size=4',
     'vocabulary.min_count=1',
 )  # fmt: skip
 

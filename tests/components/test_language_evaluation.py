@@ -41,7 +41,7 @@ def export(folder, bias):
     folder.mkdir(parents=True)
     vocabulary = folder / 'vocab.txt'
     vocabulary.write_text('\n'.join([*SPECIAL_TOKENS, *CHARACTERS]) + '\n', encoding='utf-8')
-    config = NetworkConfig(units=4, embedding_size=4, wide_buckets=0, bidirectional=False)
+    config = NetworkConfig(units=4, embedding_size=4, wide_ngrams=0, bidirectional=False)
     network = Network(config, len(SPECIAL_TOKENS) + len(CHARACTERS), use_cudnn=False)
     network(np.full((1, 2), 2))
     network.set_weights([np.zeros_like(weight) for weight in network.get_weights()])

@@ -11,7 +11,7 @@ VAIVEN = (sys.executable, '-m', 'vaiven.pipeline.cli')
 # As small as it gets: what is tested is the way, not the model.
 TINY = (
     'network.units=8',
-    'network.wide_buckets=0',
+    'network.wide_ngrams=0',
     'network.embedding_size=8',
     'network.dropout=0',
     'network.token_dropout=0',

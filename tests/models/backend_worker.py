@@ -24,9 +24,10 @@ from vaiven.models.network.streams import StreamReader
 
 VOCABULARY_SIZE = 23
 IDS = np.array([[2, 5, 6, 7, 9, 3], [2, 8, 22, 3, 0, 0], [2, 3, 0, 0, 0, 0]], 'int32')
+NGRAMS = np.array([[7, 4, 8], [9, 99, 0], [0, 0, 0]], 'int32')  # of the wide path
 LABELS = np.array([1, 0, -1], 'float32')
 # Two layers, so that a cell reads another one's states, too.
-SIZES = {'layers': 2, 'units': 5, 'embedding_size': 4, 'wide_buckets': 16}
+SIZES = {'layers': 2, 'units': 5, 'embedding_size': 4, 'wide_ngrams': 16}
 REGULARISED = {
     'token_dropout': 0.1, 'embedding_dropout': 0.1, 'weight_dropout': 0.2, 'dropout': 0.1, 'head_dropout': 0.1,
 }  # fmt: skip
@@ -42,10 +43,12 @@ def network_of(cell: str, softmax_candidates: int = 0, **options) -> JointNetwor
 
 
 def random_weights(cell: str) -> list[np.ndarray]:
-    """Of all weights, also of those that begin at zero."""
+    """Of all weights, also of those that begin at zero; the numbers of the n-grams are 0, 1, 2 and so on."""
     rng = np.random.default_rng(CELLS.index(cell))
     return [
         rng.normal(scale=0.4, size=weight.shape).astype('float32')
+        if weight.dtype.kind == 'f'
+        else np.arange(weight.size)
         for weight in network_of(cell).get_weights()
     ]
 
@@ -56,11 +59,14 @@ def outputs_and_gradients(network: JointNetwork) -> dict[str, np.ndarray]:
     outputs = network(IDS)
     loss, gradients = _differentiate(lambda: network.compute_loss(IDS, LABELS, network(IDS)), variables)
     found = {name: keras.ops.convert_to_numpy(value) for name, value in outputs.items()}
+    # By number: a path holds the network's name, which depends on how many there were before.
     found |= {
-        f'gradient of {v.path}': keras.ops.convert_to_numpy(g)
-        for v, g in zip(variables, gradients, strict=True)
+        f'gradient {number} by {variable.name}': keras.ops.convert_to_numpy(gradient)
+        for number, (variable, gradient) in enumerate(zip(variables, gradients, strict=True))
     }
-    found['probability'] = keras.ops.convert_to_numpy(keras.ops.sigmoid(network.sentiment_logits(IDS)))
+    found['probability'] = keras.ops.convert_to_numpy(
+        keras.ops.sigmoid(network.sentiment_logits(IDS, NGRAMS))
+    )
     return {**found, 'loss': keras.ops.convert_to_numpy(loss)}
 
 
@@ -127,11 +133,10 @@ def main(weights: str, answers: str) -> None:
         for cell in CELLS:
             network = network_of(cell)
             network.set_weights([given[f'{cell}/{number}'] for number in range(len(network.get_weights()))])
-            parts = {
-                'values': outputs_and_gradients(network),
-                'step': trained_step(cell),
-                'stream': read_stream(cell),
-            }
+            parts = {'values': outputs_and_gradients(network), 'step': trained_step(cell)}
+            # Reading on is the same for all cells but for how many states they have and who wrote them.
+            if cell in ('gru', 'lstm', 'peephole_coupled_lstm'):
+                parts['stream'] = read_stream(cell)
             found |= {
                 f'{cell}/{part}/{name}': value for part, some in parts.items() for name, value in some.items()
             }

@@ -13,7 +13,7 @@ from vaiven.models.network.config import NetworkConfig
 from vaiven.models.training import train
 from vaiven.models.training_config import TrainingConfig
 
-NETWORK = NetworkConfig(bidirectional=False, units=4, embedding_size=4, wide_buckets=0, weight_dropout=0.2)
+NETWORK = NetworkConfig(bidirectional=False, units=4, embedding_size=4, wide_ngrams=0, weight_dropout=0.2)
 TRAINING = TrainingConfig(
     epochs=4, batch_size=16, softmax_candidates=8, learning_rate=0.05, weight_averaging=0.9
 )

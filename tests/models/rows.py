@@ -8,18 +8,28 @@ import tensorflow as tf
 VOCABULARY = tuple(str(number) for number in range(32))
 
 
-def write_rows(path, texts: Sequence[Sequence[int]], labels: Sequence[int]) -> str:
-    """A gzipped TFRecord file of texts, token ids without begin and end."""
+def write_rows(
+    path, texts: Sequence[Sequence[int]], labels: Sequence[int], ratings: Sequence[float] = ()
+) -> str:
+    """A gzipped TFRecord file of texts, token ids without begin and end; a rating is NaN where there is none."""
     with tf.io.TFRecordWriter(str(path), 'GZIP') as writer:
-        for text, label in zip(texts, labels, strict=True):
+        ratings = ratings or [float('nan')] * len(labels)
+        for text, label, rating in zip(texts, labels, ratings, strict=True):
             example = tf.train.Example()
             features = example.features.feature
             features['ids'].int64_list.value.extend([2, *map(int, text), 3])
             features['label'].int64_list.value.append(int(label))
             features['position'].int64_list.value.append(-1)
-            features['rating'].float_list.value.append(float('nan'))
+            features['rating'].float_list.value.append(rating)
+            if label >= 0:
+                features['ngrams'].int64_list.value.extend(ngrams_of(text))
             writer.write(example.SerializeToString())
     return str(path)
+
+
+def ngrams_of(text: Sequence[int]) -> list[int]:
+    """Numbers of n-grams: each different token as a word, and as a piece of one."""
+    return [number for token in dict.fromkeys(map(int, text)) for number in (2 * token + 1, 2 * token + 2)]
 
 
 def opinions(count: int, seed: int = 0) -> tuple[list[list[int]], list[int]]:

@@ -77,12 +77,13 @@ def test_every_cell_stacked_and_in_both_directions_is_exported(cell, tmp_path):
     network.set_weights(trained.get_weights())
     archive = keras.export.ExportArchive()
     archive.track(network)
-    specification = tf.TensorSpec([None, None], tf.int32)
-    archive.add_endpoint('serve', network.sentiment_logits, input_signature=[specification])
+    specification = [tf.TensorSpec([None, None], tf.int32) for _ in range(2)]
+    archive.add_endpoint('serve', network.sentiment_logits, input_signature=specification)
     archive.write_out(str(tmp_path / 'model'), verbose=False)
     loaded = tf.saved_model.load(str(tmp_path / 'model'))
-    served = loaded.serve(tf.constant(backend_worker.IDS))
-    np.testing.assert_allclose(served, np.array(trained.sentiment_logits(backend_worker.IDS)), atol=1e-6)
+    asked = backend_worker.IDS, backend_worker.NGRAMS
+    served = loaded.serve(*(tf.constant(part) for part in asked))
+    np.testing.assert_allclose(served, np.array(trained.sentiment_logits(*asked)), atol=1e-6)
 
 
 def test_the_networks_sources_import_keras_alone():

@@ -1,40 +1,50 @@
 import numpy as np
 import pytest
-import tensorflow as tf
 
+from tests.models.rows import ngrams_of, write_rows
 from vaiven.models.combination import combine
 from vaiven.models.network.config import NetworkConfig
 from vaiven.models.network.network import Network
 
-ROWS = tf.data.Dataset.from_tensors(
-    (
-        tf.constant([[2, 5, 3], [2, 6, 3], [2, 5, 5], [2, 6, 6], [2, 7, 3]]),
-        tf.constant([1.0, 0.0, 1.0, 0.0, -1.0]),
-    )
-)
+TEXTS = [[5, 8], [6, 9], [5, 5, 9], [6, 6, 8], [7]]
+LABELS = [1, 0, 1, 0, -1]
 
 
-def combined(wide_buckets: int, rows: tf.data.Dataset = ROWS) -> Network:
-    network = Network(NetworkConfig(units=4, embedding_size=4, wide_buckets=wide_buckets), 8, seed=1)
-    combine(network, rows, rows)
+def combined(folder, wide_ngrams: int, labels=LABELS, held_labels=LABELS) -> Network:
+    network = Network(NetworkConfig(units=4, embedding_size=4, wide_ngrams=wide_ngrams), 12, seed=1)
+    network(np.array([[2, 3]]))
+    train, held = write_rows(folder / 'a.gz', TEXTS, labels), write_rows(folder / 'b.gz', TEXTS, held_labels)
+    combine(network, [train], [held], batch_size=2, soft_labels=0.0)
     return network
 
 
-def test_the_wide_path_learns_which_word_is_which():
-    network = combined(64)
-    _, wide = network.path_logits(np.array([[2, 5, 3], [2, 6, 3]]))
-    assert wide[0] > 0 > wide[1]
+def wide_logits(network: Network, *texts: list[int]) -> list[float]:
+    return [float(network.wide(np.array([ngrams_of(text)]))[0]) for text in texts]
+
+
+def test_the_wide_path_learns_which_word_is_which(tmp_path):
+    network = combined(tmp_path, 64)
+    good, bad = wide_logits(network, [5], [6])
+    assert good > 0 > bad
     assert network.combination[1] > 0
 
 
-def test_without_a_wide_path_it_counts_for_nothing():
-    recurrent, wide, bias = np.array(combined(0).combination)
+def test_in_the_end_the_wide_path_has_learnt_from_the_validation_rows_too(tmp_path):
+    alike, other = [1, 0, 1, 0, -1], [0, 1, 1, 0, -1]
+    same, different = (combined(tmp_path, 64, alike, held) for held in (alike, other))
+    assert wide_logits(same, [8, 5])[0] > wide_logits(different, [8, 5])[0]
+
+
+def test_without_a_wide_path_it_counts_for_nothing(tmp_path):
+    recurrent, wide, bias = np.array(combined(tmp_path, 0).combination)
     assert wide == 0
     assert recurrent != 1  # calibrated
     assert np.isfinite(bias)
 
 
-@pytest.mark.parametrize('label', [1.0, -1.0])
-def test_rows_of_one_class_or_none_change_nothing(label):
-    rows = ROWS.map(lambda ids, labels: (ids, tf.fill([5], label)))
-    assert np.array(combined(64, rows).combination).tolist() == [1.0, 0.0, 0.0]
+@pytest.mark.parametrize('label', [1, -1])
+def test_rows_of_one_class_or_none_change_nothing(label, tmp_path):
+    for rows in ({'labels': [label] * 5}, {'held_labels': [label] * 5}):
+        network = combined(tmp_path, 64, **rows)
+        assert np.array(network.combination).tolist() == [1.0, 0.0, 0.0]
+        assert not np.array(network.wide.table).any()

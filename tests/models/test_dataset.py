@@ -61,7 +61,7 @@ def test_epochs_have_other_orders_and_each_its_own_every_time():
 
 def test_texts_of_no_one_and_a_hundred_thousand_tokens_train(mixed, caplog):
     caplog.set_level(logging.INFO, 'vaiven.progress')
-    config = NetworkConfig(cell='simple_rnn', bidirectional=False, units=2, embedding_size=2, wide_buckets=0)
+    config = NetworkConfig(cell='simple_rnn', bidirectional=False, units=2, embedding_size=2, wide_ngrams=0)
     network = train(config, TrainingConfig(epochs=1), VOCABULARY, [mixed], [mixed])
     assert all(np.isfinite(value).all() for value in network.get_weights())
     assert '2 texts are learnt from up to their 2048. token' in caplog.messages

@@ -18,7 +18,7 @@ DEFAULTS = {'length': 12, 'temperature': 1.0, 'top_p': 0.9, 'top_k': 0, 'no_repe
 def signatures(folder, unit, tokens, max_tokens=64, **config) -> Signatures:
     path = folder / 'vocab.txt'
     path.write_text('\n'.join([*SPECIAL_TOKENS, *tokens]) + '\n', encoding='utf-8')
-    sizes = {'units': 8, 'embedding_size': 6, 'wide_buckets': 0, **config}
+    sizes = {'units': 8, 'embedding_size': 6, 'wide_ngrams': 0, **config}
     network = Network(NetworkConfig(**sizes), len(SPECIAL_TOKENS) + len(tokens), use_cudnn=False, seed=3)
     network(np.full((1, 2), 2))
     for variable in network.trainable_variables:

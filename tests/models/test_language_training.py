@@ -9,7 +9,7 @@ from vaiven.models.network.config import NetworkConfig
 from vaiven.models.training_config import TrainingConfig
 
 NETWORK = NetworkConfig(
-    bidirectional=False, units=12, embedding_size=6, dropout=0.1, token_dropout=0, wide_buckets=0
+    bidirectional=False, units=12, embedding_size=6, dropout=0.1, token_dropout=0, wide_ngrams=0
 )
 TEXT = np.array([4, 5, 6, 7, 8, 9] * 100)
 

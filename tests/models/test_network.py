@@ -1,5 +1,3 @@
-import itertools
-
 import keras
 import numpy as np
 import pytest
@@ -8,7 +6,7 @@ from vaiven.models.network.config import CELLS, NetworkConfig
 from vaiven.models.network.layers import MaskedPooling, TokenDropout, reverse_sequences
 from vaiven.models.network.losses import language_loss, sentiment_loss
 from vaiven.models.network.network import Network
-from vaiven.models.network.wide import ngram_ids
+from vaiven.models.network.wide import NO_NGRAM, WideNgrams
 
 IDS = np.array([[2, 5, 6, 7, 3], [2, 8, 3, 0, 0]], 'int32')
 
@@ -100,46 +98,34 @@ def test_sampled_softmax_agrees_with_the_full_one_on_average():
     assert sampled == pytest.approx(full, abs=0.05)
 
 
-def test_words_and_pairs_of_a_text_count_once_and_padding_never():
-    ids = np.array([[2, 5, 5, 5, 3, 0], [2, 3, 0, 0, 0, 0]], 'int32')
-    ngrams = [set(row[row > 0].tolist()) for row in np.array(ngram_ids(ids, 12, 1000))]
-    kept = [int((row > 0).sum()) for row in np.array(ngram_ids(ids, 12, 1000))]
-    assert kept == [len(found) for found in ngrams] == [3 + 3, 2 + 1]  # 2 5 3 and (2,5) (5,5) (5,3)
-    assert {gram for gram in ngrams[0] if gram < 12} == {2, 3, 5}
-    assert all(12 <= gram < 1012 for gram in ngrams[0] - {2, 3, 5})
+NGRAMS = np.array([[9, 40, 7, 2**31 - 2], [8, 41, 0, 0]], 'int32')
 
 
-def test_pairs_of_large_ids_stay_inside_the_buckets():
-    ids = np.full((1, 3), 499_999, 'int32')
-    pairs = [gram for gram in np.array(ngram_ids(ids, 500_000, 64))[0].tolist() if gram > 499_999]
-    assert len(pairs) == 1
-    assert 500_000 <= pairs[0] < 500_064
-
-
-def test_few_pairs_share_a_bucket():
-    rng = np.random.default_rng(0)
-    ids = (rng.zipf(1.3, (2000, 12)) % 9000 + 4).astype('int32')
-    pairs = {(a, b) for row in ids for a, b in itertools.pairwise(row)}
-    found = {gram for row in np.array(ngram_ids(ids, 9004, 2**18)) for gram in row.tolist() if gram >= 9004}
-    expected = 2**18 * (1 - np.exp(-len(pairs) / 2**18))  # of a perfect hash
-    assert len(found) > 0.98 * expected
+def test_the_wide_path_adds_up_the_weights_of_the_n_grams_that_it_knows():
+    wide = WideNgrams(6)
+    wide.build((None, None))
+    assert np.array(wide(NGRAMS)).tolist() == [0, 0]  # it knows none
+    wide.ngrams.assign([7, 8, 9, 10, 2**31 - 2, NO_NGRAM])
+    wide.table.assign([1, 2, 4, 8, 16, 32])
+    wide.bias.assign(0.5)
+    assert np.array(wide(NGRAMS)).tolist() == [1 + 4 + 16 + 0.5, 2 + 0.5]
+    assert np.array(wide(np.zeros((2, 0), 'int32'))).tolist() == [0.5, 0.5]
 
 
 def test_the_paths_are_combined_as_the_weights_say():
-    network = small(wide_buckets=50)
-    network.wide.table.assign(np.linspace(-1, 1, 62))
+    network = small(wide_ngrams=3)
+    network.wide.ngrams.assign([7, 8, 9])
+    network.wide.table.assign([-0.5, 0.75, 1])
     network.combination.assign([0.5, 2.0, 0.25])
-    recurrent, wide = (np.array(part) for part in network.path_logits(IDS))
-    np.testing.assert_allclose(
-        np.array(network.sentiment_logits(IDS)), 0.5 * recurrent + 2 * wide + 0.25, atol=1e-6
-    )
-    grams = np.array(ngram_ids(IDS, 12, 50))
-    expected = [np.linspace(-1, 1, 62)[row[row > 0]].sum() for row in grams]
-    np.testing.assert_allclose(wide, expected, atol=1e-5)
+    recurrent, wide = (np.array(part) for part in network.path_logits(IDS, NGRAMS))
+    np.testing.assert_allclose(recurrent, np.array(network(IDS)['sentiment']), atol=1e-6)
+    np.testing.assert_allclose(wide, [0.5, 0.75], atol=1e-6)
+    both = np.array(network.sentiment_logits(IDS, NGRAMS))
+    np.testing.assert_allclose(both, 0.5 * recurrent + 2 * wide + 0.25, atol=1e-6)
 
 
 def test_without_a_wide_path_the_recurrent_one_stands_alone():
-    network = small(wide_buckets=0)
+    network = small(wide_ngrams=0)
     np.testing.assert_allclose(
-        np.array(network.sentiment_logits(IDS)), np.array(network(IDS)['sentiment']), atol=1e-6
+        np.array(network.sentiment_logits(IDS, NGRAMS)), np.array(network(IDS)['sentiment']), atol=1e-6
     )

@@ -57,7 +57,7 @@ def test_sliding_windows_come_once_each_in_another_order_in_each_epoch() -> None
 
 def reader(directions: int = 1, cell: str = 'lstm', **settings) -> StreamReader:
     config = NetworkConfig(
-        cell=cell, bidirectional=directions == 2, units=5, embedding_size=4, dropout=0, token_dropout=0, wide_buckets=0
+        cell=cell, bidirectional=directions == 2, units=5, embedding_size=4, dropout=0, token_dropout=0, wide_ngrams=0
     )  # fmt: skip
     network = Network(config, 120, seed=3)
     return StreamReader(network, streams=2, softmax_candidates=0, **settings)
@@ -101,7 +101,7 @@ def test_the_last_target_alone_is_learnt_where_windows_begin_anew() -> None:
 
 def test_one_hot_input_has_a_softmax_of_its_own_and_learns() -> None:
     config = NetworkConfig(
-        bidirectional=False, layers=2, units=16, embedding_size=0, dropout=0, token_dropout=0, wide_buckets=0
+        bidirectional=False, layers=2, units=16, embedding_size=0, dropout=0, token_dropout=0, wide_ngrams=0
     )  # fmt: skip
     network = Network(config, 9, seed=1)
     model = StreamReader(network, streams=4, softmax_candidates=512, last_only=True)
@@ -115,7 +115,7 @@ def test_one_hot_input_has_a_softmax_of_its_own_and_learns() -> None:
 
 
 def test_an_unknown_token_is_read_as_a_dropped_one() -> None:
-    network = Network(NetworkConfig(units=5, embedding_size=4, wide_buckets=0), 9, seed=1)
+    network = Network(NetworkConfig(units=5, embedding_size=4, wide_ngrams=0), 9, seed=1)
     before = np.array(network.read('forward', np.array([[5, UNK_ID, 6]]))[0])
     table = np.array(network.embedding.embeddings)
     table[UNK_ID] = 1e3
@@ -125,7 +125,7 @@ def test_an_unknown_token_is_read_as_a_dropped_one() -> None:
 
 def test_weight_dropout_drops_recurrent_weights_in_training_alone() -> None:
     config = NetworkConfig(
-        units=8, embedding_size=4, dropout=0, token_dropout=0, weight_dropout=0.5, wide_buckets=0
+        units=8, embedding_size=4, dropout=0, token_dropout=0, weight_dropout=0.5, wide_ngrams=0
     )  # fmt: skip
     network = Network(config, 9, seed=1)
     ids = np.array([[5, 6, 7, 8, 5, 6]])
@@ -139,7 +139,7 @@ def test_weight_dropout_drops_recurrent_weights_in_training_alone() -> None:
 
 def test_weight_dropout_sends_gradients_to_the_weights_that_are_left() -> None:
     config = NetworkConfig(
-        units=8, embedding_size=4, dropout=0, token_dropout=0, weight_dropout=0.5, wide_buckets=0
+        units=8, embedding_size=4, dropout=0, token_dropout=0, weight_dropout=0.5, wide_ngrams=0
     )  # fmt: skip
     network = Network(config, 9, seed=1)
     kernel = network.stacks['forward'][0].cell.recurrent_kernel
@@ -151,7 +151,7 @@ def test_weight_dropout_sends_gradients_to_the_weights_that_are_left() -> None:
 
 def test_vocabulary_dropout_drops_a_token_wherever_it_stands() -> None:
     config = NetworkConfig(
-        units=8, embedding_size=4, dropout=0, token_dropout=0, embedding_dropout=0.5, wide_buckets=0
+        units=8, embedding_size=4, dropout=0, token_dropout=0, embedding_dropout=0.5, wide_ngrams=0
     )  # fmt: skip
     network = Network(config, 40, seed=1)
     ids = np.array([[5, 6, 7, 8] * 3, list(range(10, 22))])

@@ -11,7 +11,7 @@ from vaiven.models.inputs import Inputs
 from vaiven.models.tuning import Search, search_space
 from vaiven.models.tuning_config import TuningConfig
 
-NETWORK = {'cell': 'simple_rnn', 'bidirectional': False, 'units': 4, 'embedding_size': 4, 'wide_buckets': 0}
+NETWORK = {'cell': 'simple_rnn', 'bidirectional': False, 'units': 4, 'embedding_size': 4, 'wide_ngrams': 0}
 TRAINING = {
     'learning_rate': 0.01,
     'epochs': 1,

@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+
+from vaiven.models.network.wide import NO_NGRAM, WideNgrams
+from vaiven.models.wide_fit import fit_wide
+
+# Odd numbers are words and pairs, even ones are pieces of words.
+GOOD, BAD, GOOD_PIECE, BAD_PIECE, COMMON = 11, 13, 20, 22, 15
+
+
+def fitted(rows, targets, size=16) -> WideNgrams:
+    wide = WideNgrams(size)
+    wide.build((None, None))
+    fit_wide(wide, [np.array(row, 'int64') for row in rows], np.array(targets))
+    return wide
+
+
+def logit(wide: WideNgrams, *ngrams: int) -> float:
+    return float(wide(np.array([ngrams], 'int32').reshape(1, -1))[0])
+
+
+ROWS = [
+    [GOOD, GOOD_PIECE, COMMON], [BAD, BAD_PIECE, COMMON], [GOOD, COMMON], [BAD, COMMON],
+    [GOOD_PIECE], [BAD_PIECE], [], [],
+]  # fmt: skip
+TARGETS = [1, 0, 1, 0, 1, 0, 1, 0]
+
+
+def test_words_and_pieces_of_words_decide_and_what_both_classes_have_does_not():
+    wide = fitted(ROWS * 3, TARGETS * 3)
+    neutral = logit(wide)
+    for good, bad in ((GOOD, BAD), (GOOD_PIECE, BAD_PIECE)):
+        assert logit(wide, good) > neutral + 0.1
+        assert logit(wide, bad) < neutral - 0.1
+    assert logit(wide, COMMON) == pytest.approx(neutral, abs=0.2)
+    assert logit(wide, 17, 24) == neutral  # never seen
+
+
+def test_targets_between_the_classes_weigh_less():
+    sure, unsure = fitted(ROWS * 3, TARGETS * 3), fitted(ROWS * 3, [0.6, 0.4] * 12)
+    assert 0 < logit(unsure, GOOD) - logit(unsure, BAD) < logit(sure, GOOD) - logit(sure, BAD)
+
+
+def test_where_there_is_little_room_the_frequent_n_grams_are_kept():
+    wide = fitted([*ROWS * 3, [99]], [*TARGETS * 3, 1], size=5)
+    known = np.array(wide.ngrams)
+    assert sorted(known) == known.tolist() == [GOOD, BAD, COMMON, GOOD_PIECE, BAD_PIECE]
+
+
+def test_room_that_is_left_is_marked_and_the_numbers_are_sorted():
+    known = np.array(fitted(ROWS, TARGETS).ngrams)
+    assert (np.diff(known) >= 0).all()
+    assert known[-1] == NO_NGRAM
+
+
+def test_the_same_rows_give_the_same_weights():
+    first, second = fitted(ROWS, TARGETS), fitted(ROWS, TARGETS)
+    np.testing.assert_array_equal(np.array(first.table), np.array(second.table))
+
+
+def test_two_rows_and_rows_without_any_n_gram_are_enough():
+    assert np.isfinite(logit(fitted([[GOOD], [BAD]], [1, 0]), GOOD))
+    assert logit(fitted([[], []], [1, 0]), GOOD) == 0
+    only_words = fitted([[GOOD], [BAD], [GOOD], [BAD]], [1, 0, 1, 0])
+    assert logit(only_words, GOOD) > 0 > logit(only_words, BAD)
