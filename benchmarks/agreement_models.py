@@ -44,8 +44,8 @@ class Corpus(NamedTuple):
 class WordModel(Protocol):
     """What both contestants do."""
 
-    def margins(self, pairs: Sequence[Pair]) -> np.ndarray:
-        """By how many nats the right word is likelier than the wrong one, float (pairs)."""
+    def log_probabilities(self, asked: Sequence[tuple[str, str]]) -> np.ndarray:
+        """Of words after the begin of a sentence, each pair of them tokens with spaces between; in nats."""
 
     def perplexity(self, ids: np.ndarray) -> float:
         """A token of running text, by the full softmax."""
@@ -87,6 +87,15 @@ def _paragraphs(text: str, config: Config, most: int) -> list[tuple[str, list[by
     return found
 
 
+def margins(model: WordModel, pairs: Sequence[Pair], *, sentence: bool) -> np.ndarray:
+    """By how many nats the right word is likelier than the wrong one, float (pairs): by itself, or in its sentence."""
+    right, wrong = (
+        model.log_probabilities([(p.begin, f'{word(p)} {p.end}' if sentence else word(p)) for p in pairs])
+        for word in (lambda p: p.right, lambda p: p.wrong)
+    )
+    return right - wrong
+
+
 class FiveGram:
     """Interpolated modified Kneser-Ney over words."""
 
@@ -94,14 +103,13 @@ class FiveGram:
         self._ids = {token: index for index, token in enumerate(corpus.vocabulary)}
         self._model = TokenKneserNey(ORDER).fit(corpus.train)
 
-    def margins(self, pairs: Sequence[Pair]) -> np.ndarray:
-        def log_probability(pair: Pair, word: str) -> float:
-            ids = [BOS_ID, *(self._ids[token] for token in (*pair.begin.split(), word))]
-            return float(np.log(self._model.probabilities(np.array(ids))[-1]))
-
-        return np.array(
-            [log_probability(pair, pair.right) - log_probability(pair, pair.wrong) for pair in pairs]
-        )
+    def log_probabilities(self, asked: Sequence[tuple[str, str]]) -> np.ndarray:
+        found = []
+        for begin, words in asked:
+            begun, following = ([self._ids[token] for token in part.split()] for part in (begin, words))
+            each = self._model.probabilities(np.array([BOS_ID, *begun, *following]))
+            found.append(np.log(each[-len(following) :]).sum())
+        return np.array(found)
 
     def perplexity(self, ids: np.ndarray) -> float:
         return float(np.exp(-np.log(self._model.probabilities(ids)).mean()))
@@ -160,13 +168,8 @@ class OurModel:
                 np.savez(weights, *network.get_weights())
         return cls(network, corpus.vocabulary, config)
 
-    def margins(self, pairs: Sequence[Pair]) -> np.ndarray:
-        return self._log_probabilities(
-            [(pair.begin, pair.right) for pair in pairs]
-        ) - self._log_probabilities([(pair.begin, pair.wrong) for pair in pairs])
-
-    def _log_probabilities(self, asked: Sequence[tuple[str, str]]) -> np.ndarray:
-        """Of words after begins: of all pieces of the word, and that no more of them follow."""
+    def log_probabilities(self, asked: Sequence[tuple[str, str]]) -> np.ndarray:
+        """All pieces of the words, and that the last word ends there."""
         begins, wholes = (
             [row[:-1] for row in to_ids(tokens_of(texts, self._config, self._vocabulary), self._vocabulary)]
             for texts in ([begin for begin, _ in asked], [' '.join(both) for both in asked])

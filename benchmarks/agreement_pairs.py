@@ -1,12 +1,13 @@
 """Spanish minimal pairs of agreement in number and gender, made from word lists.
 
-A pair is the begin of a sentence with two words that may follow, of which one agrees with the subject:
+A pair is a sentence with two words for one place, of which one agrees with the subject:
 
-    number, none:  la casa también                        era       / *eran
-    number, one:   la casa de los hermanos                era       / *eran
-    number, two:   la carta que dejaron los hermanos , cerca de los libros ,   era / *eran
-    gender, one:   la casa del hermano era muy            pequeña   / *pequeño
+    number, none:  la casa también                                   era      | *eran      pequeña .
+    number, one:   la casa de los hermanos                           era      | *eran      pequeña .
+    number, two:   la carta que dejaron los hermanos , cerca de los libros ,   era | *eran  hermosa .
+    gender, one:   la casa del hermano era muy                       pequeña  | *pequeño   y blanca .
 
+What follows agrees with the subject in both sentences, so that they differ in one word.
 Nouns between the subject and that word, the distractors, have the other number, or the other gender and the same
 number (Linzen et al. 2016 call them attractors). So what stands next to the word misleads, and the subject decides.
 """
@@ -66,13 +67,14 @@ class Noun(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """A begin, as tokens with spaces between, and the two words."""
+    """The sentence before the place and after it, as tokens with spaces between, and the two words."""
 
     feature: str
     distractors: int
     begin: str
     right: str
     wrong: str
+    end: str
 
 
 class WordLists(NamedTuple):
@@ -137,16 +139,18 @@ def _pair(
     )
     for name, forms in _INNER_VERBS.items():
         begin = begin.replace(name, forms[other_number])
+    adjective, another = draw.sample(lists.adjectives, 2)
+    agreeing = adjective[2 * plural + feminine]
     if feature == 'number':
         verb = draw.choice(lists.verbs)
-        right, wrong = verb[plural], verb[1 - plural]
+        right, wrong, end = verb[plural], verb[1 - plural], f'{agreeing} .'
     else:
-        copula, adjective = draw.choice(_COPULAS), draw.choice(lists.adjectives)
-        begin = f'{begin} {copula[plural]}{draw.choice(_DEGREES)}'
-        right, wrong = adjective[2 * plural + feminine], adjective[2 * plural + 1 - feminine]
+        begin = f'{begin} {draw.choice(_COPULAS)[plural]}{draw.choice(_DEGREES)}'
+        right, wrong = agreeing, adjective[2 * plural + 1 - feminine]
+        end = f'y {another[2 * plural + feminine]} .'
     for written, contracted in _CONTRACTED.items():
         begin = begin.replace(written, contracted)
-    return Pair(feature, distractors, begin, right, wrong)
+    return Pair(feature, distractors, begin, right, wrong, end)
 
 
 def _phrase(determiner: tuple[str, ...], noun: Noun, plural: int) -> str:
@@ -154,4 +158,6 @@ def _phrase(determiner: tuple[str, ...], noun: Noun, plural: int) -> str:
 
 
 def words_of(made: Iterable[Pair]) -> set[str]:
-    return {word for pair in made for word in (*pair.begin.split(), pair.right, pair.wrong)}
+    return {
+        word for pair in made for word in (*pair.begin.split(), pair.right, pair.wrong, *pair.end.split())
+    }

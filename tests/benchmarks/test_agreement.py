@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks.agreement import OURS, cells_of, wilson
-from benchmarks.agreement_models import FiveGram, OurModel, read_corpus
+from benchmarks.agreement_models import FiveGram, OurModel, margins, read_corpus
 from benchmarks.agreement_pairs import DISTRACTORS, FEATURES, Pair, pairs, word_lists, words_of
 from benchmarks.baselines.kneser_ney import KneserNey, TokenKneserNey
 from benchmarks.language import HELD_OUT, VALIDATION
@@ -43,6 +43,7 @@ def test_the_right_word_agrees_with_the_subject_and_the_distractors_do_not():
         subject, *others = [word for word in pair.begin.split() if word in number]
         # A word that is an adjective besides, as «criado», is none here: the begins hold no adjectives.
         assert len(others) == pair.distractors, pair
+        assert adjective[pair.end.split()[-2]] == (number[subject], gender[subject]), pair
         if pair.feature == 'number':
             assert verb_number[pair.right] == number[subject] != verb_number[pair.wrong], pair
             assert all(number[other] != number[subject] for other in others), pair
@@ -86,8 +87,8 @@ SENTENCES = [
     for sentence in (f'la {thing} de los {animal}s era así .', f'las {thing}s de un {animal} eran así .')
 ]
 ASKED = [
-    Pair('number', 1, 'la casa de los perros', 'era', 'eran'),
-    Pair('number', 1, 'las mesas de un gato', 'eran', 'era'),
+    Pair('number', 1, 'la casa de los perros', 'era', 'eran', 'así .'),
+    Pair('number', 1, 'las mesas de un gato', 'eran', 'era', 'así .'),
 ]
 
 
@@ -104,13 +105,15 @@ def test_both_models_learn_the_agreement_of_their_text(unit, tmp_path):
     assert len(corpus.validation) < len(corpus.train)
     if unit == 'word':
         five_gram = FiveGram(corpus)
-        assert (five_gram.margins(ASKED) > 0).all()
+        assert (margins(five_gram, ASKED, sentence=False) > 0).all()
         assert five_gram.perplexity(corpus.held_out) < 3
     ours = OurModel.fit(config, corpus, tmp_path)
-    assert (ours.margins(ASKED) > 0).all()
+    for sentence in (False, True):
+        assert (margins(ours, ASKED, sentence=sentence) > 0).all()
     assert 1 <= ours.perplexity(corpus.held_out) < 3
     again = OurModel.fit(config, corpus, tmp_path)
-    np.testing.assert_allclose(again.margins(ASKED), ours.margins(ASKED), atol=1e-5)
+    asked = [('la casa', 'de los perros'), ('', 'las')]
+    np.testing.assert_allclose(again.log_probabilities(asked), ours.log_probabilities(asked), atol=1e-5)
 
 
 def test_held_out_novels_are_not_learnt_from():
@@ -120,11 +123,11 @@ def test_held_out_novels_are_not_learnt_from():
 
 
 def test_figures_are_counted_for_each_cell():
-    asked = [Pair('number', 0, 'a', 'b', 'c')] * 3 + [Pair('gender', 2, 'a', 'b', 'c')]
-    cells = cells_of(asked, {'x': np.array([True, True, False, False])})
+    asked = [Pair('number', 0, 'a', 'b', 'c', '.')] * 3 + [Pair('gender', 2, 'a', 'b', 'c', '.')]
+    cells = cells_of(asked, {'x': {'word': np.array([True, True, False, False])}})
     found = {(cell['feature'], cell['distractors']): cell for cell in cells}
-    assert found['number', 0]['x']['accuracy'] == pytest.approx(2 / 3)
-    assert found['gender', 2]['x']['accuracy'] == 0
+    assert found['number', 0]['x']['word']['accuracy'] == pytest.approx(2 / 3)
+    assert found['gender', 2]['x']['word']['accuracy'] == 0
     assert found['number', 1]['pairs'] == 0
 
 
@@ -136,4 +139,4 @@ def test_the_interval_is_wilsons():
 
 
 def test_the_words_of_pairs_are_begin_right_and_wrong():
-    assert words_of(ASKED[:1]) == {'la', 'casa', 'de', 'los', 'perros', 'era', 'eran'}
+    assert words_of(ASKED[:1]) == {'la', 'casa', 'de', 'los', 'perros', 'era', 'eran', 'así', '.'}
