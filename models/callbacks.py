@@ -46,7 +46,7 @@ class StopEarly(keras.callbacks.Callback):
 
     def on_test_begin(self, logs: dict[str, float] | None = None) -> None:
         variables = self.model.trainable_variables
-        self._trained = [np.array(variable) for variable in variables]
+        self._trained = [keras.ops.convert_to_numpy(variable) for variable in variables]
         self.model.optimizer.finalize_variable_values(variables)
 
     def on_test_end(self, logs: dict[str, float] | None = None) -> None:

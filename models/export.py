@@ -4,11 +4,11 @@ import json
 import pathlib
 
 import keras
-import numpy as np
 import tensorflow_transform as tft
 from tensorflow.core.protobuf import saved_model_pb2
 
 from vaiven.models.configuration import from_dict
+from vaiven.models.hardware import plain_network
 from vaiven.models.network.network import Network
 from vaiven.models.preprocessing import text_config
 from vaiven.models.signatures import Signatures
@@ -31,9 +31,7 @@ def export(
         config_json: written to `assets.extra/vaiven.json`.
         folder: where to; made if it is not there.
     """
-    network = Network(trained.config, trained.vocabulary_size, use_cudnn=False)
-    network(np.zeros((1, 2), 'int32') + 2)
-    network.set_weights(trained.get_weights())
+    network = plain_network(trained, use_cudnn=False)
     signatures = Signatures(network, text_config(config_json), vocabulary_path)
     archive = keras.export.ExportArchive()
     archive.track(network)

@@ -61,12 +61,18 @@ def fit(
     tf.random.set_seed(training.seed + 1)
     schedule = keras.optimizers.schedules.CosineDecay(training.learning_rate, steps * epochs, alpha=LAST_RATE)
     averaging = training.weight_averaging
-    optimizer = keras.optimizers.Adam(
-        schedule, global_clipnorm=training.clip_norm, use_ema=averaging > 0, ema_momentum=averaging
-    )
-    # Compiling for XLA would mean one compilation for every length that a batch can have.
-    network.compile(optimizer=optimizer, jit_compile=False)
-    network.optimizer.build(network.trainable_variables)
+    strategy = network.distribute_strategy
+    with strategy.scope():
+        optimizer = AveragingAdam(
+            schedule,
+            # Each replica's part of the gradient is clipped before they are added up.
+            global_clipnorm=training.clip_norm / strategy.num_replicas_in_sync,
+            use_ema=averaging > 0,
+            ema_momentum=averaging,
+        )
+        # Compiling for XLA would mean one compilation for every length that a batch can have.
+        network.compile(optimizer=optimizer, jit_compile=False)
+        network.optimizer.build(network.trainable_variables)
     validated = Validated()
     begin = 0 if checkpoint is None else checkpoint.restore(network, validated)
     stop = ours.StopEarly(monitor, training.patience, validated)
@@ -93,3 +99,13 @@ def fit(
         if again is None:
             raise
         raise TrainingError(f'{error}; the next run then goes on from {again}') from None
+
+
+class AveragingAdam(keras.optimizers.Adam):
+    """Adam (Kingma & Ba 2015) whose average weights can be had under every strategy: Keras' own way of assigning
+    them fails where a variable is a mirrored one."""
+
+    def finalize_variable_values(self, var_list: Sequence[keras.Variable]) -> None:
+        if self.use_ema:
+            for variable, average in zip(var_list, self._model_variables_moving_average, strict=True):
+                variable.assign(average)

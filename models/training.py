@@ -1,6 +1,5 @@
 """Trains the network on what Transform wrote, and exports it. The TFX Trainer calls `run_fn`."""
 
-import functools
 import json
 import logging
 import time
@@ -9,6 +8,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 import tensorflow_transform as tft
 
 from vaiven.models import dataset
@@ -16,6 +16,7 @@ from vaiven.models.checkpoints import Checkpoint
 from vaiven.models.combination import combine
 from vaiven.models.export import export
 from vaiven.models.fitting import fit
+from vaiven.models.hardware import Hardware, find_hardware, plain_network
 from vaiven.models.inputs import read_inputs
 from vaiven.models.language_training import read_text, train_language
 from vaiven.models.network.config import NetworkConfig
@@ -72,6 +73,7 @@ def train(
     checkpoint: Checkpoint | None = None,
     logs: str | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    hardware: Hardware | None = None,
 ) -> Network:
     """Trains, and returns the network with the weights that the validation split liked best.
 
@@ -82,31 +84,40 @@ def train(
         checkpoint: where the state is kept, see `fit`.
         logs: folder for TensorBoard.
         callbacks: called in every phase.
+        hardware: what to train on; by default what there is.
 
     Raises:
         TrainingError: if the loss is no longer a number.
     """
     keras.utils.set_random_seed(training.seed)
+    hardware = hardware or find_hardware(training)
     kept: dict[str, Any] = {'checkpoint': checkpoint, 'logs': logs, 'callbacks': callbacks}
     if training.task == 'language':
         texts = read_text(train_files), read_text(eval_files)
-        return train_language(network_config, training, len(vocabulary), *texts, **kept)
+        with hardware.building():
+            network = train_language(network_config, training, len(vocabulary), *texts, **kept)
+        return network if hardware.plain else plain_network(network)
     rows = dataset.read_rows(train_files, training.soft_labels).cache()
-    batches = functools.partial(dataset.training_batches, rows, training.batch_size, training.seed)
     lengths = dataset.lengths_of(rows)
     steps = dataset.count_batches(lengths, training.batch_size)
     if cut := int(np.sum(lengths == dataset.LONGEST)):
         progress.info('%d texts are learnt from up to their %d. token', cut, dataset.LONGEST)
     held = dataset.read_rows(eval_files, training.soft_labels)
     validation = dataset.evaluation_batches(held, training.batch_size).cache()
-    network = JointNetwork(
-        network_config,
-        len(vocabulary),
-        language_weight=training.language_weight,
-        softmax_candidates=training.softmax_candidates,
-        seed=training.seed,
-    )
-    network(np.full((1, 2), BOS_ID))  # builds all of it
+
+    def batches(epoch: tf.Tensor) -> tf.data.Dataset:
+        return hardware.even(dataset.training_batches(rows, training.batch_size, training.seed, epoch))
+
+    with hardware.building():
+        network = JointNetwork(
+            network_config,
+            len(vocabulary),
+            language_weight=training.language_weight,
+            softmax_candidates=training.softmax_candidates,
+            replicas=hardware.replicas,
+            seed=training.seed,
+        )
+        network(np.full((1, 2), BOS_ID))  # builds all of it
     if training.language_epochs:
         # The language loss alone, over every text there is (Dai & Le 2015).
         network.sentiment_weight, network.language_weight = 0.0, 1.0
@@ -123,9 +134,11 @@ def train(
         steps,
         phase='sentiment',
         monitor='sentiment_loss',
-        validation=validation,
+        validation=hardware.even(validation),
         **kept,
     )
+    if not hardware.plain:
+        network = plain_network(network)
     combine(
         network,
         train_files,

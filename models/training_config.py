@@ -32,6 +32,7 @@ class TrainingConfig:
         clip_norm: longest gradient; longer ones are shortened to it (Pascanu et al. 2013).
         weight_averaging: how much of the running average of the weights a step keeps (Polyak & Juditsky 1992), as
             0.999; 0 for no averaging.
+        mixed_precision: whether to compute in 16 bits where that is safe; on a GPU only.
         seed: of weights, order, dropout and draws.
     """
 
@@ -48,6 +49,7 @@ class TrainingConfig:
     softmax_candidates: int = 512
     clip_norm: float = 1.0
     weight_averaging: float = 0.0
+    mixed_precision: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -113,10 +113,16 @@ class Network(keras.Model):
         self.weight_dropout = WeightDropout(config.weight_dropout, seed=next(seeds))
         # Named here, as Keras finds the state of layers only, and a training that goes on must draw on.
         self.weight_dropout_seed = self.weight_dropout.seed_generator
-        self.pooling = MaskedPooling(name='pooling')
-        self.head_dropout = keras.layers.Dropout(config.head_dropout, seed=next(seeds), name='head_dropout')
+        # In 32 bits also where the rest is in 16: sums over a whole text, and the logit itself.
+        self.pooling = MaskedPooling(name='pooling', dtype='float32')
+        self.head_dropout = keras.layers.Dropout(
+            config.head_dropout, seed=next(seeds), name='head_dropout', dtype='float32'
+        )
         self.sentiment = keras.layers.Dense(
-            1, kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)), name='sentiment'
+            1,
+            kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)),
+            name='sentiment',
+            dtype='float32',
         )
         self.wide = WideNgrams(config.wide_ngrams, name='wide') if config.wide_ngrams else None
         if self.wide is not None:
@@ -247,7 +253,9 @@ class Network(keras.Model):
         return self.language_projection[direction](states)
 
     def token_logits(self, projected: Tensor) -> Tensor:
-        """(…, embedding_size) → (…, vocabulary_size), by the embedding itself (tied softmax)."""
-        if not self.tied:
-            return projected + self.softmax_bias
-        return ops.matmul(projected, ops.transpose(self.embedding.embeddings)) + self.softmax_bias
+        """(…, embedding_size) → (…, vocabulary_size), by the embedding itself (tied softmax); in 32 bits."""
+        logits = projected
+        if self.tied:
+            table = ops.cast(self.embedding.embeddings, projected.dtype)
+            logits = ops.matmul(projected, ops.transpose(table))
+        return ops.cast(logits, 'float32') + self.softmax_bias

@@ -17,8 +17,9 @@ class JointNetwork(Network):
 
     Language is the mean over the directions.
 
-    `fit` wants batches `(ids, labels)`: int (batch, time) padded with 0, float (batch) from 0 to 1 with −1 for no label.
-    In evaluation the softmax is always the full one.
+    `fit` wants batches `(ids, labels)`: int (batch, time) padded with 0, float (batch) from 0 to 1, −1 for none.
+    In evaluation the softmax is always the full one. Where several replicas learn together, their gradients are added
+    up: each minimises its part of the mean over them.
     """
 
     def __init__(
@@ -28,6 +29,7 @@ class JointNetwork(Network):
         *,
         language_weight: float,
         softmax_candidates: int,
+        replicas: int = 1,
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
@@ -35,6 +37,7 @@ class JointNetwork(Network):
         self.sentiment_weight = 1.0
         self.language_weight = language_weight
         self.softmax_candidates = softmax_candidates
+        self.replicas = replicas
         self.draw_seed = keras.random.SeedGenerator(seed)
         self.trackers = {
             name: keras.metrics.Mean(name=name)
@@ -71,4 +74,4 @@ class JointNetwork(Network):
             for direction, each in language.items():
                 self.trackers[f'{direction}_loss'].update_state(each, sample_weight=tokens)
             loss = loss + self.language_weight * sum(language.values()) / len(language)
-        return loss
+        return loss / self.replicas

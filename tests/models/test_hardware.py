@@ -1,0 +1,102 @@
+import json
+import logging
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.models.rows import VOCABULARY, opinions, write_rows
+from vaiven.models.hardware import Hardware, find_hardware
+from vaiven.models.network.config import CELLS, NetworkConfig
+from vaiven.models.network.objective import JointNetwork
+from vaiven.models.training import train
+from vaiven.models.training_config import TrainingConfig
+
+
+def test_two_devices_train_the_network_that_one_does_also_after_a_stop(tmp_path):
+    command = [sys.executable, '-m', 'tests.models.two_devices', str(tmp_path)]
+    run = subprocess.run(command, cwd=pathlib.Path(__file__).parents[2], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr[-2000:]
+    found = json.loads(run.stdout.splitlines()[-1])
+    assert found['replicas'] == 2
+    assert found['one_and_two'] < 1e-4
+    assert found['finite']
+
+
+@pytest.mark.parametrize('changes', [{}, {'cell': 'peephole_lstm'}, {'task': 'language'}])
+def test_a_training_in_16_bits_gives_a_network_in_32(tmp_path, changes):
+    rows = write_rows(tmp_path / 'rows.gz', *opinions(48))
+    config = NetworkConfig(
+        cell=changes.get('cell', 'lstm'), bidirectional=False, units=4, embedding_size=4, weight_dropout=0.2
+    )
+    training = TrainingConfig(
+        task=changes.get('task', 'sentiment'),
+        epochs=2,
+        window=16,
+        batch_size=16,
+        softmax_candidates=8,
+        weight_averaging=0.9,
+    )
+    seen: list[tuple[str, str, float]] = []
+
+    def look(epoch, logs):
+        model = count.model
+        seen.append((model.compute_dtype, type(model.optimizer).__name__, logs['loss']))
+
+    count = keras.callbacks.LambdaCallback(on_epoch_end=look)
+    hardware = Hardware(tf.distribute.get_strategy(), 'mixed_float16')
+    network = train(config, training, VOCABULARY, [rows], [rows], hardware=hardware, callbacks=[count])
+    assert [how for *how, _ in seen] == [['float16', 'LossScaleOptimizer']] * 2
+    assert np.isfinite([loss for *_, loss in seen]).all()
+    assert {layer.compute_dtype for layer in network._flatten_layers()} == {'float32'}
+    assert all(np.isfinite(value).all() for value in network.get_weights())
+
+
+def test_in_16_bits_sums_and_losses_stay_in_32():
+    with Hardware(tf.distribute.get_strategy(), 'mixed_float16').building():
+        network = JointNetwork(
+            NetworkConfig(units=4, embedding_size=4), 20, language_weight=0.1, softmax_candidates=0
+        )
+    ids = np.array([[2, 5, 6, 3]])
+    outputs = network(ids)
+    assert outputs['forward'].dtype == 'float16'
+    assert outputs['sentiment'].dtype == 'float32'
+    assert network.token_logits(outputs['forward']).dtype == 'float32'
+    assert network.compute_loss(ids, np.array([1.0], 'float32'), outputs).dtype == 'float32'
+
+
+def test_16_bits_are_left_out_where_no_gpu_is(caplog):
+    caplog.set_level(logging.INFO, 'vaiven.progress')
+    hardware = find_hardware(TrainingConfig(mixed_precision=True))
+    assert hardware.plain
+    assert caplog.messages == ['no GPU is there: training.mixed_precision is left out']
+
+
+def test_what_cudnn_has_is_built_from_the_layers_of_keras_that_reach_it():
+    """As `keras.src.backend.tensorflow.rnn.cudnn_ok` asks for it."""
+    for cell in CELLS:
+        network = JointNetwork(
+            NetworkConfig(cell=cell, units=4, embedding_size=4, layers=2, weight_dropout=0.1),
+            20,
+            language_weight=0.1,
+            softmax_candidates=0,
+        )
+        layers = [layer for stack in network.stacks.values() for layer in stack]
+        kind = {'lstm': keras.layers.LSTM, 'gru': keras.layers.GRU}.get(cell)
+        assert all((type(layer) is kind) == (kind is not None) for layer in layers if cell in ('lstm', 'gru'))
+        for layer in layers:
+            if kind is None:
+                assert not isinstance(layer, keras.layers.LSTM)
+                assert getattr(layer, 'use_cudnn', False) is False
+                continue
+            assert layer.use_cudnn == 'auto'
+            assert (layer.activation, layer.recurrent_activation) == (
+                keras.activations.tanh,
+                keras.activations.sigmoid,
+            )
+            assert (layer.use_bias, layer.unroll, layer.recurrent_dropout) == (True, False, 0.0)
+            assert getattr(layer, 'reset_after', True)
