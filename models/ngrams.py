@@ -6,10 +6,9 @@ vocabulary counts as well, and one that nobody saw before shares pieces with oth
 
 import tensorflow as tf
 
+from vaiven.models.pieces import PIECE_LENGTHS
 from vaiven.models.text import TextConfig, whole_words
 
-# Characters in a piece; words begin with `<` and end with `>`, as in fastText (Bojanowski et al. 2017).
-PIECE_LENGTHS = (3, 4, 5)
 # The wide path reads on where `text.max_tokens` cuts a text off, but not for ever.
 MOST_WORDS = 10_000
 # Twice a hash and two more still fits 32 bits.

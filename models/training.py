@@ -22,6 +22,7 @@ from vaiven.models.language_training import read_text, train_language
 from vaiven.models.network.config import NetworkConfig
 from vaiven.models.network.network import Network
 from vaiven.models.network.objective import JointNetwork
+from vaiven.models.pieces import piece_table
 from vaiven.models.text import BOS_ID
 from vaiven.models.training_config import TrainingConfig
 
@@ -101,7 +102,9 @@ def train(
     lengths = dataset.lengths_of(rows)
     steps = dataset.count_batches(lengths, training.batch_size)
     if cut := int(np.sum(lengths == dataset.LONGEST)):
-        progress.info('%d texts are learnt from up to their %d. token', cut, dataset.LONGEST)
+        progress.info(
+            'of the longest %d texts, only the first %d tokens are learnt from', cut, dataset.LONGEST
+        )
     held = dataset.read_rows(eval_files, training.soft_labels)
     validation = dataset.evaluation_batches(held, training.batch_size).cache()
 
@@ -118,6 +121,9 @@ def train(
             seed=training.seed,
         )
         network(np.full((1, 2), BOS_ID))  # builds all of it
+        if network.pieces is not None:
+            layer = network.pieces
+            layer.pieces.assign(piece_table(vocabulary, layer.buckets, layer.most))
     if training.language_epochs:
         # The language loss alone, over every text there is (Dai & Le 2015).
         network.sentiment_weight, network.language_weight = 0.0, 1.0

@@ -32,7 +32,7 @@ _FORWARD_ONLY: dict[str, Any] = {
 
 # What each preset changes in the defaults below.
 PRESETS: dict[str, dict[str, Any]] = {
-    'reviews': {},
+    'reviews': {'network': {'piece_buckets': 16_384}},
     # A writer of novels by characters, capitals among them: they say where sentences and names begin.
     'novel': {
         **_RUNNING_TEXT,

@@ -23,6 +23,8 @@ class NetworkConfig:
         units: size of the hidden state, a direction and layer.
         embedding_size: size of a token's vector; the softmax is tied to it. 0: one-hot vectors, and a softmax of
             its own.
+        piece_buckets: pieces of words are hashed into that many vectors, which are added to the words' own
+            (Bojanowski et al. 2017); 0 for none. One-hot vectors never have any.
         token_dropout: share of tokens of a text that the network does not see (Gal & Ghahramani 2016).
         embedding_dropout: share of the vocabulary that it does not see in a batch (Merity et al. 2018).
         weight_dropout: share of the recurrent weights dropped in a batch (DropConnect: Merity et al. 2018).
@@ -38,6 +40,7 @@ class NetworkConfig:
     layers: int = 1
     units: int = 128
     embedding_size: int = 128
+    piece_buckets: int = 0
     token_dropout: float = 0.2
     embedding_dropout: float = 0.0
     weight_dropout: float = 0.0
@@ -51,6 +54,11 @@ class NetworkConfig:
         for name in ('layers', 'units'):
             require(getattr(self, name) >= 1, f'network.{name} must be at least 1', getattr(self, name))
         require(self.embedding_size >= 0, 'network.embedding_size must not be negative', self.embedding_size)
+        require(
+            self.piece_buckets == 0 or 2 <= self.piece_buckets <= 2**24,
+            'network.piece_buckets must lie between 2 and 16777216, or be 0 for none',
+            self.piece_buckets,
+        )
         require(
             0 <= self.wide_ngrams <= 2**24,
             'network.wide_ngrams must lie between 0 and 16777216',

@@ -26,6 +26,7 @@ from vaiven.models.network.layers import (
     dropout,
     reverse_sequences,
 )
+from vaiven.models.network.pieces import PieceVectors
 from vaiven.models.network.wide import WideNgrams
 from vaiven.models.text import PAD_ID, UNK_ID
 
@@ -110,6 +111,13 @@ class Network(keras.Model):
         self.vocabulary_dropout = VocabularyDropout(
             vocabulary_size, config.embedding_dropout, seed=next(seeds), name='vocabulary_dropout'
         )
+        self.pieces = (
+            PieceVectors(
+                vocabulary_size, config.piece_buckets, config.embedding_size, seed=next(seeds), name='pieces'
+            )
+            if config.piece_buckets and self.tied
+            else None
+        )
         self.weight_dropout = WeightDropout(config.weight_dropout, seed=next(seeds))
         # Named here, as Keras finds the state of layers only, and a training that goes on must draw on.
         self.weight_dropout_seed = self.weight_dropout.seed_generator
@@ -181,6 +189,8 @@ class Network(keras.Model):
         """(…) → (…, embedding_size). What is unknown is read as a dropped token is, as a vector of zeros: its own
         vector, where training hardly saw it, would be what the softmax alone made of it, and could be anything."""
         vectors = self.embedding(ids)
+        if self.pieces is not None:
+            vectors = vectors + self.pieces(ids)
         return vectors * ops.cast(ops.expand_dims(ids, -1) != UNK_ID, vectors.dtype)
 
     def first_states(self, batch_size: Any, direction: str = 'forward') -> list[list[Tensor]]:

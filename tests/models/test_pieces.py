@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+
+from vaiven.models.configuration import ConfigError
+from vaiven.models.network.config import NetworkConfig
+from vaiven.models.network.network import Network
+from vaiven.models.network.pieces import PieceVectors
+from vaiven.models.pieces import piece_table, pieces_of
+
+
+def test_a_words_pieces_know_its_ends():
+    assert pieces_of('sol') == ['<so', 'sol', 'ol>', '<sol', 'sol>', '<sol>']
+    assert pieces_of('ñu') == ['<ñu', 'ñu>', '<ñu>']
+    assert pieces_of('##os') == ['os>']  # goes on with a word: where that begins, nobody knows here
+
+
+@pytest.mark.parametrize('token', ['a', '¡', '👍', '[PAD]', '[UNK]', '[BOS]', '[EOS]'])
+def test_single_characters_and_special_tokens_have_none(token):
+    assert pieces_of(token) == []
+
+
+def test_words_that_share_pieces_share_numbers_and_long_ones_are_cut():
+    one, other, short, long = piece_table(['maravillosa', 'maravilloso', 'a', 'x' * 100], 4096, 50)
+    shared = set(one) & set(other) - {0}
+    assert len(shared) >= 20
+    assert not short.any()
+    assert np.count_nonzero(long) == 50
+    assert piece_table(['maravillosa'], 64, 5).max() < 64
+
+
+def test_the_vector_is_the_sum_over_the_root_of_the_number():
+    layer = PieceVectors(4, 8, 2)
+    layer.build((None, None))
+    layer.vectors.assign(np.arange(16).reshape(8, 2))
+    layer.pieces.assign(np.pad([[0, 0, 0, 0], [3, 0, 0, 0], [1, 2, 3, 4], [0, 0, 0, 0]], ((0, 0), (0, 16))))
+    found = np.array(layer(np.array([[0, 1], [2, 3]])))
+    np.testing.assert_allclose(found, [[[0, 0], [6, 7]], [[20 / 2, 24 / 2], [0, 0]]], atol=1e-6)
+
+
+def test_words_of_alike_pieces_have_alike_vectors_and_unknown_ones_none():
+    vocabulary = ['[PAD]', '[UNK]', '[BOS]', '[EOS]', 'maravillosa', 'maravilloso', 'perro']
+    network = Network(NetworkConfig(units=4, embedding_size=64, piece_buckets=4096, wide_ngrams=0), 7, seed=1)
+    network(np.array([[2, 3]]))
+    network.pieces.pieces.assign(piece_table(vocabulary, 4096, network.pieces.most))
+    network.embedding.embeddings.assign(np.zeros((7, 64)))
+    unknown, one, other, third = np.array(network._vectors(np.array([1, 4, 5, 6])))
+    assert not unknown.any()
+    assert one @ other > 5 * abs(one @ third)
+
+
+def test_one_hot_vectors_have_no_pieces_and_one_bucket_is_refused():
+    network = Network(NetworkConfig(units=4, embedding_size=0, piece_buckets=16, wide_ngrams=0), 5)
+    assert network.pieces is None
+    with pytest.raises(ConfigError, match='piece_buckets must lie between 2 and'):
+        NetworkConfig(piece_buckets=1)
