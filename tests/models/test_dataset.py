@@ -64,4 +64,4 @@ def test_texts_of_no_one_and_a_hundred_thousand_tokens_train(mixed, caplog):
     config = NetworkConfig(cell='simple_rnn', bidirectional=False, units=2, embedding_size=2, wide_ngrams=0)
     network = train(config, TrainingConfig(epochs=1), VOCABULARY, [mixed], [mixed])
     assert all(np.isfinite(value).all() for value in network.get_weights())
-    assert '2 texts are learnt from up to their 2048. token' in caplog.messages
+    assert 'of the longest 2 texts, only the first 2048 tokens are learnt from' in caplog.messages

@@ -15,6 +15,8 @@ from tests.models import killed_training
 from tests.models.rows import opinions, write_rows
 from vaiven.models.checkpoints import Checkpoint, CheckpointError
 from vaiven.models.fitting import TrainingError, fit
+from vaiven.models.language_training import train_language
+from vaiven.models.network.config import NetworkConfig
 from vaiven.models.training_config import TrainingConfig
 
 STEPS = 5
@@ -98,6 +100,23 @@ def test_a_training_that_was_killed_ends_as_if_it_had_not_been(tmp_path, lines):
     assert not any(line.startswith('epoch 2/4') for line in lines())
     for one, other in zip(resumed.get_weights(), killed_training.run(rows).get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_the_language_task_goes_on_too(tmp_path):
+    text = np.array([4, 5, 6, 7, 8, 9] * 50)
+    network = NetworkConfig(
+        cell='simple_rnn', units=4, embedding_size=4, weight_dropout=0.2, embedding_dropout=0.1, wide_ngrams=0
+    )
+    training = TrainingConfig(
+        task='language', window=10, batch_size=4, epochs=3, learning_rate=0.02, weight_averaging=0.9
+    )
+
+    def train(**options):
+        return train_language(network, training, 12, text, text[:60], **options)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(callbacks=[Stop(2)], checkpoint=checkpoint(tmp_path))
+    np.testing.assert_array_equal(weights(train(checkpoint=checkpoint(tmp_path))), weights(train()))
 
 
 @pytest.mark.parametrize('averaging', [0.0, 0.9])

@@ -58,6 +58,14 @@ def test_one_text_and_many_get_the_same_answer(served):
     np.testing.assert_allclose(together, alone, atol=1e-6)
 
 
+def test_texts_of_no_one_and_a_hundred_thousand_tokens_are_served(served):
+    long = 'wonderful ' * 100_000
+    cut = 'wonderful ' * CONFIG['text']['max_tokens']
+    found = served['serving_default'](text=tf.constant(['', 'wonderful', long, cut]))['probability'].numpy()
+    assert np.isfinite(found).all()
+    assert found[2] == pytest.approx(found[3], abs=1e-6)
+
+
 def test_classify_gives_both_classes_in_serving_form(served):
     example = tf.train.Example()
     example.features.feature['text'].bytes_list.value.append('una película horrible'.encode())
