@@ -1,0 +1,67 @@
+"""A character model that writes, and is asked as the paper asks: by windows that each begin anew."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from benchmarks.baselines.kneser_ney import UNICODE_CHARACTERS
+from benchmarks.character_model import CharacterModel, to_ids
+from vaiven.models.generation import Draw, write_on
+from vaiven.models.network.network import Network
+from vaiven.models.text import SPECIAL_TOKENS
+
+_ROWS = 512
+
+
+class NovelWriter(CharacterModel):
+    """A trained network with its characters."""
+
+    def __init__(self, network: Network, vocabulary: Sequence[str]) -> None:
+        super().__init__(network, vocabulary)
+
+        @tf.function(reduce_retracing=True)
+        def next_of(windows: tf.Tensor) -> tf.Tensor:
+            states, _ = network.read_on('forward', windows, None)
+            return tf.nn.log_softmax(network.token_logits(network.project('forward', states[:, -1])))
+
+        @tf.function
+        def on(begins: tf.Tensor, length: tf.Tensor, draw: Draw) -> tf.Tensor:
+            return write_on(network, begins, length, draw)
+
+        self._next_of, self._on = next_of, on
+
+    def surprisal_by_windows(self, text: str, window: int) -> np.ndarray:
+        """Bits of each character but the first `window`, foreseen from the `window` before it alone."""
+        rows = np.lib.stride_tricks.sliding_window_view(self._ids(text), window + 1)
+        bits = []
+        for start in range(0, len(rows), _ROWS):
+            part = tf.constant(rows[start : start + _ROWS], tf.int32)
+            bits.append(
+                -tf.gather(self._next_of(part[:, :-1]), part[:, -1], batch_dims=1).numpy() / np.log(2)
+            )
+        known = set(self.vocabulary[len(SPECIAL_TOKENS) :])
+        unseen = np.array([character not in known for character in text[window:]])
+        return np.concatenate(bits) + unseen * np.log2(UNICODE_CHARACTERS - len(known))
+
+    def write_by_windows(self, begin: str, length: int) -> str:
+        """The likeliest character after the last ones, as many as `begin` has, read anew each time."""
+        ids = self._ids(begin).tolist()
+        window = len(ids)
+        for _ in range(length):
+            following = self._next_of(tf.constant([ids[-window:]], tf.int32)).numpy()[0]
+            ids.append(int(following[len(SPECIAL_TOKENS) :].argmax()) + len(SPECIAL_TOKENS))
+        return self._text(ids[window:])
+
+    def write(self, begin: str, length: int, **draw: Any) -> str:
+        """As the served model writes; see `Draw`."""
+        settings = Draw(**{name: tf.constant(value) for name, value in draw.items()})
+        begins = tf.constant(self._ids(begin)[None, :], tf.int32)
+        return self._text(self._on(begins, tf.constant(length), settings).numpy()[0].tolist())
+
+    def _ids(self, text: str) -> np.ndarray:
+        return np.array(to_ids(text, self.vocabulary)[1:])
+
+    def _text(self, ids: Sequence[int]) -> str:
+        return ''.join(self.vocabulary[each] for each in ids)
