@@ -59,9 +59,10 @@ def test_epochs_have_other_orders_and_each_its_own_every_time():
     assert next_one != once
 
 
-def test_texts_of_no_one_and_a_hundred_thousand_tokens_train(mixed, caplog):
+def test_texts_of_no_one_and_a_hundred_thousand_tokens_train(mixed, tmp_path, caplog):
     caplog.set_level(logging.INFO, 'vaiven.progress')
     config = NetworkConfig(cell='simple_rnn', bidirectional=False, units=2, embedding_size=2, wide_ngrams=0)
-    network = train(config, TrainingConfig(epochs=1), VOCABULARY, [mixed], [mixed])
+    few = write_rows(tmp_path / 'few.gz', *opinions(20))
+    network = train(config, TrainingConfig(epochs=1), VOCABULARY, [mixed], [few])
     assert all(np.isfinite(value).all() for value in network.get_weights())
     assert 'of the longest 2 texts, only the first 2048 tokens are learnt from' in caplog.messages
