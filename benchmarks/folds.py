@@ -49,3 +49,19 @@ def folds(rows: Sequence[Review], count: int, seed: int) -> Iterator[Fold]:
             else:
                 fold.train.append(row)
         yield fold
+
+
+def for_choosing(fold: Fold, seed: int) -> Fold:
+    """A fold within the fold: measured on its validation part, with a part of the training rows in the place of that.
+
+    The test rows are in none of its parts.
+    """
+    groups = groups_of(fold.train)
+    drawn = np.random.default_rng(seed).permutation(len(groups))
+    validating = {groups[place] for place in drawn[: round(VALIDATION_SHARE * len(groups))]}
+    return Fold(
+        [row for row in fold.train if row.group not in validating],
+        [row for row in fold.train if row.group in validating],
+        fold.validation,
+        [row for row in fold.unlabelled if row.group not in validating],
+    )

@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks import report
 from benchmarks.corpora import MissingDataError, SentimentData, reviews
-from benchmarks.folds import Fold, folds
+from benchmarks.folds import Fold, folds, for_choosing
 
 SEED = 20_240_901
 
@@ -48,7 +48,7 @@ PLANS: dict[str, Plan] = {
 @click.option('--set', 'settings', multiple=True, metavar='NAME=VALUE', help='As for `vaiven run --set`.')
 @click.option('--preset', default='reviews', show_default=True)
 @click.option('--on', type=click.Choice(['test', 'validation']), default='test', show_default=True,
-              help='Measure on the validation rows instead, to choose settings by.')  # fmt: skip
+              help='Measure on parts of the training folds instead, to choose settings by.')  # fmt: skip
 def main(data: SentimentData, quick: bool, settings: tuple[str, ...], preset: str, on: str) -> None:
     report.quiet_libraries()
     report.show_progress()
@@ -71,12 +71,13 @@ def main(data: SentimentData, quick: bool, settings: tuple[str, ...], preset: st
     for number, fold in enumerate(folds(rows, plan.folds, SEED), start=1):
         if number > count:
             break
-        measured.append(_measure(fold, preset, settings, on))
+        measured.append(_measure(for_choosing(fold, SEED) if on == 'validation' else fold, preset, settings))
         line = '  '.join(f'{name} {100 * value:.1f}' for name, value in measured[-1]['accuracy'].items())
         report.say(f'fold {number}: {line}  ({measured[-1]["seconds"]["vaiven"]:.0f} s)')
     result = _summary(measured)
     for name, figures in result['accuracy'].items():
         report.say(f'{name:>16}: {report.percent(figures)} %')
+    report.say(f'expected calibration error of vaiven: {report.percent(result["calibration_error"])} %')
     for name, figures in result['difference'].items():
         p = 'not defined' if figures['p'] is None else f'{figures["p"]:.3f}'
         report.say(f'vaiven − {name}: {report.percent(figures)} points, p {p}')
@@ -89,29 +90,36 @@ def main(data: SentimentData, quick: bool, settings: tuple[str, ...], preset: st
     )  # fmt: skip
 
 
-def _measure(fold: Fold, preset: str, settings: tuple[str, ...], on: str) -> dict[str, Any]:
-    """Accuracy and seconds of each contestant on one fold, and our calibration error."""
+def _measure(fold: Fold, preset: str, settings: tuple[str, ...]) -> dict[str, Any]:
+    """Accuracy and seconds of each contestant on one fold, and how far our probabilities can be trusted."""
     from benchmarks.baselines.linear import LINEAR_BASELINES
+    from vaiven.components.evaluation.calibration import binned, calibration_error
 
-    heard = [*fold.train, *fold.validation] if on == 'test' else fold.train
-    asked = fold.test if on == 'test' else fold.validation
-    truth = np.array([row.label for row in asked])
+    heard = [*fold.train, *fold.validation]
+    truth = np.array([row.label for row in fold.test])
     accuracy, seconds = {'majority': _majority(heard, truth)}, {}
     for name, learn in LINEAR_BASELINES.items():
         started = time.monotonic()
         predicted = learn(
-            [row.text for row in heard], [int(row.label or 0) for row in heard], [row.text for row in asked]
+            [row.text for row in heard],
+            [int(row.label or 0) for row in heard],
+            [row.text for row in fold.test],
         )
         accuracy[name] = float((predicted == truth).mean())
         seconds[name] = time.monotonic() - started
     started = time.monotonic()
-    probabilities, labels = _ours(fold, preset, settings, on)
+    probabilities, labels = _ours(fold, preset, settings)
     accuracy['vaiven'] = float(((probabilities > 0.5) == labels).mean())
     seconds['vaiven'] = time.monotonic() - started
-    return {'accuracy': accuracy, 'seconds': seconds, 'calibration': calibration_error(probabilities, labels)}
+    return {
+        'accuracy': accuracy,
+        'seconds': seconds,
+        'calibration_error': calibration_error(binned(probabilities, labels)),
+        'brier': float(np.mean((probabilities - labels) ** 2)),
+    }
 
 
-def _ours(fold: Fold, preset: str, settings: tuple[str, ...], on: str) -> tuple[np.ndarray, np.ndarray]:
+def _ours(fold: Fold, preset: str, settings: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
     from benchmarks.prepared import answers, prepare
     from vaiven.models.training import train
     from vaiven.pipeline.config import configure
@@ -120,22 +128,12 @@ def _ours(fold: Fold, preset: str, settings: tuple[str, ...], on: str) -> tuple[
     with tempfile.TemporaryDirectory(prefix='vaiven-benchmark-') as folder:
         files = prepare(fold, config, Path(folder))
         network = train(config.network, config.training, files.vocabulary, [files.train], [files.validation])
-        return answers(network, files.test if on == 'test' else files.validation)
+        return answers(network, files.test)
 
 
 def _majority(heard: list[Any], truth: np.ndarray) -> float:
     positive = np.mean([row.label for row in heard]) > 0.5
     return float((truth == int(positive)).mean())
-
-
-def calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int = 10) -> float:
-    """Expected calibration error: |share of positives − mean probability|, weighted over equal bins of [0, 1]."""
-    place = np.minimum((probabilities * bins).astype(int), bins - 1)
-    gaps = [
-        abs(labels[place == index].mean() - probabilities[place == index].mean()) * (place == index).mean()
-        for index in np.unique(place)
-    ]
-    return float(np.sum(gaps))
 
 
 def _summary(measured: list[dict[str, Any]]) -> dict[str, Any]:
@@ -148,7 +146,7 @@ def _summary(measured: list[dict[str, Any]]) -> dict[str, Any]:
             for name in names
             if name not in ('vaiven', 'majority')
         },
-        'calibration_error': report.spread([fold['calibration'] for fold in measured]),
+        **{name: report.spread([fold[name] for fold in measured]) for name in ('calibration_error', 'brier')},
         'seconds_a_fold': {
             name: report.spread([fold['seconds'][name] for fold in measured])
             for name in measured[0]['seconds']

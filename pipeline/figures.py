@@ -7,6 +7,7 @@ from typing import Any
 
 from tensorflow_model_analysis.api import model_eval_lib
 
+from vaiven.components.evaluation.calibration import calibration_error
 from vaiven.components.language_evaluation.executor import EVALUATION_FILE
 from vaiven.components.linear_baseline.artifact import BASELINE_FILE
 from vaiven.components.serving_check.executor import CHECK_FILE
@@ -14,7 +15,6 @@ from vaiven.components.vocabulary.artifact import SUMMARY_FILE
 from vaiven.pipeline.outputs import Output
 from vaiven.pipeline.runner import Step
 
-_ACCURACY = 'binary_accuracy'
 _CANDIDATES = ('', 'candidate')
 
 
@@ -24,6 +24,8 @@ class Figures:
 
     Attributes:
         accuracy: of the model on the held-out rows, a part of 1.
+        calibration_error: the expected one, over those rows.
+        brier: mean squared error of the probabilities, over those rows.
         majority, linear: the same of the majority class and of a linear model.
         rows: held-out rows.
         version: the version pushed; None where nothing was.
@@ -35,6 +37,8 @@ class Figures:
     """
 
     accuracy: float | None = None
+    calibration_error: float | None = None
+    brier: float | None = None
     majority: float | None = None
     linear: float | None = None
     rows: int | None = None
@@ -59,7 +63,10 @@ class Figures:
             case 'BaselineModel':
                 return '' if 'model' in outputs else 'no blessed model before this one'
             case 'Evaluator':
-                self.accuracy = held_out_accuracy(outputs['evaluation'].uri)
+                evaluation = outputs['evaluation'].uri
+                self.accuracy = held_out(evaluation, 'binary_accuracy')
+                self.brier = held_out(evaluation, 'mean_squared_error')
+                self.calibration_error = held_out_calibration(evaluation)
                 verdict = 'blessed' if outputs['blessing'].properties.get('blessed') else 'not blessed'
                 return verdict if self.accuracy is None else f'accuracy {self.accuracy:.1%}, {verdict}'
             case 'LanguageEvaluator':
@@ -88,14 +95,33 @@ class Figures:
         return f'version {self.version}' + ('' if self.pushed else ', was there already')
 
 
-def held_out_accuracy(evaluation_uri: str) -> float | None:
-    """The candidate's accuracy over all rows, from the records of TFX's Evaluator."""
+def held_out(evaluation_uri: str, metric: str) -> float | None:
+    """What the candidate reached over all rows, from the records of TFX's Evaluator."""
     for metrics in model_eval_lib.load_metrics(evaluation_uri):
         if metrics.slice_key.single_slice_keys:
             continue
         for pair in metrics.metric_keys_and_values:
-            if pair.key.name == _ACCURACY and not pair.key.is_diff and pair.key.model_name in _CANDIDATES:
+            if pair.key.name == metric and not pair.key.is_diff and pair.key.model_name in _CANDIDATES:
                 return pair.value.double_value.value
+    return None
+
+
+def held_out_calibration(evaluation_uri: str) -> float | None:
+    """The candidate's expected calibration error over all rows; None where it was not measured."""
+    for plots in model_eval_lib.load_plots(evaluation_uri):
+        for pair in plots.plot_keys_and_values:
+            if plots.slice_key.single_slice_keys or pair.key.model_name not in _CANDIDATES:
+                continue
+            return calibration_error(
+                [
+                    (
+                        part.num_weighted_examples.value,
+                        part.total_weighted_label.value,
+                        part.total_weighted_refined_prediction.value,
+                    )
+                    for part in pair.value.calibration_histogram_buckets.buckets
+                ]
+            )
     return None
 
 

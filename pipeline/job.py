@@ -134,6 +134,9 @@ def _tell(shown: Screen, figures: 'Figures') -> None:
     if figures.majority is not None and figures.linear is not None:
         shown.line(f'  of the majority class        {figures.majority:6.1%}')
         shown.line(f'  of a linear model (NB-SVM)   {figures.linear:6.1%}')
+    if figures.calibration_error is not None and figures.brier is not None:
+        shown.line(f'expected calibration error     {figures.calibration_error:6.1%}')
+        shown.line(f'Brier score                    {figures.brier:7.3f}')
     if figures.language:
         _tell_language(shown, figures.language)
     if figures.version is None:

@@ -1,14 +1,18 @@
 """The configuration of TensorFlow Model Analysis for a classifier that is served raw text."""
 
+import json
+
 # The Evaluator loads models that need the operations of the tokeniser.
 import tensorflow_text  # noqa: F401
 from tensorflow_model_analysis.proto import config_pb2
 
+from vaiven.components.evaluation.calibration import BINS
 from vaiven.components.evaluation.config import EvaluationConfig
 
 # The likelier class is right.
 _ACCURACY = 'BinaryAccuracy'
-_OTHERS = ('AUC', 'Precision', 'Recall', 'ExampleCount')
+# The mean squared error of a probability is its Brier score.
+_OTHERS = ('AUC', 'Precision', 'Recall', 'MeanSquaredError', 'ExampleCount')
 
 
 def eval_config(config: EvaluationConfig) -> config_pb2.EvalConfig:
@@ -26,6 +30,8 @@ def eval_config(config: EvaluationConfig) -> config_pb2.EvalConfig:
     )
     metrics = [config_pb2.MetricConfig(class_name=_ACCURACY, threshold=thresholds)]
     metrics += [config_pb2.MetricConfig(class_name=name) for name in _OTHERS]
+    bins = json.dumps({'num_buckets': BINS, 'left': 0, 'right': 1})
+    metrics.append(config_pb2.MetricConfig(class_name='CalibrationPlot', config=bins))
     slices = [config_pb2.SlicingSpec()]
     if config.by_language:
         slices.append(config_pb2.SlicingSpec(feature_keys=['language']))

@@ -3,13 +3,11 @@
 import json
 import math
 
-import numpy as np
 import pytest
 
 from benchmarks import report
 from benchmarks.corpora import Review, groups_of
-from benchmarks.folds import folds
-from benchmarks.sentiment import calibration_error
+from benchmarks.folds import folds, for_choosing
 
 ROWS = [Review(f'text {i}', [0, 1, None][i % 3] if i % 7 else 1, f'film {i % 40}') for i in range(200)]
 
@@ -39,6 +37,17 @@ def test_the_seed_fixes_the_folds() -> None:
     assert list(folds(ROWS, 4, seed=3)) != list(folds(ROWS, 4, seed=4))
 
 
+def test_settings_are_chosen_on_other_rows_than_those_that_are_measured_on() -> None:
+    for fold in folds(ROWS, 5, seed=1):
+        chosen = for_choosing(fold, seed=1)
+        assert chosen.test == fold.validation
+        assert sorted([*chosen.train, *chosen.validation]) == sorted(fold.train)
+        parts = [set(groups_of([*part])) for part in (chosen.test, chosen.validation, chosen.train)]
+        assert parts[1]
+        assert parts[0].isdisjoint(parts[1] | parts[2])
+        assert parts[1].isdisjoint(parts[2] | set(groups_of(chosen.unlabelled)))
+
+
 def test_the_paired_test_is_that_over_differences() -> None:
     figures = report.paired([0.8, 0.9, 0.85], [0.7, 0.9, 0.8])
     assert figures['mean'] == pytest.approx(0.05)
@@ -56,10 +65,3 @@ def test_the_result_is_one_line_of_json(capsys: pytest.CaptureFixture[str]) -> N
     printed = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert printed['accuracy'] == {'mean': 0.3, 'sd': None, 'values': [0.3]}
     assert {'versions', 'machine'} <= set(printed)
-
-
-def test_calibration_error_is_the_gap_between_said_and_so() -> None:
-    probabilities = np.array([0.95] * 10 + [0.05] * 10)
-    labels = np.array([1] * 9 + [0] + [0] * 10)
-    assert calibration_error(probabilities, labels) == pytest.approx(0.05)
-    assert calibration_error(np.array([1.0]), np.array([1])) == 0

@@ -22,6 +22,7 @@ from vaiven.components.linear_baseline.component import LinearBaseline
 from vaiven.components.pusher.component import AtomicPusher
 from vaiven.components.vocabulary.artifact import VocabularyArtifact
 from vaiven.models.configuration import ConfigError, UserError
+from vaiven.pipeline.figures import held_out_calibration
 
 
 def save_model(folder, pattern):
@@ -98,6 +99,10 @@ def test_a_model_below_the_bound_is_not_blessed(examples, models, tmp_path):
     slices, blessed = evaluate(examples, tmp_path, EvaluationConfig(min_accuracy=0.9), models['worse'])
     assert slices[()]['binary_accuracy'] == pytest.approx(0.75)
     assert not blessed
+    # It says 0.9 to 5 rows, all positive, and 0.1 to 15, of which 5 are.
+    assert slices[()]['mean_squared_error'] == pytest.approx((15 * 0.01 + 5 * 0.81) / 20)
+    gaps = 5 * 0.1 + 15 * (5 / 15 - 0.1)
+    assert held_out_calibration(str(tmp_path / 'evaluation')) == pytest.approx(gaps / 20)
 
 
 @pytest.mark.parametrize(('drop', 'expected'), [(0.01, False), (0.3, True)])
