@@ -39,7 +39,7 @@ FULL, QUICK = Size(75_000, 2, 10_000), Size(25_000, 1, 1_000)
 # Of our preset for so short a text, chosen on the validation novels.
 OURS = (
     'network.dropout=0.4', 'network.weight_dropout=0.3', 'training.batch_size=32', 'training.window=64',
-    'training.learning_rate=0.006', 'training.weight_averaging=0.99',
+    'training.learning_rate=0.012', 'training.weight_averaging=0.99',
 )  # fmt: skip
 COMMON = ('vocabulary.min_count=1', 'text.lowercase=true')
 

@@ -224,6 +224,17 @@ def test_words_stand_after_the_begin_as_people_write(words):
                 assert (written[0] == ' ') == (written.strip() not in list('.,?)'))
 
 
+def test_a_piece_goes_on_with_the_word_before_it(tmp_path):
+    write = writer(
+        signatures(tmp_path, 'wordpiece', ['niñ', '##os', '##as', 'una', '.', '##n', '##i', '##ñ'])
+    )
+    for begin in ('una niñ', 'una niños', ''):
+        for written in write([begin] * 30, length=1, top_p=1.0):
+            assert '#' not in written
+            if begin:
+                assert (written[0] == ' ') == (written.strip() in ('niñ', 'una'))
+
+
 def test_no_texts_get_no_answers(characters, words):
     assert characters([]) == []
     assert words([]) == []
