@@ -10,6 +10,7 @@ import tensorflow_transform as tft
 
 from vaiven.models import text as text_lib
 from vaiven.models.begins import begin_ids, begin_tokens, joined_after
+from vaiven.models.course import sentiment_course
 from vaiven.models.generation import LONGEST, Draw, write_on
 from vaiven.models.network.network import Network
 from vaiven.models.ngrams import ngram_ids
@@ -68,6 +69,7 @@ class Signatures(tf.Module):
         opinions: Endpoints = {
             'serving_default': (self.sentiment, [_TEXTS]),
             'classify': (self.classify, [_EXAMPLES]),
+            'sentiment_course': (self.sentiment_course, [_TEXTS]),
         }
         no_opinions: Endpoints = {'serving_default': (self.score, [_TEXTS])}
         return {
@@ -90,6 +92,20 @@ class Signatures(tf.Module):
         """`probability` of «positive», float (n), and the likelier `label`, string (n)."""
         probability = self._probability(text)
         return {'probability': probability, 'label': tf.where(probability > 0.5, LABELS[1], LABELS[0])}
+
+    def sentiment_course(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
+        """What `sentiment` says of each beginning of a text, token by token.
+
+        Returns:
+            `tokens` string and `probabilities` of «positive», float, both (sum of `row_lengths`); `row_lengths`
+            int (n), tokens a text.
+        """
+        tokens, probabilities = sentiment_course(text, self.config, self._probability)
+        return {
+            'tokens': tokens.values,
+            'probabilities': probabilities.values,
+            'row_lengths': tf.cast(tokens.row_lengths(), tf.int32),
+        }
 
     def classify(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         """TensorFlow Serving's classification form: `classes` string (n, 2), `scores` float (n, 2)."""

@@ -16,6 +16,7 @@ TEXTS = (
 # Signatures that take texts, with what else they take.
 ASKED: dict[str, dict[str, object]] = {
     'serving_default': {},
+    'sentiment_course': {},
     'score': {},
     'embed': {},
     'next_word': {'k': 5},
@@ -32,6 +33,8 @@ def write_warmup_requests(folder: str, signatures: Collection[str]) -> None:
     with tf.io.TFRecordWriter(str(extra / WARMUP_FILE)) as writer:
         for texts in (TEXTS[:1], TEXTS):
             for signature, others in ASKED.items():
+                if signature not in signatures:
+                    continue
                 # A model of characters refuses to go on with some that it never saw.
                 asked = [''] * len(texts) if signature == 'generate' else list(texts)
                 writer.write(_predict_log(signature, {'text': asked, **others}).SerializeToString())

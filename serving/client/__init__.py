@@ -17,6 +17,7 @@ from vaiven.serving.client.errors import (
 )
 from vaiven.serving.client.product import Vaiven
 from vaiven.serving.client.results import (
+    Course,
     NextWord,
     Score,
     Sentiment,
@@ -28,6 +29,7 @@ from vaiven.serving.client.results import (
 
 __all__ = [
     'Client',
+    'Course',
     'DeadlineError',
     'InvalidRequestError',
     'NextWord',

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaiven.serving.client.client import Client
-from vaiven.serving.client.results import NextWord, Score, Sentiment, Written
+from vaiven.serving.client.results import Course, NextWord, Score, Sentiment, Written
 from vaiven.serving.client.transport import Arrays
 from vaiven.serving.defaults import TEMPERATURE, TOP_P
 from vaiven.serving.errors import ServingError
@@ -51,6 +51,18 @@ class Vaiven:
                 raise ServingError(f'model {self.model!r} gives no opinions: it has learnt language alone')
             for text, label, probability in zip(batch, answer['label'], answer['probability'], strict=True):
                 found.append(Sentiment(text, label.decode(), float(probability)))
+        return found
+
+    def course(self, texts: str | Iterable[str]) -> list[Course]:
+        """What is thought of each text after each of its tokens. Raises as `sentiment`."""
+        found = []
+        for batch in self._batches(texts):
+            answer = self._ask(batch, 'sentiment_course')
+            ends = np.cumsum(answer['row_lengths'])[:-1]
+            parts = [np.split(answer[name], ends) for name in ('tokens', 'probabilities')]
+            for text, tokens, probabilities in zip(batch, *parts, strict=True):
+                decoded = tuple(token.decode(errors='replace') for token in tokens.tolist())
+                found.append(Course(text, decoded, tuple(probabilities.tolist())))
         return found
 
     def next_words(self, prefixes: str | Iterable[str], k: int = 5) -> list[list[NextWord]]:

@@ -63,6 +63,15 @@ class Sentiment:
 
 
 @dataclass(frozen=True)
+class Course:
+    """What is thought of one text after each of its tokens."""
+
+    text: str
+    tokens: tuple[str, ...]
+    probabilities: tuple[float, ...]  # of positive, 0 to 1, of the text up to each token
+
+
+@dataclass(frozen=True)
 class NextWord:
     """One way for a text to go on."""
 

@@ -34,6 +34,15 @@ class Reviews(tf.Module):
         label = tf.where(probability > 0.5, 'positive', 'negative')
         return {'probability': probability, 'label': label}
 
+    @tf.function(input_signature=[TEXT])
+    def course(self, text):
+        tokens = tf.strings.split(text)
+        return {
+            'tokens': tokens.values,
+            'probabilities': self.sentiment(tokens.values)['probability'],
+            'row_lengths': tf.cast(tokens.row_lengths(), tf.int32),
+        }
+
     @tf.function(input_signature=[TEXT, tf.TensorSpec([], tf.int32)])
     def next_word(self, text, k):
         rows = tf.shape(text)[0]
@@ -85,7 +94,8 @@ class Reviews(tf.Module):
 for version, folder in zip((1, 2, 3), sys.argv[1:]):
     module = Reviews(version)
     tf.saved_model.save(module, folder, signatures={
-        'serving_default': module.sentiment, 'next_word': module.next_word, 'score': module.score,
+        'serving_default': module.sentiment, 'sentiment_course': module.course,
+        'next_word': module.next_word, 'score': module.score,
         'embed': module.embed, 'generate': module.generate, 'classify': module.classify,
     })
     from tensorflow.core.protobuf import saved_model_pb2

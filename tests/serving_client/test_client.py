@@ -11,6 +11,7 @@ import pytest
 
 from vaiven.serving.client import (
     Client,
+    Course,
     DeadlineError,
     InvalidRequestError,
     NotFoundError,
@@ -258,6 +259,14 @@ def test_score_splits_the_values_by_text(client: Client) -> None:
     assert (one.tokens, one.log_probability, one.token_log_probabilities) == (2, -2.0, (0.0, -1.0))
     assert empty.token_log_probabilities == ()
     assert other.token_log_probabilities == (-2.0, -3.0, -4.0)
+
+
+def test_the_course_is_split_by_text(client: Client) -> None:
+    one, empty, other = Vaiven(client, batch_rows=2).course(['gg año', '', 'x gx'])
+    assert one == Course('gg año', ('gg', 'año'), (1.0, 0.0))
+    assert empty == Course('', (), ())
+    assert other == Course('x gx', ('x', 'gx'), (0.0, 0.5))
+    assert Vaiven(client).course([]) == []
 
 
 def test_embed_is_one_row_a_text(client: Client) -> None:

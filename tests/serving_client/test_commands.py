@@ -62,6 +62,16 @@ def test_predict_writes_tab_separated_lines_into_a_pipe(shell: Shell) -> None:
     ]
 
 
+def test_predict_tells_the_course_of_a_text_line_by_line(shell: Shell) -> None:
+    assert shell('predict', '--course', 'gg año', '', 'gx').stdout.decode().splitlines() == [
+        '1\t1.000000\tgg',
+        '1\t0.000000\taño',
+        '3\t0.500000\tgx',
+    ]
+    (line,) = shell('predict', '--course', '--json', 'gg año').stdout.splitlines()
+    assert json.loads(line) == {'text': 'gg año', 'tokens': ['gg', 'año'], 'probabilities': [1.0, 0.0]}
+
+
 def test_predict_reads_lines_from_standard_input_and_from_a_file(shell: Shell) -> None:
     lines = b'\xef\xbb\xbfgg\r\n\nga\n' + 'año 😀'.encode()
     answer = shell('predict', '--json', stdin=lines)
@@ -78,18 +88,31 @@ def test_many_lines_keep_their_order(shell: Shell) -> None:
     assert [line.split('\t')[2] for line in answer.stdout.decode().splitlines()] == lines
 
 
-def test_a_terminal_gets_a_table_without_control_characters(shell: Shell) -> None:
+def in_terminal(shell: Shell, *arguments: str) -> str:
     parent, child = pty.openpty()
     process = subprocess.Popen(
-        [*COMMAND, 'predict', '--server', shell.address, 'gggggg\x1b[2Jgg'],
+        [*COMMAND, 'predict', '--server', shell.address, *arguments],
         stdin=child, stdout=child, stderr=child, close_fds=True,
     )  # fmt: skip
     os.close(child)
     assert process.wait(60) == 0
     shown = os.read(parent, 4096).decode()
     os.close(parent)
+    return shown
+
+
+def test_a_terminal_gets_a_table_without_control_characters(shell: Shell) -> None:
+    shown = in_terminal(shell, 'gggggg\x1b[2Jgg')
     assert 'positive' in shown
     assert '%  gggggg [2Jgg' in shown
+    assert '\x1b[2J' not in shown
+
+
+def test_a_terminal_gets_a_bar_for_each_token(shell: Shell) -> None:
+    shown = in_terminal(shell, '--course', 'gg \x1b[2J gx')
+    assert '100.0%' in shown
+    assert '█' * 20 in shown
+    assert '█' * 10 + ' ' * 10 in shown
     assert '\x1b[2J' not in shown
 
 

@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from vaiven.models import course
+from vaiven.models.course import sentiment_course
+from vaiven.models.text import TextConfig
+
+TEXTS = ['a wonderful film', '', '¿una película horrible, señor?', 'niño 👍🏽 שלום']
+
+
+@pytest.fixture(scope='module')
+def served(trained):
+    return tf.saved_model.load(trained.folder).signatures
+
+
+def told(served, *texts: str) -> list[list[tuple[str, float]]]:
+    answer = {
+        name: value.numpy() for name, value in served['sentiment_course'](text=tf.constant(texts)).items()
+    }
+    pairs = [
+        (token.decode(), probability)
+        for token, probability in zip(answer['tokens'], answer['probabilities'], strict=True)
+    ]
+    ends = np.cumsum(answer['row_lengths'])
+    assert ends[-1] == len(pairs)
+    return [pairs[end - length : end] for end, length in zip(ends, answer['row_lengths'], strict=True)]
+
+
+def opinion(served, *texts: str) -> list[float]:
+    return served['serving_default'](text=tf.constant(texts))['probability'].numpy().tolist()
+
+
+def test_each_beginning_of_a_text_is_judged_as_a_text_of_its_own(served):
+    first, empty, spanish, others = told(served, *TEXTS)
+    assert [token for token, _ in first] == ['a', 'wonderful', 'film']
+    assert [token for token, _ in spanish] == ['¿', 'una', 'película', 'horrible', ',', 'señor', '?']
+    assert empty == []
+    assert [token for token, _ in others][-1] == 'שלום'
+    np.testing.assert_allclose(
+        [probability for _, probability in first],
+        opinion(served, 'a', 'a wonderful', 'a wonderful film'),
+        atol=1e-6,
+    )
+    np.testing.assert_allclose(
+        [row[-1][1] for row in (first, spanish, others)],
+        opinion(served, *(text for text in TEXTS if text)),
+        atol=1e-6,
+    )
+
+
+def test_one_text_and_many_get_the_same_course(served):
+    together = told(served, *TEXTS)
+    for text, row in zip(TEXTS, together, strict=True):
+        (alone,) = told(served, text)
+        assert [token for token, _ in alone] == [token for token, _ in row]
+        np.testing.assert_allclose([p for _, p in alone], [p for _, p in row], atol=1e-6)
+
+
+def test_characters_are_followed_one_by_one():
+    def share_of_a(text: tf.Tensor) -> tf.Tensor:
+        left = tf.strings.length(tf.strings.regex_replace(text, 'a', ''))
+        return 1 - tf.cast(left, tf.float32) / tf.cast(tf.strings.length(text), tf.float32)
+
+    tokens, found = sentiment_course(tf.constant(['aba', '']), TextConfig(unit='character'), share_of_a)
+    assert tokens.to_list() == [[b'a', b'b', b'a'], []]
+    assert found.to_list() == [[1.0, 0.5, pytest.approx(2 / 3)], []]
+
+
+def test_longer_texts_than_can_be_told_of_name_the_rule(monkeypatch):
+    monkeypatch.setattr(course, 'LONGEST', 2)
+    with pytest.raises(tf.errors.InvalidArgumentError, match='course of a text is told of up to 2 tokens'):
+        sentiment_course(tf.constant(['a b c', 'a']), TextConfig(), lambda text: tf.zeros(tf.shape(text)))
