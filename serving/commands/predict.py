@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import shutil
 import sys
@@ -55,10 +56,10 @@ def predict(
     in_terminal = sys.stdout.isatty()
     with place.client() as client:
         asking = place.vaiven(client)
-        number = 0
+        numbers = itertools.count(1)
         for batch in batches(texts(text, file), BATCH_ROWS):
             answers: list[Any] = asking.course(batch) if course else asking.sentiment(batch)
-            for number, answer in enumerate(answers, number + 1):
+            for answer, number in zip(answers, numbers, strict=False):
                 if as_json:
                     click.echo(json.dumps(dataclasses.asdict(answer), ensure_ascii=False))
                 elif course:
