@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -9,12 +10,15 @@ import tensorflow as tf
 from vaiven.models import callbacks as ours
 from vaiven.models.callbacks import TrainingError
 from vaiven.models.checkpoints import Checkpoint, Validated
+from vaiven.models.network.layers import Tensor
 from vaiven.models.training_config import TrainingConfig
 
 progress = logging.getLogger('vaiven.progress')
 
 # The learning rate falls along half a cosine to this share of what it was (Loshchilov & Hutter 2017).
 LAST_RATE = 0.1
+
+Rates = Callable[[int, Tensor], Tensor]
 
 
 def fit(
@@ -28,6 +32,7 @@ def fit(
     monitor: str | None = None,
     validation: tf.data.Dataset | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    rates: Rates | None = None,
     checkpoint: Checkpoint | None = None,
     logs: str | None = None,
 ) -> None:
@@ -46,6 +51,7 @@ def fit(
             `training.patience` epochs without a better one.
         validation: batches, gone through after each epoch.
         callbacks: more of them, called before those of this function.
+        rates: what part of the learning rate each weight has, by its number and the step; see `fine_tuning`.
         checkpoint: written after each epoch; where it is of a training that was killed, this phase goes on after
             its last epoch, or is passed over if it is a later phase's.
         logs: folder for TensorBoard.
@@ -69,6 +75,7 @@ def fit(
             global_clipnorm=training.clip_norm / strategy.num_replicas_in_sync,
             use_ema=averaging > 0,
             ema_momentum=averaging,
+            rates=rates,
         )
         # Compiling for XLA would mean one compilation for every length that a batch can have.
         network.compile(optimizer=optimizer, jit_compile=False)
@@ -103,7 +110,20 @@ def fit(
 
 class AveragingAdam(keras.optimizers.Adam):
     """Adam (Kingma & Ba 2015) whose average weights can be had under every strategy: Keras' own way of assigning
-    them fails where a variable is a mirrored one."""
+    them fails where a variable is a mirrored one.
+
+    Args:
+        rates: as in `fit`; None for one rate.
+    """
+
+    def __init__(self, *args: Any, rates: Rates | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.rates = rates
+
+    def update_step(self, gradient: Tensor, variable: Any, learning_rate: Tensor) -> None:
+        if self.rates is not None:
+            learning_rate *= self.rates(self._get_variable_index(variable), self.iterations)
+        super().update_step(gradient, variable, learning_rate)
 
     def finalize_variable_values(self, var_list: Sequence[keras.Variable]) -> None:
         if self.use_ema:

@@ -15,6 +15,7 @@ from vaiven.models import dataset
 from vaiven.models.checkpoints import Checkpoint
 from vaiven.models.combination import combine
 from vaiven.models.export import export
+from vaiven.models.fine_tuning import layer_rates
 from vaiven.models.fitting import fit
 from vaiven.models.hardware import Hardware, find_hardware, plain_network
 from vaiven.models.inputs import read_inputs
@@ -141,6 +142,7 @@ def train(
         phase='sentiment',
         monitor='sentiment_loss',
         validation=hardware.even(validation),
+        rates=layer_rates(network, training, steps),
         **kept,
     )
     if not hardware.plain:

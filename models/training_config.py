@@ -22,6 +22,9 @@ class TrainingConfig:
             alone, from windows that begin anew and slide by one token.
         epochs: passes over the rows with the whole loss, at most; the best by the validation split is kept.
         language_epochs: passes before that with the language loss alone, over labelled and unlabelled text.
+        layer_decay: how many times lower the learning rate is with each layer further below the opinion (Howard &
+            Ruder 2018), as 2.6; 1 for one rate. Of use after `language_epochs`.
+        unfreeze_epochs: epochs before each next layer below begins to learn; 0 for all at once.
         patience: epochs without a better validation loss before training stops.
         batch_size: texts a step.
         learning_rate: Adam's, at the begin; it falls to a tenth along half a cosine.
@@ -41,6 +44,8 @@ class TrainingConfig:
     targets: Targets = 'all'
     epochs: int = 5
     language_epochs: int = 0
+    layer_decay: float = 1.0
+    unfreeze_epochs: int = 0
     patience: int = 3
     batch_size: int = 64
     learning_rate: float = 2e-3
@@ -67,7 +72,12 @@ class TrainingConfig:
         )
         for name in ('epochs', 'patience', 'batch_size'):
             require(getattr(self, name) >= 1, f'training.{name} must be at least 1', getattr(self, name))
-        for name in ('language_epochs', 'soft_labels', 'language_weight', 'softmax_candidates', 'seed'):
+        for name in (
+            'language_epochs', 'unfreeze_epochs', 'soft_labels', 'language_weight', 'softmax_candidates', 'seed',
+        ):  # fmt: skip
             require(getattr(self, name) >= 0, f'training.{name} must not be negative', getattr(self, name))
+        require(
+            1 <= self.layer_decay <= 100, 'training.layer_decay must lie between 1 and 100', self.layer_decay
+        )
         for name in ('learning_rate', 'clip_norm'):
             require(getattr(self, name) > 0, f'training.{name} must be above 0', getattr(self, name))
