@@ -25,9 +25,12 @@ def reverse_sequences(values: Tensor, lengths: Tensor) -> Tensor:
     steps = ops.arange(ops.shape(values)[1], dtype='int32')[None, :]  # (1, time)
     lengths = ops.cast(lengths, 'int32')[:, None]  # (batch, 1)
     source = ops.where(steps < lengths, lengths - 1 - steps, steps)  # (batch, time)
-    if len(values.shape) == 3:
-        source = source[:, :, None]
-    return ops.take_along_axis(values, source, axis=1)
+    if len(values.shape) == 2:
+        return ops.take_along_axis(values, source, axis=1)
+    # Whole vectors at a time: `take_along_axis` would move single numbers.
+    batch, time, features = ops.shape(values)
+    rows = ops.arange(batch, dtype='int32')[:, None] * time + source
+    return ops.take(ops.reshape(values, (batch * time, features)), rows, axis=0)
 
 
 @keras.saving.register_keras_serializable('vaiven')

@@ -150,12 +150,15 @@ class Network(keras.Model):
         Returns:
             states (batch, time, units), and lengths, int (batch).
         """
+        return self._read(direction, ids, self._vectors(ids), training)
+
+    def _read(self, direction: str, ids: Tensor, vectors: Tensor, training: bool) -> tuple[Tensor, Tensor]:
         ids = ops.cast(ids, 'int32')
         lengths = ops.sum(ops.cast(ids != PAD_ID, 'int32'), axis=1)
         if direction == 'backward':
-            ids = reverse_sequences(ids, lengths)
+            ids, vectors = reverse_sequences(ids, lengths), reverse_sequences(vectors, lengths)
         # No mask: the padding is at the right, so what is read there reaches no step that counts.
-        states, _ = self.read_on(direction, ids, None, training)
+        states, _ = self._go_on(direction, ids, vectors, None, training)
         return states, lengths
 
     def read_on(
@@ -172,7 +175,17 @@ class Network(keras.Model):
         Returns:
             states (batch, time, units), and what it remembers after the last step.
         """
-        vectors = self.vocabulary_dropout(self._vectors(ids), ids, training=training)
+        return self._go_on(direction, ids, self._vectors(ids), before, training)
+
+    def _go_on(
+        self,
+        direction: str,
+        ids: Tensor,
+        vectors: Tensor,
+        before: list[list[Tensor]] | None,
+        training: bool,
+    ) -> tuple[Tensor, list[list[Tensor]]]:
+        vectors = self.vocabulary_dropout(vectors, ids, training=training)
         states = self.input_dropout(self.token_dropout(vectors, training=training), training=training)
         after = []
         for number, layer in enumerate(self.stacks[direction]):
@@ -218,7 +231,8 @@ class Network(keras.Model):
 
         The forward state at a step has seen the tokens up to it; the backward state those from the end down to it.
         """
-        read = {direction: self.read(direction, ids, training) for direction in self.directions}
+        vectors = self._vectors(ids)  # once for both: pieces of words are as much work as a stack
+        read = {direction: self._read(direction, ids, vectors, training) for direction in self.directions}
         return {direction: states for direction, (states, _) in read.items()}, read['forward'][1]
 
     def pool(self, states: dict[str, Tensor], lengths: Tensor) -> Tensor:
