@@ -1,0 +1,140 @@
+"""Bearer tokens: who may ask at all. RFC 6750's header, `Authorization: Bearer TOKEN`, on both ports."""
+
+import hashlib
+import hmac
+import os
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from vaiven.serving.errors import ServingError
+from vaiven.serving.server import configfile, log
+
+REFUSAL = 'missing or wrong bearer token'
+MAX_TOKEN_BYTES = 4096
+MAX_TOKENS = 1000
+CHECK_SECONDS = 1.0
+_MAX_FILE_BYTES = 8 << 20
+_SCHEME = 'bearer '
+_HEALTH = '/grpc.health.v1.Health/'
+
+
+class Tokens:
+    """The tokens in a file, one a line; lines that are empty or begin with `#` do not count.
+
+    The file is looked at again, at most once a second: tokens can be changed without a restart. A file that is
+    gone or broken then changes nothing, and is told of once. Only digests are kept, and nothing of a token is logged.
+    """
+
+    def __init__(self, path: Path, *, check_seconds: float = CHECK_SECONDS) -> None:
+        """Reads the file.
+
+        Raises:
+            ServingError: it cannot be read, holds no token, or one that is not 1 to 4096 visible ASCII characters.
+        """
+        self._path = path
+        self._seconds = check_seconds
+        self._lock = threading.Lock()
+        self._seen = self._look()
+        self._digests = _read(path)
+        self._error = ''
+        self._next = time.monotonic() + check_seconds
+        configfile.warn_if_public(path)
+
+    def allows(self, header: str | None) -> bool:
+        """Whether `header`, what the request has as Authorization, bears one of the tokens. From any thread."""
+        if time.monotonic() >= self._next:
+            self._refresh()
+        if header is None or len(header) > len(_SCHEME) + MAX_TOKEN_BYTES + 64 or not header.isascii():
+            return False
+        if header[: len(_SCHEME)].lower() != _SCHEME:
+            return False
+        token = header[len(_SCHEME) :].strip(' ')
+        if not token:
+            return False
+        digest = hashlib.sha256(token.encode('ascii')).digest()
+        found = False
+        for known in self._digests:  # all of them, whichever it is
+            found |= hmac.compare_digest(known, digest)
+        return found
+
+    def _refresh(self) -> None:
+        with self._lock:
+            self._next = time.monotonic() + self._seconds
+            seen = self._look()
+            if seen == self._seen and not self._error:
+                return
+            try:
+                digests = _read(self._path)
+            except ServingError as error:
+                if str(error) != self._error:
+                    log.problem('auth tokens', error=error, state='the tokens read before stay good')
+                self._error = str(error)
+                return
+            self._seen, self._error, self._digests = seen, '', digests
+        log.event('auth tokens', file=self._path, tokens=len(digests))
+        configfile.warn_if_public(self._path)
+
+    def _look(self) -> tuple[int, ...]:
+        try:
+            state = os.stat(self._path)
+        except OSError:
+            return ()
+        return (state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+
+
+def _read(path: Path) -> tuple[bytes, ...]:
+    try:
+        with path.open('rb') as file:
+            data = file.read(_MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise ServingError(f'cannot read the tokens file {path}: {error.strerror or error}') from error
+    digests = []
+    for number, line in enumerate(data.splitlines(), 1):
+        token = line.strip()
+        if not token or token.startswith(b'#'):
+            continue
+        if len(token) > MAX_TOKEN_BYTES or not all(0x21 <= byte <= 0x7E for byte in token):
+            rule = f'a token is 1 to {MAX_TOKEN_BYTES} visible ASCII characters'
+            raise ServingError(f'tokens file {path}, line {number}: {rule}')
+        digests.append(hashlib.sha256(token).digest())
+    if not digests:
+        raise ServingError(
+            f'tokens file {path} holds no token: write one a line, or leave --auth_tokens_file out'
+        )
+    if len(digests) > MAX_TOKENS or len(data) > _MAX_FILE_BYTES:
+        raise ServingError(f'tokens file {path} holds more than {MAX_TOKENS} tokens')
+    return tuple(digests)
+
+
+class TokenInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
+    """Answers calls without a good token with UNAUTHENTICATED, before their message is read; health is open to all.
+
+    For `grpc.aio.server(interceptors=[TokenInterceptor(tokens)])`.
+    """
+
+    def __init__(self, tokens: Tokens) -> None:
+        self._tokens = tokens
+
+    async def intercept_service(
+        self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: Any
+    ) -> Any:
+        if not handler_call_details.method.startswith(_HEALTH):
+            metadata = handler_call_details.invocation_metadata or ()
+            headers = [value for key, value in metadata if key == 'authorization']
+            if len(headers) != 1 or not self._tokens.allows(_text(headers[0])):
+                return grpc.stream_stream_rpc_method_handler(_refuse)
+        return await continuation(handler_call_details)
+
+
+def _text(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode('latin-1')
+
+
+async def _refuse(messages: Any, context: Any) -> None:
+    await context.abort(grpc.StatusCode.UNAUTHENTICATED, REFUSAL)

@@ -1,0 +1,183 @@
+"""Bearer tokens: only who has one gets in, whatever the header; and the file may change at any time."""
+
+import asyncio
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+
+from vaiven.serving.errors import ServingError
+from vaiven.serving.server.auth import MAX_TOKENS, REFUSAL, TokenInterceptor, Tokens
+
+TOKEN = 'abc-DEF_123.~+/='
+
+
+def tokens(tmp_path: Path, text: str | bytes = f'# ours\n\n{TOKEN}\n  other  \r\n', **options: Any) -> Tokens:
+    path = tmp_path / 'tokens'
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    path.chmod(0o600)
+    return Tokens(path, **options)
+
+
+def test_each_token_of_the_file_is_allowed(tmp_path: Path) -> None:
+    known = tokens(tmp_path)
+    assert known.allows(f'Bearer {TOKEN}')
+    assert known.allows(f'bearer  {TOKEN} ')
+    assert known.allows('BEARER other')
+
+
+@pytest.mark.parametrize(
+    'header',
+    [
+        None,
+        '',
+        'Bearer',
+        'Bearer ',
+        'Bearer    ',
+        TOKEN,
+        f'Basic {TOKEN}',
+        f'Bearer{TOKEN}',
+        f'Bearer\t{TOKEN}',
+        f'Bearer {TOKEN}x',
+        f'Bearer {TOKEN[:-1]}',
+        f'Bearer {TOKEN} other',
+        f'Bearer {TOKEN}\n',
+        f'Bearer {TOKEN}, Bearer {TOKEN}',
+        'Bearer # ours',
+        'Bearer # ours\n',
+        'Bearer ñ',
+        'Bearer \ud800',
+        'Bearer \x00',
+        'Bearer ' + 'x' * 100_000,
+        'ñ' * 100_000,
+    ],
+)
+def test_other_headers_are_not(tmp_path: Path, header: str | None) -> None:
+    assert not tokens(tmp_path).allows(header)
+
+
+def test_the_longest_token_is_allowed(tmp_path: Path) -> None:
+    assert tokens(tmp_path, 'x' * 4096).allows('Bearer ' + 'x' * 4096)
+
+
+@pytest.mark.parametrize(
+    ('text', 'says'),
+    [
+        ('', 'holds no token'),
+        ('# only\n\n  \n', 'holds no token'),
+        ('good\nsecret word\n', 'line 2: a token is 1 to 4096 visible ASCII characters'),
+        ('sécret', 'line 1: a token'),
+        (b'\xff\xfe', 'line 1: a token'),
+        ('secret' + 'x' * 4096, 'line 1: a token'),
+        ('x\n' * (MAX_TOKENS + 1), 'holds more than 1000 tokens'),
+    ],
+)
+def test_a_file_that_makes_no_sense_is_refused(tmp_path: Path, text: str | bytes, says: str) -> None:
+    with pytest.raises(ServingError, match=says) as caught:
+        tokens(tmp_path, text)
+    assert 'ecret' not in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ServingError, match='cannot read the tokens file'):
+        Tokens(tmp_path / 'none')
+    with pytest.raises(ServingError, match='cannot read the tokens file'):
+        Tokens(tmp_path)
+
+
+def test_a_file_that_changes_is_read_again(tmp_path: Path) -> None:
+    known = tokens(tmp_path, check_seconds=0.0)
+    new = tmp_path / 'new'
+    new.write_text('fresh\n')
+    os.replace(new, tmp_path / 'tokens')
+    assert known.allows('Bearer fresh')
+    assert not known.allows(f'Bearer {TOKEN}')
+
+
+def test_a_file_that_breaks_keeps_the_tokens_and_is_told_of_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, 'vaiven.serving')
+    known = tokens(tmp_path, check_seconds=0.0)
+    path = tmp_path / 'tokens'
+    path.write_text('')
+    for _ in range(3):
+        assert known.allows('Bearer other')
+    path.unlink()
+    for _ in range(3):
+        assert known.allows('Bearer other')
+    assert [record.levelno for record in caplog.records] == [logging.ERROR] * 2
+    path.write_text('fresh\n')
+    path.chmod(0o600)
+    assert known.allows('Bearer fresh')
+    assert not known.allows('Bearer other')
+    assert len(caplog.records) == 3
+    assert TOKEN not in caplog.text
+    assert 'fresh' not in caplog.text
+
+
+def test_a_file_that_everybody_can_read_is_told_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    tokens(tmp_path)
+    assert not caplog.records
+    (tmp_path / 'tokens').chmod(0o644)
+    Tokens(tmp_path / 'tokens')
+    assert 'everybody can read' in caplog.text
+    assert TOKEN not in caplog.text
+
+
+def ask(
+    known: Tokens, method: str, *metadata: tuple[str, str | bytes], stream: bool = False
+) -> tuple[str, str]:
+    """Code and text or answer of a call with `metadata` to a server that asks for `known` tokens."""
+
+    async def run() -> tuple[str, str]:
+        async def answer(request: bytes, context: Any) -> bytes:
+            return b'answer'
+
+        async def answers(request: bytes, context: Any) -> Any:
+            yield b'answers'
+
+        handlers = {
+            'Ask': grpc.unary_unary_rpc_method_handler(answer),
+            'Check': grpc.unary_unary_rpc_method_handler(answer),
+            'Stream': grpc.unary_stream_rpc_method_handler(answers),
+        }
+        server = grpc.aio.server(interceptors=[TokenInterceptor(known)])
+        for service in ('a.Service', 'grpc.health.v1.Health'):
+            server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
+        port = server.add_insecure_port('127.0.0.1:0')
+        await server.start()
+        try:
+            async with grpc.aio.insecure_channel(f'127.0.0.1:{port}') as channel:
+                if stream:
+                    parts = [part async for part in channel.unary_stream(method)(b'x', metadata=metadata)]
+                    return 'OK', b''.join(parts).decode()
+                answer_ = await channel.unary_unary(method)(b'x' * 100_000, metadata=metadata, timeout=30)
+                return 'OK', answer_.decode()
+        except grpc.aio.AioRpcError as error:
+            return error.code().name, error.details() or ''
+        finally:
+            await server.stop(None)
+
+    return asyncio.run(run())
+
+
+def test_grpc_asks_for_a_token_but_not_for_health(tmp_path: Path) -> None:
+    known = tokens(tmp_path)
+    good = ('authorization', f'Bearer {TOKEN}')
+    refused = ('UNAUTHENTICATED', REFUSAL)
+    assert ask(known, '/a.Service/Ask', good) == ('OK', 'answer')
+    assert ask(known, '/a.Service/Stream', good, stream=True) == ('OK', 'answers')
+    assert ask(known, '/grpc.health.v1.Health/Check') == ('OK', 'answer')
+    assert ask(known, '/a.Service/Ask') == refused
+    assert ask(known, '/a.Service/Stream', stream=True) == refused
+    assert ask(known, '/a.Service/None') == refused
+    assert ask(known, '/a.Service/Ask', ('authorization', 'Bearer wrong')) == refused
+    assert ask(known, '/a.Service/Ask', good, good) == refused
+    assert ask(known, '/a.Service/Ask', ('authorization', 'Bearer ' + 'x' * 5000)) == refused
+    assert ask(known, '/a.Service/Ask', ('authorization-bin', b'\xff' + TOKEN.encode())) == refused
+    assert ask(known, '/a.Service/None', good)[0] == 'UNIMPLEMENTED'
