@@ -112,7 +112,7 @@ def _read(path: Path) -> tuple[bytes, ...]:
     return tuple(digests)
 
 
-class TokenInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
+class TokenInterceptor(grpc.aio.ServerInterceptor):
     """Answers calls without a good token with UNAUTHENTICATED, before their message is read; health is open to all.
 
     For `grpc.aio.server(interceptors=[TokenInterceptor(tokens)])`.

@@ -17,7 +17,7 @@ States = Callable[[], Iterable[tuple[str, int, str]]]
 class _Cells(NamedTuple):
     """All that one kind of request counts into."""
 
-    count: Counter
+    total: Counter
     latency: Histogram
     stock_count: Counter
     stock_latency: Histogram | None
@@ -93,7 +93,7 @@ class Metrics:
         key = (model, version, signature, api, entrypoint, status)
         with self._lock:
             cells = self._cells.get(key) or self._find(key)
-            cells.count.value += 1
+            cells.total.value += 1
             cells.latency.add(microseconds)
             cells.stock_count.value += 1
             if cells.stock_latency is not None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Callable
+import time
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
@@ -10,10 +10,13 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from vaiven.serving.server import jsonvalues, log, rest_examples, rest_predict, rest_state
+from vaiven.serving.server import exposition, jsonvalues, log, rest_state
 from vaiven.serving.server.api import SIGNATURE_FIELD, Api
+from vaiven.serving.server.auth import REFUSAL, Tokens
+from vaiven.serving.server.metrics import Metrics
+from vaiven.serving.server.rest_infer import RestInference
 from vaiven.serving.server.status import HTTP_STATUS, Code, StatusError, invalid_argument
-from vaiven.serving.wire import messages, tensors
+from vaiven.serving.wire import messages
 
 _NAME = r'([^/:]+)'
 _VERSION = r'(?:/versions/(\d+)|/labels/([^/:]+))?'
@@ -39,26 +42,65 @@ class RestSettings:
     timeout_seconds: float = 30.0
     max_body_bytes: int = 64 << 20
     cors: bool = False
+    metrics_path: str = ''  # '': no metrics
 
 
 class Rest:
     """Handles requests of an aiohttp server."""
 
-    def __init__(self, api: Api, workers: Executor, settings: RestSettings) -> None:
+    def __init__(
+        self,
+        api: Api,
+        workers: Executor,
+        settings: RestSettings,
+        *,
+        metrics: Metrics | None = None,
+        tokens: Tokens | None = None,
+    ) -> None:
+        """The port.
+
+        Args:
+            api: answers the requests.
+            workers: reads and writes what is large.
+            settings: how the port behaves.
+            metrics: served at `settings.metrics_path`.
+            tokens: one of them must be in every request but those for health; None lets everybody in.
+        """
         self._api = api
-        self._workers = workers
         self._settings = settings
+        self._metrics = metrics
+        self._tokens = tokens
+        self._ask = RestInference(api, workers, metrics)
+        self._cors = dict(CORS) if settings.cors else {}
+        if settings.cors and tokens is not None:
+            self._cors['Access-Control-Allow-Headers'] += ', Authorization'
 
     async def handle(self, request: web.BaseRequest) -> web.Response:
         path = request.raw_path
-        if request.method == 'OPTIONS':
+        if request.method == 'OPTIONS':  # a browser asks this without a token
             return self._options(request)
+        place = path.partition('?')[0] if request.method in ('GET', 'HEAD') else ''
+        if place == '/healthz':
+            return _json(*rest_state.health(self._api))
+        if place == '/readyz':
+            return _json(*rest_state.readiness(self._api))
+        if self._tokens is not None and not self._allowed(request, self._tokens):
+            return self._unauthenticated(request)
+        if place and place == self._settings.metrics_path and self._metrics is not None:
+            page = await asyncio.to_thread(self._metrics.render)
+            return web.Response(
+                body=page.encode('utf-8', 'replace'), headers={'Content-Type': exposition.CONTENT_TYPE}
+            )
         if not _API.fullmatch(path):
             return web.Response(status=404, text=NOT_FOUND_PAGE, content_type='text/html')
+        response = await self._answered(request, path)
+        response.headers.update(self._cors)
+        return response
+
+    async def _answered(self, request: web.BaseRequest, path: str) -> web.Response:
         try:
-            work = await self._work(request, path)
-            running = asyncio.get_running_loop().run_in_executor(self._workers, work)
-            text, status = await asyncio.wait_for(running, self._settings.timeout_seconds), 200
+            answering = self._answer(request, path)
+            text, status = await asyncio.wait_for(answering, self._settings.timeout_seconds), 200
         except StatusError as error:
             text, status = rest_state.error_output(error.message), HTTP_STATUS[error.code]
         except TimeoutError:
@@ -74,40 +116,51 @@ class Rest:
         except Exception as error:
             log.problem('request failed', error=f'{type(error).__name__}: {error}')
             text, status = rest_state.error_output(f'{type(error).__name__}: {error}'), 500
-        body = text.encode(*jsonvalues.ENCODING)
-        headers = {'Content-Type': 'application/json', **(CORS if self._settings.cors else {})}
-        response = web.Response(status=status, body=body, headers=headers)
+        response = _json(status, text)
         if status == 413:
             response.force_close()
+        return response
+
+    def _allowed(self, request: web.BaseRequest, tokens: Tokens) -> bool:
+        headers = request.headers.getall('Authorization', [])
+        return len(headers) == 1 and tokens.allows(headers[0])
+
+    def _unauthenticated(self, request: web.BaseRequest) -> web.Response:
+        response = _json(HTTP_STATUS[Code.UNAUTHENTICATED], rest_state.error_output(REFUSAL))
+        response.headers.update({'WWW-Authenticate': 'Bearer', **self._cors})
+        if request.can_read_body:
+            response.force_close()  # nobody reads it
         return response
 
     def _options(self, request: web.BaseRequest) -> web.Response:
         origin = request.headers.get('Origin', '')
         known = 'http://' in origin or 'https://' in origin
-        return web.Response(status=200 if known else 400, headers=CORS if self._settings.cors else {})
+        return web.Response(status=200 if known else 400, headers=self._cors)
 
-    async def _work(self, request: web.BaseRequest, path: str) -> Callable[[], str]:
-        """What to do in a worker thread for the JSON text of the answer. Raises StatusError for a bad path."""
+    async def _answer(self, request: web.BaseRequest, path: str) -> str:
+        """The JSON text of the answer. Raises StatusError."""
         malformed = invalid_argument(f'Malformed request: {request.method} {path}')
         if request.method == 'POST':
             match = _ASK.fullmatch(path)
             if not match:
                 raise malformed
             spec = _spec(*match.groups()[:3])
-            ask = {'predict': self._predict, 'classify': self._classify, 'regress': self._regress}
+            ask = {'predict': self._ask.predict, 'classify': self._ask.classify, 'regress': self._ask.regress}
             answer = ask.get(match[4])
             if answer is None:
                 raise malformed
-            body = await self._body(request)
-            return lambda: answer(spec, body)
+            deadline = time.monotonic() + self._settings.timeout_seconds
+            return await answer(spec, await self._body(request), deadline)
         match = _LOOK.fullmatch(path) if request.method == 'GET' else None
         if not match:
             raise malformed
         name, version, label, metadata = match.groups()
+        if not name and path.lower() == '/v1/models':
+            return rest_state.models_outputs(self._api)
         if not name:
             raise invalid_argument('Missing model name in request.')
         spec = _spec(name, version, label)
-        return lambda: self._metadata(spec) if metadata else self._status(spec)
+        return self._metadata(spec) if metadata else self._status(spec)
 
     async def _body(self, request: web.BaseRequest) -> bytes:
         parts = bytearray()
@@ -116,33 +169,6 @@ class Rest:
             if len(parts) > self._settings.max_body_bytes:
                 raise _BodyTooLargeError
         return bytes(parts)
-
-    def _predict(self, spec: Any, body: bytes) -> str:
-        values = jsonvalues.parse(body)
-        spec.signature_name = _proto_text(rest_predict.read_signature_name(values))
-        inputs = self._api.signature_inputs(spec, spec.signature_name)
-        if not inputs:
-            name = spec.signature_name or 'DEFAULT'
-            raise invalid_argument(f'Failed to get input map for signature: {name}')
-        arrays, row_format = rest_predict.predict_inputs(values, inputs)
-        request = messages.PredictRequest(model_spec=spec)
-        for name, array in arrays.items():
-            request.inputs[name].CopyFrom(tensors.to_proto(array))
-        return rest_predict.predict_outputs(self._api.predict(request), row_format)
-
-    def _classify(self, spec: Any, body: bytes) -> str:
-        values = jsonvalues.parse(body)
-        spec.signature_name = _proto_text(rest_predict.read_signature_name(values))
-        examples = rest_examples.examples_input(values, 'classify')
-        response = self._api.classify(messages.ClassificationRequest(model_spec=spec, input=examples))
-        return rest_examples.classification_outputs(response)
-
-    def _regress(self, spec: Any, body: bytes) -> str:
-        values = jsonvalues.parse(body)
-        spec.signature_name = _proto_text(rest_predict.read_signature_name(values))
-        examples = rest_examples.examples_input(values, 'regress')
-        response = self._api.regress(messages.RegressionRequest(model_spec=spec, input=examples))
-        return rest_examples.regression_outputs(response)
 
     def _status(self, spec: Any) -> str:
         return rest_state.status_outputs(self._api.status(messages.GetModelStatusRequest(model_spec=spec)))
@@ -160,9 +186,9 @@ class _NoVersionError(Exception):
     """A version that is no 64-bit number: the stock server answers 400 with nothing in it."""
 
 
-def _proto_text(text: str) -> str:
-    """`text` as a proto string can hold it: half surrogates replaced, so that it matches no name."""
-    return text.encode('utf-8', 'replace').decode('utf-8')
+def _json(status: int, text: str) -> web.Response:
+    body = text.encode(*jsonvalues.ENCODING)
+    return web.Response(status=status, body=body, headers={'Content-Type': 'application/json'})
 
 
 def _spec(name: str, version: str | None, label: str | None) -> Any:

@@ -1,10 +1,12 @@
-"""States, signatures and errors over REST."""
+"""States, signatures, health and errors over REST."""
 
 import json
 from typing import Any
 
 from google.protobuf import json_format
 
+from vaiven.serving.server.api import Api
+from vaiven.serving.server.status import StatusError
 from vaiven.serving.wire import messages
 
 
@@ -20,6 +22,36 @@ def _as_dict(message: Any) -> dict[str, Any]:
 def status_outputs(response: Any) -> str:
     """A GetModelStatusResponse as JSON."""
     return json.dumps(_as_dict(response), indent=1, ensure_ascii=False)
+
+
+def models_outputs(api: Api) -> str:
+    """Every model that is configured, in the order of the names, with the state of its versions, as JSON.
+
+    It is ours: the stock server answers /v1/models with an error.
+    """
+    listed = []
+    for name in api.manager.names():
+        request = messages.GetModelStatusRequest()
+        request.model_spec.name = name
+        try:
+            versions = _as_dict(api.status(request))['model_version_status']
+        except StatusError:
+            versions = []  # none has been found yet
+        listed.append({'name': name, 'model_version_status': versions})
+    return json.dumps({'models': listed}, indent=1, ensure_ascii=False)
+
+
+def health(api: Api) -> tuple[int, str]:
+    """HTTP status and body of /healthz: 200 as long as there is somebody to answer."""
+    return 200, json.dumps({'status': 'draining' if api.draining else 'serving'})
+
+
+def readiness(api: Api) -> tuple[int, str]:
+    """HTTP status and body of /readyz: 200 if traffic should come here, else 503 and why not."""
+    missing = api.manager.unready()
+    ready = api.ready()
+    body = {'ready': ready, 'draining': api.draining, 'models_not_ready': missing}
+    return 200 if ready else 503, json.dumps(body, ensure_ascii=False)
 
 
 def metadata_outputs(response: Any) -> str:

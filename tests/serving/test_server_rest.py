@@ -154,7 +154,7 @@ def test_bodies_that_are_refused(rest, body: object, says: str) -> None:
         ('/v1/models/half:PREDICT', {}, 400, 'Malformed request: POST /v1/models/half:PREDICT'),
         ('/v1/models/half:predict?x=1', {}, 400, 'Malformed request: POST /v1/models/half:predict?x=1'),
         ('/v1/models/half', {}, 400, 'Malformed request: POST /v1/models/half'),
-        ('/v1/models', None, 400, 'Missing model name in request.'),
+        ('/v1/models/versions/1', None, 400, 'Missing model name in request.'),
         ('/v1/models/no', None, 404, 'Could not find any versions of model no'),
         ('/v1/models/half/versions/9', None, 404, 'Could not find version 9 of model half'),
         ('/v1/models/no/metadata', None, 404, 'Servable not found for request: Latest(no)'),
@@ -191,7 +191,7 @@ def test_other_paths_are_a_page(rest) -> None:
 
 
 def test_errors_are_indented_by_four(rest) -> None:
-    request = urllib.request.Request(rest.url + '/v1/models', method='GET')
+    request = urllib.request.Request(rest.url + '/v1/models/versions/1', method='GET')
     with pytest.raises(urllib.request.HTTPError) as caught:
         urllib.request.urlopen(request, timeout=10)
     assert caught.value.read() == b'{\n    "error": "Missing model name in request."\n}'
