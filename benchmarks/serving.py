@@ -1,0 +1,121 @@
+"""The model server on loopback, client and server in two processes, against peers measured in the same run.
+
+    python -m benchmarks.serving [--quick] [--only PART] [--model DIR]
+
+Parts: `echo` (a trivial model against an empty gRPC service), `fastapi` (the sentiment model, with and without
+batching, against FastAPI and uvicorn), `rest` (REST against gRPC), `start` (seconds to AVAILABLE and memory, against
+bare TensorFlow), `switches` (new versions under load) and `cycles` (memory over loads and unloads).
+"""
+
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import click
+
+from benchmarks import (
+    report,
+    serving_cycles,
+    serving_figures,
+    serving_setup,
+    serving_speed,
+    serving_start,
+    serving_switches,
+)
+from benchmarks.serving_processes import Child, ChildError, Load
+from benchmarks.serving_setup import QUICK, Bench, Plan
+from vaiven.serving.errors import ServingError
+from vaiven.serving.rollout import folder as serving_folders
+
+PARTS: dict[str, tuple[str, Callable[[Bench], dict[str, Any]]]] = {
+    'echo': ('a trivial model against an empty gRPC service', serving_speed.against_echo),
+    'fastapi': ('the sentiment model against FastAPI and uvicorn', serving_speed.against_fastapi),
+    'rest': ('REST against gRPC', serving_speed.rest_against_grpc),
+    'start': ('start and memory against bare TensorFlow', serving_start.start_and_memory),
+    'switches': ('new versions under load', serving_switches.switches),
+    'cycles': ('memory over loads and unloads', serving_cycles.cycles),
+}
+
+
+@click.command(help=__doc__)
+@click.option('--quick', is_flag=True, help='Fewer seconds, points and repeats; the same code.')
+@click.option(
+    '--only',
+    multiple=True,
+    type=click.Choice(list(PARTS)),
+    help='Only this part; may be given more than once.',
+)
+@click.option(
+    '--model', type=click.Path(exists=True, file_okay=False, path_type=Path), metavar='DIR',
+    help='Folder with numbered versions of a sentiment model; else the one pushed last below vaiven-runs/.',
+)  # fmt: skip
+@click.option(
+    '--peer-python',
+    default=sys.executable,
+    metavar='PYTHON',
+    help='Interpreter for FastAPI; it needs TensorFlow too.',
+)
+@click.option(
+    '--peer-path', default='', metavar='DIR', help='Where `pip install --target DIR` put FastAPI and uvicorn.'
+)
+def main(quick: bool, only: tuple[str, ...], model: Path | None, peer_python: str, peer_path: str) -> None:
+    started = time.monotonic()
+    signal.signal(signal.SIGTERM, _interrupted)
+    plan = QUICK if quick else Plan()
+    try:
+        model = model or serving_folders.newest()
+        with ExitStack() as stack:
+            root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix='vaiven-benchmark-')))
+            with Child('serving_models', 'trivial', str(root / 'trivial')) as child:
+                child.read()
+            load = Load()
+            stack.callback(load.stop)
+            bench = Bench(
+                plan, root, load, serving_setup.trivial(root / 'trivial'),
+                serving_setup.sentiment(model.absolute()) if model else None, peer_python, peer_path,
+            )  # fmt: skip
+            results = run(bench, only or tuple(PARTS))
+    except (ServingError, ChildError) as error:
+        raise click.ClickException(str(error)) from error
+    report.conclude(
+        {
+            'benchmark': 'serving', 'quick': quick, 'only': only, 'plan': vars(plan), 'parts': results,
+            'skipped': bench.skipped, 'seconds': time.monotonic() - started,
+        }
+    )  # fmt: skip
+
+
+def run(bench: Bench, names: tuple[str, ...]) -> dict[str, Any]:
+    """The results of the parts, in the order of `PARTS`, each printed as it comes."""
+    if bench.sentiment is None:
+        line = 'no model pushed below vaiven-runs/, and no --model DIR'
+        report.say(f'the sentiment model is left out: {line}')
+        bench.skipped['sentiment'] = line
+    results = {}
+    for name in [name for name in PARTS if name in names]:
+        title, measure = PARTS[name]
+        if name == 'fastapi' and bench.sentiment is None:
+            continue
+        report.say(f'{name}: {title}')
+        known = set(bench.skipped)
+        began = time.monotonic()
+        results[name] = {**measure(bench), 'seconds_of_part': time.monotonic() - began}
+        for what in set(bench.skipped) - known:
+            report.say(f'    skipped, {what}: {bench.skipped[what]}')
+        for what, figures in results[name]['ratios'].items():
+            report.say(f'  {what}: {serving_figures.text(figures)}')
+    return results
+
+
+def _interrupted(number: int, frame: object) -> None:
+    """As at a Ctrl-C, every `with` ends its processes."""
+    raise KeyboardInterrupt
+
+
+if __name__ == '__main__':
+    main()

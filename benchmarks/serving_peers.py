@@ -1,0 +1,102 @@
+"""What the server is measured against, each a process of its own that ends with its standard input.
+
+    python -m benchmarks.serving_peers echo          # gRPC in asyncio: the request is the answer
+    python -m benchmarks.serving_peers fastapi DIR   # FastAPI and uvicorn around the SavedModel in DIR
+
+The first line of output is a JSON object: where it listens, or what is missing.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+ECHO_METHOD = '/benchmarks.Echo/Echo'
+
+
+def say(facts: dict[str, Any]) -> None:
+    print(json.dumps(facts), flush=True)
+
+
+async def echo() -> None:
+    import grpc
+    import grpc.aio
+
+    async def answer(request: bytes, context: Any) -> bytes:
+        return request
+
+    service, method = ECHO_METHOD.strip('/').split('/')
+    handlers = {method: grpc.unary_unary_rpc_method_handler(answer)}
+    server = grpc.aio.server(options=[('grpc.so_reuseport', 0)])
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
+    port = server.add_insecure_port('127.0.0.1:0')
+    await server.start()
+    say({'address': f'127.0.0.1:{port}'})
+    await asyncio.to_thread(sys.stdin.read)
+    await server.stop(None)
+
+
+def application(folder: str) -> Any:
+    """The usual alternative: the model is loaded once; a plain endpoint runs its signature in a thread pool."""
+    import tensorflow as tf
+    import tensorflow_text  # noqa: F401
+    from fastapi import FastAPI
+    from pydantic import BaseModel
+
+    model = tf.saved_model.load(folder)
+    signature = model.signatures['serving_default']
+
+    class Texts(BaseModel):
+        instances: list[str]
+
+    app = FastAPI()
+    app.state.model = model  # a signature does not keep its model alive
+
+    @app.post('/predict')
+    def predict(texts: Texts) -> dict[str, Any]:
+        answer = signature(text=tf.constant(texts.instances))
+        labels = [label.decode() for label in answer['label'].numpy().tolist()]
+        probabilities = answer['probability'].numpy().tolist()
+        pairs = zip(labels, probabilities, strict=True)
+        return {'predictions': [{'label': label, 'probability': value} for label, value in pairs]}
+
+    return app
+
+
+async def fastapi(folder: str) -> None:
+    try:
+        import fastapi
+        import uvicorn
+    except ImportError as error:
+        say({'missing': error.name})
+        return
+    # uvicorn opens its port itself: asyncio leaves Nagle's algorithm on, which costs 40 ms an answer, for sockets
+    # that were made elsewhere without naming TCP.
+    config = uvicorn.Config(
+        application(folder), host='127.0.0.1', port=0, log_level='error', access_log=False
+    )
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve())
+    while not server.started and not serving.done():
+        await asyncio.sleep(0.05)
+    if serving.done():
+        await serving
+        raise SystemExit('uvicorn ended before it served')
+    port = server.servers[0].sockets[0].getsockname()[1]
+    say(
+        {
+            'address': f'http://127.0.0.1:{port}/predict',
+            'fastapi': fastapi.__version__,
+            'uvicorn': uvicorn.__version__,
+            'http': config.http_protocol_class.__module__,
+        }
+    )
+    await asyncio.to_thread(sys.stdin.read)
+    server.should_exit = True
+    await serving
+
+
+if __name__ == '__main__':
+    peers: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {'echo': echo, 'fastapi': fastapi}
+    asyncio.run(peers[sys.argv[1]](*sys.argv[2:]))

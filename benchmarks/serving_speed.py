@@ -1,0 +1,127 @@
+"""The model server beside an empty service, FastAPI, and its own other port."""
+
+import dataclasses
+import os
+from contextlib import ExitStack
+from typing import Any
+
+from benchmarks import serving_figures
+from benchmarks.serving_load import Job
+from benchmarks.serving_peers import ECHO_METHOD
+from benchmarks.serving_processes import Child, ChildError, start_together
+from benchmarks.serving_setup import Bench, Subject
+from benchmarks.serving_turns import Contestant, in_turns
+from vaiven.serving.errors import ServerStartError
+from vaiven.serving.process import ServerProcess
+
+BATCHING = """max_batch_size {{ value: 32 }}
+batch_timeout_micros {{ value: 0 }}
+num_batch_threads {{ value: {threads} }}
+max_enqueued_batches {{ value: 1000 }}
+"""
+
+
+def against_echo(bench: Bench) -> dict[str, Any]:
+    """The trivial model over gRPC against a service that does nothing; both get the same bytes."""
+    levels = bench.plan.callers
+    with Child('serving_peers', 'echo') as echo, _server(bench.trivial) as server:
+        job = bench.trivial.grpc(server.grpc_address)
+        other = dataclasses.replace(job, address=echo.read()['address'], method=ECHO_METHOD)
+        contestants = {'embedded': Contestant(job, server.pid), 'echo': Contestant(other, echo.pid)}
+        series = in_turns(bench, contestants, levels)
+    ratios = {
+        f'embedded / echo at {callers}': serving_figures.judged(
+            series.ratio('embedded', 'echo', callers), 'at least', 0.6
+        )
+        for callers in levels
+    }
+    for callers in levels:
+        ratios[f'embedded / echo, CPU a request, at {callers}'] = series.ratio(
+            'embedded', 'echo', callers, 'server_cpu_ms'
+        )
+    return {'points': series.figures(), 'failures': series.failures, 'ratios': ratios}
+
+
+def against_fastapi(bench: Bench) -> dict[str, Any]:
+    """The sentiment model, one sentence a request: batching off and on, against FastAPI and uvicorn."""
+    subject = bench.sentiment
+    assert subject is not None
+    contestants: dict[str, Contestant] = {}
+    with ExitStack() as stack:
+        fastapi = stack.enter_context(
+            Child(
+                'serving_peers', 'fastapi', str(subject.newest), python=bench.peer_python,
+                environment={'PYTHONPATH': bench.peer_path} if bench.peer_path else {},
+            )
+        )  # fmt: skip
+        server = stack.enter_context(_server(subject))
+        contestants['embedded'] = Contestant(subject.grpc(server.grpc_address), server.pid)
+        batching = _batching_server(bench, subject, stack)
+        if batching is not None:
+            contestants['embedded batching'] = Contestant(subject.grpc(batching.grpc_address), batching.pid)
+        peer = _peer_facts(bench, fastapi)
+        if peer is not None:
+            contestants['fastapi'] = Contestant(Job(peer['address'], subject.bodies()), fastapi.pid)
+        series = in_turns(bench, contestants, (1, 32))
+    ratios: dict[str, Any] = {}
+    for ours in [name for name in contestants if name != 'fastapi' and 'fastapi' in contestants]:
+        for callers, target in ((1, 1.0), (32, 4.0)):
+            figures = series.ratio(ours, 'fastapi', callers)
+            ratios[f'{ours} / fastapi at {callers}'] = serving_figures.judged(figures, 'at least', target)
+    if 'embedded batching' in contestants:
+        for callers in (1, 32):
+            ratios[f'batching / none at {callers}'] = series.ratio('embedded batching', 'embedded', callers)
+    return {'points': series.figures(), 'failures': series.failures, 'peer': peer, 'ratios': ratios}
+
+
+def rest_against_grpc(bench: Bench) -> dict[str, Any]:
+    """Both ports of one server at 32 callers."""
+    points: dict[str, Any] = {}
+    failures: dict[str, str] = {}
+    ratios: dict[str, Any] = {}
+    subjects = [subject for subject in (bench.trivial, bench.sentiment) if subject is not None]
+    with ExitStack() as stack:
+        servers = [_server(subject) for subject in subjects]
+        start_together(stack, servers)
+        for subject, server in zip(subjects, servers, strict=True):
+            contestants = {
+                f'{subject.name} {kind}': Contestant(job, server.pid)
+                for kind, job in (
+                    ('gRPC', subject.grpc(server.grpc_address)), ('REST', subject.rest(server.rest_url)),
+                )
+            }  # fmt: skip
+            series = in_turns(bench, contestants, (32,))
+            points |= series.figures()
+            failures |= series.failures
+            figures = series.ratio(f'{subject.name} gRPC', f'{subject.name} REST', 32)
+            ratios[f'{subject.name}: gRPC / REST at 32'] = serving_figures.judged(figures, 'at most', 2.0)
+    return {'points': points, 'failures': failures, 'ratios': ratios}
+
+
+def _server(subject: Subject, **flags: object) -> ServerProcess:
+    return ServerProcess(subject.name, subject.folder, flags=flags, timeout=300)
+
+
+def _batching_server(bench: Bench, subject: Subject, stack: ExitStack) -> ServerProcess | None:
+    parameters = bench.folder / 'batching.pbtxt'
+    parameters.write_text(BATCHING.format(threads=os.cpu_count() or 1))
+    flags = {'enable_batching': True, 'batching_parameters_file': parameters}
+    try:
+        return stack.enter_context(_server(subject, **flags))
+    except ServerStartError as error:
+        bench.skipped['batching'] = str(error).strip().splitlines()[-1]
+        return None
+
+
+def _peer_facts(bench: Bench, fastapi: Child) -> dict[str, Any] | None:
+    try:
+        facts = fastapi.read()
+    except ChildError as error:
+        bench.skipped['fastapi'] = str(error)
+        return None
+    if 'missing' in facts:
+        bench.skipped['fastapi'] = (
+            f'no {facts["missing"]}: pip install --target DIR fastapi uvicorn, then --peer-path DIR'
+        )
+        return None
+    return facts
