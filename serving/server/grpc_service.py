@@ -1,11 +1,12 @@
 """The gRPC port: PredictionService, ModelService and health on an `Api`.
 
-Requests reach a worker thread as bytes and leave it as bytes, so that the event loop does nothing but move
-them, and neither parsing nor a model holds it up.
+Everything but the runs of models (see `execution`) and what is large happens in the event loop: for a small message
+a thread costs more than the parsing.
 """
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from typing import Any
 
@@ -19,10 +20,11 @@ from vaiven.serving.server.status import Code, StatusError
 from vaiven.serving.wire import messages
 
 MAX_ERROR_TEXT = 1024
+LARGE_BYTES = 1 << 16
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 _HEALTH_SERVICES = ('', 'PredictionService', 'ModelService')
 
-Work = Callable[[bytes], bytes]
+Answer = Callable[[Any, float | None, bool], Awaitable[Any]]
 
 
 def add_services(server: grpc.aio.Server, api: Api, workers: Executor, waiters: Executor) -> None:
@@ -31,47 +33,60 @@ def add_services(server: grpc.aio.Server, api: Api, workers: Executor, waiters: 
     Args:
         server: the server, not started yet.
         api: answers the requests.
-        workers: runs requests to models.
+        workers: parses and writes what is large.
         waiters: runs what may take long without using a processor: a reload waits for models to load.
     """
-    handlers = {
-        'Predict': (api.predict, workers),
-        'Classify': (api.classify, workers),
-        'Regress': (api.regress, workers),
-        'MultiInference': (api.multi_inference, workers),
-        'GetModelMetadata': (api.metadata, workers),
-        'GetModelStatus': (api.status, workers),
-        'HandleReloadConfigRequest': (api.reload, waiters),
+    answers: dict[str, Answer] = {
+        'Predict': api.predict,
+        'Classify': api.classify,
+        'Regress': api.regress,
+        'MultiInference': api.multi_inference,
+        'GetModelMetadata': _at_once(api.metadata),
+        'GetModelStatus': _at_once(api.status),
+        'HandleReloadConfigRequest': _in_thread(api.reload, waiters),
     }
     for name in ('tensorflow.serving.PredictionService', 'tensorflow.serving.ModelService'):
         methods = {}
         for method in messages.service(name).methods:
-            answer, executor = handlers[method.name]
             request_class = messages.message_class(method.input_type.full_name)
             methods[method.name] = grpc.unary_unary_rpc_method_handler(
-                _handler(_work(request_class, answer), executor)
+                _handler(request_class, answers[method.name], workers)
             )
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, methods),))
     server.add_generic_rpc_handlers((_health(api),))
 
 
-def _work(request_class: Any, answer: Callable[[Any], Any]) -> Work:
-    def work(data: bytes) -> bytes:
-        try:
-            request = request_class.FromString(data)
-        except DecodeError as error:
-            raise StatusError(Code.INTERNAL, 'the request cannot be parsed') from error
-        return answer(request).SerializeToString()
+def _at_once(answer: Callable[[Any], Any]) -> Answer:
+    async def work(request: Any, deadline: float | None, large: bool) -> Any:
+        return answer(request)
 
     return work
 
 
-def _handler(work: Work, executor: Executor) -> Callable[[bytes, Any], Any]:
+def _in_thread(answer: Callable[[Any], Any], threads: Executor) -> Answer:
+    async def work(request: Any, deadline: float | None, large: bool) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(threads, answer, request)
+
+    return work
+
+
+def _handler(request_class: Any, answer: Answer, workers: Executor) -> Callable[[bytes, Any], Any]:
+    """What is large is parsed and written in a worker thread, so that it holds up nobody else."""
+    parse, write = request_class.FromString, _write
+
     async def handle(data: bytes, context: Any) -> bytes:
+        left = context.time_remaining()
+        deadline = None if left is None else time.monotonic() + left
         try:
-            return await asyncio.get_running_loop().run_in_executor(executor, work, data)
+            if len(data) < LARGE_BYTES:
+                return write(await answer(parse(data), deadline, False))
+            loop = asyncio.get_running_loop()
+            request = await loop.run_in_executor(workers, parse, data)
+            return await loop.run_in_executor(workers, write, await answer(request, deadline, True))
         except StatusError as error:
             code, text = error.code, error.message
+        except DecodeError:
+            code, text = Code.INTERNAL, 'the request cannot be parsed'
         except asyncio.CancelledError:
             raise
         except Exception as error:
@@ -81,6 +96,11 @@ def _handler(work: Work, executor: Executor) -> Callable[[bytes, Any], Any]:
         raise AssertionError('abort raises')
 
     return handle
+
+
+def _write(response: Any) -> bytes:
+    data: bytes = response.SerializeToString()
+    return data
 
 
 def _cut(text: str) -> str:

@@ -1,12 +1,16 @@
-"""Predict, Classify, Regress and MultiInference on one loaded model; checks and texts as upstream's."""
+"""Predict, Classify, Regress and MultiInference on one loaded model; checks and texts as upstream's.
 
-from collections.abc import Iterable
+Nothing is run here: each function is a generator that yields what to feed and what to fetch, is sent the values, and
+returns the response. Whoever drives it decides where the run happens; see `execution`.
+"""
+
+from collections.abc import Generator, Iterable
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vaiven.serving.server.savedmodel import SavedModel
+from vaiven.serving.server.execution import Arrays, LoadedModel, Steps
 from vaiven.serving.server.status import Code, StatusError, failed_precondition, invalid_argument
 from vaiven.serving.wire import messages, tensors
 from vaiven.serving.wire.dtypes import kind_of_array
@@ -14,6 +18,10 @@ from vaiven.serving.wire.dtypes import kind_of_array
 DEFAULT_SIGNATURE = 'serving_default'
 CLASSIFY_METHOD = 'tensorflow/serving/classify'
 REGRESS_METHOD = 'tensorflow/serving/regress'
+_PREDICTABLE = ('tensorflow/serving/predict', CLASSIFY_METHOD, REGRESS_METHOD)
+
+
+_Part = Generator[tuple[dict[str, NDArray[Any]], list[str]], Arrays, None]
 
 
 class Servable(Protocol):
@@ -23,16 +31,19 @@ class Servable(Protocol):
     number: int
 
     @property
-    def model(self) -> SavedModel: ...
+    def model(self) -> LoadedModel: ...
 
 
-def predict(servable: Servable, request: Any, *, as_content: bool = False) -> Any:
+def predict(
+    servable: Servable, request: Any, *, as_content: bool = False, check_method: bool = False
+) -> 'Steps[Any]':
     """Answers a PredictRequest with a PredictResponse.
 
     Args:
         servable: the version to ask.
         request: the request; its `model_spec` has been resolved to `servable` already.
         as_content: write `tensor_content` instead of typed lists.
+        check_method: whether the signature must say that it is for Predict.
 
     Raises:
         StatusError: the request does not fit the signature, or the run failed.
@@ -42,35 +53,41 @@ def predict(servable: Servable, request: Any, *, as_content: bool = False) -> An
     signature = model.signatures.get(name)
     if signature is None:
         raise failed_precondition(f'Serving signature key "{name}" not found.')
+    if check_method and signature.method_name not in _PREDICTABLE:
+        raise StatusError(
+            Code.INTERNAL,
+            f'Expected prediction signature method_name to be one of {_set(_PREDICTABLE)}. '
+            f'Was: {signature.method_name}',
+        )
     feeds = _feeds(signature, request.inputs)
     aliases = _outputs(signature, request.output_filter)
-    arrays = model.run(feeds, [signature.outputs[alias].name for alias in aliases])
+    arrays = yield feeds, [signature.outputs[alias].name for alias in aliases]
     response = messages.PredictResponse()
     _write_spec(response.model_spec, servable, name)
     for alias, array in zip(aliases, arrays, strict=True):
-        response.outputs[alias].CopyFrom(tensors.to_proto(array, typed=not as_content))
+        tensors.write_proto(response.outputs[alias], array, typed=not as_content)
     return response
 
 
-def classify(servable: Servable, request: Any) -> Any:
+def classify(servable: Servable, request: Any, *, check_method: bool = False) -> 'Steps[Any]':
     """Answers a ClassificationRequest with a ClassificationResponse. Raises StatusError."""
     response = messages.ClassificationResponse()
     name = request.model_spec.signature_name or DEFAULT_SIGNATURE
-    _classify_into(response.result, servable.model, name, request.input)
+    yield from _classify_into(response.result, servable.model, name, request.input, check_method)
     _write_spec(response.model_spec, servable, name)
     return response
 
 
-def regress(servable: Servable, request: Any) -> Any:
+def regress(servable: Servable, request: Any, *, check_method: bool = False) -> 'Steps[Any]':
     """Answers a RegressionRequest with a RegressionResponse. Raises StatusError."""
     response = messages.RegressionResponse()
     name = request.model_spec.signature_name or DEFAULT_SIGNATURE
-    _regress_into(response.result, servable.model, name, request.input)
+    yield from _regress_into(response.result, servable.model, name, request.input, check_method)
     _write_spec(response.model_spec, servable, name)
     return response
 
 
-def multi_inference(servable: Servable, request: Any) -> Any:
+def multi_inference(servable: Servable, request: Any, *, check_method: bool = False) -> 'Steps[Any]':
     """Answers a MultiInferenceRequest with a MultiInferenceResponse. Raises StatusError."""
     response = messages.MultiInferenceResponse()
     seen: set[str] = set()
@@ -87,9 +104,13 @@ def multi_inference(servable: Servable, request: Any) -> Any:
             raise invalid_argument(f'Requested signature not found in model graph: {name}')
         result = response.results.add()
         if task.method_name == CLASSIFY_METHOD:
-            _classify_into(result.classification_result, servable.model, name, request.input)
+            yield from _classify_into(
+                result.classification_result, servable.model, name, request.input, check_method
+            )
         elif task.method_name == REGRESS_METHOD:
-            _regress_into(result.regression_result, servable.model, name, request.input)
+            yield from _regress_into(
+                result.regression_result, servable.model, name, request.input, check_method
+            )
         else:
             raise StatusError(Code.UNIMPLEMENTED, f'Unsupported signature method_name: {task.method_name}')
         _write_spec(result.model_spec, servable, name)
@@ -169,11 +190,11 @@ def _examples(request_input: Any) -> NDArray[Any]:
     return examples
 
 
-def _signature(model: SavedModel, name: str, method: str, what: str) -> Any:
+def _signature(model: LoadedModel, name: str, method: str | None, what: str) -> Any:
     signature = model.signatures.get(name)
     if signature is None:
         raise invalid_argument(f'No signature was found with the name: {name}')
-    if signature.method_name != method:
+    if method is not None and signature.method_name != method:
         raise invalid_argument(
             f'Expected {what} signature method_name to be {method}. Was: {signature.method_name}'
         )
@@ -182,8 +203,10 @@ def _signature(model: SavedModel, name: str, method: str, what: str) -> Any:
     return signature
 
 
-def _classify_into(result: Any, model: SavedModel, name: str, request_input: Any) -> None:
-    signature = _signature(model, name, CLASSIFY_METHOD, 'classification')
+def _classify_into(
+    result: Any, model: LoadedModel, name: str, request_input: Any, check_method: bool
+) -> _Part:
+    signature = _signature(model, name, CLASSIFY_METHOD if check_method else None, 'classification')
     if len(signature.outputs) not in (1, 2):
         raise invalid_argument(f'Expected one or two output Tensors, found {len(signature.outputs)}')
     if 'inputs' not in signature.inputs:
@@ -195,8 +218,9 @@ def _classify_into(result: Any, model: SavedModel, name: str, request_input: Any
             f'Signature was: {signature}'
         )
     examples = _examples(request_input)
-    arrays = model.run(
-        {signature.inputs['inputs'].name: examples}, [signature.outputs[alias].name for alias in aliases]
+    arrays = yield (
+        {signature.inputs['inputs'].name: examples},
+        [signature.outputs[alias].name for alias in aliases],
     )
     found = dict(zip(aliases, arrays, strict=True))
     for alias, array in found.items():
@@ -232,8 +256,10 @@ def _label(item: bytes) -> str:
         raise StatusError(Code.INTERNAL, 'the model returned a class that is not UTF-8') from None
 
 
-def _regress_into(result: Any, model: SavedModel, name: str, request_input: Any) -> None:
-    signature = _signature(model, name, REGRESS_METHOD, 'regression')
+def _regress_into(
+    result: Any, model: LoadedModel, name: str, request_input: Any, check_method: bool
+) -> _Part:
+    signature = _signature(model, name, REGRESS_METHOD if check_method else None, 'regression')
     if len(signature.outputs) != 1:
         raise invalid_argument('Expected one output Tensor.')
     if 'inputs' not in signature.inputs:
@@ -241,7 +267,7 @@ def _regress_into(result: Any, model: SavedModel, name: str, request_input: Any)
     if 'outputs' not in signature.outputs:
         raise failed_precondition(f'No regression outputs found in SignatureDef: {signature}')
     examples = _examples(request_input)
-    (array,) = model.run({signature.inputs['inputs'].name: examples}, [signature.outputs['outputs'].name])
+    (array,) = yield {signature.inputs['inputs'].name: examples}, [signature.outputs['outputs'].name]
     if array.ndim not in (1, 2) or (array.ndim == 2 and array.shape[1] != 1):
         raise invalid_argument(
             'Expected output Tensor shape to be either [batch_size] or [batch_size, 1] '

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from vaiven.serving.server import log, source
+from vaiven.serving.server.execution import Execution
 from vaiven.serving.server.modelconfig import Model
-from vaiven.serving.server.savedmodel import SavedModel
 from vaiven.serving.server.status import (
     Code,
     StatusError,
@@ -35,7 +35,7 @@ class Settings:
 class Manager:
     """Serves the models it is told to. All public methods may be called from any thread."""
 
-    def __init__(self, load: Callable[[Version], SavedModel], settings: Settings) -> None:
+    def __init__(self, load: Callable[[Version], Execution], settings: Settings) -> None:
         """`load` brings a version into memory and warms it up, or raises StatusError."""
         self._load = load
         self._settings = settings
@@ -94,10 +94,17 @@ class Manager:
         known = self._versions.get(name, {})
         return [known[number] for number in sorted(known, reverse=True)]
 
+    def names(self) -> list[str]:
+        """The models that the configuration lists, in the order of their names."""
+        return sorted(self._models)
+
+    def unready(self) -> list[str]:
+        """Those of them that have no AVAILABLE version."""
+        return [name for name in self.names() if not self._available(name)]
+
     def ready(self) -> bool:
         """Whether there are models, and each has an AVAILABLE version."""
-        models = list(self._models)
-        return bool(models) and all(self._available(name) for name in models)
+        return bool(self._models) and not self.unready()
 
     # -- what the configuration says ---------------------------------------------------------------------
 

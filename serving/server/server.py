@@ -1,6 +1,7 @@
 """A whole server: loads the models, opens the ports when they are available, and ends in good order."""
 
 import asyncio
+import importlib.metadata
 import os
 import signal
 import sys
@@ -15,14 +16,16 @@ from aiohttp import web
 from vaiven.serving.errors import ServerStartError, ServingError
 from vaiven.serving.server import log, modelconfig, ports, runtime
 from vaiven.serving.server.api import Api
+from vaiven.serving.server.batching import BatchThreads
 from vaiven.serving.server.flags import Options
 from vaiven.serving.server.grpc_service import add_services
+from vaiven.serving.server.loader import Loader
 from vaiven.serving.server.manager import Manager, Settings
 from vaiven.serving.server.rest import Rest, RestSettings
-from vaiven.serving.server.savedmodel import SavedModel, SessionSettings
 from vaiven.serving.server.status import StatusError
-from vaiven.serving.server.version import Version
-from vaiven.serving.server.warmup import warm_up
+
+# As the stock server: −1.
+FAILED = 255
 
 
 class Server:
@@ -35,6 +38,7 @@ class Server:
         cpus = os.cpu_count() or 1
         self._workers = ThreadPoolExecutor(options.grpc_max_threads or 4 * cpus, 'request')
         self._waiters = ThreadPoolExecutor(4, 'wait')
+        self._batch_threads: BatchThreads | None = None
         self._manager: Manager | None = None
         self._api: Api | None = None
         self._grpc: grpc.aio.Server | None = None
@@ -58,7 +62,7 @@ class Server:
         if self.options.exit_with_stdin:
             _call_at_end_of_input(loop, self.stop)
         models = _models(self.options)
-        ports.check(self.options.host, [self.options.port, self.options.rest_api_port])
+        ports.check(self.options.host, {self.options.port, self.options.rest_api_port})
         try:
             if await self._load(models):
                 await self._open()
@@ -81,14 +85,10 @@ class Server:
         began = time.monotonic()
         await asyncio.to_thread(runtime.tensorflow)
         log.event('TensorFlow imported', seconds=time.monotonic() - began)
-        both = options.tensorflow_session_parallelism
-        session = SessionSettings(
-            tags=tuple(options.saved_model_tags.split(',')),
-            intra_op_threads=both or options.tensorflow_intra_op_parallelism,
-            inter_op_threads=both or options.tensorflow_inter_op_parallelism,
-        )
+        loader = Loader(options, self._workers)
+        self._batch_threads = loader.batch_threads
         self._manager = Manager(
-            lambda version: _load_version(version, session, options),
+            loader.load,
             Settings(
                 poll_seconds=options.file_system_poll_wait_seconds,
                 load_retries=options.max_num_load_retries,
@@ -109,19 +109,28 @@ class Server:
         """Opens both ports. Raises ServerStartError if somebody took one meanwhile."""
         options = self.options
         assert self._manager is not None
-        self._api = api = Api(self._manager, as_content=options.enable_serialization_as_tensor_content)
+        self._api = api = Api(
+            self._manager,
+            as_content=options.enable_serialization_as_tensor_content,
+            check_methods=options.enable_signature_method_name_check,
+            most=options.max_concurrent_requests,
+        )
         self._grpc = grpc.aio.server(
             options=[
                 ('grpc.max_receive_message_length', options.max_request_bytes),
                 ('grpc.max_send_message_length', -1),
                 # Two servers on one port would share the requests between them.
                 ('grpc.so_reuseport', 0),
+                *channel_arguments(options.grpc_channel_arguments),
             ]
         )
         add_services(self._grpc, api, self._workers, self._waiters)
         try:
-            self._grpc.add_insecure_port(f'{options.host}:{options.port}')
-            if options.rest_api_port:
+            for address in _grpc_addresses(options):
+                self._grpc.add_insecure_port(address)
+            if options.rest_api_port == options.port != 0:
+                log.problem('no REST', error='--rest_api_port must differ from --port', port=options.port)
+            elif options.rest_api_port:
                 timeout = options.rest_api_timeout_in_ms / 1000
                 settings = RestSettings(
                     timeout, options.max_request_bytes, options.rest_api_enable_cors_support
@@ -134,7 +143,7 @@ class Server:
                 await self._rest.setup()
                 await web.TCPSite(self._rest, options.host, options.rest_api_port).start()
         except (OSError, RuntimeError) as error:
-            ports.check(options.host, [options.port, options.rest_api_port])
+            ports.check(options.host, {options.port, options.rest_api_port})
             raise ServerStartError(f'the ports cannot be opened: {error}') from error
         await self._grpc.start()
 
@@ -174,8 +183,27 @@ class Server:
             log.event('drained', seconds=time.monotonic() - began)
         if self._manager is not None:
             await asyncio.to_thread(self._manager.stop)
+        if self._batch_threads is not None:
+            self._batch_threads.close()
         self._workers.shutdown(wait=False, cancel_futures=True)
         self._waiters.shutdown(wait=False, cancel_futures=True)
+
+
+def _grpc_addresses(options: Options) -> list[str]:
+    addresses = [f'{options.host}:{options.port}'] if options.port else []
+    return [*addresses, f'unix:{options.grpc_socket_path}'] if options.grpc_socket_path else addresses
+
+
+def channel_arguments(text: str) -> list[tuple[str, int | str]]:
+    """`key=value,key=value` as gRPC takes it: what reads as an integer is one. Raises ServingError."""
+    found: list[tuple[str, int | str]] = []
+    for pair in filter(None, text.split(',')):
+        key, equals, value = pair.partition('=')
+        if not key or not equals:
+            raise ServingError(f'--grpc_channel_arguments takes key=value,key=value. Received: {text!r}')
+        number = value.removeprefix('-').isdecimal()
+        found.append((key.strip(), int(value) if number else value))
+    return found
 
 
 def _models(options: Options) -> list[modelconfig.Model]:
@@ -186,31 +214,6 @@ def _models(options: Options) -> list[modelconfig.Model]:
         return [modelconfig.Model(options.model_name, Path(options.model_base_path).absolute())]
     except StatusError as error:
         raise ServingError(error.message) from error
-
-
-def _load_version(version: Version, session: SessionSettings, options: Options) -> SavedModel:
-    model = SavedModel(version.path, session)
-    if options.enable_model_warmup:
-        began = time.monotonic()
-        try:
-            trial = _Trial(version.name, version.number, model)
-            count = warm_up(trial, version.path, options.num_request_iterations_for_warmup)
-        except BaseException:
-            model.close()
-            raise
-        if count:
-            seconds = time.monotonic() - began
-            log.event('warmed up', model=version.name, version=version.number, records=count, seconds=seconds)
-    return model
-
-
-class _Trial:
-    """A version that takes no traffic yet."""
-
-    def __init__(self, name: str, number: int, model: SavedModel) -> None:
-        self.name = name
-        self.number = number
-        self.model = model
 
 
 def _call_at_end_of_input(loop: asyncio.AbstractEventLoop, stop: object) -> None:
@@ -225,24 +228,31 @@ def _call_at_end_of_input(loop: asyncio.AbstractEventLoop, stop: object) -> None
 
 
 def main(arguments: list[str]) -> int:
-    """Runs a server with the stock server's flags; the exit status."""
+    """Runs a server with the stock server's flags, and ends as that one does: 0, or 255 after a start that failed."""
     from vaiven.serving.server import flags
 
-    if {'--help', '-h', '-help'} & set(arguments):
-        sys.stdout.write(flags.usage() + '\n')
-        return 0
     log.start(sys.stderr)
     try:
+        if {'--help', '-h', '-help'} & set(arguments):
+            raise ServingError('')
         options, unknown = flags.parse(arguments)
-        if options.version:
-            sys.stdout.write(f'TensorFlow Library: {runtime.tensorflow().__version__}\n')
-            return 0
-        for argument in unknown:
-            sys.stderr.write(f'unknown argument: {argument}\n')
+    except ServingError as error:
+        sys.stdout.write(f'{error}\n{flags.usage()}\n'.lstrip('\n'))
+        return FAILED
+    if options.version:
+        sys.stdout.write(f'TensorFlow ModelServer: vaiven {importlib.metadata.version("vaiven")}\n')
+        sys.stdout.write(f'TensorFlow Library: {runtime.tensorflow().__version__}\n')
+        return 0
+    for argument in unknown:
+        sys.stdout.write(f'unknown argument: {argument}\n')
+    if unknown:
+        sys.stdout.write(flags.usage() + '\n')
+    sys.stdout.flush()
+    try:
         asyncio.run(_serve(options))
     except ServingError as error:
-        sys.stderr.write(f'vaiven: {error}\n')
-        return error.exit_status
+        sys.stdout.write(f'Failed to start server. Error: {error}\n')
+        return FAILED
     except KeyboardInterrupt:
         pass  # came before the event loop had taken over the signal
     return 0

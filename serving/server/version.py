@@ -1,4 +1,4 @@
-"""One version of one model: its state, its SavedModel while it is in memory, and who uses it now."""
+"""One version of one model: its state, what runs it while it is in memory, and who uses it now."""
 
 import threading
 import time
@@ -6,7 +6,7 @@ from enum import IntEnum
 from pathlib import Path
 
 from vaiven.serving.server import log
-from vaiven.serving.server.savedmodel import SavedModel
+from vaiven.serving.server.execution import Execution, LoadedModel
 from vaiven.serving.server.source import fingerprint
 from vaiven.serving.server.status import StatusError
 
@@ -34,15 +34,20 @@ class Version:
         self.retry_at = 0.0
         self._trying = False
         self._seen: frozenset[tuple[str, int, int]] = frozenset()
-        self._model: SavedModel | None = None
+        self._execution: Execution | None = None
         self._users = 0
         self._lock = threading.Lock()
         self._began = time.monotonic()
 
     @property
-    def model(self) -> SavedModel:
-        assert self._model is not None, f'{self.name} {self.number} is not in memory'
-        return self._model
+    def model(self) -> LoadedModel:
+        return self.execution.model
+
+    @property
+    def execution(self) -> Execution:
+        """Runs the model; there between `acquire` and `release`."""
+        assert self._execution is not None, f'{self.name} {self.number} is not in memory'
+        return self._execution
 
     def acquire(self) -> bool:
         """Keeps the model in memory until `release`; False if it is not AVAILABLE (any more)."""
@@ -52,13 +57,19 @@ class Version:
             self._users += 1
             return True
 
+    def retain(self) -> None:
+        """One use more, of somebody who has one: so the model is there, AVAILABLE or not."""
+        with self._lock:
+            self._users += 1
+
     def release(self) -> None:
         """Ends one use; the last one of a version that is being unloaded frees its memory."""
         with self._lock:
             self._users -= 1
             last = self._users == 0 and self.state is State.UNLOADING
         if last:
-            self._end()
+            # Not in the event loop, which may have called: closing a session takes its time.
+            threading.Thread(target=self._end, name='unload').start()
 
     def loading(self) -> None:
         self._began = time.monotonic()
@@ -67,9 +78,9 @@ class Version:
         self._trying = True
         self._move(State.LOADING)
 
-    def loaded(self, model: SavedModel) -> None:
+    def loaded(self, execution: Execution) -> None:
         with self._lock:
-            self._model = model
+            self._execution = execution
         self.error = None
         self._trying = False
         self._move(State.AVAILABLE)
@@ -114,9 +125,9 @@ class Version:
 
     def _end(self) -> None:
         with self._lock:
-            model, self._model = self._model, None
-        if model is not None:
-            model.close()
+            execution, self._execution = self._execution, None
+        if execution is not None:
+            execution.model.close()
             self._move(State.END)
 
     def _move(self, state: State) -> None:

@@ -9,6 +9,7 @@ from typing import BinaryIO
 from google.protobuf.message import DecodeError
 
 from vaiven.serving.server import inference
+from vaiven.serving.server.execution import run_here
 from vaiven.serving.server.inference import Servable
 from vaiven.serving.server.status import Code, StatusError, invalid_argument
 from vaiven.serving.wire import messages
@@ -49,7 +50,7 @@ def warm_up(servable: Servable, path: Path, iterations: int = 1) -> int:
             raise StatusError(Code.UNIMPLEMENTED, f'Unsupported log_type for warmup: record {count}')
         request = getattr(log, kind).request
         for _ in range(max(1, iterations)):
-            _RUNS[kind](servable, request)
+            run_here(_RUNS[kind](servable, request), servable.model.run)
     return count
 
 

@@ -33,9 +33,16 @@ def to_proto(value: ArrayLike, dtype: DTypeLike | None = None, *, typed: bool = 
     Raises:
         ValueError: the lists are ragged, or the dtype cannot travel.
     """
+    proto = messages.TensorProto()
+    write_proto(proto, value, dtype, typed=typed)
+    return proto
+
+
+def write_proto(proto: Any, value: ArrayLike, dtype: DTypeLike | None = None, *, typed: bool = False) -> None:
+    """Like `to_proto`, into an empty TensorProto that is there already, which spares a copy."""
     array = _as_array(value, dtype)
     kind = kind_of_array(array)
-    proto = messages.TensorProto(dtype=kind.number)
+    proto.dtype = kind.number
     for size in array.shape:
         proto.tensor_shape.dim.add(size=size)
     if kind.number == DT_STRING:
@@ -44,7 +51,6 @@ def to_proto(value: ArrayLike, dtype: DTypeLike | None = None, *, typed: bool = 
         _write_typed(proto, kind, array)
     else:
         proto.tensor_content = np.ascontiguousarray(array, array.dtype.newbyteorder('<')).tobytes()
-    return proto
 
 
 def to_array(proto: Any, max_bytes: int = MAX_TENSOR_BYTES) -> NDArray[Any]:

@@ -176,22 +176,19 @@ def test_context_is_shared_by_all_examples(ask) -> None:
             'No signature was found with the name: none',
         ),
         ('Classify', examples(messages.ClassificationRequest, 'classify'), 'Input is empty.'),
-        (
-            'Classify',
-            examples(messages.ClassificationRequest, 'regress', 1.0),
-            'Expected classification signature method_name to be tensorflow/serving/classify. '
-            'Was: tensorflow/serving/regress',
-        ),
-        (
-            'Regress',
-            examples(messages.RegressionRequest, '', 1.0),
-            'Expected regression signature method_name to be tensorflow/serving/regress. '
-            'Was: tensorflow/serving/predict',
-        ),
     ],
 )
 def test_classify_and_regress_errors(ask, method: str, request_: Any, text: str) -> None:
     assert ask.error(method, request_) == ('INVALID_ARGUMENT', text)
+
+
+def test_a_signature_of_another_form_is_asked_for_what_it_lacks(ask) -> None:
+    code, text = ask.error('Classify', examples(messages.ClassificationRequest, 'regress', 1.0))
+    assert code == 'FAILED_PRECONDITION'
+    assert 'outputs to contain at least one of "classes" or "scores"' in text
+    code, text = ask.error('Regress', examples(messages.RegressionRequest, '', 1.0))
+    assert code == 'FAILED_PRECONDITION'
+    assert text.startswith('No regression inputs found in SignatureDef: ')
 
 
 def multi(*tasks: tuple[str, str]) -> Any:

@@ -15,6 +15,10 @@ from vaiven.serving.server.version import State, Version
 class Loaded:
     """What a load returns; nothing here asks it anything."""
 
+    @property
+    def model(self) -> 'Loaded':
+        return self
+
     def close(self) -> None:
         pass
 

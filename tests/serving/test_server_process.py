@@ -78,7 +78,7 @@ def test_a_server_without_a_good_version_ends_and_says_why(tmp_path: Path) -> No
         ServerProcess('m', tmp_path / 'm'),
     ):
         pass
-    assert 'ended with status 1' in str(caught.value)
+    assert 'ended with status 255' in str(caught.value)
 
 
 def test_a_server_that_is_not_ready_in_time_is_ended(tmp_path: Path) -> None:
@@ -92,11 +92,13 @@ def test_a_server_that_is_not_ready_in_time_is_ended(tmp_path: Path) -> None:
 def test_a_taken_port_is_one_clear_line(base_path: Path) -> None:
     with socket.create_server(('127.0.0.1', 0)) as taken:
         port = taken.getsockname()[1]
-        result = run(f'--port={port}', f'--model_base_path={base_path}')
-        assert result.returncode == 1
-        assert result.stdout == ''
-        (line,) = result.stderr.splitlines()
-        assert line.startswith(f'vaiven: port {port} on 127.0.0.1 cannot be used: Address already in use.')
+        result = run('--host=127.0.0.1', f'--port={port}', f'--model_base_path={base_path}')
+        assert result.returncode == 255
+        assert result.stderr == ''
+        (line,) = result.stdout.splitlines()
+        assert line.startswith(
+            f'Failed to start server. Error: port {port} on 127.0.0.1 cannot be used: Address already in use.'
+        )
         with pytest.raises(ServerStartError, match=f'port {port} .* cannot be used'):
             ServerProcess('half', base_path, port=port, rest_port=1).start()
 
@@ -171,18 +173,57 @@ def catches(pid: int, number: int) -> bool:
         (['--model_base_path=x', '--port=high'], "--port takes an integer. Received: 'high'"),
         (['--model_base_path=x', '--port=70000'], '--port takes a port, 0 to 65535. Received: 70000'),
         (['--model_base_path=x', '--port'], '--port needs a value: --port=VALUE'),
+        (['--model_base_path=x', '--port=0'], 'give --port=PORT, 1 to 65535, or --grpc_socket_path=FILE'),
         (['--model_base_path=x', '--enable_model_warmup=1'], '--enable_model_warmup takes true or false'),
-        (['--model_base_path=x', '--rest_api_port=8500'], '--rest_api_port must differ from --port'),
+        (['--model_base_path=x', '--batching_parameters_file=f'], 'needs --enable_batching'),
+        (['--model_base_path=x', '--use_alts_credentials'], 'cannot be had outside of Google Cloud'),
+        (['--model_base_path=x', '--thread_pool_factory_config_file=f'], 'names C++ classes'),
+        (['--model_base_path=x', '--mixed_precision=float8'], '--mixed_precision takes bfloat16'),
+        (['--model_base_path=x', '--per_process_gpu_memory_fraction=2'], 'takes a share, 0 to 1'),
+        (['--model_base_path=x', '--rest_api_tls'], 'needs the key of --ssl_config_file'),
         (
-            ['--model_base_path=x', '--enable_batching'],
-            '--enable_batching is not supported by this server yet',
+            [
+                '--model_base_path=x', '--tensorflow_session_parallelism=2',
+                '--tensorflow_intra_op_parallelism=2', '--tensorflow_inter_op_parallelism=2',
+            ],
+            '--tensorflow_session_parallelism sets both others',
         ),
+    ],
+)  # fmt: skip
+def test_flags_that_make_no_sense_are_one_line_and_the_usage(flags: list[str], says: str) -> None:
+    result = run(*flags)
+    assert result.returncode == 255
+    assert result.stderr == ''
+    line, usage = result.stdout.splitlines()[:2]
+    assert says in line
+    assert usage.startswith('usage: vaiven-model-server ')
+
+
+@pytest.mark.parametrize(
+    ('flags', 'says'),
+    [
         (['--model_config_file=/nowhere/file'], 'cannot read the model config file /nowhere/file'),
+        (['--model_base_path=/x', '--grpc_channel_arguments=a'], 'takes key=value,key=value'),
     ],
 )
-def test_flags_that_make_no_sense_are_one_line(flags: list[str], says: str) -> None:
-    result = run(*flags)
-    assert result.returncode == 2
-    (line,) = result.stderr.splitlines()
-    assert line.startswith('vaiven: ')
+def test_a_start_that_fails_is_one_line(flags: list[str], says: str) -> None:
+    result = run(f'--port={free_port()}', *flags)
+    assert result.returncode == 255
+    (line,) = result.stdout.splitlines()
+    assert line.startswith('Failed to start server. Error: ')
     assert says in line
+
+
+def test_help_and_version_and_arguments_that_nobody_knows() -> None:
+    result = run('--help')
+    assert (result.returncode, result.stderr) == (255, '')
+    assert '--enable_batching=false' in result.stdout
+    result = run('--version', '--model_base_path=x')
+    assert result.returncode == 0
+    first, second = result.stdout.splitlines()
+    assert first.startswith('TensorFlow ModelServer: ')
+    assert second.startswith('TensorFlow Library: 2.')
+    result = run('--knows_nobody=1', 'serve', '--model_config_file=/nowhere')
+    lines = result.stdout.splitlines()
+    assert lines[:2] == ['unknown argument: --knows_nobody=1', 'unknown argument: serve']
+    assert lines[2].startswith('usage: ')

@@ -1,0 +1,84 @@
+"""BatchingParameters: from the text proto of the flag, or of a version's own folder."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import text_format
+
+from vaiven.serving.server.status import invalid_argument
+from vaiven.serving.wire import messages
+
+FILE = 'batching_params.pbtxt'
+
+
+@dataclass(frozen=True)
+class BatchingParameters:
+    """How much is put together, and how long it may wait.
+
+    Attributes:
+        max_batch_size: most rows of one request.
+        max_execution_batch_size: most rows of one run.
+        timeout_seconds: how long a batch that is not full waits for more.
+        max_enqueued_batches: how many batches may wait; 0 turns all away that cannot run at once.
+        threads: batches that run at the same time; 0: one per CPU.
+        allowed_batch_sizes: rows that a run may have; smaller batches are filled up. Any number if empty.
+        pad_variable_length_inputs: whether rows of different shapes are padded to the largest.
+    """
+
+    max_batch_size: int = 1000
+    max_execution_batch_size: int = 1000
+    timeout_seconds: float = 0.0
+    max_enqueued_batches: int = 10
+    threads: int = 0
+    allowed_batch_sizes: tuple[int, ...] = ()
+    pad_variable_length_inputs: bool = False
+
+    def allowed_size(self, rows: int) -> int:
+        """The smallest allowed number of rows that holds `rows`."""
+        return next((size for size in self.allowed_batch_sizes if size >= rows), rows)
+
+
+def read(path: Path) -> BatchingParameters:
+    """The parameters in a file. Raises StatusError where it cannot be read or makes no sense."""
+    try:
+        text = path.read_text(encoding='utf-8')
+        proto = text_format.Parse(text, messages.BatchingParameters(), descriptor_pool=messages.pool)
+    except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
+        raise invalid_argument(f'cannot read the batching parameters {path}: {error}') from error
+    return of(proto)
+
+
+def of(proto: Any) -> BatchingParameters:
+    """The parameters that a message holds, of these messages or of TensorFlow Serving's own. Raises StatusError."""
+
+    def value(name: str, default: int, least: int) -> int:
+        given = getattr(proto, name).value if proto.HasField(name) else default
+        if given < least:
+            raise invalid_argument(f'{name} must be at least {least}; was {given}')
+        return int(given)
+
+    size = value('max_batch_size', 1000, 1)
+    splitting = proto.HasField('enable_large_batch_splitting') and proto.enable_large_batch_splitting.value
+    run_size = value('max_execution_batch_size', size, 1) if splitting else size
+    if run_size > size:
+        raise invalid_argument(
+            f'max_execution_batch_size must not be above max_batch_size; was {run_size}, above {size}'
+        )
+    allowed = tuple(proto.allowed_batch_sizes)
+    if list(allowed) != sorted(set(allowed)) or any(number < 1 for number in allowed):
+        raise invalid_argument(f'allowed_batch_sizes entries must be increasing; were {list(allowed)}')
+    if allowed and allowed[-1] != run_size:
+        name = 'max_execution_batch_size' if splitting else 'max_batch_size'
+        raise invalid_argument(
+            f'Last entry in allowed_batch_sizes must match {name}; last entry was {allowed[-1]}; expected {run_size}'
+        )
+    return BatchingParameters(
+        max_batch_size=size,
+        max_execution_batch_size=run_size,
+        timeout_seconds=value('batch_timeout_micros', 0, 0) / 1e6,
+        max_enqueued_batches=value('max_enqueued_batches', 10, 0),
+        threads=value('num_batch_threads', 0, 0),
+        allowed_batch_sizes=allowed,
+        pad_variable_length_inputs=proto.pad_variable_length_inputs,
+    )

@@ -1,0 +1,68 @@
+"""Brings a version into memory: its model, warmed up, and how its requests are run."""
+
+import time
+from concurrent.futures import Executor
+
+from vaiven.serving.server import batching_parameters, log, session
+from vaiven.serving.server.batching import Batcher, BatchThreads
+from vaiven.serving.server.execution import Execution, LoadedModel
+from vaiven.serving.server.flags import Options
+from vaiven.serving.server.savedmodel import SavedModel
+from vaiven.serving.server.tflite import TfliteModel
+from vaiven.serving.server.version import Version
+from vaiven.serving.server.warmup import warm_up
+
+
+class Loader:
+    """Loads versions as the options say. `load` may be called from any thread."""
+
+    def __init__(self, options: Options, workers: Executor) -> None:
+        """Imports TensorFlow. Raises ServingError where a file of settings makes no sense."""
+        self._options = options
+        self._workers = workers
+        self._session, self._batching = session.settings(options)
+        self.batch_threads = BatchThreads(self._batching.threads) if self._batching is not None else None
+
+    def load(self, version: Version) -> Execution:
+        """The version, ready for traffic. Raises StatusError."""
+        tflite = version.path / TfliteModel.FILE
+        model: LoadedModel
+        if self._session.tflite and tflite.is_file():
+            model = TfliteModel(tflite, self._session.interpreters)
+        else:
+            model = SavedModel(version.path, self._session)
+        try:
+            if self._options.enable_model_warmup:
+                self._warm_up(version, model)
+            execution = Execution(model, self._workers, version)
+            execution.batcher = self._batcher(version, execution)
+        except BaseException:
+            model.close()
+            raise
+        return execution
+
+    def _warm_up(self, version: Version, model: LoadedModel) -> None:
+        began = time.monotonic()
+        trial = _Trial(version.name, version.number, model)
+        count = warm_up(trial, version.path, self._options.num_request_iterations_for_warmup)
+        if count:
+            seconds = time.monotonic() - began
+            log.event('warmed up', model=version.name, version=version.number, records=count, seconds=seconds)
+
+    def _batcher(self, version: Version, execution: Execution) -> Batcher | None:
+        parameters = self._batching
+        if self._options.enable_per_model_batching_parameters:
+            own = version.path / batching_parameters.FILE
+            parameters = batching_parameters.read(own) if own.is_file() else None
+        if parameters is None or self.batch_threads is None:
+            return None
+        return Batcher(parameters, self.batch_threads, execution.timed, version)
+
+
+class _Trial:
+    """A version that takes no traffic yet."""
+
+    def __init__(self, name: str, number: int, model: LoadedModel) -> None:
+        self.name = name
+        self.number = number
+        self.model = model

@@ -1,0 +1,282 @@
+"""Batches: what is put together, what comes apart, and what is turned away. The runs here are numpy's."""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from vaiven.serving.server.batching import Batcher, BatchThreads
+from vaiven.serving.server.batching_parameters import BatchingParameters, read
+from vaiven.serving.server.status import Code, StatusError, invalid_argument
+
+
+class Hold:
+    """Counts uses."""
+
+    def __init__(self) -> None:
+        self.uses = 0
+
+    def retain(self) -> None:
+        self.uses += 1
+
+    def release(self) -> None:
+        self.uses -= 1
+
+
+class Model:
+    """`y = 2 x`, that counts its rows, and can be held."""
+
+    def __init__(self) -> None:
+        self.rows: list[int] = []
+        self.inputs: list[Any] = []
+        self.go_on = threading.Event()
+        self.go_on.set()
+        self.entered = threading.Event()
+
+    def __call__(self, feeds: Any, fetches: Sequence[str]) -> list[np.ndarray]:
+        self.entered.set()
+        assert self.go_on.wait(30)
+        x = feeds['x']
+        self.rows.append(len(x))
+        self.inputs.append(x)
+        if x.dtype != object and (x < 0).any():
+            raise invalid_argument('below 0')
+        values = {
+            'y': x if x.dtype == object else x * 2,
+            'total': np.sum(x, keepdims=True),
+            'one': np.float32(1),
+        }
+        return [values[name] for name in fetches]
+
+
+def numbers(*values: float) -> dict[str, np.ndarray]:
+    return {'x': np.array(values, np.float32)}
+
+
+def together(
+    model: Model,
+    parameters: BatchingParameters,
+    *requests: Any,
+    fetches: Sequence[str] = ('y',),
+    threads: int = 1,
+) -> list[Any]:
+    """The answers to requests that come while the first of them is running."""
+
+    async def work() -> list[Any]:
+        hold = Hold()
+        batcher = Batcher(parameters, BatchThreads(threads), model, hold)
+        model.go_on.clear()
+        first = asyncio.create_task(batcher.run(requests[0], fetches))
+        await asyncio.to_thread(model.entered.wait, 30)
+        assert hold.uses == 1
+        rest = [asyncio.create_task(batcher.run(request, fetches)) for request in requests[1:]]
+        await asyncio.sleep(0)
+        model.go_on.set()
+        answers = await asyncio.gather(first, *rest, return_exceptions=True)
+        assert hold.uses == 0
+        return answers
+
+    return asyncio.run(work())
+
+
+def test_what_waits_is_run_together_and_each_gets_its_own() -> None:
+    model = Model()
+    answers = together(model, BatchingParameters(), numbers(1), numbers(2, 3), numbers(4), numbers(5, 6, 7))
+    assert [answer[0].tolist() for answer in answers] == [[2], [4, 6], [8], [10, 12, 14]]
+    assert model.rows == [1, 6]
+
+
+def test_a_batch_has_no_more_rows_than_allowed() -> None:
+    model = Model()
+    together(model, BatchingParameters(4, 4), *(numbers(1, 2) for _ in range(5)))
+    assert model.rows == [2, 4, 4]
+
+
+def test_more_rows_than_a_batch_may_have_are_refused_or_split() -> None:
+    model = Model()
+    _, error = together(model, BatchingParameters(4, 4), numbers(1), numbers(1, 2, 3, 4, 5))
+    assert (error.code, error.message) == (
+        Code.INVALID_ARGUMENT,
+        'Task size 5 is larger than maximum input batch size 4',
+    )
+    model = Model()
+    answers = together(model, BatchingParameters(8, 2), numbers(0), numbers(1, 2, 3, 4, 5))
+    assert answers[1][0].tolist() == [2, 4, 6, 8, 10]
+    assert model.rows == [1, 2, 2, 1]
+
+
+def test_batches_are_filled_up_to_an_allowed_size_with_the_last_ones_first_row() -> None:
+    model = Model()
+    answers = together(
+        model, BatchingParameters(8, 8, allowed_batch_sizes=(1, 4, 8)), numbers(1), numbers(2), numbers(3, 4)
+    )
+    assert [answer[0].tolist() for answer in answers] == [[2], [4], [6, 8]]
+    assert model.inputs[1].tolist() == [2, 3, 4, 3]
+
+
+def test_one_bad_request_fails_alone() -> None:
+    model = Model()
+    first, bad, good = together(model, BatchingParameters(), numbers(1), numbers(-1), numbers(2))
+    assert isinstance(bad, StatusError)
+    assert bad.message == 'below 0'
+    assert first[0].tolist() == [2]
+    assert good[0].tolist() == [4]
+
+
+@pytest.mark.parametrize('fetches', [('y', 'total'), ('one',)])
+def test_outputs_without_a_row_for_each_row_are_never_parted(fetches: tuple[str, ...]) -> None:
+    model = Model()
+    answers = together(model, BatchingParameters(), numbers(1), numbers(2, 3), numbers(4, 5), fetches=fetches)
+    assert len(answers) == 3
+    if 'total' in fetches:
+        assert [answer[1].tolist() for answer in answers] == [[1], [5], [9]]
+    else:
+        assert all(answer[0] == 1 for answer in answers)
+
+
+def test_rows_of_unlike_shapes_are_run_apart_or_padded_with_the_first_element() -> None:
+    short, long = ({'x': np.full((1, size), size, np.float32)} for size in (2, 3))
+    model = Model()
+    answers = together(model, BatchingParameters(), numbers(0), short, long)
+    assert [answer[0].shape for answer in answers] == [(1,), (1, 2), (1, 3)]
+    model = Model()
+    padding = BatchingParameters(pad_variable_length_inputs=True)
+    answers = together(model, padding, numbers(0), short, long)
+    assert answers[1][0].tolist() == [[4, 4, 4]]
+    assert model.rows == [1, 2]
+
+
+def test_strings_travel_together() -> None:
+    texts = [{'x': np.array([text], object)} for text in (b'\xc3\xb1', b'', b'a\0')]
+    model = Model()
+    assert [answer[0].tolist() for answer in together(model, BatchingParameters(), *texts)] == [
+        [b'\xc3\xb1'], [b''], [b'a\0'],
+    ]  # fmt: skip
+    assert model.rows == [1, 2]
+
+
+def test_a_full_queue_turns_away() -> None:
+    answers = together(
+        Model(), BatchingParameters(2, 2, max_enqueued_batches=2), *(numbers(1, 2) for _ in range(5))
+    )
+    codes = [answer.code if isinstance(answer, StatusError) else Code.OK for answer in answers]
+    assert codes == [Code.OK, Code.OK, Code.OK, Code.UNAVAILABLE, Code.UNAVAILABLE]
+    assert 'queue to which this task was submitted is full' in answers[-1].message
+
+
+def run(work: Callable[[], Awaitable[Any]]) -> Any:
+    async def waited() -> Any:
+        return await work()
+
+    return asyncio.run(waited())
+
+
+def test_a_batch_that_is_not_full_waits_for_more_and_goes_when_it_is_full() -> None:
+    async def work() -> list[int]:
+        model = Model()
+        batcher = Batcher(BatchingParameters(3, 3, timeout_seconds=60), BatchThreads(1), model, Hold())
+        await asyncio.gather(*(batcher.run(numbers(1), ['y']) for _ in range(3)))
+        return model.rows
+
+    assert run(work) == [3]
+
+
+def test_a_batch_that_is_not_full_goes_when_its_time_is_up() -> None:
+    async def work() -> list[int]:
+        model = Model()
+        batcher = Batcher(BatchingParameters(timeout_seconds=0.01), BatchThreads(1), model, Hold())
+        await asyncio.gather(*(batcher.run(numbers(1), ['y']) for _ in range(2)))
+        return model.rows
+
+    assert run(work) == [2]
+
+
+def test_a_deadline_that_passes_in_the_queue_and_a_caller_that_goes_away() -> None:
+    async def work() -> tuple[Any, list[Any]]:
+        model = Model()
+        batcher = Batcher(BatchingParameters(1, 1), BatchThreads(1), model, Hold())
+        model.go_on.clear()
+        first = asyncio.create_task(batcher.run(numbers(1), ['y']))
+        await asyncio.to_thread(model.entered.wait, 30)
+        late = asyncio.create_task(batcher.run(numbers(2), ['y'], deadline=0.0))
+        gone = asyncio.create_task(batcher.run(numbers(3), ['y']))
+        last = asyncio.create_task(batcher.run(numbers(4), ['y']))
+        await asyncio.sleep(0)
+        gone.cancel()
+        model.go_on.set()
+        with pytest.raises(StatusError) as caught:
+            await late
+        await asyncio.gather(first, last)
+        return caught.value, [value.tolist() for value in model.inputs]
+
+    error, inputs = run(work)
+    assert (error.code, error.message) == (
+        Code.RESOURCE_EXHAUSTED,
+        'Run() timeout exceeded while waiting in batching queue',
+    )
+    assert inputs == [[1], [4]]
+
+
+def test_queues_share_the_threads_by_turns() -> None:
+    async def work() -> list[Any]:
+        model = Model()
+        batcher = Batcher(BatchingParameters(1, 1), BatchThreads(1), model, Hold())
+        await asyncio.gather(
+            *(batcher.run(numbers(value), fetches) for fetches in (['y'], ['one']) for value in (1, 2, 3))
+        )
+        return [value.item() for value in model.inputs]
+
+    assert run(work) == [1, 2, 1, 3, 2, 3]
+
+
+def test_inputs_without_rows_are_no_batch() -> None:
+    batcher = Batcher(BatchingParameters(), BatchThreads(1), Model(), Hold())
+    assert batcher.takes(numbers(1))
+    assert not batcher.takes({'x': np.zeros(1), 'k': np.array(5)})
+    assert not batcher.takes({})
+
+
+def test_inputs_with_different_numbers_of_rows_are_refused() -> None:
+    async def work() -> None:
+        await Batcher(BatchingParameters(), BatchThreads(1), Model(), Hold()).run(
+            {'x': np.zeros(1), 'z': np.zeros(2)}, ['y']
+        )
+
+    with pytest.raises(StatusError, match='must have equal 0th-dimension size'):
+        run(work)
+
+
+@pytest.mark.parametrize(
+    ('text', 'rule'),
+    [
+        ('max_batch_size { value: 0 }', 'max_batch_size must be at least 1; was 0'),
+        ('batch_timeout_micros { value: -1 }', 'batch_timeout_micros must be at least 0'),
+        ('allowed_batch_sizes: [4, 2]', 'must be increasing'),
+        ('max_batch_size { value: 8 } allowed_batch_sizes: [2, 4]', 'last entry was 4; expected 8'),
+        (
+            'max_batch_size { value: 8 } enable_large_batch_splitting { value: true } '
+            'max_execution_batch_size { value: 9 }',
+            'must not be above max_batch_size',
+        ),
+        ('max_batch { value: 1 }', 'cannot read the batching parameters'),
+    ],
+)
+def test_parameters_that_make_no_sense_are_refused(text: str, rule: str, tmp_path: Path) -> None:
+    (tmp_path / 'file').write_text(text)
+    with pytest.raises(StatusError, match=rule):
+        read(tmp_path / 'file')
+
+
+def test_parameters_are_read(tmp_path: Path) -> None:
+    (tmp_path / 'file').write_text(
+        'max_batch_size { value: 128 } batch_timeout_micros { value: 500 } num_batch_threads { value: 3 } '
+        'max_enqueued_batches { value: 7 } enable_large_batch_splitting { value: true } '
+        'max_execution_batch_size { value: 32 } allowed_batch_sizes: [8, 32] pad_variable_length_inputs: true'
+    )
+    assert read(tmp_path / 'file') == BatchingParameters(128, 32, 0.0005, 7, 3, (8, 32), True)
+    (tmp_path / 'file').write_text('')
+    assert read(tmp_path / 'file') == BatchingParameters()
