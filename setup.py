@@ -66,5 +66,11 @@ setup(
         'gpu': [*PIPELINE, 'tensorflow[and-cuda]==2.21.*'],
         'dev': DEV,
     },
-    entry_points={'console_scripts': ['vaiven=vaiven.pipeline.cli:main']},
+    entry_points={
+        'console_scripts': [
+            'vaiven=vaiven.pipeline.cli:main',
+            # As `tensorflow_model_server`, flag for flag.
+            'vaiven-model-server=vaiven.serving.server.__main__:run',
+        ]
+    },
 )

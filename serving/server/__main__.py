@@ -1,4 +1,4 @@
-"""`python -m vaiven.serving.server`: ends without the interpreter's own clean-up.
+"""`vaiven-model-server`, or `python -m vaiven.serving.server`: ends without the interpreter's own clean-up.
 
 TensorFlow's libraries may crash when they are taken down, after all work is done.
 """
@@ -6,11 +6,17 @@ TensorFlow's libraries may crash when they are taken down, after all work is don
 import os
 import sys
 
-os.environ.setdefault('GRPC_VERBOSITY', 'NONE')  # read when grpc is imported
 
-from vaiven.serving.server.server import main
+def run() -> None:
+    """Serves, and ends the process."""
+    os.environ.setdefault('GRPC_VERBOSITY', 'NONE')  # read when grpc is imported
+    from vaiven.serving.server.server import main
 
-status = main(sys.argv[1:])
-sys.stdout.flush()
-sys.stderr.flush()
-os._exit(status)
+    status = main(sys.argv[1:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+if __name__ == '__main__':
+    run()

@@ -3,12 +3,19 @@
 Every method raises StatusError where the request is to fail.
 """
 
-from collections.abc import Callable
-from typing import Any
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 from vaiven.serving.server import inference, modelconfig
 from vaiven.serving.server.execution import Steps
 from vaiven.serving.server.manager import Manager
+from vaiven.serving.server.metrics import Metrics
+from vaiven.serving.server.modelconfig import Model
+from vaiven.serving.server.request_log import RequestLog
 from vaiven.serving.server.status import Code, StatusError, invalid_argument, not_found
 from vaiven.serving.server.version import Version
 from vaiven.serving.wire import messages
@@ -16,11 +23,41 @@ from vaiven.serving.wire import messages
 SIGNATURE_FIELD = 'signature_def'
 
 
+_GRPC_NAMES = {
+    'predict': 'Predict',
+    'classify': 'Classify',
+    'regress': 'Regress',
+    'multi_inference': 'MultiInference',
+}
+
+
+class Call(NamedTuple):
+    """How a request came.
+
+    Attributes:
+        entrypoint: `GRPC` or `REST`.
+        deadline: on the clock `time.monotonic`; None for none.
+        large: see `Execution.answer`.
+    """
+
+    entrypoint: str
+    deadline: float | None = None
+    large: bool = False
+
+
 class Api:
     """PredictionService and ModelService on the models of a manager. To be used from the event loop."""
 
     def __init__(
-        self, manager: Manager, *, as_content: bool = False, check_methods: bool = False, most: int = 1024
+        self,
+        manager: Manager,
+        *,
+        as_content: bool = False,
+        check_methods: bool = False,
+        most: int = 1024,
+        most_rows: int = 0,
+        metrics: Metrics | None = None,
+        tags: Sequence[str] = ('serve',),
     ) -> None:
         """The API.
 
@@ -29,78 +66,93 @@ class Api:
             as_content: answer with `tensor_content`.
             check_methods: the method of a signature must fit the request.
             most: inference requests at the same time; one more is RESOURCE_EXHAUSTED.
+            most_rows: rows or examples of a request; 0 for any number.
+            metrics: counts requests; None for nobody.
+            tags: of the meta graph, for the request log.
         """
         self.manager = manager
         self.draining = False
         self._running = 0
         self._most = most
+        self._most_rows = most_rows
         self._as_content = as_content
         self._check = check_methods
+        self._metrics = metrics
+        self._tags = tuple(tags)
+        self._logs: dict[str, RequestLog] = {}
+        self._configuring = threading.Lock()
 
     def ready(self) -> bool:
         """Whether traffic should come here: every model has an AVAILABLE version, and the server stays."""
         return not self.draining and self.manager.ready()
 
-    async def predict(self, request: Any, deadline: float | None = None, large: bool = False) -> Any:
-        """A PredictResponse.
+    async def predict(self, request: Any, call: Call) -> Any:
+        """A PredictResponse to a PredictRequest."""
+        steps = partial(inference.predict, as_content=self._as_content)
+        return await self._infer('predict', request, _spec(request), steps, call)
 
-        Args:
-            request: a PredictRequest.
-            deadline: on the clock `time.monotonic`, as everywhere below.
-            large: see `Execution.answer`, as everywhere below.
-        """
-        as_content, check = self._as_content, self._check
-        return await self._infer(
-            _spec(request),
-            lambda version: inference.predict(version, request, as_content=as_content, check_method=check),
-            deadline,
-            large,
-        )
+    async def classify(self, request: Any, call: Call) -> Any:
+        """A ClassificationResponse to a ClassificationRequest."""
+        return await self._infer('classify', request, _spec(request), inference.classify, call)
 
-    async def classify(self, request: Any, deadline: float | None = None, large: bool = False) -> Any:
-        check = self._check
-        return await self._infer(
-            _spec(request),
-            lambda version: inference.classify(version, request, check_method=check),
-            deadline,
-            large,
-        )
+    async def regress(self, request: Any, call: Call) -> Any:
+        """A RegressionResponse to a RegressionRequest."""
+        return await self._infer('regress', request, _spec(request), inference.regress, call)
 
-    async def regress(self, request: Any, deadline: float | None = None, large: bool = False) -> Any:
-        check = self._check
-        return await self._infer(
-            _spec(request),
-            lambda version: inference.regress(version, request, check_method=check),
-            deadline,
-            large,
-        )
-
-    async def multi_inference(self, request: Any, deadline: float | None = None, large: bool = False) -> Any:
-        """The first task's ModelSpec picks the version for all, as upstream."""
+    async def multi_inference(self, request: Any, call: Call) -> Any:
+        """A MultiInferenceResponse. The first task's ModelSpec picks the version for all, as upstream."""
         if not request.tasks:
             raise invalid_argument('Inference request tasks is empty')
-        check = self._check
-        return await self._infer(
-            _spec(request.tasks[0]),
-            lambda version: inference.multi_inference(version, request, check_method=check),
-            deadline,
-            large,
-        )
+        spec = _spec(request.tasks[0])
+        return await self._infer('multi_inference', request, spec, inference.multi_inference, call)
 
     async def _infer(
-        self, spec: Any, steps: 'Callable[[Version], Steps[Any]]', deadline: float | None, large: bool
+        self, kind: str, request: Any, spec: Any, steps: 'Callable[..., Steps[Any]]', call: Call
     ) -> Any:
-        if self._running >= self._most:
+        began = time.perf_counter()
+        code, number = Code.OK, None
+        self._running += 1
+        try:
+            self._check_limits(request)
+            with self.manager.use(spec) as version:
+                number = version.number
+                answering = steps(version, request, check_method=self._check)
+                response = await version.execution.answer(answering, call.deadline, large=call.large)
+            log = self._logs.get(spec.name)
+            if log is not None and log.wants():
+                log.write(kind, request, response, number)
+            return response
+        except StatusError as error:
+            code = error.code
+            raise
+        except asyncio.CancelledError:
+            code = Code.CANCELLED
+            raise
+        except Exception:
+            code = Code.INTERNAL
+            raise
+        finally:
+            self._running -= 1
+            if self._metrics is not None:
+                signature = (
+                    '' if kind == 'multi_inference' else spec.signature_name or inference.DEFAULT_SIGNATURE
+                )
+                name = kind if call.entrypoint == 'REST' else _GRPC_NAMES[kind]
+                seconds, rows = time.perf_counter() - began, _rows(request)
+                self._metrics.request(
+                    spec.name, number, signature, name, call.entrypoint, code.name, seconds, rows
+                )
+
+    def _check_limits(self, request: Any) -> None:
+        if self._running > self._most:
             raise StatusError(
                 Code.RESOURCE_EXHAUSTED,
                 f'the server is busy with {self._most} requests, the most it takes at a time: try again later',
             )
-        self._running += 1
-        try:
-            with self.manager.use(spec) as version:
-                return await version.execution.answer(steps(version), deadline, large=large)
-        finally:
-            self._running -= 1
+        if self._most_rows and _rows(request) > self._most_rows:
+            raise invalid_argument(
+                f'a request may have {self._most_rows} rows. Received: {_rows(request)}; send them in parts'
+            )
 
     def metadata(self, request: Any) -> Any:
         spec = _spec(request)
@@ -138,10 +190,39 @@ class Api:
 
         To be called in a thread of its own.
         """
-        self.manager.configure(modelconfig.models(request.config))
+        self.configure(modelconfig.models(request.config))
         response = messages.ReloadConfigResponse()
         response.status.SetInParent()
+        for name in request.metric_names:
+            if self._metrics is not None:
+                response.metric.add(name=name, int64_value_increase=self._metrics.value(name))
         return response
+
+    def configure(self, models: Sequence[Model], *, wait: bool = True) -> None:
+        """Serves exactly `models`, see `Manager.configure`, and logs their requests as they say.
+
+        May take long: not to be called in the event loop. Raises StatusError.
+        """
+        with self._configuring:
+            self.manager.configure(models, wait=wait)
+            old, new = self._logs, {}
+            for model in models:
+                if model.logging is None:
+                    continue
+                log = old.get(model.name)
+                if log is None or log.config != model.logging:
+                    log = RequestLog(model.name, model.logging, tags=self._tags, metrics=self._metrics)
+                new[model.name] = log
+            self._logs = new
+            for name, log in old.items():
+                if new.get(name) is not log:
+                    log.close()
+
+    def close(self) -> None:
+        """Completes the request logs. Not to be called in the event loop."""
+        logs, self._logs = self._logs, {}
+        for log in logs.values():
+            log.close()
 
     def signature_inputs(self, spec: Any, name: str) -> dict[str, Any]:
         """The TensorInfo of each input of a signature, for decoding JSON by it."""
@@ -159,6 +240,20 @@ def _spec(request: Any) -> Any:
     if not request.HasField('model_spec'):
         raise invalid_argument('Missing ModelSpec')
     return request.model_spec
+
+
+def _rows(request: Any) -> int:
+    """Rows or examples of an inference request; of tensors without a dimension: 1."""
+    if request.DESCRIPTOR.name != 'PredictRequest':
+        kind = request.input.WhichOneof('kind')
+        return len(getattr(request.input, kind).examples) if kind else 0
+    return max(
+        (
+            value.tensor_shape.dim[0].size if value.tensor_shape.dim else 1
+            for value in request.inputs.values()
+        ),
+        default=0,
+    )
 
 
 def _write_state(status: Any, version: Version) -> None:

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaiven.serving.server.batching_parameters import BatchingParameters
+from vaiven.serving.server.metrics import Metrics
 from vaiven.serving.server.status import Code, StatusError, invalid_argument
 
 Feeds = Mapping[str, NDArray[Any]]
@@ -80,12 +81,20 @@ class BatchThreads:
 class Batcher:
     """The queues of one version. To be used from the event loop alone."""
 
-    def __init__(self, parameters: BatchingParameters, threads: BatchThreads, run: Run, hold: Hold) -> None:
+    def __init__(
+        self,
+        parameters: BatchingParameters,
+        threads: BatchThreads,
+        run: Run,
+        hold: Hold,
+        metrics: Metrics | None = None,
+    ) -> None:
         """`run` runs one batch; it is called in the batch threads. `hold` is kept as long as one is running."""
-        self._parameters = parameters
-        self._threads = threads
-        self._run = run
-        self._hold = hold
+        self.parameters = parameters
+        self.threads = threads
+        self.run_batch = run
+        self.hold = hold
+        self.metrics = metrics
         self._queues: dict[tuple[tuple[str, ...], tuple[str, ...]], _Queue] = {}
 
     def takes(self, feeds: Feeds) -> bool:
@@ -107,16 +116,16 @@ class Batcher:
                 RESOURCE_EXHAUSTED where the deadline passed in the queue, or what the run ended with.
         """
         rows = _rows(feeds)
-        largest = self._parameters.max_batch_size
+        if self.metrics is not None:
+            self.metrics.batch_input(rows)
+        largest = self.parameters.max_batch_size
         if rows > largest:
             raise invalid_argument(f'Task size {rows} is larger than maximum input batch size {largest}')
         key = tuple(sorted(feeds)), tuple(fetches)
         queue = self._queues.get(key)
         if queue is None:
-            queue = self._queues[key] = _Queue(
-                self._parameters, self._threads, self._run, self._hold, tuple(fetches)
-            )
-        size = self._parameters.max_execution_batch_size
+            queue = self._queues[key] = _Queue(self, tuple(fetches))
+        size = self.parameters.max_execution_batch_size
         if rows <= size:
             return await queue.add([_Task(feeds, rows, deadline)])
         parts = [
@@ -146,18 +155,12 @@ class _Task:
 class _Queue:
     """Tasks with the same inputs and outputs."""
 
-    def __init__(
-        self,
-        parameters: BatchingParameters,
-        threads: BatchThreads,
-        run: Run,
-        hold: Hold,
-        fetches: tuple[str, ...],
-    ) -> None:
-        self.hold = hold
-        self._parameters = parameters
-        self._threads = threads
-        self._run = run
+    def __init__(self, batcher: Batcher, fetches: tuple[str, ...]) -> None:
+        self.hold = batcher.hold
+        self._parameters = batcher.parameters
+        self._threads = batcher.threads
+        self._run = batcher.run_batch
+        self._metrics = batcher.metrics
         self._fetches = fetches
         self._tasks: deque[_Task] = deque()
         self._rows = 0
@@ -201,6 +204,8 @@ class _Queue:
             room -= task.rows
             self._rows -= task.rows
             batch.append(task)
+            if self._metrics is not None:
+                self._metrics.queued(time.monotonic() - task.since)
         return batch
 
     def _due(self) -> bool:
@@ -240,8 +245,10 @@ class _Queue:
             return [self._run_alone(batch[0])]
         try:
             joined = _joined(batch, self._parameters)
-            outputs = self._run(joined, self._fetches)
-            return list(_parted(outputs, batch, _rows(joined)))
+            rows = _rows(joined)
+            if self._metrics is not None:
+                self._metrics.batch_run(rows, rows - sum(task.rows for task in batch))
+            return list(_parted(self._run(joined, self._fetches), batch, rows))
         except _NotRowsError:
             self._joins = False
         except (StatusError, _UnlikeShapesError):
@@ -250,6 +257,8 @@ class _Queue:
         return [self._run_alone(task) for task in batch]
 
     def _run_alone(self, task: _Task) -> list[NDArray[Any]] | StatusError:
+        if self._metrics is not None:
+            self._metrics.batch_run(task.rows, 0)
         try:
             return self._run(task.feeds, self._fetches)
         except StatusError as error:

@@ -45,7 +45,9 @@ class LoadedModel(Protocol):
 
     signatures: Mapping[str, Any]
 
-    def run(self, feeds: Feeds, fetches: Sequence[str], timeout: float | None = None) -> Arrays:
+    def run(
+        self, feeds: Feeds, fetches: Sequence[str], timeout: float | None = None, *, alone: bool = False
+    ) -> Arrays:
         """Values of the tensors `fetches`; see `SavedModel.run`."""
 
     def close(self) -> None:
@@ -118,11 +120,12 @@ class Execution:
         seconds = None if deadline is None else deadline - time.monotonic()
         if seconds is not None and seconds <= 0:  # it waited for a thread
             raise StatusError(Code.DEADLINE_EXCEEDED, 'Timed out waiting for notification')
-        if self._costs.get(key, math.inf) < SHORT_SECONDS:
+        cost = self._costs.get(key, math.inf)
+        if cost < SHORT_SECONDS:
             seconds = None  # over before anybody could break it off, and faster without
         began = time.perf_counter()
         try:
-            return self.model.run(feeds, fetches, seconds)
+            return self.model.run(feeds, fetches, seconds, alone=cost < CHEAP_SECONDS)
         finally:
             cost = time.perf_counter() - began
             self._costs[key] = max(cost, _FORGETTING * self._costs.get(key, 0.0))

@@ -15,7 +15,7 @@ import grpc.aio
 from google.protobuf.message import DecodeError
 
 from vaiven.serving.server import log
-from vaiven.serving.server.api import Api
+from vaiven.serving.server.api import Api, Call
 from vaiven.serving.server.status import Code, StatusError
 from vaiven.serving.wire import messages
 
@@ -24,7 +24,7 @@ LARGE_BYTES = 1 << 16
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 _HEALTH_SERVICES = ('', 'PredictionService', 'ModelService')
 
-Answer = Callable[[Any, float | None, bool], Awaitable[Any]]
+Answer = Callable[[Any, Call], Awaitable[Any]]
 
 
 def add_services(server: grpc.aio.Server, api: Api, workers: Executor, waiters: Executor) -> None:
@@ -57,14 +57,14 @@ def add_services(server: grpc.aio.Server, api: Api, workers: Executor, waiters: 
 
 
 def _at_once(answer: Callable[[Any], Any]) -> Answer:
-    async def work(request: Any, deadline: float | None, large: bool) -> Any:
+    async def work(request: Any, call: Call) -> Any:
         return answer(request)
 
     return work
 
 
 def _in_thread(answer: Callable[[Any], Any], threads: Executor) -> Answer:
-    async def work(request: Any, deadline: float | None, large: bool) -> Any:
+    async def work(request: Any, call: Call) -> Any:
         return await asyncio.get_running_loop().run_in_executor(threads, answer, request)
 
     return work
@@ -79,10 +79,12 @@ def _handler(request_class: Any, answer: Answer, workers: Executor) -> Callable[
         deadline = None if left is None else time.monotonic() + left
         try:
             if len(data) < LARGE_BYTES:
-                return write(await answer(parse(data), deadline, False))
+                return write(await answer(parse(data), Call('GRPC', deadline)))
             loop = asyncio.get_running_loop()
             request = await loop.run_in_executor(workers, parse, data)
-            return await loop.run_in_executor(workers, write, await answer(request, deadline, True))
+            return await loop.run_in_executor(
+                workers, write, await answer(request, Call('GRPC', deadline, True))
+            )
         except StatusError as error:
             code, text = error.code, error.message
         except DecodeError:

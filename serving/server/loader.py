@@ -7,6 +7,7 @@ from vaiven.serving.server import batching_parameters, log, session
 from vaiven.serving.server.batching import Batcher, BatchThreads
 from vaiven.serving.server.execution import Execution, LoadedModel
 from vaiven.serving.server.flags import Options
+from vaiven.serving.server.metrics import Metrics
 from vaiven.serving.server.savedmodel import SavedModel
 from vaiven.serving.server.tflite import TfliteModel
 from vaiven.serving.server.version import Version
@@ -16,10 +17,11 @@ from vaiven.serving.server.warmup import warm_up
 class Loader:
     """Loads versions as the options say. `load` may be called from any thread."""
 
-    def __init__(self, options: Options, workers: Executor) -> None:
+    def __init__(self, options: Options, workers: Executor, metrics: Metrics | None = None) -> None:
         """Imports TensorFlow. Raises ServingError where a file of settings makes no sense."""
         self._options = options
         self._workers = workers
+        self._metrics = metrics
         self._session, self._batching = session.settings(options)
         self.batch_threads = BatchThreads(self._batching.threads) if self._batching is not None else None
 
@@ -39,6 +41,8 @@ class Loader:
         except BaseException:
             model.close()
             raise
+        if self._metrics is not None:
+            self._metrics.loaded(version.name, version.number, list(model.signatures))
         return execution
 
     def _warm_up(self, version: Version, model: LoadedModel) -> None:
@@ -56,7 +60,7 @@ class Loader:
             parameters = batching_parameters.read(own) if own.is_file() else None
         if parameters is None or self.batch_threads is None:
             return None
-        return Batcher(parameters, self.batch_threads, execution.timed, version)
+        return Batcher(parameters, self.batch_threads, execution.timed, version, self._metrics)
 
 
 class _Trial:

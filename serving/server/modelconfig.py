@@ -7,6 +7,7 @@ from typing import Any
 
 from google.protobuf import text_format
 
+from vaiven.serving.server import request_log
 from vaiven.serving.server.source import VersionPolicy
 from vaiven.serving.server.status import invalid_argument
 from vaiven.serving.wire import messages
@@ -16,12 +17,13 @@ LATEST = VersionPolicy()
 
 @dataclass(frozen=True)
 class Model:
-    """A model to serve, from the versions below `base_path`."""
+    """A model to serve, from the versions below `base_path`; `logging` is its LoggingConfig, if it has one."""
 
     name: str
     base_path: Path
     policy: VersionPolicy = LATEST
     labels: Mapping[str, int] = field(default_factory=dict)
+    logging: Any = None
 
 
 def parse(text: str) -> Any:
@@ -76,7 +78,11 @@ def _model(entry: Any) -> Model:
         raise invalid_argument(
             f'Expected model {entry.name} to have an absolute path or URI; got base_path()={entry.base_path}'
         )
-    return Model(entry.name, Path(entry.base_path), _policy(entry), dict(entry.version_labels))
+    logging = None
+    if entry.HasField('logging_config'):
+        logging = entry.logging_config
+        request_log.check(entry.name, logging)
+    return Model(entry.name, Path(entry.base_path), _policy(entry), dict(entry.version_labels), logging)
 
 
 def _policy(entry: Any) -> VersionPolicy:

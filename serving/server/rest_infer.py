@@ -7,7 +7,7 @@ from concurrent.futures import Executor
 from typing import Any, TypeVar
 
 from vaiven.serving.server import jsonvalues, rest_examples, rest_predict
-from vaiven.serving.server.api import Api
+from vaiven.serving.server.api import Api, Call
 from vaiven.serving.server.inference import DEFAULT_SIGNATURE
 from vaiven.serving.server.metrics import Metrics
 from vaiven.serving.server.status import StatusError, invalid_argument
@@ -48,21 +48,21 @@ class RestInference:
             return request, row_format
 
         request, row_format = await self._read('predict', spec, large, read)
-        response = await self._api.predict(request, deadline, large)
+        response = await self._api.predict(request, Call('REST', deadline, large))
         return await self._apart(large, lambda: rest_predict.predict_outputs(response, row_format))
 
     async def classify(self, spec: Any, body: bytes, deadline: float) -> str:
         large = len(body) >= LARGE_BYTES
         examples = await self._read('classify', spec, large, lambda: _examples(spec, body, 'classify'))
         request = messages.ClassificationRequest(model_spec=spec, input=examples)
-        response = await self._api.classify(request, deadline, large)
+        response = await self._api.classify(request, Call('REST', deadline, large))
         return await self._apart(large, lambda: rest_examples.classification_outputs(response))
 
     async def regress(self, spec: Any, body: bytes, deadline: float) -> str:
         large = len(body) >= LARGE_BYTES
         examples = await self._read('regress', spec, large, lambda: _examples(spec, body, 'regress'))
         request = messages.RegressionRequest(model_spec=spec, input=examples)
-        response = await self._api.regress(request, deadline, large)
+        response = await self._api.regress(request, Call('REST', deadline, large))
         return await self._apart(large, lambda: rest_examples.regression_outputs(response))
 
     async def _read(self, api: str, spec: Any, large: bool, read: 'Callable[[], T]') -> 'T':

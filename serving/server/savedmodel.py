@@ -43,7 +43,7 @@ class SavedModel:
             self._session.close()
             raise _load_error(tf, error) from error
         self._graph.finalize()
-        self._callables: dict[tuple[tuple[str, ...], tuple[str, ...], int], Any] = {}
+        self._callables: dict[tuple[tuple[str, ...], tuple[str, ...], int, bool], Any] = {}
         self._lock = threading.Lock()
         self._op_error = tf.errors.OpError
         self.signatures: Mapping[str, Any] = {
@@ -52,19 +52,25 @@ class SavedModel:
         }
 
     def run(
-        self, feeds: Mapping[str, NDArray[Any]], fetches: Sequence[str], timeout: float | None = None
+        self,
+        feeds: Mapping[str, NDArray[Any]],
+        fetches: Sequence[str],
+        timeout: float | None = None,
+        *,
+        alone: bool = False,
     ) -> list[NDArray[Any]]:
         """Values of the tensors `fetches`, with the tensors named in `feeds` set.
 
         A run is broken off after `timeout` seconds, rounded up to a power of two of milliseconds: TensorFlow wants
-        to know it before the call is made ready.
+        to know it before the call is made ready. `alone` keeps all operations in the caller's thread: for a small
+        graph the other threads cost several times the work.
 
         Raises:
             StatusError: with the code and text that TensorFlow gave.
         """
         milliseconds = 0 if timeout is None else 1 << math.ceil(1000 * timeout).bit_length()
         try:
-            call = self._callable(tuple(feeds), tuple(fetches), min(milliseconds, MAX_TIMEOUT))
+            call = self._callable(tuple(feeds), tuple(fetches), min(milliseconds, MAX_TIMEOUT), alone)
             return [_array(value) for value in call(*feeds.values())]
         except self._op_error as error:
             raise StatusError(Code(error.error_code), error.message) from error
@@ -76,15 +82,21 @@ class SavedModel:
         self._callables.clear()
         self._session.close()
 
-    def _callable(self, feeds: tuple[str, ...], fetches: tuple[str, ...], milliseconds: int) -> Any:
-        key = (feeds, fetches, milliseconds)
+    def _callable(
+        self, feeds: tuple[str, ...], fetches: tuple[str, ...], milliseconds: int, alone: bool
+    ) -> Any:
+        key = (feeds, fetches, milliseconds, alone)
         found = self._callables.get(key)
         if found is not None:
             return found
         from tensorflow.core.protobuf import config_pb2
 
         options = config_pb2.CallableOptions(
-            feed=feeds, fetch=fetches, run_options=config_pb2.RunOptions(timeout_in_ms=milliseconds)
+            feed=feeds,
+            fetch=fetches,
+            run_options=config_pb2.RunOptions(
+                timeout_in_ms=milliseconds, inter_op_thread_pool=-1 if alone else 0
+            ),
         )
         with self._lock:
             if len(self._callables) >= MAX_CALLABLES:

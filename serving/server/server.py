@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,13 +15,15 @@ import grpc.aio
 from aiohttp import web
 
 from vaiven.serving.errors import ServerStartError, ServingError
-from vaiven.serving.server import log, modelconfig, ports, runtime
+from vaiven.serving.server import log, modelconfig, monitoring, ports, runtime, tls
 from vaiven.serving.server.api import Api
+from vaiven.serving.server.auth import TokenInterceptor, Tokens
 from vaiven.serving.server.batching import BatchThreads
 from vaiven.serving.server.flags import Options
 from vaiven.serving.server.grpc_service import add_services
 from vaiven.serving.server.loader import Loader
 from vaiven.serving.server.manager import Manager, Settings
+from vaiven.serving.server.metrics import Metrics
 from vaiven.serving.server.rest import Rest, RestSettings
 from vaiven.serving.server.status import StatusError
 
@@ -38,11 +41,24 @@ class Server:
         cpus = os.cpu_count() or 1
         self._workers = ThreadPoolExecutor(options.grpc_max_threads or 4 * cpus, 'request')
         self._waiters = ThreadPoolExecutor(4, 'wait')
+        self._channel_arguments = channel_arguments(options.grpc_channel_arguments)
+        self._tls = tls.read(Path(options.ssl_config_file)) if options.ssl_config_file else None
+        self._tokens = Tokens(Path(options.auth_tokens_file)) if options.auth_tokens_file else None
+        self._metrics_path, self._metrics = '', None
+        if options.monitoring_config_file:
+            self._metrics_path = monitoring.metrics_path(Path(options.monitoring_config_file))
+        if self._metrics_path:
+            self._metrics = Metrics(importlib.metadata.version('vaiven'), states=self._states)
         self._batch_threads: BatchThreads | None = None
         self._manager: Manager | None = None
         self._api: Api | None = None
         self._grpc: grpc.aio.Server | None = None
         self._rest: web.ServerRunner | None = None
+
+    def _states(self) -> Iterator[tuple[str, int, str]]:
+        for name in self._manager.names() if self._manager is not None else ():
+            for version in self._manager.versions(name):  # type: ignore[union-attr]
+                yield name, version.number, version.state.name
 
     def stop(self) -> None:
         """Ends the server; safe to call more than once, from the event loop."""
@@ -85,9 +101,9 @@ class Server:
         began = time.monotonic()
         await asyncio.to_thread(runtime.tensorflow)
         log.event('TensorFlow imported', seconds=time.monotonic() - began)
-        loader = Loader(options, self._workers)
+        loader = Loader(options, self._workers, self._metrics)
         self._batch_threads = loader.batch_threads
-        self._manager = Manager(
+        self._manager = manager = Manager(
             loader.load,
             Settings(
                 poll_seconds=options.file_system_poll_wait_seconds,
@@ -97,70 +113,84 @@ class Server:
                 any_label=options.allow_version_labels_for_unavailable_models,
             ),
         )
+        self._api = Api(
+            manager,
+            as_content=options.enable_serialization_as_tensor_content,
+            check_methods=options.enable_signature_method_name_check,
+            most=options.max_concurrent_requests,
+            most_rows=options.max_batch_rows,
+            metrics=self._metrics,
+            tags=options.saved_model_tags.split(','),
+        )
         try:
-            self._manager.configure(models, wait=False)
+            await asyncio.to_thread(self._api.configure, models, wait=False)
             for model in models:
-                await asyncio.to_thread(self._manager.wait_for, model.name, self._stop_waiting)
+                await asyncio.to_thread(manager.wait_for, model.name, self._stop_waiting)
         except StatusError as error:
             raise ServerStartError(error.message) from error
         return not self._stop.is_set()
 
     async def _open(self) -> None:
-        """Opens both ports. Raises ServerStartError if somebody took one meanwhile."""
+        """Opens the ports. Raises ServerStartError if somebody took one meanwhile."""
         options = self.options
-        assert self._manager is not None
-        self._api = api = Api(
-            self._manager,
-            as_content=options.enable_serialization_as_tensor_content,
-            check_methods=options.enable_signature_method_name_check,
-            most=options.max_concurrent_requests,
-        )
+        assert self._api is not None
+        interceptors = [TokenInterceptor(self._tokens)] if self._tokens is not None else []
         self._grpc = grpc.aio.server(
+            interceptors=interceptors,
             options=[
                 ('grpc.max_receive_message_length', options.max_request_bytes),
                 ('grpc.max_send_message_length', -1),
                 # Two servers on one port would share the requests between them.
                 ('grpc.so_reuseport', 0),
-                *channel_arguments(options.grpc_channel_arguments),
-            ]
+                *self._channel_arguments,
+            ],
         )
-        add_services(self._grpc, api, self._workers, self._waiters)
+        add_services(self._grpc, self._api, self._workers, self._waiters)
         try:
             for address in _grpc_addresses(options):
-                self._grpc.add_insecure_port(address)
+                if self._tls is not None:
+                    self._grpc.add_secure_port(address, self._tls.grpc_credentials())
+                else:
+                    self._grpc.add_insecure_port(address)
             if options.rest_api_port == options.port != 0:
                 log.problem('no REST', error='--rest_api_port must differ from --port', port=options.port)
             elif options.rest_api_port:
-                timeout = options.rest_api_timeout_in_ms / 1000
-                settings = RestSettings(
-                    timeout, options.max_request_bytes, options.rest_api_enable_cors_support
-                )
-                rest = Rest(api, self._workers, settings)
-                self._rest = web.ServerRunner(
-                    web.Server(rest.handle, access_log=None),
-                    shutdown_timeout=options.drain_seconds,
-                )
-                await self._rest.setup()
-                await web.TCPSite(self._rest, options.host, options.rest_api_port).start()
+                await self._open_rest(self._api)
         except (OSError, RuntimeError) as error:
             ports.check(options.host, {options.port, options.rest_api_port})
             raise ServerStartError(f'the ports cannot be opened: {error}') from error
         await self._grpc.start()
+
+    async def _open_rest(self, api: Api) -> None:
+        options = self.options
+        settings = RestSettings(
+            options.rest_api_timeout_in_ms / 1000,
+            options.max_request_bytes,
+            options.rest_api_enable_cors_support,
+            self._metrics_path,
+        )
+        rest = Rest(api, self._workers, settings, metrics=self._metrics, tokens=self._tokens)
+        self._rest = web.ServerRunner(
+            web.Server(rest.handle, access_log=None), shutdown_timeout=options.drain_seconds
+        )
+        await self._rest.setup()
+        context = self._tls.ssl_context() if self._tls is not None and options.rest_api_tls else None
+        await web.TCPSite(self._rest, options.host, options.rest_api_port, ssl_context=context).start()
 
     async def _poll_configuration(self) -> None:
         """Reads the model configuration file again and again; one that is broken changes nothing."""
         seconds = self.options.model_config_file_poll_wait_seconds
         if seconds <= 0 or not self.options.model_config_file:
             return
-        assert self._manager is not None
+        assert self._api is not None
         path = Path(self.options.model_config_file)
         last: list[modelconfig.Model] | str = modelconfig.read(path)
         while True:
             await asyncio.sleep(seconds)
             try:
-                models = modelconfig.read(path)
+                models = await asyncio.to_thread(modelconfig.read, path)
                 if models != last:
-                    self._manager.configure(models, wait=False)
+                    await asyncio.to_thread(self._api.configure, models, wait=False)
                     log.event('configuration', file=path, models=len(models))
                 last = models
             except StatusError as error:
@@ -181,6 +211,8 @@ class Server:
         await asyncio.gather(*closing)
         if closing:
             log.event('drained', seconds=time.monotonic() - began)
+        if self._api is not None:
+            await asyncio.to_thread(self._api.close)
         if self._manager is not None:
             await asyncio.to_thread(self._manager.stop)
         if self._batch_threads is not None:

@@ -38,7 +38,12 @@ class TfliteModel:
             raise invalid_argument(f'{path} is no TFLite model that can run here: {error}') from error
 
     def run(
-        self, feeds: Mapping[str, NDArray[Any]], fetches: Sequence[str], timeout: float | None = None
+        self,
+        feeds: Mapping[str, NDArray[Any]],
+        fetches: Sequence[str],
+        timeout: float | None = None,
+        *,
+        alone: bool = False,
     ) -> list[NDArray[Any]]:
         """As `SavedModel.run`; a run cannot be broken off, but waits no longer than `timeout` seconds to begin."""
         try:
