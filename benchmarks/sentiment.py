@@ -26,19 +26,26 @@ class Plan(NamedTuple):
 
     Attributes:
         folds: into how many parts the corpus is divided.
+        settings: what the corpus asks for: of long texts the recurrent path reads the begin alone, in more steps.
         quick_folds: how many of them `--quick` measures.
         quick_settings: what `--quick` changes besides.
     """
 
     folds: int
     quick_folds: int
+    settings: tuple[str, ...] = ()
     quick_settings: tuple[str, ...] = ()
 
 
 PLANS: dict[str, Plan] = {
     'vader': Plan(10, 2),
     'muchocine-summary': Plan(5, 3),
-    'muchocine-body': Plan(5, 2, ('training.epochs=2',)),
+    'muchocine-body': Plan(
+        5,
+        2,
+        ('text.max_tokens=400', 'training.batch_size=16', 'training.epochs=3'),
+        ('training.epochs=1',),
+    ),
 }
 
 
@@ -60,7 +67,7 @@ def main(data: SentimentData, quick: bool, settings: tuple[str, ...], preset: st
         return
     plan = PLANS[data]
     count = plan.quick_folds if quick else plan.folds
-    settings = (*(plan.quick_settings if quick else ()), *settings)
+    settings = (*plan.settings, *(plan.quick_settings if quick else ()), *settings)
     labelled = sum(row.label is not None for row in rows)
     report.say(f'{data}: {labelled} labelled rows, {len(rows) - labelled} without a label')
     report.say(
@@ -71,7 +78,7 @@ def main(data: SentimentData, quick: bool, settings: tuple[str, ...], preset: st
     for number, fold in enumerate(folds(rows, plan.folds, SEED), start=1):
         if number > count:
             break
-        measured.append(_measure(for_choosing(fold, SEED) if on == 'validation' else fold, preset, settings))
+        measured.append(measure(for_choosing(fold, SEED) if on == 'validation' else fold, preset, settings))
         line = '  '.join(f'{name} {100 * value:.1f}' for name, value in measured[-1]['accuracy'].items())
         report.say(f'fold {number}: {line}  ({measured[-1]["seconds"]["vaiven"]:.0f} s)')
     result = _summary(measured)
@@ -90,7 +97,7 @@ def main(data: SentimentData, quick: bool, settings: tuple[str, ...], preset: st
     )  # fmt: skip
 
 
-def _measure(fold: Fold, preset: str, settings: tuple[str, ...]) -> dict[str, Any]:
+def measure(fold: Fold, preset: str, settings: tuple[str, ...]) -> dict[str, Any]:
     """Accuracy and seconds of each contestant on one fold, and how far our probabilities can be trusted."""
     from benchmarks.baselines.linear import LINEAR_BASELINES
     from vaiven.components.evaluation.calibration import binned, calibration_error

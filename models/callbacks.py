@@ -98,11 +98,17 @@ class Progress(keras.callbacks.Callback):
         if 'val_accuracy' in logs:
             validated.append(f'accuracy {logs["val_accuracy"]:.1%}')
         if logs.get('val_forward_loss'):
-            validated.append(f'perplexity {math.exp(min(logs["val_forward_loss"], 50)):.0f}')
+            nats = min(logs['val_forward_loss'], 50)
+            validated.append(f'perplexity {_short(math.exp(nats))} ({nats / math.log(2):.2f} bits a token)')
         line = f'epoch {epoch + 1}/{self.epochs}  loss {logs["loss"]:.3f}'
         if validated:
             line += f'  validation: {", ".join(validated)}'
         progress.info('%s  (%.0f s)', line, time.monotonic() - self.began)
+
+
+def _short(value: float) -> str:
+    """Three digits, or all those before the point."""
+    return f'{value:.0f}' if value >= 100 else f'{value:.3g}'
 
 
 class StopAtNaN(keras.callbacks.Callback):

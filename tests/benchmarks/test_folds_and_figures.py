@@ -65,3 +65,20 @@ def test_the_result_is_one_line_of_json(capsys: pytest.CaptureFixture[str]) -> N
     printed = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert printed['accuracy'] == {'mean': 0.3, 'sd': None, 'values': [0.3]}
     assert {'versions', 'machine'} <= set(printed)
+
+
+def test_each_step_of_the_ablation_has_the_settings_of_those_above_it_and_the_default_is_among_them() -> None:
+    from benchmarks.sentiment_ablation import PLAIN, STEPS, with_those_above
+    from vaiven.pipeline.config import configure
+
+    settings = dict(with_those_above(STEPS))
+    assert settings['+ language loss'] == (
+        'network.token_dropout=0.2',
+        'network.dropout=0.4',
+        'training.language_weight=0.1',
+    )
+    default = configure('reviews', (*PLAIN, *settings['+ wide path (the default)']))
+    assert (default.network, default.training) == (
+        configure('reviews').network,
+        configure('reviews').training,
+    )
