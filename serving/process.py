@@ -5,6 +5,7 @@ with ServerProcess('reviews', folder) as server:
 """
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,13 +16,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-import grpc
-
 from vaiven.serving.errors import ServerStartError
 from vaiven.serving.server import ports
-from vaiven.serving.wire import messages
 
-STATUS_METHOD = '/tensorflow.serving.ModelService/GetModelStatus'
+READY_LINE = r'^\S+ INFO serving grpc='
 PORT_ATTEMPTS = 3
 
 
@@ -146,10 +144,14 @@ class ServerProcess:
 
     def log_tail(self, lines: int = 20) -> str:
         """The last lines that the server wrote."""
+        return '\n'.join(self._log_text().splitlines()[-lines:])
+
+    def _log_text(self) -> str:
         if self._log is None:
             return ''
-        self._log.seek(0)
-        return '\n'.join(self._log.read().decode('utf-8', 'replace').splitlines()[-lines:])
+        # The child writes where the file's position is, which it shares: reading must not move it.
+        number = self._log.fileno()
+        return os.pread(number, os.fstat(number).st_size, 0).decode('utf-8', 'replace')
 
     def _start(self) -> None:
         free = iter(ports.free(self._host, 2))
@@ -183,37 +185,19 @@ class ServerProcess:
             raise
 
     def _wait(self) -> None:
+        """Waits for the line by which the server says that its ports are open; so it needs no key and no token."""
         assert self._process is not None
         deadline = time.monotonic() + self._timeout
-        with grpc.insecure_channel(
-            self._address,
-            options=[('grpc.initial_reconnect_backoff_ms', 100), ('grpc.max_reconnect_backoff_ms', 200)],
-        ) as channel:
-            call = channel.unary_unary(
-                STATUS_METHOD,
-                messages.GetModelStatusRequest.SerializeToString,
-                messages.GetModelStatusResponse.FromString,
-            )
-            request = messages.GetModelStatusRequest()
-            request.model_spec.name = self._model_name
-            while True:
-                status = self._process.poll()
-                if status is not None:
-                    raise self._ended(status)
-                if time.monotonic() > deadline:
-                    raise ServerStartError(
-                        f'the server of model {self._model_name} was not ready after {self._timeout:.0f} s. '
-                        f'Its log ends:\n{self.log_tail()}'
-                    )
-                try:
-                    answer = call(request, timeout=1.0)
-                except grpc.RpcError:
-                    time.sleep(0.05)
-                    continue
-                available = messages.ModelVersionStatus.AVAILABLE
-                if any(version.state == available for version in answer.model_version_status):
-                    return
-                time.sleep(0.05)
+        while not re.search(READY_LINE, self._log_text(), re.MULTILINE):
+            status = self._process.poll()
+            if status is not None:
+                raise self._ended(status)
+            if time.monotonic() > deadline:
+                raise ServerStartError(
+                    f'the server of model {self._model_name} was not ready after {self._timeout:.0f} s. '
+                    f'Its log ends:\n{self.log_tail()}'
+                )
+            time.sleep(0.05)
 
     def _ended(self, status: int) -> ServerStartError:
         tail = self.log_tail()

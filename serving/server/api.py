@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from vaiven.serving.server import inference, modelconfig
-from vaiven.serving.server.execution import Steps
+from vaiven.serving.server.execution import Steps, clocked
 from vaiven.serving.server.manager import Manager
 from vaiven.serving.server.metrics import Metrics
 from vaiven.serving.server.modelconfig import Model
@@ -112,11 +112,16 @@ class Api:
         began = time.perf_counter()
         code, number = Code.OK, None
         self._running += 1
+        if self._metrics is not None:
+            self._metrics.in_flight(call.entrypoint, 1)
         try:
             self._check_limits(request)
             with self.manager.use(spec) as version:
                 number = version.number
                 answering = steps(version, request, check_method=self._check)
+                if self._metrics is not None:
+                    runtime = partial(self._metrics.runtime, spec.name, _GRPC_NAMES[kind])
+                    answering = clocked(answering, runtime)
                 response = await version.execution.answer(answering, call.deadline, large=call.large)
             log = self._logs.get(spec.name)
             if log is not None and log.wants():
@@ -134,13 +139,15 @@ class Api:
         finally:
             self._running -= 1
             if self._metrics is not None:
+                self._metrics.in_flight(call.entrypoint, -1)
                 signature = (
                     '' if kind == 'multi_inference' else spec.signature_name or inference.DEFAULT_SIGNATURE
                 )
                 name = kind if call.entrypoint == 'REST' else _GRPC_NAMES[kind]
-                seconds, rows = time.perf_counter() - began, _rows(request)
+                seconds = time.perf_counter() - began
+                examples = 0 if kind == 'predict' else _rows(request)
                 self._metrics.request(
-                    spec.name, number, signature, name, call.entrypoint, code.name, seconds, rows
+                    spec.name, number, signature, name, call.entrypoint, code.name, seconds, examples
                 )
 
     def _check_limits(self, request: Any) -> None:

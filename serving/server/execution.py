@@ -40,6 +40,20 @@ def run_here(steps: 'Steps[T]', run: Callable[[Feeds, Sequence[str]], Arrays]) -
         return answer
 
 
+def clocked(steps: 'Steps[T]', ran: Callable[[float], None]) -> 'Steps[T]':
+    """`steps` unchanged; `ran` is told the seconds that each run took, with its wait for a thread or a batch."""
+    try:
+        asked = next(steps)
+        while True:
+            began = time.perf_counter()
+            values = yield asked
+            ran(time.perf_counter() - began)
+            asked = steps.send(values)
+    except StopIteration as end:
+        answer: T = end.value
+        return answer
+
+
 class LoadedModel(Protocol):
     """A model in memory, of whichever kind."""
 

@@ -9,9 +9,10 @@ from vaiven.serving.server.execution import Execution, LoadedModel
 from vaiven.serving.server.flags import Options
 from vaiven.serving.server.metrics import Metrics
 from vaiven.serving.server.savedmodel import SavedModel
+from vaiven.serving.server.status import Code, StatusError
 from vaiven.serving.server.tflite import TfliteModel
 from vaiven.serving.server.version import Version
-from vaiven.serving.server.warmup import warm_up
+from vaiven.serving.server.warmup import FILE, warm_up
 
 
 class Loader:
@@ -48,9 +49,17 @@ class Loader:
     def _warm_up(self, version: Version, model: LoadedModel) -> None:
         began = time.monotonic()
         trial = _Trial(version.name, version.number, model)
-        count = warm_up(trial, version.path, self._options.num_request_iterations_for_warmup)
-        if count:
+        code = Code.OK
+        try:
+            count = warm_up(trial, version.path, self._options.num_request_iterations_for_warmup)
+        except StatusError as error:
+            code = error.code
+            raise
+        finally:
             seconds = time.monotonic() - began
+            if self._metrics is not None and (version.path / FILE).is_file():
+                self._metrics.warmed_up(str(version.path), code.name, seconds)
+        if count:
             log.event('warmed up', model=version.name, version=version.number, records=count, seconds=seconds)
 
     def _batcher(self, version: Version, execution: Execution) -> Batcher | None:

@@ -27,13 +27,12 @@ class TfliteModel:
     def __init__(self, path: Path, interpreters: int = 1) -> None:
         """Loads the model. Raises StatusError where TensorFlow Lite cannot."""
         tf = runtime.tensorflow()
-        self._free: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._free: queue.SimpleQueue[_Interpreter] = queue.SimpleQueue()
         try:
             for _ in range(interpreters):
-                interpreter = tf.lite.Interpreter(model_path=str(path))
-                interpreter.allocate_tensors()
+                interpreter = _Interpreter(tf.lite.Interpreter(model_path=str(path)))
                 self._free.put(interpreter)
-            self.signatures: Mapping[str, Any] = _signatures(interpreter)
+            self.signatures: Mapping[str, Any] = interpreter.signatures()
         except (ValueError, RuntimeError) as error:
             raise invalid_argument(f'{path} is no TFLite model that can run here: {error}') from error
 
@@ -51,20 +50,7 @@ class TfliteModel:
         except queue.Empty:
             raise StatusError(Code.DEADLINE_EXCEEDED, 'Timed out waiting for a TFLite interpreter') from None
         try:
-            inputs = {detail['name']: detail for detail in interpreter.get_input_details()}
-            for name, value in feeds.items():
-                detail = inputs[name]
-                if value.dtype != detail['dtype'] and value.dtype != object:
-                    expected = np.dtype(detail['dtype']).name
-                    raise invalid_argument(f'tensor {name} takes {expected}. Received: {value.dtype.name}')
-                if tuple(value.shape) != tuple(detail['shape']):
-                    interpreter.resize_tensor_input(detail['index'], value.shape)
-            interpreter.allocate_tensors()
-            for name, value in feeds.items():
-                interpreter.set_tensor(inputs[name]['index'], value)
-            interpreter.invoke()
-            outputs = {detail['name']: detail['index'] for detail in interpreter.get_output_details()}
-            return [np.asarray(interpreter.get_tensor(outputs[name])) for name in fetches]
+            return interpreter.run(feeds, fetches)
         except (ValueError, RuntimeError) as error:
             raise invalid_argument(str(error)) from error
         finally:
@@ -76,21 +62,64 @@ class TfliteModel:
             self._free.get()
 
 
-def _signatures(interpreter: Any) -> dict[str, Any]:
-    """SignatureDefs by name. Where the model has one signature, its names are used; else those of the tensors."""
-    details = {'inputs': interpreter.get_input_details(), 'outputs': interpreter.get_output_details()}
-    lists = interpreter.get_signature_list()
-    found = {}
-    for key in lists or {DEFAULT: None}:
-        signature = messages.SignatureDef(method_name='tensorflow/serving/predict')
-        runner = interpreter.get_signature_runner(key) if lists else None
-        for side, tensors in details.items():
-            named = getattr(runner, f'get_{side[:-1]}_details')() if runner is not None else None
-            for alias, detail in (named or {detail['name']: detail for detail in tensors}).items():
-                info = getattr(signature, side)[alias]
-                info.name = detail['name']
-                info.dtype = kind_of_array(np.empty(0, detail['dtype'])).number
-                for size in detail.get('shape_signature', detail['shape']):
-                    info.tensor_shape.dim.add(size=int(size))
-        found[key] = signature
-    return found
+class _Interpreter:
+    """An interpreter and what runs its signatures.
+
+    A tensor is named `SIGNATURE/ALIAS` in feeds and fetches: the names in the model are unique only within one of
+    its graphs, of which every signature has its own.
+    """
+
+    def __init__(self, interpreter: Any) -> None:
+        self._runners = {
+            key: interpreter.get_signature_runner(key) for key in interpreter.get_signature_list()
+        }
+        if not self._runners:
+            self._runners[DEFAULT] = _WholeModel(interpreter)
+
+    def run(self, feeds: Mapping[str, NDArray[Any]], fetches: Sequence[str]) -> list[NDArray[Any]]:
+        key = next(key for key in self._runners if fetches[0].startswith(key + '/'))
+        start = len(key) + 1
+        values = self._runners[key](**{name[start:]: value for name, value in feeds.items()})
+        return [np.asarray(values[name[start:]]) for name in fetches]
+
+    def signatures(self) -> dict[str, Any]:
+        """SignatureDefs by name."""
+        found = {}
+        for key, runner in self._runners.items():
+            signature = found[key] = messages.SignatureDef(method_name='tensorflow/serving/predict')
+            for infos, details in (
+                (signature.inputs, runner.get_input_details()),
+                (signature.outputs, runner.get_output_details()),
+            ):
+                for alias, detail in details.items():
+                    infos[alias].name = f'{key}/{alias}'
+                    infos[alias].dtype = kind_of_array(np.empty(0, detail['dtype'])).number
+                    for size in detail.get('shape_signature', detail['shape']):
+                        infos[alias].tensor_shape.dim.add(size=int(size))
+        return found
+
+
+class _WholeModel:
+    """Runs a model without signatures, as a signature of all its tensors."""
+
+    def __init__(self, interpreter: Any) -> None:
+        self._interpreter = interpreter
+
+    def get_input_details(self) -> dict[str, Any]:
+        return {detail['name']: detail for detail in self._interpreter.get_input_details()}
+
+    def get_output_details(self) -> dict[str, Any]:
+        return {detail['name']: detail for detail in self._interpreter.get_output_details()}
+
+    def __call__(self, **feeds: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        inputs = self.get_input_details()
+        for name, value in feeds.items():
+            self._interpreter.resize_tensor_input(inputs[name]['index'], value.shape)
+        self._interpreter.allocate_tensors()
+        for name, value in feeds.items():
+            self._interpreter.set_tensor(inputs[name]['index'], value)
+        self._interpreter.invoke()
+        return {
+            name: self._interpreter.get_tensor(detail['index'])
+            for name, detail in self.get_output_details().items()
+        }

@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 import pytest
 
-from vaiven.serving.wire import messages
+from vaiven.serving.wire import messages, tensors
 
 
 class Rest:
@@ -70,3 +70,16 @@ def wait_until(condition: Callable[[], object], seconds: float = 30) -> None:
     while not condition():
         assert time.monotonic() < deadline, 'the condition did not come true'
         time.sleep(0.05)
+
+
+def predict(model: str, signature: str = '', **inputs: Any) -> Any:
+    """A PredictRequest with arrays, or what becomes one; of Python's numbers, float32 and int32."""
+    request = messages.PredictRequest(model_spec=messages.ModelSpec(name=model, signature_name=signature))
+    for name, value in inputs.items():
+        request.inputs[name].CopyFrom(tensors.to_proto(value))
+    return request
+
+
+def values(response: Any, output: str = 'y') -> Any:
+    """One output of a PredictResponse as nested lists."""
+    return tensors.to_array(response.outputs[output]).tolist()

@@ -74,17 +74,96 @@ for folder, offset in zip(sys.argv[1:], (2, 3)):
     open(path, 'wb').write(model.SerializeToString())
 '''
 
+# As models come that are not made by `tf.saved_model.save` from functions of plain TensorFlow.
+MAKE_OTHERS = """
+import os
+import sys
+import tensorflow as tf
+import tensorflow_text as text
+
+root = sys.argv[1]
+v1 = tf.compat.v1
+
+# A graph of TensorFlow 1 with a variable, a lookup table that an initialiser fills, and a scalar input.
+with tf.Graph().as_default(), v1.Session() as session:
+    x = v1.placeholder(tf.float32, [None], 'x')
+    factor = v1.placeholder_with_default(tf.constant(1.0), [], 'factor')
+    weight = v1.get_variable('weight', initializer=3.0)
+    table = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(['a', 'b'], [1, 2]), -1)
+    word = v1.placeholder(tf.string, [None], 'word')
+    session.run([v1.global_variables_initializer(), v1.tables_initializer()])
+    info = v1.saved_model.build_tensor_info
+    signature = v1.saved_model.build_signature_def
+    predict = 'tensorflow/serving/predict'
+    builder = v1.saved_model.builder.SavedModelBuilder(root + '/tf1/1')
+    builder.add_meta_graph_and_variables(
+        session, ['serve', 'cpu'],
+        {
+            'serving_default': signature({'x': info(x)}, {'y': info(x * weight)}, predict),
+            'scaled': signature({'x': info(x), 'factor': info(factor)}, {'y': info(x * factor)}, predict),
+            'number': signature({'word': info(word)}, {'number': info(table.lookup(word))}, predict),
+        },
+        main_op=v1.tables_initializer(),
+    )
+    builder.add_meta_graph(['serve'], {'serving_default': signature({'x': info(x)}, {'y': info(-x)}, predict)})
+    builder.save()
+
+class Words(tf.Module):
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    def words(self, texts):
+        found = text.WhitespaceTokenizer().tokenize(text.case_fold_utf8(texts))
+        return {'words': found.to_tensor(''), 'count': found.row_lengths()}
+
+words = Words()
+tf.saved_model.save(words, root + '/words/1', signatures=words.words)
+
+class Lite(tf.Module):
+    @tf.function(input_signature=[tf.TensorSpec([None, 2], tf.float32), tf.TensorSpec([None, 2], tf.float32)])
+    def add(self, a, b):
+        return {'sum': a + b, 'product': a * b}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int32)])
+    def double(self, number):
+        return {'twice': number + number}
+
+lite = Lite()
+for name, keys in (('one', ['serving_default']), ('two', ['serving_default', 'double'])):
+    folder = f'{root}/lite-{name}/1'
+    functions = {'serving_default': lite.add, 'double': lite.double}
+    tf.saved_model.save(lite, folder, signatures={key: functions[key] for key in keys})
+    try:
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=keys)
+        data = converter.convert()
+    except Exception as error:
+        open(root + '/no-converter', 'w').write(repr(error))
+        break
+    open(folder + '/model.tflite', 'wb').write(data)
+    os.unlink(folder + '/saved_model.pb')
+"""
+
+
+def _make(code: str, *arguments: object) -> None:
+    subprocess.run(
+        [sys.executable, '-c', code, *map(str, arguments)],
+        check=True,
+        env={**os.environ, 'TF_CPP_MIN_LOG_LEVEL': '3', 'CUDA_VISIBLE_DEVICES': ''},
+        capture_output=True,
+    )
+
+
+@pytest.fixture(scope='session')
+def other_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of base paths: `tf1`, `words`, `lite-one` and `lite-two`, each with version 1; change none."""
+    root = tmp_path_factory.mktemp('others')
+    _make(MAKE_OTHERS, root)
+    return root
+
 
 @pytest.fixture(scope='session')
 def made_models(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two version folders, x / 2 + 2 and x / 2 + 3; copy them, never change them."""
     folders = [tmp_path_factory.mktemp('made') / name for name in ('plus-2', 'plus-3')]
-    subprocess.run(
-        [sys.executable, '-c', MAKE_MODEL, *map(str, folders)],
-        check=True,
-        env={**os.environ, 'TF_CPP_MIN_LOG_LEVEL': '3', 'CUDA_VISIBLE_DEVICES': ''},
-        capture_output=True,
-    )
+    _make(MAKE_MODEL, *folders)
     return folders
 
 

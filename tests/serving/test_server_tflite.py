@@ -1,0 +1,93 @@
+"""--prefer_tflite_model: model.tflite is served where a version has one, by all its signatures."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from asking import Grpc, Rest, predict, values
+
+from vaiven.serving.process import ServerProcess
+from vaiven.serving.wire import messages
+
+A, B = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], [[2.0, 2.0]] * 3
+
+
+@pytest.fixture(scope='module')
+def server(
+    other_models: Path, base_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerProcess]:
+    reason = other_models / 'no-converter'
+    if reason.exists():
+        pytest.skip(f'TFLiteConverter cannot run: {reason.read_text()}')
+    folder = tmp_path_factory.mktemp('tflite')
+    shutil.copytree(other_models / 'lite-two', folder / 'lite-two')
+    (folder / 'lite-two' / '2').mkdir()
+    (folder / 'lite-two' / '2' / 'model.tflite').write_bytes(b'no model')
+    config = folder / 'models.config'
+    paths = {'one': other_models / 'lite-one', 'two': folder / 'lite-two', 'half': base_path}
+    config.write_text(
+        'model_config_list {'
+        + ''.join(
+            f'config {{ name: "{name}" base_path: "{path}" model_platform: "tensorflow" }}'
+            for name, path in paths.items()
+        )
+        + '}'
+    )
+    flags = {
+        'model_config_file': config,
+        'prefer_tflite_model': True,
+        'num_tflite_pools': 2,
+        'num_tflite_interpreters_per_pool': 2,
+    }
+    with ServerProcess('one', base_path, flags=flags) as running:
+        yield running
+
+
+def test_a_tflite_model_answers_with_any_number_of_rows(ask: Grpc, rest: Rest) -> None:
+    for rows in (3, 1, 2, 3):
+        answer = ask('Predict', predict('one', a=A[:rows], b=B[:rows]))
+        assert values(answer, 'sum') == [[x + 2, y + 2] for x, y in A[:rows]]
+        assert values(answer, 'product') == [[2 * x, 2 * y] for x, y in A[:rows]]
+    body = {'instances': [{'a': [1, 2], 'b': [3, 4]}]}
+    assert rest('/v1/models/one:predict', body) == (
+        200, {'predictions': [{'sum': [4, 6], 'product': [3, 8]}]}
+    )  # fmt: skip
+
+
+def test_each_signature_has_its_own_inputs(ask: Grpc) -> None:
+    assert values(ask('Predict', predict('two', 'double', number=[1, 2, 3])), 'twice') == [2, 4, 6]
+    assert values(ask('Predict', predict('two', a=A, b=B)), 'product') == [[2, 4], [6, 8], [10, 12]]
+    request = predict('two', a=A, b=B)
+    request.output_filter.append('sum')
+    assert list(ask('Predict', request).outputs) == ['sum']
+
+
+def test_what_does_not_fit_is_refused_and_the_next_answered(ask: Grpc) -> None:
+    code, text = ask.error('Predict', predict('one', a=np.ones((1, 2), np.int32), b=B[:1]))
+    assert code == 'INVALID_ARGUMENT', text
+    assert ask.error('Predict', predict('one', a=[[1.0, 2.0, 3.0]], b=B[:1]))[0] == 'INVALID_ARGUMENT'
+    assert ask.error('Predict', predict('one', a=[[1.0, 2.0]]))[0] == 'INVALID_ARGUMENT'
+    assert values(ask('Predict', predict('one', a=A, b=B)), 'sum')[0] == [3, 4]
+
+
+def test_a_version_without_one_is_a_saved_model(ask: Grpc) -> None:
+    assert values(ask('Predict', predict('half', x=[2.0]))) == [3]
+
+
+def test_a_broken_one_fails_to_load_and_the_version_before_answers(ask: Grpc) -> None:
+    spec = messages.ModelSpec(name='two')
+    states = ask('GetModelStatus', messages.GetModelStatusRequest(model_spec=spec)).model_version_status
+    assert [(state.version, state.state) for state in states] == [(2, 50), (1, 30)]
+    assert 'is no TFLite model that can run here' in states[0].status.error_message
+
+
+def test_metadata_and_states_are_those_of_any_model(rest: Rest) -> None:
+    status, answer = rest('/v1/models/two/versions/1/metadata')
+    signatures = answer['metadata']['signature_def']['signature_def']
+    assert status == 200
+    assert set(signatures) == {'serving_default', 'double'}
+    info = signatures['serving_default']['inputs']['a']
+    assert info['dtype'] == 'DT_FLOAT'
+    assert [dim['size'] for dim in info['tensor_shape']['dim']] == ['-1', '2']
