@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError
 
 from vaiven.serving.server import log
 from vaiven.serving.server.api import Api, Call
+from vaiven.serving.server.profiler import Profiler
 from vaiven.serving.server.status import Code, StatusError
 from vaiven.serving.wire import messages
 
@@ -27,7 +28,9 @@ _HEALTH_SERVICES = ('', 'PredictionService', 'ModelService')
 Answer = Callable[[Any, Call], Awaitable[Any]]
 
 
-def add_services(server: grpc.aio.Server, api: Api, workers: Executor, waiters: Executor) -> None:
+def add_services(
+    server: grpc.aio.Server, api: Api, workers: Executor, waiters: Executor, profiler: Profiler | None = None
+) -> None:
     """Registers all services.
 
     Args:
@@ -35,6 +38,7 @@ def add_services(server: grpc.aio.Server, api: Api, workers: Executor, waiters: 
         api: answers the requests.
         workers: parses and writes what is large.
         waiters: runs what may take long without using a processor: a reload waits for models to load.
+        profiler: answers ProfilerService; None leaves it out.
     """
     answers: dict[str, Answer] = {
         'Predict': api.predict,
@@ -45,7 +49,15 @@ def add_services(server: grpc.aio.Server, api: Api, workers: Executor, waiters: 
         'GetModelStatus': _at_once(api.status),
         'HandleReloadConfigRequest': _in_thread(api.reload, waiters),
     }
-    for name in ('tensorflow.serving.PredictionService', 'tensorflow.serving.ModelService'):
+    services = ['tensorflow.serving.PredictionService', 'tensorflow.serving.ModelService']
+    if profiler is not None:
+        services.append('tensorflow.ProfilerService')
+        answers |= {
+            'Profile': profiler.profile,
+            'Terminate': profiler.terminate,
+            'Monitor': profiler.monitor,
+        }
+    for name in services:
         methods = {}
         for method in messages.service(name).methods:
             request_class = messages.message_class(method.input_type.full_name)

@@ -24,6 +24,7 @@ from vaiven.serving.server.grpc_service import add_services
 from vaiven.serving.server.loader import Loader
 from vaiven.serving.server.manager import Manager, Settings
 from vaiven.serving.server.metrics import Metrics
+from vaiven.serving.server.profiler import Profiler
 from vaiven.serving.server.rest import Rest, RestSettings
 from vaiven.serving.server.status import StatusError
 
@@ -145,7 +146,8 @@ class Server:
                 *self._channel_arguments,
             ],
         )
-        add_services(self._grpc, self._api, self._workers, self._waiters)
+        profiler = Profiler() if options.enable_profiler else None
+        add_services(self._grpc, self._api, self._workers, self._waiters, profiler)
         try:
             for address in _grpc_addresses(options):
                 if self._tls is not None:

@@ -1,0 +1,103 @@
+"""ProfilerService: what TensorFlow did in the next so many milliseconds, for TensorBoard's profile page."""
+
+import asyncio
+import socket
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from vaiven.serving.server import runtime
+from vaiven.serving.server.status import Code, StatusError, failed_precondition, invalid_argument
+from vaiven.serving.wire import messages
+
+LONGEST_MS = 60_000
+_Response = messages.message_class('tensorflow.ProfileResponse')
+_Terminated = messages.message_class('tensorflow.TerminateResponse')
+
+
+class Profiler:
+    """Answers the service's methods; one profile at a time, as TensorFlow has it."""
+
+    def __init__(self) -> None:
+        self._stops: dict[str, asyncio.Event] = {}
+
+    async def profile(self, request: Any, call: Any = None) -> Any:
+        """Profiles for `duration_ms`, or until `terminate`.
+
+        The XSpace goes to `<repository_root>/plugins/profile/<session_id>/<host_name>.xplane.pb`, where TensorBoard
+        looks for it; without a root it comes back in the response. The root must be there: nobody far away is to make
+        folders at will.
+
+        Raises:
+            StatusError: INVALID_ARGUMENT, or FAILED_PRECONDITION while another profile is running.
+        """
+        if not 1 <= request.duration_ms <= LONGEST_MS:
+            raise invalid_argument(
+                f'duration_ms must lie between 1 and {LONGEST_MS}. Received: {request.duration_ms}'
+            )
+        target = _target(request)
+        if self._stops:
+            raise failed_precondition('another profile is running: wait for its end, or terminate it')
+        stop = self._stops[request.session_id] = asyncio.Event()
+        try:
+            data = await self._profiled(request, stop)
+        finally:
+            del self._stops[request.session_id]
+        response = _Response(empty_trace=not data)
+        if target is None:
+            response.tool_data.add(name='xplane.pb', data=data)
+        else:
+            await asyncio.to_thread(_save, target, data)
+        return response
+
+    async def _profiled(self, request: Any, stop: asyncio.Event) -> bytes:
+        profiler = runtime.tensorflow().profiler.experimental
+        levels = {
+            name: getattr(request.opts, name)
+            for name in ('host_tracer_level', 'python_tracer_level', 'device_tracer_level')
+            if request.HasField('opts')
+        }
+        options = profiler.ProfilerOptions(**levels)
+        with tempfile.TemporaryDirectory(prefix='vaiven-profile-') as folder:
+            try:
+                await asyncio.to_thread(profiler.start, folder, options)
+            except Exception as error:
+                raise StatusError(Code.UNAVAILABLE, f'the profiler does not start: {error}') from error
+            try:
+                await asyncio.wait_for(stop.wait(), request.duration_ms / 1000)
+            except TimeoutError:
+                pass
+            finally:
+                await asyncio.shield(asyncio.to_thread(profiler.stop))
+            found = list(Path(folder).rglob('*.xplane.pb'))
+            return await asyncio.to_thread(found[0].read_bytes) if found else b''
+
+    async def terminate(self, request: Any, call: Any = None) -> Any:
+        """Ends the profile of that session now; no other is touched."""
+        if request.session_id in self._stops:
+            self._stops[request.session_id].set()
+        return _Terminated()
+
+    async def monitor(self, request: Any, call: Any = None) -> Any:
+        raise StatusError(Code.UNIMPLEMENTED, 'unimplemented.')
+
+
+def _target(request: Any) -> Path | None:
+    if not request.repository_root:
+        return None
+    root = Path(request.repository_root)
+    session, host = request.session_id, request.host_name or socket.gethostname()
+    for name, value in (('session_id', session), ('host_name', host)):
+        if not value or value in ('.', '..') or not set(value).isdisjoint('/\\\0'):
+            raise invalid_argument(f'{name} must be a name without slashes. Received: {value!r}')
+    if not root.is_absolute() or not root.is_dir():
+        raise invalid_argument(f'repository_root must be a folder of the server. Received: {str(root)!r}')
+    return root / 'plugins' / 'profile' / session / f'{host}.xplane.pb'
+
+
+def _save(target: Path, data: bytes) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
+    except OSError as error:
+        raise failed_precondition(f'the profile cannot be written: {error}') from error
