@@ -4,17 +4,16 @@ A thread costs a request more than a small model does, so what has been seen to 
 """
 
 import asyncio
-import math
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-import numpy as np
 from numpy.typing import NDArray
 
 from vaiven.serving.server.batching import Batcher, Hold
+from vaiven.serving.server.costs import LARGE_BYTES, Costs, size_of
 from vaiven.serving.server.status import Code, StatusError
 
 T = TypeVar('T')
@@ -22,11 +21,6 @@ Arrays = list[NDArray[Any]]
 Feeds = Mapping[str, NDArray[Any]]
 # What to feed and to fetch is yielded, the values come back, the answer is returned.
 Steps = Generator[tuple[Feeds, Sequence[str]], Arrays, T]
-
-CHEAP_SECONDS = 300e-6
-SHORT_SECONDS = 20e-3
-SMALL_BYTES = 1 << 16
-_FORGETTING = 0.9
 
 
 def run_here(steps: 'Steps[T]', run: Callable[[Feeds, Sequence[str]], Arrays]) -> T:
@@ -77,7 +71,7 @@ class Execution:
         self._hold = hold
         self.batcher: Batcher | None = None
         self._workers = workers
-        self._costs: dict[tuple[str, ...], float] = {}
+        self._costs = Costs()
 
     async def answer(self, steps: 'Steps[T]', deadline: float | None = None, *, large: bool = False) -> T:
         """The answer of `steps`.
@@ -98,7 +92,7 @@ class Execution:
             asked = next(steps)
             while True:
                 values = await self._run(*asked, deadline)
-                if sum(map(_bytes, values)) < SMALL_BYTES:
+                if size_of(values) < LARGE_BYTES:
                     asked = steps.send(values)
                 else:
                     found = await self._in_thread(_sent, steps, values)
@@ -110,9 +104,7 @@ class Execution:
             return answer
 
     async def _run(self, feeds: Feeds, fetches: Sequence[str], deadline: float | None) -> Arrays:
-        key = tuple(fetches)
-        cost = self._costs.get(key, math.inf)
-        if cost < CHEAP_SECONDS and sum(map(_bytes, feeds.values())) < SMALL_BYTES:
+        if self._costs.at_once(tuple(fetches), feeds):
             return self.timed(feeds, fetches)
         if self.batcher is not None and self.batcher.takes(feeds):
             return await self.batcher.run(feeds, fetches, deadline)
@@ -134,15 +126,12 @@ class Execution:
         seconds = None if deadline is None else deadline - time.monotonic()
         if seconds is not None and seconds <= 0:  # it waited for a thread
             raise StatusError(Code.DEADLINE_EXCEEDED, 'Timed out waiting for notification')
-        cost = self._costs.get(key, math.inf)
-        if cost < SHORT_SECONDS:
-            seconds = None  # over before anybody could break it off, and faster without
+        if self._costs.short(key):
+            seconds = None  # faster without
         began = time.perf_counter()
-        try:
-            return self.model.run(feeds, fetches, seconds, alone=cost < CHEAP_SECONDS)
-        finally:
-            cost = time.perf_counter() - began
-            self._costs[key] = max(cost, _FORGETTING * self._costs.get(key, 0.0))
+        values = self.model.run(feeds, fetches, seconds, alone=self._costs.cheap(key))
+        self._costs.note(key, feeds, time.perf_counter() - began)
+        return values
 
 
 @dataclass(frozen=True)
@@ -157,7 +146,3 @@ def _sent(steps: 'Steps[Any]', values: Arrays) -> Any:
         return steps.send(values)
     except StopIteration as end:
         return _End(end.value)
-
-
-def _bytes(value: NDArray[Any]) -> int:
-    return value.nbytes if value.dtype != np.object_ else sum(map(len, value.flat)) + value.nbytes

@@ -35,9 +35,9 @@ class Loader:
         else:
             model = SavedModel(version.path, self._session)
         try:
-            if self._options.enable_model_warmup:
-                self._warm_up(version, model)
             execution = Execution(model, self._workers, version)
+            if self._options.enable_model_warmup:
+                self._warm_up(version, execution)
             execution.batcher = self._batcher(version, execution)
         except BaseException:
             model.close()
@@ -46,12 +46,13 @@ class Loader:
             self._metrics.loaded(version.name, version.number, list(model.signatures))
         return execution
 
-    def _warm_up(self, version: Version, model: LoadedModel) -> None:
+    def _warm_up(self, version: Version, execution: Execution) -> None:
         began = time.monotonic()
-        trial = _Trial(version.name, version.number, model)
+        trial = _Trial(version.name, version.number, execution.model)
         code = Code.OK
         try:
-            count = warm_up(trial, version.path, self._options.num_request_iterations_for_warmup)
+            iterations = self._options.num_request_iterations_for_warmup
+            count = warm_up(trial, version.path, execution.timed, iterations)
         except StatusError as error:
             code = error.code
             raise

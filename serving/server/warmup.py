@@ -9,6 +9,7 @@ from typing import BinaryIO
 from google.protobuf.message import DecodeError
 
 from vaiven.serving.server import inference
+from vaiven.serving.server.batching import Run
 from vaiven.serving.server.execution import run_here
 from vaiven.serving.server.inference import Servable
 from vaiven.serving.server.status import Code, StatusError, invalid_argument
@@ -29,8 +30,8 @@ _RUNS = {
 }
 
 
-def warm_up(servable: Servable, path: Path, iterations: int = 1) -> int:
-    """Runs the records of the version folder `path`, each `iterations` times; how many there were.
+def warm_up(servable: Servable, path: Path, run: Run, iterations: int = 1) -> int:
+    """Runs the records of the version folder `path` by `run`, each `iterations` times; how many there were.
 
     Raises:
         StatusError: a record cannot be read, is of no kind that is known, or fails; upstream, too, takes
@@ -50,7 +51,7 @@ def warm_up(servable: Servable, path: Path, iterations: int = 1) -> int:
             raise StatusError(Code.UNIMPLEMENTED, f'Unsupported log_type for warmup: record {count}')
         request = getattr(log, kind).request
         for _ in range(max(1, iterations)):
-            run_here(_RUNS[kind](servable, request), servable.model.run)
+            run_here(_RUNS[kind](servable, request), run)
     return count
 
 
