@@ -43,9 +43,17 @@ def read(path: Path) -> BatchingParameters:
     """The parameters in a file. Raises StatusError where it cannot be read or makes no sense."""
     try:
         text = path.read_text(encoding='utf-8')
-        proto = text_format.Parse(text, messages.BatchingParameters(), descriptor_pool=messages.pool)
-    except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise invalid_argument(f'cannot read the batching parameters {path}: {error}') from error
+    return parse(text, f'the batching parameters {path}')
+
+
+def parse(text: str, what: str = 'the batching parameters') -> BatchingParameters:
+    """The parameters in a text proto; errors call it `what`. Raises StatusError where it makes no sense."""
+    try:
+        proto = text_format.Parse(text, messages.BatchingParameters(), descriptor_pool=messages.pool)
+    except (text_format.ParseError, UnicodeDecodeError, RecursionError) as error:
+        raise invalid_argument(f'cannot read {what}: {error}') from error
     return of(proto)
 
 

@@ -7,19 +7,23 @@ the infinities as bare words. Written: floats with six digits where that is the 
 import base64
 import binascii
 import json
+import math
 import re
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vaiven.serving.server.status import invalid_argument
+from vaiven.serving.server.status import StatusError, invalid_argument
 from vaiven.serving.wire.dtypes import Kind, kind_of_array, kind_of_number
 
 # Bytes that are not UTF-8 go through unchanged, as in the stock server.
 ENCODING = ('utf-8', 'surrogateescape')
-_DECODER = json.JSONDecoder()
-_STRING_OR_INF = re.compile(r'"(?:[^"\\]|\\.)*"|\bInf\b')
+# Those that are written so; a number that is too large becomes another object of the same value.
+_CONSTANTS = {'NaN': math.nan, 'Infinity': math.inf, '-Infinity': -math.inf}
+_DECODER = json.JSONDecoder(parse_constant=_CONSTANTS.__getitem__)
+# Never goes back: a string that does not end would take the square of its length.
+_STRING_OR_INF = re.compile(r'"(?:[^"\\]++|\\.)*+"?|\bInf\b', re.DOTALL)
 
 
 def parse(body: bytes) -> dict[str, Any]:
@@ -164,13 +168,24 @@ def _floats(leaves: list[Any], types: set[type], kind: Kind) -> NDArray[Any]:
     try:
         doubles = np.array(leaves, np.float64)
     except OverflowError:
-        raise invalid_argument('JSON Parse error: Number too big to be stored in double.') from None
+        raise _too_big() from None
+    if any(is_too_big(leaves[index]) for index in np.flatnonzero(np.isinf(doubles))):
+        raise _too_big()
     with np.errstate(over='ignore'):
         array = doubles.astype(kind.dtype)
     overflow = np.isinf(array) & np.isfinite(doubles)
     if overflow.any():
         raise _lossy(leaves[int(np.argmax(overflow))], name)
     return array
+
+
+def is_too_big(value: float) -> bool:
+    """Whether `parse` read a number beyond the range of a double."""
+    return math.isinf(value) and all(value is not constant for constant in _CONSTANTS.values())
+
+
+def _too_big() -> StatusError:
+    return invalid_argument('JSON Parse error: Number too big to be stored in double.')
 
 
 def _lossy(value: Any, name: str) -> Exception:

@@ -30,7 +30,7 @@ def parse(text: str) -> Any:
     """The ModelServerConfig in a text proto. Raises StatusError that says where it is not one."""
     try:
         return text_format.Parse(text, messages.ModelServerConfig(), descriptor_pool=messages.pool)
-    except (text_format.ParseError, UnicodeDecodeError) as error:
+    except (text_format.ParseError, UnicodeDecodeError, RecursionError) as error:
         raise invalid_argument(
             f'Error parsing text-format tensorflow.serving.ModelServerConfig: {error}'
         ) from error
@@ -74,7 +74,7 @@ def _model(entry: Any) -> Model:
         )
     if platform != 'tensorflow':
         raise invalid_argument(f'Model {entry.name} has unsupported platform {platform}; known: tensorflow')
-    if not Path(entry.base_path).is_absolute():
+    if not Path(entry.base_path).is_absolute() or '\0' in entry.base_path:
         raise invalid_argument(
             f'Expected model {entry.name} to have an absolute path or URI; got base_path()={entry.base_path}'
         )

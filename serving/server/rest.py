@@ -192,11 +192,16 @@ def _json(status: int, text: str) -> web.Response:
 
 
 def _spec(name: str, version: str | None, label: str | None) -> Any:
-    spec = messages.ModelSpec(name=unquote(name))
+    spec = messages.ModelSpec(name=_unquoted(name))
     if version:
         if len(version) > 19 or int(version) > MAX_VERSION:
             raise _NoVersionError
         spec.version.value = int(version)
     elif label:
-        spec.version_label = unquote(label)
+        spec.version_label = _unquoted(label)
     return spec
+
+
+def _unquoted(text: str) -> str:
+    """Bytes that are not UTF-8 fit in no name; replaced, they match none."""
+    return unquote(text).encode('utf-8', 'surrogatepass').decode('utf-8', 'replace')

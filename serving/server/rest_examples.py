@@ -56,7 +56,7 @@ def _add_value(feature: Any, name: str, item: Any) -> None:
         field, value = 'bytes_list', jsonvalues.decoded(item['b64'])
     elif isinstance(item, float):
         field, value = 'float_list', item
-        if FLOAT_MAX < abs(item) < float('inf'):
+        if FLOAT_MAX < abs(item) < float('inf') or jsonvalues.is_too_big(item):
             raise invalid_argument(
                 f'Cannot convert JSON value: {show(item)} to float without loss of precision.'
             )

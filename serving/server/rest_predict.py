@@ -11,6 +11,8 @@ from vaiven.serving.server.jsonvalues import is_object, show
 from vaiven.serving.server.status import StatusError, invalid_argument
 from vaiven.serving.wire import tensors
 
+_AT_ONCE = 1024
+
 
 def read_signature_name(body: dict[str, Any]) -> str:
     """The name under `signature_name`, or ''. Raises StatusError if it is no string."""
@@ -50,12 +52,12 @@ def predict_inputs(body: dict[str, Any], inputs: dict[str, Any]) -> tuple[dict[s
 
 
 def _rows(instances: list[Any], inputs: dict[str, Any]) -> dict[str, NDArray[Any]]:
-    if not isinstance(instances[0], dict) and len(inputs) > 1:
+    named = is_object(instances[0])
+    if not named and len(inputs) > 1:
         raise invalid_argument(
             'instances is a plain list, but expecting list of objects as multiple input tensors required '
             'as per tensorinfo_map'
         )
-    named = is_object(instances[0])
     for index, item in enumerate(instances):
         if is_object(item) != named:
             expected, got = ('object', 'list') if named else ('value/list', 'object')
@@ -86,22 +88,36 @@ def _stack(items: list[Any], dtype: int, key: str) -> NDArray[Any]:
         return jsonvalues.to_tensor(items, dtype)
     except StatusError:
         first: NDArray[Any] | None = None
-        for index, item in enumerate(items):
-            where = f"Failed to process element: {index}{key} of 'instances' list. Error: INVALID_ARGUMENT: "
-            try:
-                array = jsonvalues.to_tensor(item, dtype)
-            except StatusError as error:
-                raise invalid_argument(where + error.message) from None
-            first = array if first is None else first
-            if array.size != first.size:
-                raise invalid_argument(
-                    f'{where}Expecting tensor size: {first.size} but got: {array.size}'
-                ) from None
-            if array.shape != first.shape:
-                raise invalid_argument(
-                    f'{where}Expecting shape {_shape(first)} but got: {_shape(array)}'
-                ) from None
+        for start in range(0, len(items), _AT_ONCE):
+            part = items[start : start + _AT_ONCE]
+            if first is not None and _are_like(part, dtype, first):
+                continue
+            for index, item in enumerate(part, start):
+                where = (
+                    f"Failed to process element: {index}{key} of 'instances' list. Error: INVALID_ARGUMENT: "
+                )
+                try:
+                    array = jsonvalues.to_tensor(item, dtype)
+                except StatusError as error:
+                    raise invalid_argument(where + error.message) from None
+                first = array if first is None else first
+                if array.size != first.size:
+                    raise invalid_argument(
+                        f'{where}Expecting tensor size: {first.size} but got: {array.size}'
+                    ) from None
+                if array.shape != first.shape:
+                    raise invalid_argument(
+                        f'{where}Expecting shape {_shape(first)} but got: {_shape(array)}'
+                    ) from None
         raise
+
+
+def _are_like(items: list[Any], dtype: int, first: NDArray[Any]) -> bool:
+    """Whether each of `items` is a tensor of the shape of `first`: one by one it would take long to find out."""
+    try:
+        return jsonvalues.to_tensor(items, dtype).shape[1:] == first.shape
+    except StatusError:
+        return False
 
 
 def _shape(array: NDArray[Any]) -> str:

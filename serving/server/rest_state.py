@@ -67,5 +67,6 @@ def metadata_outputs(response: Any) -> str:
 
 
 def error_output(text: str) -> str:
-    """The body of every answer that is an error."""
+    """The body of every answer that is an error; what is no UTF-8 in `text` is replaced."""
+    text = text.encode('utf-8', 'surrogatepass').decode('utf-8', 'replace')
     return json.dumps({'error': text}, indent=4, ensure_ascii=False)

@@ -38,7 +38,7 @@ def versions(base_path: Path) -> dict[int, Path]:
     with os.scandir(base_path) as entries:
         for entry in entries:
             name = entry.name
-            if name.isascii() and name.isdecimal() and entry.is_dir():
+            if name.isascii() and name.isdecimal() and os.path.isdir(entry):
                 number = int(name) if len(name.lstrip('0')) < 20 else MAX_VERSION + 1
                 if number <= MAX_VERSION:
                     found.setdefault(number, base_path / name)

@@ -14,8 +14,11 @@ from vaiven.serving.wire import messages
 from vaiven.serving.wire.dtypes import DT_BOOL, DT_STRING, Kind, kind_of_array, kind_of_number
 from vaiven.serving.wire.strings import decode_strings
 
-# A message of 20 bytes can ask for any size by repeating one value.
 MAX_TENSOR_BYTES = 1 << 28
+# A message of 20 bytes can ask for any size by repeating one value: no more than could be sent in full.
+MAX_REPEATED_BYTES = 1 << 26
+# What a string takes in numpy and TensorFlow beside its bytes.
+STRING_BYTES = 64
 # As many as numpy allows, and fewer than TensorFlow's 254.
 MAX_DIMENSIONS = 64
 
@@ -71,7 +74,9 @@ def to_array(proto: Any, max_bytes: int = MAX_TENSOR_BYTES) -> NDArray[Any]:
     content = proto.tensor_content
     if content:
         return _from_content(content, kind, count, shape)
-    return _fill(_read_typed(proto, kind), kind, count).reshape(shape)
+    values = _read_typed(proto, kind)
+    _check_repeated(values, kind, count, min(max_bytes, MAX_REPEATED_BYTES))
+    return _fill(values, kind, count).reshape(shape)
 
 
 def shape_of(proto: Any) -> tuple[int, ...]:
@@ -156,6 +161,16 @@ def _read_typed(proto: Any, kind: Kind) -> NDArray[Any]:
     # int_val carries everything up to 32 bits; what is out of range wraps, as in TensorFlow.
     source = np.dtype(np.int32) if kind.field == 'int_val' else kind.dtype
     return np.fromiter(values, source, len(values)).astype(kind.dtype, copy=False)
+
+
+def _check_repeated(values: NDArray[Any], kind: Kind, count: int, max_bytes: int) -> None:
+    size = kind.dtype.itemsize
+    if kind.number == DT_STRING:
+        size = STRING_BYTES + (len(values[-1]) if len(values) else 0)
+    if (count - len(values)) * size > max_bytes:
+        raise ValueError(
+            f'a tensor that repeats its last value {count - len(values)} times is larger than {max_bytes} bytes'
+        )
 
 
 def _fill(values: NDArray[Any], kind: Kind, count: int) -> NDArray[Any]:
