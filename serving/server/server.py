@@ -138,13 +138,16 @@ class Server:
         interceptors = [TokenInterceptor(self._tokens)] if self._tokens is not None else []
         self._grpc = grpc.aio.server(
             interceptors=interceptors,
-            options=[
-                ('grpc.max_receive_message_length', options.max_request_bytes),
-                ('grpc.max_send_message_length', -1),
-                # Two servers on one port would share the requests between them.
-                ('grpc.so_reuseport', 0),
-                *self._channel_arguments,
-            ],
+            # A dict, for of two values under one name the first would count.
+            options=list(
+                {
+                    'grpc.max_receive_message_length': options.max_request_bytes,
+                    'grpc.max_send_message_length': -1,
+                    # Two servers on one port would share the requests between them.
+                    'grpc.so_reuseport': 0,
+                    **dict(self._channel_arguments),
+                }.items()
+            ),
         )
         profiler = Profiler() if options.enable_profiler else None
         add_services(self._grpc, self._api, self._workers, self._waiters, profiler)

@@ -182,7 +182,7 @@ def _platform_pool() -> DescriptorPool:
         ('num_tflite_pools', 786, field.TYPE_INT32, ''),
     ):
         label = field.LABEL_REPEATED if name == 'saved_model_tags' else field.LABEL_OPTIONAL
-        bundle.field.add(name=name, number=number, type=kind, type_name=type_name, label=label)
+        bundle.field.add(name=name, number=number, type=kind, type_name=type_name or None, label=label)
     adapter = file.message_type.add(name='SavedModelBundleSourceAdapterConfig')
     adapter.field.add(
         name='legacy_config', number=1000, type=field.TYPE_MESSAGE, type_name=f'.{_BUNDLE}',
