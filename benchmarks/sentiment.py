@@ -43,7 +43,7 @@ PLANS: dict[str, Plan] = {
     'muchocine-body': Plan(
         5,
         2,
-        ('text.max_tokens=400', 'training.batch_size=16', 'training.epochs=3'),
+        ('text.max_tokens=128', 'training.batch_size=16', 'training.epochs=3'),
         ('training.epochs=1',),
     ),
 }
