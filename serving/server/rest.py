@@ -111,13 +111,16 @@ class Rest:
             text, status = rest_state.error_output(f'the request is larger than {limit} bytes'), 413
         except _NoVersionError:
             text, status = '', 400
+        except web.RequestPayloadError as error:
+            reason = str(error).rpartition('message:')[2].strip()
+            text, status = rest_state.error_output(f'the body cannot be read: {reason}'), 400
         except (web.HTTPException, asyncio.CancelledError, ConnectionError):
             raise
         except Exception as error:
             log.problem('request failed', error=f'{type(error).__name__}: {error}')
             text, status = rest_state.error_output(f'{type(error).__name__}: {error}'), 500
         response = _json(status, text)
-        if status == 413:
+        if status == 413 or request.content.exception() is not None:
             response.force_close()
         return response
 

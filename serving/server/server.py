@@ -3,6 +3,7 @@
 import asyncio
 import importlib.metadata
 import os
+import resource
 import signal
 import sys
 import threading
@@ -26,10 +27,15 @@ from vaiven.serving.server.manager import Manager, Settings
 from vaiven.serving.server.metrics import Metrics
 from vaiven.serving.server.profiler import Profiler
 from vaiven.serving.server.rest import Rest, RestSettings
+from vaiven.serving.server.rest_connections import Connections
 from vaiven.serving.server.status import StatusError
 
 # As the stock server: −1.
 FAILED = 255
+# Connections to the REST port that wait to be taken: where there is no room for one, it is a second late.
+BACKLOG = 1024
+# A connection takes one.
+FILE_DESCRIPTORS = 1 << 16
 
 
 class Server:
@@ -176,11 +182,14 @@ class Server:
         )
         rest = Rest(api, self._workers, settings, metrics=self._metrics, tokens=self._tokens)
         self._rest = web.ServerRunner(
-            web.Server(rest.handle, access_log=None), shutdown_timeout=options.drain_seconds
+            Connections(rest.handle, settings.timeout_seconds), shutdown_timeout=options.drain_seconds
         )
         await self._rest.setup()
         context = self._tls.ssl_context() if self._tls is not None and options.rest_api_tls else None
-        await web.TCPSite(self._rest, options.host, options.rest_api_port, ssl_context=context).start()
+        site = web.TCPSite(
+            self._rest, options.host, options.rest_api_port, ssl_context=context, backlog=BACKLOG
+        )
+        await site.start()
 
     async def _poll_configuration(self) -> None:
         """Reads the model configuration file again and again; one that is broken changes nothing."""
@@ -285,6 +294,7 @@ def main(arguments: list[str]) -> int:
     if unknown:
         sys.stdout.write(flags.usage() + '\n')
     sys.stdout.flush()
+    _allow_connections()
     try:
         asyncio.run(_serve(options))
     except ServingError as error:
@@ -293,6 +303,14 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         pass  # came before the event loop had taken over the signal
     return 0
+
+
+def _allow_connections() -> None:
+    """Many systems allow a process 1024 file descriptors until it asks for more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILE_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(FILE_DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def _serve(options: Options) -> None:

@@ -221,8 +221,8 @@ WORDS = r"""
     versions all latest num_versions custom_model_config [type.googleapis.com/tensorflow.serving.ModelServerConfig]
     type_url logging_config sampling_config sampling_rate max_batch_size allowed_batch_sizes true ñ
     num_batch_threads batch_timeout_micros
-""".split()
-CONFIG = st.lists(st.sampled_from([*WORDS, '\n', '\0']), max_size=30)
+"""
+CONFIG = st.lists(st.sampled_from([*WORDS.split(), '\n', '\0']), max_size=30)
 
 
 @FEW
