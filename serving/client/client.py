@@ -8,12 +8,11 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
+from vaiven.serving.client.connection import Connection
 from vaiven.serving.client.errors import InvalidRequestError, RequestError, UnavailableError
 from vaiven.serving.client.results import Metadata, Target, VersionStatus
 from vaiven.serving.client.transport import Arrays, Features, Transport
 from vaiven.serving.errors import ServingError
-
-MAX_MESSAGE_BYTES = 64 << 20
 
 
 class Client:
@@ -24,20 +23,21 @@ class Client:
         address: str = '127.0.0.1:8500',
         *,
         timeout: float = 30.0,
-        max_message_bytes: int = MAX_MESSAGE_BYTES,
+        **connection: Any,
     ) -> None:
         """Connects when the first request is made.
 
         Args:
-            address: `host:port` of the gRPC API, or `http://host:port` of the REST API.
-            timeout: seconds that one call may take; each method takes another.
-            max_message_bytes: the largest request and the largest answer.
+            address: `host:port`, `dns:///name:port` or `unix:path` of the gRPC API, or `http://host:port` or
+                `https://host:port` of the REST API. Where a name has several addresses, gRPC takes turns.
+            timeout: seconds that one call may take, all attempts included; each method takes another.
+            **connection: see `Connection`: TLS, token, metadata, attempts, message sizes, keepalive.
 
         Raises:
-            ServingError: the address is neither.
+            ServingError: the address is neither, or the settings make no sense.
         """
         self.timeout = timeout
-        self._transport = _transport(address, max_message_bytes)
+        self._transport = _transport(address, Connection(**connection))
 
     @property
     def address(self) -> str:
@@ -89,6 +89,20 @@ class Client:
         target = _target(model, signature, version, label)
         return self._transport.classify(target, examples, self._seconds(timeout))
 
+    def regress(
+        self,
+        model: str,
+        examples: Sequence[Features],
+        *,
+        signature: str = 'regress',
+        version: int | None = None,
+        label: str | None = None,
+        timeout: float | None = None,
+    ) -> list[float]:
+        """A number for each example, given as a mapping of its features. Raises RequestError."""
+        target = _target(model, signature, version, label)
+        return self._transport.regress(target, examples, self._seconds(timeout))
+
     def metadata(
         self,
         model: str,
@@ -104,8 +118,7 @@ class Client:
         self, model: str, *, version: int | None = None, timeout: float | None = None
     ) -> list[VersionStatus]:
         """The versions that the server knows, newest first. Raises RequestError."""
-        versions = self._transport.status(_target(model, '', version, None), self._seconds(timeout))
-        return sorted(versions, key=lambda each: each.version, reverse=True)
+        return self._transport.status(_target(model, '', version, None), self._seconds(timeout))
 
     def label_version(self, model: str, label: str, *, timeout: float | None = None) -> int | None:
         """The loaded version that a label names; None where there is no such label. Raises RequestError."""
@@ -184,16 +197,16 @@ def _target(model: str, signature: str, version: int | None, label: str | None) 
     return Target(model, signature, version, label)
 
 
-def _transport(address: str, max_message_bytes: int) -> Transport:
+def _transport(address: str, connection: Connection) -> Transport:
     """Each transport is imported when it is used: gRPC alone takes longer to import than all the rest."""
     if re.match(r'https?://[^/\s]+', address):
         from vaiven.serving.client.rest_transport import RestTransport
 
-        return RestTransport(address, max_message_bytes)
+        return RestTransport(address, connection)
     if not re.fullmatch(r'(unix:|dns:///)?\S+', address) or not (
         re.search(r':[0-9]{1,5}$', address) or address.startswith('unix:')
     ):
         raise ServingError(f'an address is host:port or http://host:port. Received: {address!r}')
     from vaiven.serving.client.grpc_transport import GrpcTransport
 
-    return GrpcTransport(address, max_message_bytes)
+    return GrpcTransport(address, connection)

@@ -2,6 +2,8 @@
 
 import base64
 import json
+import random
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -11,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from vaiven.serving.client.connection import Connection
 from vaiven.serving.client.errors import RequestError, request_error
 from vaiven.serving.client.results import Metadata, Signature, Target, TensorSpec, VersionStatus
 from vaiven.serving.client.transport import Arrays, Features
@@ -32,11 +35,17 @@ CODES = {
 class RestTransport:
     """A `Transport` over HTTP. The configuration of a server cannot be changed this way."""
 
-    def __init__(self, url: str, max_message_bytes: int) -> None:
+    def __init__(self, url: str, connection: Connection) -> None:
+        """Raises ServingError where a certificate cannot be used."""
         self.address = url.rstrip('/')
-        self._max_bytes = max_message_bytes
+        self._max_bytes = connection.max_message_bytes
+        self._attempts = connection.attempts
+        self._headers = {'Content-Type': 'application/json', **dict(connection.headers())}
         # A proxy of the environment is for the way out, never for a model server.
-        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        handlers: list[Any] = [urllib.request.ProxyHandler({})]
+        if (context := connection.ssl_context()) is not None:
+            handlers.append(urllib.request.HTTPSHandler(context=context))
+        self._opener = urllib.request.build_opener(*handlers)
 
     def predict(
         self, target: Target, inputs: Mapping[str, ArrayLike], outputs: Sequence[str], timeout: float
@@ -66,6 +75,13 @@ class RestTransport:
         results = self._call(_path(target) + ':classify', target, timeout, body)['results']
         return [[(label, float(score)) for label, score in each] for each in results]
 
+    def regress(self, target: Target, examples: Sequence[Features], timeout: float) -> list[float]:
+        body: dict[str, Any] = {'examples': [dict(features) for features in examples]}
+        if target.signature:
+            body['signature_name'] = target.signature
+        results = self._call(_path(target) + ':regress', target, timeout, body)['results']
+        return [float(value) for value in results]
+
     def metadata(self, target: Target, timeout: float) -> Metadata:
         answer = self._call(_path(target) + '/metadata', target, timeout)
         signatures = answer['metadata']['signature_def']['signature_def']
@@ -81,12 +97,13 @@ class RestTransport:
 
     def status(self, target: Target, timeout: float) -> list[VersionStatus]:
         answer = self._call(_path(target), target, timeout)
-        return [
+        found = [
             VersionStatus(
                 int(each['version']), each['state'], each.get('status', {}).get('error_message', '')
             )
             for each in answer['model_version_status']
         ]
+        return sorted(found, key=lambda each: each.version, reverse=True)
 
     def reload(self, config: Any, timeout: float) -> None:
         raise RequestError(
@@ -105,20 +122,32 @@ class RestTransport:
         if data is not None and len(data) > self._max_bytes:
             details = f'the request has {len(data)} bytes; the most allowed is {self._max_bytes}'
             raise request_error('INVALID_ARGUMENT', details, self.address, timeout, target)
-        request = urllib.request.Request(self.address + path, data, {'Content-Type': 'application/json'})
+        request = urllib.request.Request(self.address + path, data, self._headers)
+        deadline = time.monotonic() + timeout
+        for attempt in range(self._attempts):
+            code, details, answer = self._try(request, max(0.001, deadline - time.monotonic()))
+            pause = 0.1 * 3**attempt * random.uniform(0.8, 1.2)
+            if code != 'UNAVAILABLE' or attempt + 1 == self._attempts or time.monotonic() + pause > deadline:
+                break
+            time.sleep(pause)
+        if code:
+            raise request_error(code, details, self.address, timeout, target)
+        return answer
+
+    def _try(self, request: urllib.request.Request, timeout: float) -> tuple[str, str, Any]:
+        """Code and details of what went wrong, '' for nothing; and the answer."""
         try:
             with self._opener.open(request, timeout=timeout) as answer:
-                return json.loads(answer.read())
+                return '', '', json.loads(answer.read())
         except urllib.error.HTTPError as error:
-            code, details = CODES.get(error.code, 'UNKNOWN'), _details(error.read(), error.reason)
+            return CODES.get(error.code, 'UNKNOWN'), _details(error.read(), error.reason), None
         except TimeoutError as error:
-            code, details = 'DEADLINE_EXCEEDED', str(error)
+            return 'DEADLINE_EXCEEDED', str(error), None
         except ValueError:
-            code, details = 'UNIMPLEMENTED', 'its answer is no JSON'
+            return 'UNIMPLEMENTED', 'its answer is no JSON', None
         except OSError as error:
             late = isinstance(getattr(error, 'reason', None), TimeoutError)
-            code, details = ('DEADLINE_EXCEEDED' if late else 'UNAVAILABLE'), f'cannot connect: {error}'
-        raise request_error(code, details, self.address, timeout, target)
+            return ('DEADLINE_EXCEEDED' if late else 'UNAVAILABLE'), f'cannot connect: {error}', None
 
 
 def _path(target: Target) -> str:
