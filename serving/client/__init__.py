@@ -7,7 +7,10 @@ with Client('127.0.0.1:8500') as client:
     Vaiven(client).sentiment(['What a film!', 'Qué pérdida de tiempo'])
 """
 
+from typing import TYPE_CHECKING, Any
+
 from vaiven.serving.client.client import Client
+from vaiven.serving.client.connection import Connection
 from vaiven.serving.client.errors import (
     DeadlineError,
     InvalidRequestError,
@@ -27,8 +30,13 @@ from vaiven.serving.client.results import (
     Written,
 )
 
+if TYPE_CHECKING:
+    from vaiven.serving.client.aio import AsyncClient
+
 __all__ = [
+    'AsyncClient',
     'Client',
+    'Connection',
     'Course',
     'DeadlineError',
     'InvalidRequestError',
@@ -44,3 +52,11 @@ __all__ = [
     'VersionStatus',
     'Written',
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == 'AsyncClient':  # imported when it is used: it brings gRPC
+        from vaiven.serving.client.aio import AsyncClient
+
+        return AsyncClient
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

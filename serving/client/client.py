@@ -14,6 +14,8 @@ from vaiven.serving.client.results import Metadata, Target, VersionStatus
 from vaiven.serving.client.transport import Arrays, Features, Transport
 from vaiven.serving.errors import ServingError
 
+POLL_SECONDS = 0.1
+
 
 class Client:
     """Asks one server. Safe to share between threads; close it, or use it as a context manager."""
@@ -72,7 +74,7 @@ class Client:
         Raises:
             RequestError: or the one of its subclasses that says why.
         """
-        target = _target(model, signature, version, label)
+        target = target_of(model, signature, version, label)
         return self._transport.predict(target, inputs, list(outputs or ()), self._seconds(timeout))
 
     def classify(
@@ -86,7 +88,7 @@ class Client:
         timeout: float | None = None,
     ) -> list[list[tuple[str, float]]]:
         """Classes and their scores for each example, given as a mapping of its features. Raises RequestError."""
-        target = _target(model, signature, version, label)
+        target = target_of(model, signature, version, label)
         return self._transport.classify(target, examples, self._seconds(timeout))
 
     def regress(
@@ -100,7 +102,7 @@ class Client:
         timeout: float | None = None,
     ) -> list[float]:
         """A number for each example, given as a mapping of its features. Raises RequestError."""
-        target = _target(model, signature, version, label)
+        target = target_of(model, signature, version, label)
         return self._transport.regress(target, examples, self._seconds(timeout))
 
     def metadata(
@@ -112,13 +114,13 @@ class Client:
         timeout: float | None = None,
     ) -> Metadata:
         """The signatures of a model, and the version that was looked at. Raises RequestError."""
-        return self._transport.metadata(_target(model, '', version, label), self._seconds(timeout))
+        return self._transport.metadata(target_of(model, '', version, label), self._seconds(timeout))
 
     def status(
         self, model: str, *, version: int | None = None, timeout: float | None = None
     ) -> list[VersionStatus]:
         """The versions that the server knows, newest first. Raises RequestError."""
-        return self._transport.status(_target(model, '', version, None), self._seconds(timeout))
+        return self._transport.status(target_of(model, '', version, None), self._seconds(timeout))
 
     def label_version(self, model: str, label: str, *, timeout: float | None = None) -> int | None:
         """The loaded version that a label names; None where there is no such label. Raises RequestError."""
@@ -152,29 +154,12 @@ class Client:
         last: Exception | None = None
         while (left := deadline - time.monotonic()) > 0:
             try:
-                for each in self.status(model, timeout=min(left, 5.0)):
-                    if version is not None and each.version != version:
-                        continue
-                    if each.available:
-                        return each
-                    if each.state == 'END' and each.error and version is not None:
-                        raise InvalidRequestError(
-                            f'version {version} of model {model!r} cannot be loaded: {each.error}',
-                            'FAILED_PRECONDITION',
-                            each.error,
-                        )
+                if found := found_version(self.status(model, timeout=min(left, 5.0)), model, version):
+                    return found
             except UnavailableError as error:
                 last = error
-            time.sleep(min(0.1, max(0.0, left)))
-        if last is not None:
-            raise last
-        what = 'no version' if version is None else f'version {version}'
-        verb = 'was' if version is None else 'was not'
-        raise RequestError(
-            f'{what} of model {model!r} {verb} loaded within {seconds:g} s: see the log of the server',
-            'DEADLINE_EXCEEDED',
-            '',
-        )
+            time.sleep(min(POLL_SECONDS, max(0.0, left)))
+        raise last or too_late(model, version, seconds)
 
     def close(self) -> None:
         self._transport.close()
@@ -191,10 +176,45 @@ class Client:
         return self.timeout if timeout is None else timeout
 
 
-def _target(model: str, signature: str, version: int | None, label: str | None) -> Target:
+def target_of(model: str, signature: str, version: int | None, label: str | None) -> Target:
     if version is not None and label is not None:
         raise ServingError(f'give a version or a label, not both. Received: {version} and {label!r}')
     return Target(model, signature, version, label)
+
+
+def found_version(versions: Sequence[VersionStatus], model: str, version: int | None) -> VersionStatus | None:
+    """The AVAILABLE one that is waited for, if it is there. Raises InvalidRequestError where it will never be."""
+    for each in versions:
+        if version is not None and each.version != version:
+            continue
+        if each.available:
+            return each
+        if each.state == 'END' and each.error and version is not None:
+            raise InvalidRequestError(
+                f'version {version} of model {model!r} cannot be loaded: {each.error}',
+                'FAILED_PRECONDITION',
+                each.error,
+            )
+    return None
+
+
+def too_late(model: str, version: int | None, seconds: float) -> RequestError:
+    """What waiting in vain ends with."""
+    what = 'no version' if version is None else f'version {version}'
+    verb = 'was' if version is None else 'was not'
+    return RequestError(
+        f'{what} of model {model!r} {verb} loaded within {seconds:g} s: see the log of the server',
+        'DEADLINE_EXCEEDED',
+        '',
+    )
+
+
+def check_address(address: str) -> None:
+    """Raises ServingError where `address` is none of a gRPC API."""
+    if not re.fullmatch(r'(unix:|dns:///)?\S+', address) or not (
+        re.search(r':[0-9]{1,5}$', address) or address.startswith('unix:')
+    ):
+        raise ServingError(f'an address is host:port or http://host:port. Received: {address!r}')
 
 
 def _transport(address: str, connection: Connection) -> Transport:
@@ -203,10 +223,7 @@ def _transport(address: str, connection: Connection) -> Transport:
         from vaiven.serving.client.rest_transport import RestTransport
 
         return RestTransport(address, connection)
-    if not re.fullmatch(r'(unix:|dns:///)?\S+', address) or not (
-        re.search(r':[0-9]{1,5}$', address) or address.startswith('unix:')
-    ):
-        raise ServingError(f'an address is host:port or http://host:port. Received: {address!r}')
+    check_address(address)
     from vaiven.serving.client.grpc_transport import GrpcTransport
 
     return GrpcTransport(address, connection)
