@@ -40,7 +40,8 @@ class Hold(Protocol):
         """One use less."""
 
 
-Run = Callable[[Feeds, Sequence[str]], list[NDArray[Any]]]
+# Values of some tensors, by a time on the clock `time.monotonic`.
+Run = Callable[[Feeds, Sequence[str], float | None], list[NDArray[Any]]]
 
 
 class BatchThreads:
@@ -248,7 +249,7 @@ class _Queue:
             rows = _rows(joined)
             if self._metrics is not None:
                 self._metrics.batch_run(rows, rows - sum(task.rows for task in batch))
-            return list(_parted(self._run(joined, self._fetches), batch, rows))
+            return list(_parted(self._run(joined, self._fetches, _latest(batch)), batch, rows))
         except _NotRowsError:
             self._joins = False
         except (StatusError, _UnlikeShapesError):
@@ -260,7 +261,7 @@ class _Queue:
         if self._metrics is not None:
             self._metrics.batch_run(task.rows, 0)
         try:
-            return self._run(task.feeds, self._fetches)
+            return self._run(task.feeds, self._fetches, task.deadline)
         except StatusError as error:
             return error
 
@@ -283,6 +284,12 @@ class _NotRowsError(Exception):
 
 class _UnlikeShapesError(Exception):
     """Rows of different shapes came together, and are not to be padded."""
+
+
+def _latest(batch: Sequence[_Task]) -> float | None:
+    """When nobody waits for the batch any more; None for never."""
+    deadlines = [task.deadline for task in batch]
+    return None if None in deadlines else max(filter(None, deadlines))
 
 
 def _rows(feeds: Feeds) -> int:

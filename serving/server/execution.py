@@ -1,6 +1,7 @@
 """Where a model's run happens: in the event loop, in a worker thread, or in a batch with others.
 
-A thread costs a request more than a small model does, so what has been seen to take next to no time runs where it is.
+A thread costs a request more than a small model does, so what has been seen to take next to no time runs where it is;
+not so models with loops, whose next run may take any time, and would hold up the whole server.
 """
 
 import asyncio
@@ -52,6 +53,8 @@ class LoadedModel(Protocol):
     """A model in memory, of whichever kind."""
 
     signatures: Mapping[str, Any]
+    # Whether a run can take no longer than others have with inputs of that size: there are no loops in it.
+    steady: bool
 
     def run(
         self, feeds: Feeds, fetches: Sequence[str], timeout: float | None = None, *, alone: bool = False
@@ -104,7 +107,7 @@ class Execution:
             return answer
 
     async def _run(self, feeds: Feeds, fetches: Sequence[str], deadline: float | None) -> Arrays:
-        if self._costs.at_once(tuple(fetches), feeds):
+        if self.model.steady and self._costs.at_once(tuple(fetches), feeds):
             return self.timed(feeds, fetches)
         if self.batcher is not None and self.batcher.takes(feeds):
             return await self.batcher.run(feeds, fetches, deadline)
@@ -126,10 +129,12 @@ class Execution:
         seconds = None if deadline is None else deadline - time.monotonic()
         if seconds is not None and seconds <= 0:  # it waited for a thread
             raise StatusError(Code.DEADLINE_EXCEEDED, 'Timed out waiting for notification')
-        if self._costs.short(key):
+        steady = self.model.steady
+        if steady and self._costs.short(key):
             seconds = None  # faster without
         began = time.perf_counter()
-        values = self.model.run(feeds, fetches, seconds, alone=self._costs.cheap(key))
+        # What runs in this thread alone cannot be broken off.
+        values = self.model.run(feeds, fetches, seconds, alone=steady and self._costs.cheap(key))
         self._costs.note(key, feeds, time.perf_counter() - began)
         return values
 

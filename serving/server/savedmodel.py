@@ -4,6 +4,7 @@ A TF1-style session loads TF1 and TF2 SavedModels alike. Its callables cost 30 Â
 function of a signature costs 285 Âµs, and check feeds only when the graph does, as the stock server.
 """
 
+import itertools
 import math
 import threading
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,8 @@ from vaiven.serving.wire import messages
 
 # One for every combination of inputs and outputs asked for; more only by odd output filters.
 MAX_CALLABLES = 256
+# Operations that run for as long as their inputs say.
+LOOPS = frozenset(('While', 'StatelessWhile', 'For', 'Enter', 'RefEnter', 'ReduceDataset'))
 MAX_TIMEOUT = 1 << 30  # milliseconds, twelve days
 
 
@@ -46,6 +49,7 @@ class SavedModel:
         self._callables: dict[tuple[tuple[str, ...], tuple[str, ...], int, bool], Any] = {}
         self._lock = threading.Lock()
         self._op_error = tf.errors.OpError
+        self.steady = not _loops(meta_graph.graph_def)
         self.signatures: Mapping[str, Any] = {
             name: messages.SignatureDef.FromString(signature.SerializeToString())
             for name, signature in meta_graph.signature_def.items()
@@ -102,6 +106,11 @@ class SavedModel:
             if len(self._callables) >= MAX_CALLABLES:
                 self._callables.pop(next(iter(self._callables)))
             return self._callables.setdefault(key, self._session._make_callable_from_options(options))
+
+
+def _loops(graph: Any) -> bool:
+    nodes = itertools.chain(graph.node, *(function.node_def for function in graph.library.function))
+    return any(node.op in LOOPS for node in nodes)
 
 
 def _array(value: Any) -> NDArray[Any]:

@@ -23,6 +23,8 @@ class TfliteModel:
     """
 
     FILE: ClassVar[str] = 'model.tflite'
+    # A run may have to wait for an interpreter.
+    steady: ClassVar[bool] = False
 
     def __init__(self, path: Path, interpreters: int = 1) -> None:
         """Loads the model. Raises StatusError where TensorFlow Lite cannot."""

@@ -38,8 +38,12 @@ class Rest:
 class Grpc:
     """Calls methods by name with our own messages."""
 
-    def __init__(self, address: str) -> None:
-        self.channel = grpc.insecure_channel(address)
+    def __init__(self, address: str, credentials: grpc.ChannelCredentials | None = None) -> None:
+        """Over TLS with `credentials`."""
+        if credentials is None:
+            self.channel = grpc.insecure_channel(address)
+        else:
+            self.channel = grpc.secure_channel(address, credentials)
 
     def __call__(self, method: str, request: Any, timeout: float = 30) -> Any:
         for name in (

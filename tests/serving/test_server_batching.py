@@ -37,7 +37,7 @@ class Model:
         self.go_on.set()
         self.entered = threading.Event()
 
-    def __call__(self, feeds: Any, fetches: Sequence[str]) -> list[np.ndarray]:
+    def __call__(self, feeds: Any, fetches: Sequence[str], deadline: float | None = None) -> list[np.ndarray]:
         self.entered.set()
         assert self.go_on.wait(30)
         x = feeds['x']

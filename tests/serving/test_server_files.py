@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from asking import Grpc, Rest, predict, values
@@ -38,7 +39,7 @@ def written(folder: Path, text: str) -> Path:
     return path
 
 
-def config_of(settings: session.SessionSettings):  # noqa: ANN201 (TensorFlow is imported late)
+def config_of(settings: session.SessionSettings) -> Any:
     from tensorflow.core.protobuf import config_pb2
 
     return config_pb2.ConfigProto.FromString(settings.config)
@@ -129,7 +130,10 @@ def test_flags_make_the_session() -> None:
         ('platform_configs { key: ', 'cannot read the platform config'),
         ('', 'says nothing of the platform "tensorflow"'),
         ('platform_configs { key: "other" value { } }', 'says nothing of the platform "tensorflow"'),
-        ('platform_configs { key: "tensorflow" value { } }', 'must have a SavedModelBundleSourceAdapterConfig'),
+        (
+            'platform_configs { key: "tensorflow" value { } }',
+            'must have a SavedModelBundleSourceAdapterConfig',
+        ),
         (PLATFORM.replace('BODY', 'batch: 1'), 'cannot read the platform config'),
         (
             PLATFORM.replace('BODY', 'batching_parameters { allowed_batch_sizes: [2, 4] }'),

@@ -1,0 +1,100 @@
+"""Requests that take too long, or that nobody waits for any more, on a server with one thread for runs."""
+
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from asking import Grpc, Rest, predict, values, wait_until
+
+from vaiven.serving.process import ServerProcess
+from vaiven.serving.wire import messages
+
+# Much longer than any test waits: a run that is not broken off fails the test.
+VERY_LONG = 300.0
+
+
+@pytest.fixture(scope='module')
+def server(base_path: Path) -> Iterator[ServerProcess]:
+    flags = {'grpc_max_threads': 1, 'rest_api_timeout_in_ms': 1000, 'drain_seconds': 2}
+    with ServerProcess('half', base_path, flags=flags) as running:
+        yield running
+
+
+def code(call: Any) -> str:
+    with pytest.raises(grpc.RpcError) as caught:
+        call()
+    return caught.value.code().name
+
+
+def test_a_deadline_breaks_the_run_off_and_its_thread_is_free_again(ask: Grpc, rest: Rest) -> None:
+    for _ in range(3):
+        request = predict('half', 'slow', seconds=[VERY_LONG])
+        assert code(lambda request=request: ask('Predict', request, timeout=0.3)) == 'DEADLINE_EXCEEDED'
+    assert values(ask('Predict', predict('half', 'slow', seconds=[0.0]), timeout=60), 'done') == [0]
+
+
+def test_a_rest_request_has_a_time_limit(ask: Grpc, rest: Rest) -> None:
+    status, answer = rest('/v1/models/half:predict', {'signature_name': 'slow', 'instances': [VERY_LONG]})
+    assert status == 504
+    assert answer['error']
+    assert values(ask('Predict', predict('half', 'slow', seconds=[0.0]), timeout=60), 'done') == [0]
+
+
+def test_a_run_that_used_to_be_short_is_broken_off_too_and_holds_up_nobody(ask: Grpc, rest: Rest) -> None:
+    for _ in range(100):
+        ask('Predict', predict('half', 'slow', seconds=[0.0]))
+    request = predict('half', 'slow', seconds=[VERY_LONG])
+    running = threading.Thread(target=lambda: code(lambda: ask('Predict', request, timeout=3)))
+    running.start()
+    time.sleep(0.5)
+    assert rest('/v1/models/half')[0] == 200, 'the event loop answers'
+    running.join()
+    assert values(ask('Predict', predict('half', 'slow', seconds=[0.0]), timeout=60), 'done') == [0]
+
+
+def test_a_client_that_vanishes_during_an_unload_leaves_the_model_to_its_run(
+    server: ServerProcess, ask: Grpc, made_models: list[Path], base_path: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(made_models[1], tmp_path / 'other' / '7')
+    reload = messages.ReloadConfigRequest()
+    models = reload.config.model_config_list.config
+    models.add(name='half', base_path=str(base_path), model_platform='tensorflow')
+    models.add(name='other', base_path=str(tmp_path / 'other'), model_platform='tensorflow')
+    ask('HandleReloadConfigRequest', reload)
+    assert values(ask('Predict', predict('other', x=[0.0]))) == [3]
+
+    leaving = Grpc(server.grpc_address)
+    request = predict('other', 'slow', seconds=[2.0])
+    thread = threading.Thread(target=lambda: code(lambda: leaving('Predict', request)))
+    thread.start()
+    time.sleep(0.5)
+    del models[1:]
+    ask('HandleReloadConfigRequest', reload)
+
+    def logged(state: str) -> bool:
+        return f'model=other version=7 state={state}' in server.log_tail()
+
+    wait_until(lambda: logged('UNLOADING'))
+    leaving.channel.close()
+    thread.join()
+    assert not logged('END'), 'the memory is freed after the run'
+    wait_until(lambda: logged('END'))
+    assert ask.error('Predict', predict('other', x=[0.0]))[0] == 'NOT_FOUND'
+    assert values(ask('Predict', predict('half', 'slow', seconds=[0.0])), 'done') == [0]
+
+
+def test_a_server_ends_in_its_time_even_in_the_middle_of_a_run(base_path: Path) -> None:
+    process = ServerProcess('half', base_path, flags={'drain_seconds': 1})
+    process.start()
+    ask = Grpc(process.grpc_address)
+    request = predict('half', 'slow', seconds=[VERY_LONG])
+    thread = threading.Thread(target=lambda: code(lambda: ask('Predict', request, timeout=200)))
+    thread.start()
+    time.sleep(0.5)
+    assert process.stop(30) == 0
+    thread.join()

@@ -1,0 +1,162 @@
+"""UNIX sockets, arguments of the channel, and the limits, on real servers."""
+
+import contextlib
+import shutil
+import socket
+import stat
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from asking import Grpc, Rest, predict, values, wait_until
+
+from vaiven.serving.errors import ServerStartError
+from vaiven.serving.process import ServerProcess
+from vaiven.serving.server import ports
+from vaiven.serving.wire import messages
+
+MOST_BYTES = 40_000
+
+
+@pytest.fixture(scope='module')
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp('sock') / 'grpc'
+
+
+@pytest.fixture(scope='module')
+def base_path(made_models: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model one of whose signatures is made for nothing that the server knows."""
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    base = tmp_path_factory.mktemp('models') / 'half'
+    shutil.copytree(made_models[0], base / '1')
+    file = base / '1' / 'saved_model.pb'
+    model = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+    model.meta_graphs[0].signature_def['upper'].method_name = 'other/method'
+    file.write_bytes(model.SerializeToString())
+    return base
+
+
+@pytest.fixture(scope='module')
+def server(base_path: Path, path: Path) -> Iterator[ServerProcess]:
+    """No TCP port for gRPC, but a socket that a killed server left."""
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(path))
+    assert path.is_socket()
+    flags = {
+        'port': 0,
+        'grpc_socket_path': path,
+        'grpc_channel_arguments': f'grpc.max_receive_message_length={MOST_BYTES},grpc.primary_user_agent=us',
+        'enable_signature_method_name_check': True,
+        'max_concurrent_requests': 2,
+        'max_batch_rows': 5,
+        'enable_serialization_as_tensor_content': True,
+    }
+    with ServerProcess('half', base_path, flags=flags) as running:
+        yield running
+
+
+@pytest.fixture(scope='module')
+def ask(server: ServerProcess, path: Path) -> Iterator[Grpc]:
+    asking = Grpc(f'unix:{path}')
+    yield asking
+    asking.channel.close()
+
+
+def test_a_socket_alone_answers(ask: Grpc, rest: Rest) -> None:
+    answer = ask('Predict', predict('half', x=[2.0]))
+    assert values(answer) == [3]
+    assert answer.outputs['y'].tensor_content
+    assert rest('/v1/models/half:predict', {'instances': [2]}) == (200, {'predictions': [3.0]})
+
+
+def test_channel_arguments_reach_grpc(ask: Grpc) -> None:
+    code, text = ask.error('Predict', predict('half', x=[1.0] * MOST_BYTES))
+    assert (code, str(MOST_BYTES) in text) == ('RESOURCE_EXHAUSTED', True), text
+
+
+def test_the_method_of_a_signature_is_looked_at(ask: Grpc, rest: Rest) -> None:
+    code, text = ask.error('Predict', predict('half', 'upper', text=['x']))
+    assert code == 'INTERNAL'
+    assert text.startswith('Expected prediction signature method_name to be one of {tensorflow/serving/')
+    assert text.endswith('Was: other/method')
+    request = messages.RegressionRequest(
+        model_spec=messages.ModelSpec(name='half', signature_name='classify')
+    )
+    request.input.example_list.examples.add()
+    code, text = ask.error('Regress', request)
+    assert (code, 'method_name to be tensorflow/serving/regress' in text) == ('INVALID_ARGUMENT', True)
+    body = {'signature_name': 'upper', 'instances': ['x']}
+    assert rest('/v1/models/half:predict', body)[0] == 500
+
+
+def test_rows_are_limited_over_both_ports(ask: Grpc, rest: Rest) -> None:
+    assert values(ask('Predict', predict('half', x=[0.0] * 5))) == [2] * 5
+    text = 'a request may have 5 rows. Received: 6; send them in parts'
+    assert ask.error('Predict', predict('half', x=[0.0] * 6)) == ('INVALID_ARGUMENT', text)
+    assert rest('/v1/models/half:predict', {'instances': [0] * 6}) == (400, {'error': text})
+    examples = {'signature_name': 'regress', 'examples': [{'x': 1.0}] * 6}
+    assert rest('/v1/models/half:regress', examples) == (400, {'error': text})
+
+
+def test_one_request_too_many_is_turned_away_and_later_ones_are_not(ask: Grpc, rest: Rest) -> None:
+    answers: list[Any] = []
+    request = predict('half', 'slow', seconds=[3.0])
+
+    def slow() -> None:
+        while True:
+            with contextlib.suppress(grpc.RpcError):  # one of the requests below was first
+                return answers.append(ask('Predict', request))
+
+    threads = [threading.Thread(target=slow) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    refused: list[tuple[int, Any]] = []
+
+    def full() -> bool:
+        refused[:] = [rest('/v1/models/half:predict', {'instances': [2]})]
+        return refused[0][0] == 429
+
+    wait_until(full)
+    assert 'the server is busy with 2 requests' in refused[0][1]['error']
+    assert ask.error('Predict', predict('half', x=[2.0]))[0] == 'RESOURCE_EXHAUSTED'
+    assert rest('/v1/models/half')[0] == 200, 'the state of a model can always be asked'
+    for thread in threads:
+        thread.join()
+    assert [values(answer, 'done') for answer in answers] == [[3], [3]]
+    assert values(ask('Predict', predict('half', x=[2.0]))) == [3]
+
+
+def test_a_socket_besides_a_port_and_no_rest_on_the_port_of_grpc(
+    base_path: Path, path: Path, server: Any
+) -> None:
+    (port,) = ports.free('127.0.0.1', 1)
+    other = path.with_name('other')
+    flags = {'grpc_socket_path': other}
+    with ServerProcess('half', base_path, port=port, rest_port=port, flags=flags) as both:
+        for address in (both.grpc_address, f'unix:{other}'):
+            ask = Grpc(address)
+            # Without the check nobody asks what a signature was made for.
+            assert values(ask('Predict', predict('half', 'upper', text=['x'])), 'upper') == [b'X']
+            ask.channel.close()
+        assert '--rest_api_port must differ from --port' in both.log_tail()
+        assert stat.S_ISSOCK(other.stat().st_mode)
+    assert not other.exists()
+
+
+def test_a_socket_in_a_folder_that_is_not_there_is_one_line(base_path: Path, tmp_path: Path) -> None:
+    flags = {'port': 0, 'grpc_socket_path': tmp_path / 'none' / 'grpc'}
+    with pytest.raises(ServerStartError, match='the ports cannot be opened') as caught:
+        ServerProcess('half', base_path, flags=flags).start()
+    assert 'Traceback' not in str(caught.value)
+
+
+def test_an_address_without_a_server_is_unavailable(tmp_path: Path) -> None:
+    ask = Grpc(f'unix:{tmp_path}/none')
+    with pytest.raises(grpc.RpcError) as caught:
+        ask('Predict', predict('half', x=[2.0]), timeout=5)
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    ask.channel.close()
