@@ -186,8 +186,9 @@ def _fill(values: NDArray[Any], kind: Kind, count: int) -> NDArray[Any]:
 
 def _from_content(content: bytes, kind: Kind, count: int, shape: tuple[int, ...]) -> NDArray[Any]:
     if kind.number == DT_STRING:
+        strings = decode_strings(content, count)
         items = np.empty(count, object)
-        items[:] = decode_strings(content, count)
+        items[:] = strings
         return items.reshape(shape)
     expected = count * kind.dtype.itemsize
     if len(content) != expected:

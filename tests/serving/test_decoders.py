@@ -3,6 +3,7 @@
 import json
 import math
 import time
+import tracemalloc
 from types import SimpleNamespace
 from typing import Any
 
@@ -113,6 +114,18 @@ def test_a_few_bytes_do_not_claim_gigabytes(dtype: str, count: int, value: dict)
     proto.tensor_shape.dim.add(size=count)
     with pytest.raises(ValueError, match=r'repeats its last value .* larger than 67108864 bytes'):
         tensors.to_array(proto)
+
+
+def test_content_that_is_too_short_claims_no_memory() -> None:
+    proto = messages.TensorProto(dtype=DT_STRING, tensor_content=b'\1a')
+    proto.tensor_shape.dim.add(size=1 << 25)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match='too short'):
+            tensors.to_array(proto)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
 
 
 @FEW
