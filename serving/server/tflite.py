@@ -23,12 +23,11 @@ class TfliteModel:
     """
 
     FILE: ClassVar[str] = 'model.tflite'
-    # A run may have to wait for an interpreter.
-    steady: ClassVar[bool] = False
 
     def __init__(self, path: Path, interpreters: int = 1) -> None:
         """Loads the model. Raises StatusError where TensorFlow Lite cannot."""
         tf = runtime.tensorflow()
+        self.steady = False  # a run may have to wait for an interpreter
         self._free: queue.SimpleQueue[_Interpreter] = queue.SimpleQueue()
         try:
             for _ in range(interpreters):

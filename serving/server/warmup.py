@@ -51,7 +51,7 @@ def warm_up(servable: Servable, path: Path, run: Run, iterations: int = 1) -> in
             raise StatusError(Code.UNIMPLEMENTED, f'Unsupported log_type for warmup: record {count}')
         request = getattr(log, kind).request
         for _ in range(max(1, iterations)):
-            run_here(_RUNS[kind](servable, request), run)
+            run_here(_RUNS[kind](servable, request), lambda feeds, fetches: run(feeds, fetches, None))
     return count
 
 
