@@ -1,7 +1,10 @@
 """The product's own client: texts in, small typed results out."""
 
+import itertools
 import random
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -14,10 +17,17 @@ from vaiven.serving.defaults import TEMPERATURE, TOP_P
 from vaiven.serving.errors import ServingError
 
 BATCH_ROWS = 128
+PARALLEL = 4
+
+Inputs = dict[str, Any]
 
 
 class Vaiven:
-    """A model made by vaiven, on a server. Long lists are sent in batches, one after another, in order."""
+    """A model made by vaiven, on a server.
+
+    Long lists are sent in batches, some at a time, and come back in order; of an iterator no more is taken than is
+    under way.
+    """
 
     def __init__(
         self,
@@ -27,6 +37,7 @@ class Vaiven:
         version: int | None = None,
         label: str | None = None,
         batch_rows: int = BATCH_ROWS,
+        parallel: int = PARALLEL,
     ) -> None:
         """Asks through `client`, which stays the caller's to close.
 
@@ -36,17 +47,24 @@ class Vaiven:
             version: a version, or None for what `label` names, or for the newest.
             label: a label, as 'stable'.
             batch_rows: texts in one request.
+            parallel: requests under way at a time.
+
+        Raises:
+            ServingError: one of these numbers is below 1.
         """
+        for name, value in (('batch_rows', batch_rows), ('parallel', parallel)):
+            if value < 1:
+                raise ServingError(f'{name} must be at least 1. Received: {value}')
         self.client = client
         self.model = model
         self._which: dict[str, Any] = {'version': version, 'label': label}
         self._batch_rows = batch_rows
+        self._parallel = parallel
 
     def sentiment(self, texts: str | Iterable[str]) -> list[Sentiment]:
         """Whether each text speaks well or ill. Raises RequestError, or ServingError for a text that is none."""
         found = []
-        for batch in self._batches(texts):
-            answer = self._ask(batch, 'serving_default')
+        for batch, answer in self._answers(texts, 'serving_default'):
             if 'label' not in answer:
                 raise ServingError(f'model {self.model!r} gives no opinions: it has learnt language alone')
             for text, label, probability in zip(batch, answer['label'], answer['probability'], strict=True):
@@ -56,8 +74,7 @@ class Vaiven:
     def course(self, texts: str | Iterable[str]) -> list[Course]:
         """What is thought of each text after each of its tokens. Raises as `sentiment`."""
         found = []
-        for batch in self._batches(texts):
-            answer = self._ask(batch, 'sentiment_course')
+        for batch, answer in self._answers(texts, 'sentiment_course'):
             ends = np.cumsum(answer['row_lengths'])[:-1]
             parts = [np.split(answer[name], ends) for name in ('tokens', 'probabilities')]
             for text, tokens, probabilities in zip(batch, *parts, strict=True):
@@ -70,8 +87,7 @@ class Vaiven:
         if k < 1:
             raise ServingError(f'k must be at least 1. Received: {k}')
         found = []
-        for batch in self._batches(prefixes):
-            answer = self._ask(batch, 'next_word', k=np.int32(k))
+        for _, answer in self._answers(prefixes, 'next_word', lambda number: {'k': np.int32(k)}):
             for tokens, values in zip(answer['tokens'], answer['log_probabilities'], strict=True):
                 found.append(
                     [
@@ -110,19 +126,23 @@ class Vaiven:
             'top_p': np.float32(top_p),
             **{name: _int32(name, value) for name, value in numbers.items()},
         }
+
+        def seed_of(number: int) -> Any:
+            """Of each batch its own, or equal texts in two of them would be written on alike."""
+            return np.uint32((chosen + number) % 2**32).astype(np.int32)
+
         found = []
-        for number, batch in enumerate(self._batches(texts)):
-            # A seed of its own for each batch, or equal texts in two of them would be written on alike.
-            inputs['seed'] = np.uint32((chosen + number) % 2**32).astype(np.int32)
-            generated = self._ask(batch, 'generate', **inputs)['generated']
-            found += [Written(*each) for each in zip(batch, map(bytes.decode, generated), strict=True)]
+        for batch, answer in self._answers(
+            texts, 'generate', lambda number: {**inputs, 'seed': seed_of(number)}
+        ):
+            written = map(bytes.decode, answer['generated'])
+            found += [Written(*each) for each in zip(batch, written, strict=True)]
         return found
 
     def score(self, texts: str | Iterable[str]) -> list[Score]:
         """How likely the language model finds each text. Raises as `sentiment`."""
         found = []
-        for batch in self._batches(texts):
-            answer = self._ask(batch, 'score')
+        for batch, answer in self._answers(texts, 'score'):
             ends = np.cumsum(answer['token_row_lengths']).tolist()
             for row, (text, end) in enumerate(zip(batch, ends, strict=True)):
                 values = answer['token_values'][end - int(answer['token_row_lengths'][row]) : end]
@@ -143,10 +163,39 @@ class Vaiven:
         Returns:
             float32 array (texts, dimensions); (0, 0) for no texts.
         """
-        rows = [self._ask(batch, 'embed')['embedding'] for batch in self._batches(texts)]
+        rows = [answer['embedding'] for _, answer in self._answers(texts, 'embed')]
         return np.concatenate(rows) if rows else np.zeros((0, 0), np.float32)
 
-    def _ask(self, batch: list[str], signature: str, **inputs: Any) -> Arrays:
+    def _answers(
+        self,
+        texts: str | Iterable[str],
+        signature: str,
+        inputs_of: Callable[[int], Inputs] = lambda number: {},
+    ) -> Iterator[tuple[list[str], Arrays]]:
+        """Each batch with its answer, in order. `inputs_of` gives what a batch of that number is asked with besides."""
+        batches = enumerate(self._batches(texts))
+        begin = list(itertools.islice(batches, 2))
+        if len(begin) < 2 or self._parallel == 1:  # threads would be for nothing
+            for number, batch in itertools.chain(begin, batches):
+                yield batch, self._ask(batch, signature, inputs_of(number))
+            return
+        under_way: deque[tuple[list[str], Future[Arrays]]] = deque()
+        with ThreadPoolExecutor(self._parallel, 'ask') as threads:
+            try:
+                for number, batch in itertools.chain(begin, batches):
+                    asked = threads.submit(self._ask, batch, signature, inputs_of(number))
+                    under_way.append((batch, asked))
+                    if len(under_way) == self._parallel:
+                        batch, asked = under_way.popleft()
+                        yield batch, asked.result()
+                while under_way:
+                    batch, asked = under_way.popleft()
+                    yield batch, asked.result()
+            finally:
+                for _, asked in under_way:
+                    asked.cancel()
+
+    def _ask(self, batch: list[str], signature: str, inputs: Inputs) -> Arrays:
         encoded = [text.encode() for text in batch]
         return self.client.predict(
             self.model, {'text': encoded, **inputs}, signature=signature, **self._which

@@ -1,0 +1,75 @@
+"""Long lists: several requests under way, answers in order, nothing taken too early."""
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from vaiven.serving.client import Client, UnavailableError, Vaiven
+from vaiven.serving.errors import ServingError
+
+
+class Slow:
+    """In the place of a client: later batches are answered first."""
+
+    def __init__(self, fails_at: str = '') -> None:
+        self.under_way = 0
+        self.most = 0
+        self.fails_at = fails_at
+        self._lock = threading.Lock()
+        self._both = threading.Barrier(2, timeout=10)
+
+    def predict(self, model: str, inputs: dict[str, Any], **which: Any) -> dict[str, np.ndarray]:
+        with self._lock:
+            self.under_way += 1
+            self.most = max(self.most, self.under_way)
+        if inputs['text'][0] in (b'0', b'2'):
+            self._both.wait()  # two requests must be there at once
+        with self._lock:
+            self.under_way -= 1
+        if inputs['text'][0].decode() == self.fails_at:
+            raise UnavailableError('no', 'UNAVAILABLE', '')
+        values = np.array([float(text) for text in inputs['text']], np.float32)
+        return {'probability': values, 'label': np.array([b'positive'] * len(values), object)}
+
+
+def test_several_requests_are_under_way_and_answers_keep_their_order() -> None:
+    slow = Slow()
+    answers = Vaiven(slow, batch_rows=2, parallel=3).sentiment(str(n) for n in range(11))  # type: ignore[arg-type]
+    assert [answer.probability for answer in answers] == list(range(11))
+    assert 2 <= slow.most <= 3
+
+
+def test_no_more_is_taken_than_is_under_way() -> None:
+    taken = []
+
+    def texts() -> Iterator[str]:
+        for number in range(100):
+            taken.append(number)
+            yield str(number)
+
+    vaiven = Vaiven(Slow(), batch_rows=2, parallel=2)  # type: ignore[arg-type]
+    answers = vaiven._answers(texts(), 'serving_default')
+    next(answers)
+    assert len(taken) <= 6
+    answers.close()  # type: ignore[attr-defined]
+
+
+def test_a_request_that_fails_ends_it() -> None:
+    with pytest.raises(UnavailableError):
+        Vaiven(Slow('4'), batch_rows=2, parallel=2).sentiment(map(str, range(20)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize('settings', [{'batch_rows': 0}, {'parallel': 0}])
+def test_numbers_below_one_are_refused(settings: dict[str, int]) -> None:
+    with pytest.raises(ServingError, match='must be at least 1'):
+        Vaiven(Slow(), **settings)  # type: ignore[arg-type]
+
+
+def test_parallel_and_one_by_one_agree_on_a_real_server(client: Client) -> None:
+    texts = ['g' * (number % 7) + 'ñ' * (number % 3) for number in range(300)]
+    many, one = (Vaiven(client, 'reviews', batch_rows=16, parallel=parallel) for parallel in (5, 1))
+    assert many.sentiment(texts) == one.sentiment(texts)
+    np.testing.assert_array_equal(many.embed(texts), one.embed(texts))
