@@ -150,10 +150,10 @@ class Network(keras.Model):
         Returns:
             states (batch, time, units), and lengths, int (batch).
         """
+        ids = ops.cast(ids, 'int32')
         return self._read(direction, ids, self._vectors(ids), training)
 
     def _read(self, direction: str, ids: Tensor, vectors: Tensor, training: bool) -> tuple[Tensor, Tensor]:
-        ids = ops.cast(ids, 'int32')
         lengths = ops.sum(ops.cast(ids != PAD_ID, 'int32'), axis=1)
         if direction == 'backward':
             ids, vectors = reverse_sequences(ids, lengths), reverse_sequences(vectors, lengths)
@@ -231,6 +231,7 @@ class Network(keras.Model):
 
         The forward state at a step has seen the tokens up to it; the backward state those from the end down to it.
         """
+        ids = ops.cast(ids, 'int32')
         vectors = self._vectors(ids)  # once for both: pieces of words are as much work as a stack
         read = {direction: self._read(direction, ids, vectors, training) for direction in self.directions}
         return {direction: states for direction, (states, _) in read.items()}, read['forward'][1]

@@ -40,7 +40,9 @@ class StreamReader(keras.Model):
     ) -> None:
         super().__init__(**kwargs)
         self.network = network
-        network(ops.full((1, 2), BOS_ID, dtype='int32'))  # builds all of it, also what this training leaves alone
+        network(
+            ops.full((1, 2), BOS_ID, dtype='int32')
+        )  # builds all of it, also what this training leaves alone
         network.sentiment.trainable = False
         self.softmax_candidates = softmax_candidates
         self.last_only = last_only

@@ -37,6 +37,21 @@ def test_token_dropout_blanks_whole_tokens_in_training_only():
     assert (np.array(layer(vectors, training=False)) == 1).all()
 
 
+@pytest.mark.parametrize('options', [{}, {'piece_buckets': 8}])
+def test_ids_may_be_floats_as_keras_itself_passes_them_when_a_model_is_saved(options):
+    network = small(**options)
+    expected, found = network(IDS), network(IDS.astype('float32'))
+    for name in expected:
+        np.testing.assert_array_equal(np.array(found[name]), np.array(expected[name]))
+
+
+def test_reversed_vectors_are_those_of_the_reversed_ids():
+    vectors = np.random.default_rng(0).normal(size=(*IDS.shape, 3)).astype('float32')
+    found = np.array(reverse_sequences(keras.ops.convert_to_tensor(vectors), np.array([5, 3])))
+    np.testing.assert_array_equal(found[0], vectors[0, ::-1])
+    np.testing.assert_array_equal(found[1], vectors[1, [2, 1, 0, 3, 4]])
+
+
 @pytest.mark.parametrize('cell', CELLS)
 @pytest.mark.parametrize('layers', [1, 2])
 def test_no_direction_sees_its_own_future(cell, layers):
