@@ -26,7 +26,8 @@ def test_a_growing_canary_only_gains_keys():
     before = Split('reviews', {'stable': 95, 'canary': 5}, 'a')
     after = Split('reviews', {'stable': 75, 'canary': 25}, 'a')
     had = {key for key in KEYS if before.label_of(key) == 'canary'}
-    assert had and all(after.label_of(key) == 'canary' for key in had)
+    assert had
+    assert all(after.label_of(key) == 'canary' for key in had)
 
 
 def test_another_salt_begins_with_other_keys():
