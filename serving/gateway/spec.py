@@ -1,0 +1,144 @@
+"""The ModelSpec inside the bytes of a request, found and added to without decoding anything else.
+
+In protobuf a message that comes twice in a field is merged, so a request gets a label by a second `model_spec` at its
+end, which holds nothing but the label. https://protobuf.dev/programming-guides/encoding/
+"""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+# More fields than any request has; a message that is nothing but fields would hold everybody up.
+MAX_FIELDS = 10_000
+# A ModelSpec of ordinary length is looked up, not read again.
+_REMEMBERED_BYTES = 256
+_MODEL_SPEC_TAG = 0x0A  # field 1, with a length: `model_spec`, and `tasks` of MultiInference
+_NAME_TAG, _VERSION_TAG, _LABEL_TAG = 0x0A, 0x12, 0x22
+
+
+class Spec(NamedTuple):
+    """What a request says about its model: the name, and whether it says which version, by number or label."""
+
+    name: bytes
+    chosen: bool
+
+
+class _MalformedError(Exception):
+    pass
+
+
+def read(request: bytes) -> Spec | None:
+    """The model of a request whose field 1 is `model_spec`; None where there is none or the bytes are no message."""
+    try:
+        name, chosen = b'', False
+        for tag, _, start, end in _fields(request):
+            if tag == _MODEL_SPEC_TAG:
+                reading = _known if end - start <= _REMEMBERED_BYTES else _spec
+                part = reading(request[start:end])
+                name = name if part.name is None else part.name
+                chosen = chosen or part.chosen
+    except (_MalformedError, IndexError):
+        return None
+    return Spec(name, chosen) if name else None
+
+
+def with_label(request: bytes, label: str) -> bytes:
+    """The request with the label in its ModelSpec. Only for what `read` understood."""
+    return request + _suffix(label)
+
+
+def read_first_task(request: bytes) -> Spec | None:
+    """As `read`, for a MultiInferenceRequest: of the first task, which is the one that servers go by."""
+    try:
+        task = _first(request)
+    except (_MalformedError, IndexError):
+        return None
+    return read(request[task[1] : task[2]]) if task is not None else None
+
+
+def with_label_in_first_task(request: bytes, label: str) -> bytes:
+    """As `with_label`, for a MultiInferenceRequest. Only for what `read_first_task` understood."""
+    task = _first(request)
+    assert task is not None
+    field, start, end = task
+    return request[:field] + _field(_MODEL_SPEC_TAG, with_label(request[start:end], label)) + request[end:]
+
+
+def _first(request: bytes) -> tuple[int, int, int] | None:
+    """Begin, begin of the content and end of the first task."""
+    return next((each[1:] for each in _fields(request) if each[0] == _MODEL_SPEC_TAG), None)
+
+
+@lru_cache(1024)
+def _suffix(label: str) -> bytes:
+    return _field(_MODEL_SPEC_TAG, _field(_LABEL_TAG, label.encode()))
+
+
+def _field(tag: int, content: bytes) -> bytes:
+    length, written = len(content), bytearray([tag])
+    while length > 0x7F:
+        written.append(length & 0x7F | 0x80)
+        length >>= 7
+    written.append(length)
+    return bytes(written) + content
+
+
+class _Part(NamedTuple):
+    """What one of the messages says that are merged to a ModelSpec; None: nothing about the name."""
+
+    name: bytes | None
+    chosen: bool
+
+
+def _spec(data: bytes) -> _Part:
+    name, chosen = None, False
+    for tag, _, start, end in _fields(data):
+        if tag == _NAME_TAG:
+            name = data[start:end]
+        elif tag in (_VERSION_TAG, _LABEL_TAG):
+            chosen = True
+    return _Part(name, chosen)
+
+
+_known = lru_cache(1024)(_spec)
+
+
+def _fields(data: bytes) -> list[tuple[int, int, int, int]]:
+    """Of each field: tag, begin, begin of its content, end. Raises _MalformedError, or IndexError at a sudden end."""
+    found = []
+    place, size = 0, len(data)
+    while place < size:
+        begin = place
+        tag, place = _varint(data, place)
+        kind = tag & 7
+        if tag < 8 or len(found) == MAX_FIELDS:
+            raise _MalformedError
+        start = place
+        if kind == 2:
+            length, start = _varint(data, place)
+            place = start + length
+        elif kind == 0:
+            _, place = _varint(data, place)
+        elif kind in (1, 5):
+            place += 8 if kind == 1 else 4
+        else:  # groups, which no request has
+            raise _MalformedError
+        if place > size:
+            raise _MalformedError
+        found.append((tag, begin, start, place))
+    return found
+
+
+def _varint(data: bytes, place: int) -> tuple[int, int]:
+    """A number of at most 10 bytes, and the place after it."""
+    byte = data[place]
+    if byte < 0x80:
+        return byte, place + 1
+    value, shift = byte & 0x7F, 7
+    while byte >= 0x80:
+        place += 1
+        if shift > 63:
+            raise _MalformedError
+        byte = data[place]
+        value |= (byte & 0x7F) << shift
+        shift += 7
+    return value, place + 1
