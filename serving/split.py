@@ -108,15 +108,20 @@ class SplitFile:
 
     def __init__(self, path: Path, model: str, every: float = WATCH_SECONDS) -> None:
         self.path = path
+        self.model = model
         self._every = every
         self._none = Split(model)
-        self._now = self._none
+        self._now: Split | None = None
         self._seen: tuple[int, int, int] | None = None
         self._next_look = 0.0
         self._lock = threading.Lock()
 
     def now(self) -> Split:
         """The last good content; everything to `stable` where there is no file."""
+        return self.found() or self._none
+
+    def found(self) -> Split | None:
+        """The last good content; None where there is no file."""
         if time.monotonic() >= self._next_look:
             with self._lock:
                 if time.monotonic() >= self._next_look:
@@ -128,7 +133,7 @@ class SplitFile:
         try:
             stat = self.path.stat()
         except FileNotFoundError:
-            self._now, self._seen = self._none, None
+            self._now, self._seen = None, None
             return
         except OSError as error:
             log.warning('cannot look at %s: %s', self.path, error.strerror)
@@ -142,7 +147,7 @@ class SplitFile:
         except ServingError as error:
             log.warning('%s; the split stays as it was', error)
             return
-        if found.model != self._none.model:
-            log.warning('%s is about %r, not %r; the split stays', self.path, found.model, self._none.model)
+        if found.model != self.model:
+            log.warning('%s is about %r, not %r; the split stays', self.path, found.model, self.model)
             return
         self._now = found

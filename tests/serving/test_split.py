@@ -88,8 +88,9 @@ def test_a_watcher_sees_changes_and_keeps_the_last_good_one(tmp_path, caplog):
     path = tmp_path / split.FILE
     watched = SplitFile(path, 'reviews', every=0)
     assert watched.now().weights == {'stable': 100}
+    assert watched.found() is None
     split.write(path, Split('reviews', {'canary': 10, 'stable': 90}))
-    assert watched.now().weights == {'canary': 10, 'stable': 90}
+    assert watched.now() == watched.found() == Split('reviews', {'canary': 10, 'stable': 90})
     path.write_text('{"half')
     assert watched.now().weights == {'canary': 10, 'stable': 90}
     assert 'stays as it was' in caplog.text
