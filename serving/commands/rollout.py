@@ -3,101 +3,73 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from vaiven.serving.commands.options import server_options, where
+from vaiven.serving.commands.rollout_options import (
+    base_path_option,
+    change_options,
+    changing,
+    folder_of,
+    json_option,
+)
+from vaiven.serving.commands.rollout_status import show_status
 from vaiven.serving.errors import ServingError
 
 if TYPE_CHECKING:
-    from vaiven.serving.rollout.rollout import Change, Rollout
+    from vaiven.serving.rollout.rollout import Change
 
-
-def configuration_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Where the configuration comes from that a change must send whole."""
-    for option in (
-        click.option(
-            '--config-file',
-            metavar='FILE',
-            type=click.Path(dir_okay=False, path_type=Path),
-            help='The model configuration file of the server; it is written anew, without comments.',
-        ),
-        click.option(
-            '--base-path',
-            metavar='FOLDER',
-            type=click.Path(path_type=Path),
-            help='The folder of versions, as the server names it.  [default: the one below vaiven-runs]',
-        ),
-    ):
-        command = option(command)
-    return command
+VERSION = click.IntRange(min=0)
 
 
 @click.group()
 def rollout() -> None:
-    """Show which version users get, and change it.
+    """Show which version users get, and change it, at once or in steps.
 
-    Clients that ask for the label `stable` get the version that was promoted, whatever is pushed later.
+    Clients that ask for the label `stable` get the version that was promoted, whatever is pushed later. Those that
+    watch the split ask for `canary` with a part of their keys.
     A change sends the server its whole configuration: where it serves more than one model, give --config-file.
 
     \b
     Examples:
       vaiven rollout status
-      vaiven rollout promote 7
-      vaiven rollout rollback
+      vaiven rollout canary 7 --percent 10
+      vaiven rollout compare --requests held-out.csv
+      vaiven rollout promote
+      vaiven rollout auto 8 --plan plan.yaml
     """
 
 
-@rollout.command('status', short_help='Show the versions on the server, and their labels.')
-@server_options
-@click.option('--json', 'as_json', is_flag=True, help='Print one JSON object.')
-def show_status(server: str | None, model: str, timeout: float, as_json: bool) -> None:
-    """Show the versions on the server, and their labels.
+@rollout.command(short_help='Give a version a share of the traffic.')
+@click.argument('version', type=VERSION)
+@click.option(
+    '--percent',
+    type=click.FloatRange(0, 100),
+    required=True,
+    help='Its share; whoever has it keeps it when it grows.',
+)
+@change_options
+@json_option
+def canary(version: int, percent: float, as_json: bool, **options: Any) -> None:
+    """Load VERSION beside the stable one, give it the label `canary`, and send it a share of the traffic.
 
     \b
     Example:
-      vaiven rollout status --json
+      vaiven rollout canary 7 --percent 10
     """
-    place = where(server, model, timeout)
-    with place.client() as client:
-        from vaiven.serving.rollout.rollout import status
-
-        now = status(client, model)
-    labels = {
-        each.version: [label for label, number in now.labels.items() if number == each.version]
-        for each in now.versions
-    }
-    if as_json:
-        rows = [
-            {
-                'version': each.version,
-                'state': each.state,
-                'labels': labels[each.version],
-                'error': each.error,
-            }
-            for each in now.versions
-        ]
-        click.echo(json.dumps({'model': model, 'server': place.server, 'versions': rows}, ensure_ascii=False))
-        return
-    click.echo(f'{model} on {place.server}')
-    for each in now.versions:
-        notes = ' '.join([*labels[each.version], each.error])
-        click.echo(f'  {each.version:>6}  {each.state:9}  {notes}'.rstrip())
-    if now.stable is None:
-        click.echo('no version is stable: `vaiven rollout promote VERSION` makes one so')
+    with changing(**options) as moving:
+        tell(moving.canary(version, percent, options['timeout']), options['model'], as_json)
 
 
 @rollout.command(short_help='Make a version the stable one.')
-@click.argument('version', type=click.IntRange(min=0))
-@server_options
-@configuration_options
-@click.option('--json', 'as_json', is_flag=True, help='Print one JSON object.')
-def promote(version: int, as_json: bool, **options: Any) -> None:
-    """Make VERSION the stable one, loading it first where it is not loaded.
+@click.argument('version', type=VERSION, required=False)
+@change_options
+@json_option
+def promote(version: int | None, as_json: bool, **options: Any) -> None:
+    """Make VERSION (without it: the canary) the stable one, loading it first where it is not loaded.
 
     Afterwards the server has in memory: what has a label, the newest that was loaded, and the one that a rollback
     would take. Newer versions wait to be promoted.
@@ -110,12 +82,11 @@ def promote(version: int, as_json: bool, **options: Any) -> None:
         tell(moving.promote(version, options['timeout']), options['model'], as_json)
 
 
-@rollout.command(short_help='Make the next lower version the stable one.')
-@server_options
-@configuration_options
-@click.option('--json', 'as_json', is_flag=True, help='Print one JSON object.')
+@rollout.command(short_help='Take the canary back, or make the next lower version the stable one.')
+@change_options
+@json_option
 def rollback(as_json: bool, **options: Any) -> None:
-    """Make the next lower version the stable one: a loaded one, or else the last that was pushed before.
+    """Take the canary back. Without one: make the next lower version stable, a loaded one or the last pushed before.
 
     \b
     Example:
@@ -125,39 +96,88 @@ def rollback(as_json: bool, **options: Any) -> None:
         tell(moving.rollback(options['timeout']), options['model'], as_json)
 
 
-@contextmanager
-def changing(
-    server: str | None, model: str, timeout: float, base_path: Path | None, config_file: Path | None
-) -> Iterator[Rollout]:
-    """A rollout with its configuration; the file is written when the change has been made."""
-    place = where(server, model, timeout)
-    if base_path is not None and config_file is not None:
-        raise click.UsageError('give --base-path or --config-file, not both')
-    with place.client() as client:
-        from vaiven.serving.rollout import configuration, folder
-        from vaiven.serving.rollout.rollout import Rollout
+@rollout.command(short_help='Serve one version and no other.')
+@click.argument('version', type=VERSION)
+@change_options
+@json_option
+def pin(version: int, as_json: bool, **options: Any) -> None:
+    """Make VERSION the stable one and unload all others; what is pushed later is not loaded until it is promoted.
 
-        if config_file is not None:
-            config = configuration.read(config_file)
-        else:
-            path = base_path.absolute() if base_path is not None else folder.newest(model)
-            if path is None:
-                raise ServingError(
-                    f'no folder with versions of {model!r} was found below vaiven-runs: '
-                    'name the one that the server serves with --base-path'
-                )
-            config = configuration.of_one_model(model, path)
-        moving = Rollout(client, model, config)
-        yield moving
-        if config_file is not None:
-            configuration.write(config_file, moving.sent)
+    \b
+    Example:
+      vaiven rollout pin 7
+    """
+    with changing(**options) as moving:
+        tell(moving.pin(version, options['timeout']), options['model'], as_json)
+
+
+@rollout.command(short_help='Delete old versions that are in no use.')
+@click.option(
+    '--keep', type=click.IntRange(min=1), required=True, help='How many of the newest stay in any case.'
+)
+@click.option('--dry-run', is_flag=True, help='Only say what would be deleted.')
+@server_options
+@base_path_option
+@json_option
+def prune(
+    keep: int,
+    dry_run: bool,
+    server: str | None,
+    model: str,
+    timeout: float,
+    base_path: Path | None,
+    as_json: bool,
+) -> None:
+    """Delete the folders of old versions: never one that is loaded, labelled, newer than the stable one, or the one
+    that a rollback would take. Ask the server that serves this folder; others that serve it too are not asked.
+
+    \b
+    Example:
+      vaiven rollout prune --keep 3 --dry-run
+    """
+    place = where(server, model, timeout)
+    base = folder_of(model, base_path)
+    from vaiven.serving.rollout import folder
+    from vaiven.serving.rollout import prune as pruning
+    from vaiven.serving.rollout.rollout import alone
+    from vaiven.serving.rollout.state import status
+
+    with place.client() as client, alone(base):
+        now = status(client, model)
+        pushed = folder.versions(base)
+        if foreign := set(now.available) - set(pushed):
+            raise ServingError(
+                f'the server has version {max(foreign)} of {model!r} and {base} has not: '
+                'name the folder that it serves with --base-path'
+            )
+        chosen = pruning.superfluous(pushed, now, keep)
+        gone = sorted(chosen) if dry_run else list(pruning.delete(base, chosen))
+    if as_json:
+        left = [number for number in pushed if number not in gone]
+        click.echo(json.dumps({'model': model, 'deleted': gone, 'left': left, 'dry_run': dry_run}))
+        return
+    verb = 'would be deleted' if dry_run else 'deleted'
+    click.echo(f'{model}: {", ".join(map(str, gone)) or "nothing"} {verb}')
 
 
 def tell(change: Change, model: str, as_json: bool) -> None:
     if as_json:
-        values = {'model': model, 'before': change.before, 'stable': change.after, 'loaded': change.loaded}
+        values = {
+            'model': model, 'before': change.before, 'stable': change.after, 'loaded': change.loaded,
+            'canary': change.canary, 'percent': change.percent, 'withdrawn': change.withdrawn,
+        }  # fmt: skip
         click.echo(json.dumps(values))
         return
     before = '' if change.before in (None, change.after) else f' (it was {change.before})'
     again = ' already' if change.before == change.after else ''
-    click.echo(f'{model}: version {change.after} is{again} stable{before}')
+    if change.canary is not None:
+        click.echo(
+            f'{model}: version {change.canary} gets {change.percent:g} %, version {change.after} the rest'
+        )
+    elif change.withdrawn is not None:
+        click.echo(f'{model}: version {change.withdrawn} is taken back; version {change.after} is stable')
+    else:
+        click.echo(f'{model}: version {change.after} is{again} stable{before}')
+
+
+rollout.add_command(show_status)

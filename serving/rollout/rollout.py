@@ -1,132 +1,300 @@
-"""Status, promotion and rollback of one model on one server."""
+"""The moves of a rollout on one server: canary, promotion, rollback, pin.
 
-from dataclasses import dataclass, field
+Every move is an order of writes after each of which it may be killed: the label `stable` always names a loaded
+version, and the split never names a label that is not there.
+"""
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vaiven.serving.client import Client
-from vaiven.serving.client.results import VersionStatus
+from vaiven.serving import split as splits
+from vaiven.serving.client import Client, RequestError
 from vaiven.serving.errors import ServingError
 from vaiven.serving.rollout import configuration, folder
+from vaiven.serving.rollout.delivery import ByReload, Delivery
+from vaiven.serving.rollout.state import CANARY, LABELS, Status, label_version, status
+from vaiven.serving.split import STABLE, Split
 
-STABLE = 'stable'
-CANARY = 'canary'
-LABELS = (STABLE, CANARY)  # the API resolves a label but lists none: these two are asked for
-
-
-@dataclass(frozen=True)
-class Status:
-    """What the server says of a model."""
-
-    versions: list[VersionStatus]  # newest first
-    labels: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def available(self) -> list[int]:
-        return [each.version for each in self.versions if each.available]
-
-    @property
-    def stable(self) -> int | None:
-        return self.labels.get(STABLE)
+LOCK = '.rollout-lock'
+POLL_SECONDS = 0.1
+# Who watches the split looks so often; whoever has not yet, still asks for the label that goes.
+SETTLE_SECONDS = 2 * splits.WATCH_SECONDS
 
 
 @dataclass(frozen=True)
 class Change:
-    """A move of the label `stable`."""
+    """What a move did.
+
+    Attributes:
+        before, after: the stable version.
+        loaded: versions in memory afterwards, newest first.
+        canary: the version with that label afterwards.
+        withdrawn: the version that was the canary, and was taken back.
+        percent: the canary's share of the traffic.
+    """
 
     before: int | None
     after: int
-    loaded: list[int]  # versions in memory afterwards
+    loaded: list[int]
+    canary: int | None = None
+    withdrawn: int | None = None
+    percent: float = 0.0
 
 
 class Rollout:
-    """Moves the label `stable` of `model` on the server that `client` asks."""
+    """Moves the labels and the split of `model` on the server that `client` asks."""
 
-    def __init__(self, client: Client, model: str, config: Any) -> None:
-        """`config` is the whole ModelServerConfig that the server should have, labels and policy aside."""
-        self._client = client
-        self._model = model
-        self._config = config
-        self.sent = config  # what the server was told last
-        self._base_path = Path(configuration.entry(config, model).base_path)
-
-    def promote(self, version: int, timeout: float = 120.0) -> Change:
-        """Gives `version` the label, loading it first where it is not; the label never names one that is not.
+    def __init__(
+        self,
+        client: Client,
+        model: str,
+        config: Any,
+        *,
+        delivery: Delivery | None = None,
+        split_path: Path | None = None,
+    ) -> None:
+        """
+        Args:
+            client: asks the server.
+            model: name of the model.
+            config: the whole ModelServerConfig that the server should have, labels and policy aside.
+            delivery: how a changed one gets there; None for a reload through `client`.
+            split_path: the file with the split; None for `split.json` beside the versions.
 
         Raises:
-            ServingError: there is no such version on disk, or the folder is not the one that is served.
+            ServingError: the configuration has no such model.
+        """
+        self.client = client
+        self.model = model
+        self.base_path = Path(configuration.entry(config, model).base_path)
+        self.split_path = split_path or self.base_path / splits.FILE
+        self._config = config
+        self._delivery = delivery or ByReload(client)
+
+    def status(self) -> Status:
+        """Raises RequestError."""
+        return status(self.client, self.model)
+
+    def split(self) -> Split:
+        """How the traffic is split now. Raises ServingError where the file is no split."""
+        return splits.read(self.split_path) if self.split_path.exists() else Split(self.model)
+
+    def canary(self, version: int, percent: float, timeout: float = 120.0) -> Change:
+        """Gives `version` the label `canary` and a share of the traffic; again, with another share, changes that.
+
+        Raises:
+            ServingError: no version is stable, another is the canary, there is no such version on disk, the folder
+                is not the one that is served, or the split cannot be written.
+            RequestError: the server refused, or could not load the version; all is then as it was.
+        """
+        share = Split(self.model, {CANARY: percent, STABLE: 100 - percent}, f'{self.model}/{version}')
+        with self._alone():
+            now = self.status()
+            self._check(now, version)
+            if now.stable is None:
+                raise ServingError(f'no version of {self.model!r} has the label {STABLE}: promote one first')
+            if version == now.stable:
+                raise ServingError(
+                    f'version {version} of {self.model!r} is {STABLE}: a canary is another one'
+                )
+            if now.canary not in (None, version, now.stable):
+                raise ServingError(
+                    f'version {now.canary} of {self.model!r} is the {CANARY}: promote it or roll it back first'
+                )
+            # Before anything else is changed: a folder that cannot be written is no folder for a canary.
+            if now.canary != version or not self.split_path.exists():
+                self._write_split(Split(self.model))
+            self._load(version, now, timeout)
+            loaded = {version, *now.available}
+            self._tell(loaded, {**self._labels(now), CANARY: version}, timeout)
+            self._write_split(share)
+            return Change(now.stable, now.stable, _newest(loaded), version, None, percent)
+
+    def promote(self, version: int | None = None, timeout: float = 120.0) -> Change:
+        """Gives `version` (None: the canary) the label `stable` and all traffic, loading it first where it is not.
+
+        Raises:
+            ServingError: there is no such version on disk, or no canary, or the folder is not the served one.
             RequestError: the server refused, or could not load the version; `stable` is then where it was.
         """
-        before = status(self._client, self._model)
-        self._check_folder(before)
-        pushed = folder.versions(self._base_path)
-        if version not in before.available and pushed and version not in pushed:
-            raise ServingError(
-                f'{self._base_path} has no version {version}; it has: {", ".join(map(str, pushed))}'
-            )
-        labels = {**self._labels(before), STABLE: version}
-        keep = self._keep(version, before, labels)
-        if version not in before.available:
-            # The server checks labels against what is loaded: first load, then label.
-            self._reload(keep | set(before.available), self._labels(before), timeout)
-            self._client.wait_until_available(self._model, version=version, timeout=timeout)
-        self._reload(keep, labels, timeout)
-        named = self._client.label_version(self._model, STABLE)
-        if named != version:
-            raise ServingError(f'the server took the change, but {STABLE} names {named}: look at its log')
-        return Change(before.stable, version, sorted(keep, reverse=True))
+        with self._alone():
+            now = self.status()
+            if version is None and now.canary is None:
+                raise ServingError(f'{self.model!r} has no {CANARY}: name the version to promote')
+            chosen = version if version is not None else now.canary
+            assert chosen is not None
+            return self._promote(chosen, now, timeout)
 
     def rollback(self, timeout: float = 120.0) -> Change:
-        """Gives the label to the next lower version: one that is loaded, or else one that was pushed.
+        """Takes the canary back; without one, gives `stable` to the next lower version, loaded or pushed.
 
         Raises:
-            ServingError: no version is stable, or none is lower.
+            ServingError: no version is stable, or there is no canary and no lower version.
             RequestError: as `promote`.
         """
-        return self.promote(self.previous(), timeout)
+        with self._alone():
+            now = self.status()
+            if now.canary is not None and now.stable is not None:
+                return self._withdraw(now, timeout)
+            return self._promote(self.previous(now), now, timeout)
 
-    def previous(self) -> int:
-        """The version that a rollback would take. Raises ServingError where there is none."""
-        now = status(self._client, self._model)
+    def pin(self, version: int, timeout: float = 120.0) -> Change:
+        """Promotes `version` and unloads all others: no newer one is loaded until it is promoted. Raises as that."""
+        with self._alone():
+            now = self.status()
+            change = self._promote(version, now, timeout)
+            if change.loaded != [version]:
+                if now.canary is None:
+                    time.sleep(SETTLE_SECONDS)  # requests that had the old label find its version still
+                self._tell({version}, {STABLE: version}, timeout)
+            return Change(change.before, version, [version], None, change.withdrawn)
+
+    def previous(self, now: Status) -> int:
+        """The version that a rollback without canary would take. Raises ServingError where there is none."""
         if now.stable is None:
-            raise ServingError(f'no version of {self._model!r} has the label {STABLE}: promote one first')
-        for numbers in (now.available, folder.versions(self._base_path)):
+            raise ServingError(f'no version of {self.model!r} has the label {STABLE}: promote one first')
+        for numbers in (now.available, folder.versions(self.base_path)):
             lower = [number for number in numbers if number < now.stable]
             if lower:
                 return max(lower)
         raise ServingError(
-            f'version {now.stable} of {self._model!r} is {STABLE}, and there is no lower one to go back to'
+            f'version {now.stable} of {self.model!r} is {STABLE}, and there is no lower one to go back to'
         )
 
-    def _reload(self, versions: set[int], labels: dict[str, int], timeout: float) -> None:
-        config = configuration.with_versions(self._config, self._model, versions, labels)
-        self._client.reload(config, timeout=timeout)
-        self.sent = config
+    def _promote(self, version: int, now: Status, timeout: float) -> Change:
+        self._check(now, version)
+        self._load(version, now, timeout)
+        labels = {**self._labels(now), STABLE: version}
+        keep = self._keep(version, now, labels)
+        if now.canary is not None or self._divided():
+            # Whoever has the old split asks for the canary: that is the same version now.
+            self._tell({version, *now.available}, {**labels, CANARY: version}, timeout)
+            self._retire_split()
+            labels.pop(CANARY, None)
+            keep = self._keep(version, now, labels)
+        withdrawn = now.canary if now.canary not in (version, now.stable) else None
+        keep -= {withdrawn} - set(labels.values())
+        self._tell(keep, labels, timeout)
+        return Change(now.stable, version, _newest(keep), None, withdrawn)
+
+    def _withdraw(self, now: Status, timeout: float) -> Change:
+        """All traffic to `stable` at once; the label and its version go when nobody can be asking for them."""
+        assert now.stable is not None
+        if self._divided():
+            self._write_split(Split(self.model))
+        labels = self._labels(now)
+        # For whoever has not seen the new split yet.
+        self._tell(set(now.available), {**labels, CANARY: now.stable}, timeout)
+        self._retire_split()
+        del labels[CANARY]
+        withdrawn = now.canary if now.canary != now.stable else None
+        keep = {number for number in now.available if number != withdrawn} | set(labels.values())
+        self._tell(keep, labels, timeout)
+        return Change(now.stable, now.stable, _newest(keep), None, withdrawn)
+
+    def _load(self, version: int, now: Status, timeout: float) -> None:
+        """Has `version` loaded beside the others: the server checks labels against what is loaded."""
+        if version in now.available:
+            return
+        labels = self._labels(now)
+        try:
+            self._send({version, *now.available}, labels, timeout)
+            self.client.wait_until_available(self.model, version=version, timeout=timeout)
+        except ServingError as error:
+            if now.available:
+                with contextlib.suppress(ServingError):  # what was wrong at first is what is told
+                    self._send(set(now.available), labels, timeout)
+            if isinstance(error, RequestError) and error.code == 'DEADLINE_EXCEEDED':
+                raise self._delivery.not_taken(f'version {version} is not loaded', timeout) from error
+            raise
+
+    def _tell(self, versions: set[int], labels: dict[str, int], timeout: float) -> None:
+        """Has the server take versions and labels, and waits until it says that it has."""
+        self._send(versions, labels, timeout)
+        deadline = time.monotonic() + timeout
+        while wrong := [label for label in LABELS if self._named(label) != labels.get(label)]:
+            if time.monotonic() > deadline:
+                named = self._named(wrong[0])
+                raise self._delivery.not_taken(f'{wrong[0]} names {named or "nothing"}', timeout)
+            time.sleep(POLL_SECONDS)
+        self._delivery.taken()
+
+    def _named(self, label: str) -> int | None:
+        return label_version(self.client, self.model, label)
+
+    def _send(self, versions: set[int], labels: dict[str, int], timeout: float) -> None:
+        config = configuration.with_versions(self._config, self.model, versions, labels)
+        self._delivery.send(config, timeout)
+        self._config = config
 
     def _labels(self, now: Status) -> dict[str, int]:
         """The labels to keep: what the server says, and what the configuration says where it still holds."""
-        written = dict(configuration.entry(self._config, self._model).version_labels)
+        written = dict(configuration.entry(self._config, self.model).version_labels)
         kept = {label: number for label, number in written.items() if label not in LABELS}
         return {label: number for label, number in {**kept, **now.labels}.items() if number in now.available}
 
-    def _keep(self, version: int, now: Status, labels: dict[str, int]) -> set[int]:
+    def _keep(self, version: int, now: Status, labels: Mapping[str, int]) -> set[int]:
         """What stays in memory: what has a label, what is newest, and what a rollback would take."""
         lower = [number for number in now.available if number < version]
         return {version, *labels.values(), *now.available[:1], *lower[:1]}
 
-    def _check_folder(self, now: Status) -> None:
-        """Raises ServingError if versions are served that the folder lacks: it is another model's then."""
-        pushed = folder.versions(self._base_path)
+    def _divided(self) -> bool:
+        """Whether the split may send somebody elsewhere than to `stable`."""
+        try:
+            return any(share for label, share in self.split().weights.items() if label != STABLE)
+        except ServingError:
+            return True
+
+    def _retire_split(self) -> None:
+        if self._divided():
+            self._write_split(Split(self.model))
+        time.sleep(SETTLE_SECONDS)
+
+    def _write_split(self, split: Split) -> None:
+        splits.write(self.split_path, split)
+
+    def _check(self, now: Status, version: int) -> None:
+        """Raises ServingError if `version` was not pushed, or the folder is another model's."""
+        pushed = folder.versions(self.base_path)
         missing = [number for number in now.available if number not in pushed]
         if pushed and missing:
             raise ServingError(
-                f'the server has version {missing[0]} of {self._model!r} and {self._base_path} has not: '
+                f'the server has version {missing[0]} of {self.model!r} and {self.base_path} has not: '
                 'name the folder that it serves with --base-path'
             )
+        if version not in now.available and pushed and version not in pushed:
+            raise ServingError(
+                f'{self.base_path} has no version {version}; it has: {", ".join(map(str, pushed))}'
+            )
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Waits until no other command changes this model."""
+        with alone(self.base_path):
+            yield
 
 
-def status(client: Client, model: str) -> Status:
-    """Versions and labels of a model. Raises RequestError."""
-    versions = client.status(model)
-    found = {label: client.label_version(model, label) for label in LABELS}
-    return Status(versions, {label: number for label, number in found.items() if number is not None})
+@contextlib.contextmanager
+def alone(base_path: Path) -> Iterator[None]:
+    """Waits until no other command changes what lies in `base_path`; does nothing where it cannot be locked."""
+    try:
+        handle = os.open(base_path / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError:
+        yield  # the folder is on another machine, or for reading only
+        return
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _newest(versions: Iterable[int]) -> list[int]:
+    return sorted(versions, reverse=True)

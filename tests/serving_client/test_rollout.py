@@ -10,7 +10,9 @@ from vaiven.serving.client import Client, NotFoundError, RequestError
 from vaiven.serving.errors import ServingError
 from vaiven.serving.process import ServerProcess
 from vaiven.serving.rollout import configuration, folder
-from vaiven.serving.rollout.rollout import Rollout, status
+from vaiven.serving.rollout.delivery import ByReload
+from vaiven.serving.rollout.rollout import Rollout
+from vaiven.serving.rollout.state import status
 
 
 @pytest.fixture
@@ -107,10 +109,9 @@ def test_the_other_models_of_a_configuration_file_are_kept(
         f'config {{ name: "novel" base_path: "{base_path}" model_platform: "tensorflow" '
         'model_version_policy { specific { versions: 1 } } } }'
     )
-    rollout = Rollout(client, 'reviews', configuration.read(path))
+    rollout = Rollout(client, 'reviews', configuration.read(path), delivery=ByReload(client, path))
     rollout.promote(2)
     assert status(client, 'novel').available == [1]
-    configuration.write(path, rollout.sent)
     part = configuration.entry(configuration.read(path), 'reviews')
     assert dict(part.version_labels) == {'stable': 2}
     assert [each.name for each in path.parent.iterdir() if each.name.startswith('.models')] == []

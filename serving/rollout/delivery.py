@@ -1,0 +1,64 @@
+"""How a changed configuration gets to the server: by its ModelService, or in the file that it polls."""
+
+from pathlib import Path
+from typing import Any, Protocol
+
+from vaiven.serving.client import Client
+from vaiven.serving.errors import ServingError
+from vaiven.serving.rollout import configuration
+
+
+class Delivery(Protocol):
+    """Brings a whole ModelServerConfig to the server, which may take it up later."""
+
+    def send(self, config: Any, timeout: float) -> None: ...
+
+    def taken(self) -> None:
+        """To be called when the server says what was sent last."""
+
+    def not_taken(self, what: str, timeout: float) -> ServingError:
+        """Why the server is as it was; undoes what else it might still take up."""
+
+
+class ByReload:
+    """Through the server's ModelService; where the server has a file, it is written after the server agreed."""
+
+    def __init__(self, client: Client, path: Path | None = None) -> None:
+        self._client = client
+        self._path = path
+
+    def send(self, config: Any, timeout: float) -> None:
+        """Raises RequestError where the server refuses; nothing is changed then."""
+        self._client.reload(config, timeout=timeout)
+        if self._path is not None:
+            configuration.write(self._path, config)
+
+    def taken(self) -> None:
+        pass
+
+    def not_taken(self, what: str, timeout: float) -> ServingError:
+        return ServingError(f'the server took the change, but {what}: look at its log')
+
+
+class ByFile:
+    """In the file that the server reads again by itself (`--model_config_file_poll_wait_seconds`)."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._taken = configuration.read(path)
+        self._sent = self._taken
+
+    def send(self, config: Any, timeout: float) -> None:
+        """Raises ServingError where the file cannot be written."""
+        configuration.write(self._path, config)
+        self._sent = config
+
+    def taken(self) -> None:
+        self._taken = self._sent
+
+    def not_taken(self, what: str, timeout: float) -> ServingError:
+        configuration.write(self._path, self._taken)
+        return ServingError(
+            f'the server has not taken {self._path} within {timeout:g} s ({what}), and the file is as it was: '
+            'it must be started with this --model_config_file and --model_config_file_poll_wait_seconds'
+        )
