@@ -1,4 +1,4 @@
-"""The general client for asyncio: the twin of `Client`, over gRPC.
+"""The general client for asyncio: the twin of `Client`.
 
 async with AsyncClient('127.0.0.1:8500') as client:
     answers = await asyncio.gather(*(client.predict('reviews', {'text': [text]}) for text in texts))
@@ -7,49 +7,60 @@ async with AsyncClient('127.0.0.1:8500') as client:
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-import grpc
-import grpc.aio
 from numpy.typing import ArrayLike
 
-from vaiven.serving.client import exchanges
-from vaiven.serving.client.client import POLL_SECONDS, check_address, found_version, target_of, too_late
+from vaiven.serving.client import driver
 from vaiven.serving.client.connection import Connection
-from vaiven.serving.client.errors import InvalidRequestError, UnavailableError, request_error
-from vaiven.serving.client.exchanges import Exchange
-from vaiven.serving.client.grpc_transport import check_reload, failed, reloaded, stubs
+from vaiven.serving.client.driver import target_of
+from vaiven.serving.client.errors import RequestError
 from vaiven.serving.client.results import Metadata, Target, VersionStatus
-from vaiven.serving.client.transport import Arrays, Features
-from vaiven.serving.errors import ServingError
+from vaiven.serving.client.signatures import Signatures
+from vaiven.serving.client.transport import (
+    Arrays,
+    Call,
+    Classes,
+    Exchange,
+    Exchanges,
+    Features,
+    Transport,
+)
 
 T = TypeVar('T')
+THREADS = 32
+
+
+class AsyncTransport(Protocol):
+    """A `Transport` for an event loop."""
+
+    address: str
+
+    @property
+    def exchanges(self) -> Exchanges: ...
+
+    async def send(
+        self, call: Call, target: Target, timeout: float, headers: Sequence[tuple[str, str]] = ()
+    ) -> Any: ...
+
+    async def close(self) -> None: ...
 
 
 class AsyncClient:
-    """Asks one server from one event loop. Methods, arguments and errors are those of `Client`."""
+    """Asks one server from one event loop. Addresses, methods, arguments and errors are those of `Client`."""
 
     def __init__(self, address: str = '127.0.0.1:8500', *, timeout: float = 30.0, **connection: Any) -> None:
-        """As `Client`, but for the address of a REST API.
-
-        Raises:
-            ServingError: the address is no gRPC address, or the settings make no sense.
-        """
-        if address.startswith(('http://', 'https://')):
-            raise ServingError(f'AsyncClient speaks gRPC: give host:port. Received: {address!r}')
-        check_address(address)
-        self.address = address
+        """As `Client`. To be made in the event loop."""
         self.timeout = timeout
-        settings = Connection(**connection)
-        self._headers = settings.headers()
-        options = settings.grpc_options()
-        self._channel = (
-            grpc.aio.secure_channel(address, settings.grpc_credentials(), options)
-            if settings.encrypted
-            else grpc.aio.insecure_channel(address, options)
-        )
-        self._calls = stubs(self._channel)
+        self._transport = _transport(address, Connection(**connection))
+        self._exchanges = self._transport.exchanges
+        self._known = Signatures()
+
+    @property
+    def address(self) -> str:
+        return self._transport.address
 
     async def predict(
         self,
@@ -64,7 +75,9 @@ class AsyncClient:
     ) -> Arrays:
         """See `Client.predict`."""
         target = target_of(model, signature, version, label)
-        return await self._exchange(exchanges.predict(target, inputs, list(outputs or ())), target, timeout)
+        return await self._do(
+            self._exchanges.predict(target, inputs, list(outputs or ()), self._known), target, timeout
+        )
 
     async def classify(
         self,
@@ -75,10 +88,10 @@ class AsyncClient:
         version: int | None = None,
         label: str | None = None,
         timeout: float | None = None,
-    ) -> list[list[tuple[str, float]]]:
+    ) -> list[Classes]:
         """See `Client.classify`."""
         target = target_of(model, signature, version, label)
-        return await self._exchange(exchanges.classify(target, examples), target, timeout)
+        return await self._do(self._exchanges.classify(target, examples), target, timeout)
 
     async def regress(
         self,
@@ -92,7 +105,21 @@ class AsyncClient:
     ) -> list[float]:
         """See `Client.regress`."""
         target = target_of(model, signature, version, label)
-        return await self._exchange(exchanges.regress(target, examples), target, timeout)
+        return await self._do(self._exchanges.regress(target, examples), target, timeout)
+
+    async def multi_inference(
+        self,
+        model: str,
+        examples: Sequence[Features],
+        signatures: Mapping[str, str],
+        *,
+        version: int | None = None,
+        label: str | None = None,
+        timeout: float | None = None,
+    ) -> dict[str, list[Classes] | list[float]]:
+        """See `Client.multi_inference`."""
+        target = target_of(model, '', version, label)
+        return await self._do(self._exchanges.multi_inference(target, examples, signatures), target, timeout)
 
     async def metadata(
         self,
@@ -104,46 +131,38 @@ class AsyncClient:
     ) -> Metadata:
         """See `Client.metadata`."""
         target = target_of(model, '', version, label)
-        return await self._exchange(exchanges.metadata(target), target, timeout)
+        return await self._do(self._exchanges.metadata(target), target, timeout)
 
     async def status(
         self, model: str, *, version: int | None = None, timeout: float | None = None
     ) -> list[VersionStatus]:
         """See `Client.status`."""
-        target = target_of(model, '', version, None)
-        return await self._exchange(exchanges.status(target), target, timeout)
+        target = Target(model, '', version)
+        return await self._do(self._exchanges.status(target), target, timeout)
+
+    async def health(self, *, timeout: float | None = None) -> bool:
+        """See `Client.health`."""
+        return await self._do(self._exchanges.health(), Target(''), timeout)
 
     async def label_version(self, model: str, label: str, *, timeout: float | None = None) -> int | None:
         """See `Client.label_version`."""
-        try:
-            return (await self.metadata(model, label=label, timeout=timeout)).version
-        except InvalidRequestError:
-            return None
+        target = target_of(model, '', None, label)
+        return await self._do(driver.label_version(self._exchanges, target), target, timeout)
 
     async def reload(self, config: Any, *, timeout: float | None = None) -> None:
         """See `Client.reload`."""
-        target = reloaded(config)
-        status = await self._exchange(exchanges.reload(config), target, timeout)
-        check_reload(status, self.address, self.timeout if timeout is None else timeout, target)
+        await self._do(self._exchanges.reload(config), Target(''), timeout)
 
     async def wait_until_available(
         self, model: str, *, version: int | None = None, timeout: float | None = None
     ) -> VersionStatus:
         """See `Client.wait_until_available`."""
+        target = Target(model, '', version)
         seconds = self.timeout if timeout is None else timeout
-        deadline = time.monotonic() + seconds
-        last: Exception | None = None
-        while (left := deadline - time.monotonic()) > 0:
-            try:
-                if found := found_version(await self.status(model, timeout=min(left, 5.0)), model, version):
-                    return found
-            except UnavailableError as error:
-                last = error
-            await asyncio.sleep(min(POLL_SECONDS, max(0.0, left)))
-        raise last or too_late(model, version, seconds)
+        return await self._do(driver.wait_until_available(self._exchanges, target, seconds), target, timeout)
 
     async def close(self) -> None:
-        await self._channel.close()
+        await self._transport.close()
 
     async def __aenter__(self) -> 'AsyncClient':
         return self
@@ -153,16 +172,51 @@ class AsyncClient:
     ) -> None:
         await self.close()
 
-    async def _exchange(self, exchange: 'Exchange[T]', target: Target, timeout: float | None) -> 'T':
-        seconds = self.timeout if timeout is None else timeout
+    async def _do(self, exchange: 'Exchange[T]', target: Target, timeout: float | None) -> 'T':
+        seconds = left = self.timeout if timeout is None else timeout
+        ends = time.monotonic() + seconds
         try:
-            method, request = next(exchange)
-            exchange.send(await self._calls[method](request, timeout=seconds, metadata=self._headers))
+            step = next(exchange)
+            while True:
+                if isinstance(step, tuple):
+                    try:
+                        answer = await self._transport.send(step, target, left)
+                    except RequestError as error:
+                        step = exchange.throw(error)
+                    else:
+                        step = exchange.send(answer)
+                else:
+                    await asyncio.sleep(step)
+                    step = exchange.send(None)
+                left = max(0.001, ends - time.monotonic())
         except StopIteration as end:
             result: T = end.value
             return result
-        except grpc.RpcError as error:
-            raise failed(error, self.address, seconds, target) from error
-        except (ValueError, grpc.aio.UsageError) as error:
-            raise request_error('CANCELLED', str(error), self.address, seconds, target) from error
-        raise AssertionError('an exchange is one request')
+
+
+class InThreads:
+    """An `AsyncTransport` of a transport that waits: REST, and a model in this process."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._threads = ThreadPoolExecutor(THREADS, 'ask')
+        self.address = transport.address
+        self.exchanges = transport.exchanges
+
+    async def send(
+        self, call: Call, target: Target, timeout: float, headers: Sequence[tuple[str, str]] = ()
+    ) -> Any:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._transport.send, call, target, timeout, headers)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._transport.close)
+
+
+def _transport(address: str, connection: Connection) -> AsyncTransport:
+    if driver.is_rest(address) or address.startswith(driver.SAVED_MODEL):
+        return InThreads(driver.transport(address, connection))
+    driver.check_address(address)
+    from vaiven.serving.client.aio_transport import AsyncGrpcTransport
+
+    return AsyncGrpcTransport(address, connection)

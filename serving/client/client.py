@@ -1,20 +1,21 @@
 """The general client: any model, any signature, arrays in and arrays out."""
 
-import re
 import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from numpy.typing import ArrayLike
 
+from vaiven.serving.client import driver
 from vaiven.serving.client.connection import Connection
-from vaiven.serving.client.errors import InvalidRequestError, RequestError, UnavailableError
+from vaiven.serving.client.driver import target_of
+from vaiven.serving.client.errors import RequestError
 from vaiven.serving.client.results import Metadata, Target, VersionStatus
-from vaiven.serving.client.transport import Arrays, Features, Transport
-from vaiven.serving.errors import ServingError
+from vaiven.serving.client.signatures import Signatures
+from vaiven.serving.client.transport import Arrays, Classes, Exchange, Features
 
-POLL_SECONDS = 0.1
+T = TypeVar('T')
 
 
 class Client:
@@ -39,7 +40,9 @@ class Client:
             ServingError: the address is neither, or the settings make no sense.
         """
         self.timeout = timeout
-        self._transport = _transport(address, Connection(**connection))
+        self._transport = driver.transport(address, Connection(**connection))
+        self._exchanges = self._transport.exchanges
+        self._known = Signatures()
 
     @property
     def address(self) -> str:
@@ -60,8 +63,8 @@ class Client:
 
         Args:
             model: name of the model.
-            inputs: a value for each input: arrays, numbers, strings, nested lists (floats become float32,
-                integers int32 where they fit).
+            inputs: a value for each input: arrays, which keep their dtypes, or numbers, strings and nested lists of
+                them. Plain numbers get the dtype of the signature, whose metadata is asked for once and kept.
             signature: its name.
             version: a version, or None for what `label` names, or for the newest.
             label: a label, as 'stable'.
@@ -73,9 +76,12 @@ class Client:
 
         Raises:
             RequestError: or the one of its subclasses that says why.
+            ServingError: an input is no array.
         """
         target = target_of(model, signature, version, label)
-        return self._transport.predict(target, inputs, list(outputs or ()), self._seconds(timeout))
+        return self._do(
+            self._exchanges.predict(target, inputs, list(outputs or ()), self._known), target, timeout
+        )
 
     def classify(
         self,
@@ -86,10 +92,10 @@ class Client:
         version: int | None = None,
         label: str | None = None,
         timeout: float | None = None,
-    ) -> list[list[tuple[str, float]]]:
+    ) -> list[Classes]:
         """Classes and their scores for each example, given as a mapping of its features. Raises RequestError."""
         target = target_of(model, signature, version, label)
-        return self._transport.classify(target, examples, self._seconds(timeout))
+        return self._do(self._exchanges.classify(target, examples), target, timeout)
 
     def regress(
         self,
@@ -103,7 +109,36 @@ class Client:
     ) -> list[float]:
         """A number for each example, given as a mapping of its features. Raises RequestError."""
         target = target_of(model, signature, version, label)
-        return self._transport.regress(target, examples, self._seconds(timeout))
+        return self._do(self._exchanges.regress(target, examples), target, timeout)
+
+    def multi_inference(
+        self,
+        model: str,
+        examples: Sequence[Features],
+        signatures: Mapping[str, str],
+        *,
+        version: int | None = None,
+        label: str | None = None,
+        timeout: float | None = None,
+    ) -> dict[str, list[Classes] | list[float]]:
+        """Several signatures on the same examples, which travel once; not over REST.
+
+        Args:
+            model: name of the model.
+            examples: a mapping of its features each.
+            signatures: `classify` or `regress` by the name of each signature.
+            version: a version, or None for what `label` names, or for the newest.
+            label: a label, as 'stable'.
+            timeout: seconds; None for the client's.
+
+        Returns:
+            by signature, what `classify` or `regress` gives.
+
+        Raises:
+            RequestError: or the one of its subclasses that says why.
+        """
+        target = target_of(model, '', version, label)
+        return self._do(self._exchanges.multi_inference(target, examples, signatures), target, timeout)
 
     def metadata(
         self,
@@ -114,20 +149,28 @@ class Client:
         timeout: float | None = None,
     ) -> Metadata:
         """The signatures of a model, and the version that was looked at. Raises RequestError."""
-        return self._transport.metadata(target_of(model, '', version, label), self._seconds(timeout))
+        target = target_of(model, '', version, label)
+        return self._do(self._exchanges.metadata(target), target, timeout)
 
     def status(
         self, model: str, *, version: int | None = None, timeout: float | None = None
     ) -> list[VersionStatus]:
         """The versions that the server knows, newest first. Raises RequestError."""
-        return self._transport.status(target_of(model, '', version, None), self._seconds(timeout))
+        target = Target(model, '', version)
+        return self._do(self._exchanges.status(target), target, timeout)
+
+    def health(self, *, timeout: float | None = None) -> bool:
+        """Whether the server is ready: every model has an AVAILABLE version.
+
+        Raises:
+            RequestError: no answer; or a stock server, which tells it over gRPC if started so, and not over REST.
+        """
+        return self._do(self._exchanges.health(), Target(''), timeout)
 
     def label_version(self, model: str, label: str, *, timeout: float | None = None) -> int | None:
         """The loaded version that a label names; None where there is no such label. Raises RequestError."""
-        try:
-            return self.metadata(model, label=label, timeout=timeout).version
-        except InvalidRequestError:
-            return None
+        target = target_of(model, '', None, label)
+        return self._do(driver.label_version(self._exchanges, target), target, timeout)
 
     def reload(self, config: Any, *, timeout: float | None = None) -> None:
         """Replaces the server's whole configuration: models that are not in it are unloaded.
@@ -139,7 +182,7 @@ class Client:
         Raises:
             RequestError: it was refused, and nothing was changed.
         """
-        self._transport.reload(config, self._seconds(timeout))
+        self._do(self._exchanges.reload(config), Target(''), timeout)
 
     def wait_until_available(
         self, model: str, *, version: int | None = None, timeout: float | None = None
@@ -149,17 +192,9 @@ class Client:
         Raises:
             RequestError: the version could not be loaded, or was not ready in time.
         """
-        seconds = self._seconds(timeout)
-        deadline = time.monotonic() + seconds
-        last: Exception | None = None
-        while (left := deadline - time.monotonic()) > 0:
-            try:
-                if found := found_version(self.status(model, timeout=min(left, 5.0)), model, version):
-                    return found
-            except UnavailableError as error:
-                last = error
-            time.sleep(min(POLL_SECONDS, max(0.0, left)))
-        raise last or too_late(model, version, seconds)
+        target = Target(model, '', version)
+        seconds = self.timeout if timeout is None else timeout
+        return self._do(driver.wait_until_available(self._exchanges, target, seconds), target, timeout)
 
     def close(self) -> None:
         self._transport.close()
@@ -172,58 +207,23 @@ class Client:
     ) -> None:
         self.close()
 
-    def _seconds(self, timeout: float | None) -> float:
-        return self.timeout if timeout is None else timeout
-
-
-def target_of(model: str, signature: str, version: int | None, label: str | None) -> Target:
-    if version is not None and label is not None:
-        raise ServingError(f'give a version or a label, not both. Received: {version} and {label!r}')
-    return Target(model, signature, version, label)
-
-
-def found_version(versions: Sequence[VersionStatus], model: str, version: int | None) -> VersionStatus | None:
-    """The AVAILABLE one that is waited for, if it is there. Raises InvalidRequestError where it will never be."""
-    for each in versions:
-        if version is not None and each.version != version:
-            continue
-        if each.available:
-            return each
-        if each.state == 'END' and each.error and version is not None:
-            raise InvalidRequestError(
-                f'version {version} of model {model!r} cannot be loaded: {each.error}',
-                'FAILED_PRECONDITION',
-                each.error,
-            )
-    return None
-
-
-def too_late(model: str, version: int | None, seconds: float) -> RequestError:
-    """What waiting in vain ends with."""
-    what = 'no version' if version is None else f'version {version}'
-    verb = 'was' if version is None else 'was not'
-    return RequestError(
-        f'{what} of model {model!r} {verb} loaded within {seconds:g} s: see the log of the server',
-        'DEADLINE_EXCEEDED',
-        '',
-    )
-
-
-def check_address(address: str) -> None:
-    """Raises ServingError where `address` is none of a gRPC API."""
-    if not re.fullmatch(r'(unix:|dns:///)?\S+', address) or not (
-        re.search(r':[0-9]{1,5}$', address) or address.startswith('unix:')
-    ):
-        raise ServingError(f'an address is host:port or http://host:port. Received: {address!r}')
-
-
-def _transport(address: str, connection: Connection) -> Transport:
-    """Each transport is imported when it is used: gRPC alone takes longer to import than all the rest."""
-    if re.match(r'https?://[^/\s]+', address):
-        from vaiven.serving.client.rest_transport import RestTransport
-
-        return RestTransport(address, connection)
-    check_address(address)
-    from vaiven.serving.client.grpc_transport import GrpcTransport
-
-    return GrpcTransport(address, connection)
+    def _do(self, exchange: 'Exchange[T]', target: Target, timeout: float | None) -> 'T':
+        seconds = left = self.timeout if timeout is None else timeout
+        ends = time.monotonic() + seconds
+        try:
+            step = next(exchange)
+            while True:
+                if isinstance(step, tuple):
+                    try:
+                        answer = self._transport.send(step, target, left)
+                    except RequestError as error:
+                        step = exchange.throw(error)
+                    else:
+                        step = exchange.send(answer)
+                else:
+                    time.sleep(step)
+                    step = exchange.send(None)
+                left = max(0.001, ends - time.monotonic())
+        except StopIteration as end:
+            result: T = end.value
+            return result

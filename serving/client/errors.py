@@ -42,6 +42,12 @@ class InvalidRequestError(RequestError):
     exit_status = 2
 
 
+# In the order of their numbers.
+CODES = (
+    'OK', 'CANCELLED', 'UNKNOWN', 'INVALID_ARGUMENT', 'DEADLINE_EXCEEDED', 'NOT_FOUND', 'ALREADY_EXISTS',
+    'PERMISSION_DENIED', 'RESOURCE_EXHAUSTED', 'FAILED_PRECONDITION', 'ABORTED', 'OUT_OF_RANGE', 'UNIMPLEMENTED',
+    'INTERNAL', 'UNAVAILABLE', 'DATA_LOSS', 'UNAUTHENTICATED',
+)  # fmt: skip
 INVALID = ('INVALID_ARGUMENT', 'FAILED_PRECONDITION', 'OUT_OF_RANGE')
 NOT_CONNECTED = re.compile(
     r'connect|refused|unreachable|DNS|name resolution|Name or service|Socket closed|GOAWAY|reset', re.I
@@ -98,6 +104,15 @@ def request_error(code: str, details: str, address: str, timeout: float, target:
     if code in INVALID:
         return InvalidRequestError(f'the server refused the request: {text}', code, details)
     return RequestError(f'the server at {address} failed with {code}: {text}', code, details)
+
+
+def status_error(number: int, details: str) -> RequestError:
+    """The exception for a StatusProto in an answer."""
+    code = CODES[number] if number < len(CODES) else 'UNKNOWN'
+    text = _plain(' '.join(details.split()))
+    if code in INVALID:
+        return InvalidRequestError(f'the server refused the request: {text}', code, details)
+    return RequestError(f'the server failed with {code}: {text}', code, details)
 
 
 def _plain(text: str) -> str:

@@ -1,64 +1,118 @@
-"""What goes to a server and what comes back, over gRPC, with nothing said of how it travels.
+"""`Exchanges` in the messages of TensorFlow Serving's gRPC API."""
 
-Each function is a generator: it yields a method's name and the request, is sent the response, and returns the
-result. So the client that waits and the one of asyncio are one.
-"""
-
-from collections.abc import Generator, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from numpy.typing import ArrayLike
 
+from vaiven.serving.client.errors import InvalidRequestError, RequestError, status_error
 from vaiven.serving.client.results import Metadata, Signature, Target, TensorSpec, VersionStatus
-from vaiven.serving.client.transport import Arrays, Features
+from vaiven.serving.client.signatures import Signatures, input_dtype, is_open, unsendable
+from vaiven.serving.client.transport import Arrays, Call, Classes, Exchange, Features
+from vaiven.serving.errors import ServingError
 from vaiven.serving.wire import dtypes, messages, tensors
 
 PREDICTION = '/tensorflow.serving.PredictionService'
 MODEL = '/tensorflow.serving.ModelService'
+HEALTH = '/grpc.health.v1.Health'
+INFERENCE_METHODS = {'classify': 'tensorflow/serving/classify', 'regress': 'tensorflow/serving/regress'}
 METHODS = {
     'Predict': (PREDICTION, messages.PredictRequest, messages.PredictResponse),
     'Classify': (PREDICTION, messages.ClassificationRequest, messages.ClassificationResponse),
     'Regress': (PREDICTION, messages.RegressionRequest, messages.RegressionResponse),
+    'MultiInference': (PREDICTION, messages.MultiInferenceRequest, messages.MultiInferenceResponse),
     'GetModelMetadata': (PREDICTION, messages.GetModelMetadataRequest, messages.GetModelMetadataResponse),
     'GetModelStatus': (MODEL, messages.GetModelStatusRequest, messages.GetModelStatusResponse),
     'HandleReloadConfigRequest': (MODEL, messages.ReloadConfigRequest, messages.ReloadConfigResponse),
+    'Check': (HEALTH, messages.HealthCheckRequest, messages.HealthCheckResponse),
 }
 
-T = TypeVar('T')
-Exchange = Generator[tuple[str, Any], Any, T]
 
-
-def predict(target: Target, inputs: Mapping[str, ArrayLike], outputs: Sequence[str]) -> 'Exchange[Arrays]':
-    """Arrays by output name."""
-    request = messages.PredictRequest(model_spec=_spec(target), output_filter=outputs)
-    for name, value in inputs.items():
-        tensors.write_proto(request.inputs[name], value)
-    answer = yield 'Predict', request
+def predict(
+    target: Target, inputs: Mapping[str, ArrayLike], outputs: Sequence[str], known: Signatures
+) -> Exchange[Arrays]:
+    """Arrays by output name. Asks for the metadata first where an input has no dtype of its own."""
+    signatures, fresh = None, True
+    if any(map(is_open, inputs.values())):
+        signatures, fresh = known.get(target), False
+        if signatures is None:
+            signatures, fresh = (yield from _learnt(target, known)), True
+    try:
+        answer = yield Call('Predict', _predict_request(target, inputs, outputs, signatures))
+    except InvalidRequestError:
+        # There may be another version meanwhile, which wants other dtypes.
+        if fresh or signatures == (newest := (yield from _learnt(target, known))):
+            raise
+        answer = yield Call('Predict', _predict_request(target, inputs, outputs, newest))
+    if signatures is not None:
+        known.seen(target, answer.model_spec.version.value)
     return {name: tensors.to_array(proto) for name, proto in answer.outputs.items()}
 
 
-def classify(target: Target, examples: Sequence[Features]) -> 'Exchange[list[list[tuple[str, float]]]]':
+def _learnt(target: Target, known: Signatures) -> Exchange[Metadata]:
+    found = yield from metadata(target)
+    known.put(target, found)
+    return found
+
+
+def _predict_request(
+    target: Target, inputs: Mapping[str, ArrayLike], outputs: Sequence[str], signatures: Metadata | None
+) -> Any:
+    request = messages.PredictRequest(model_spec=_spec(target), output_filter=outputs)
+    for name, value in inputs.items():
+        try:
+            dtype = input_dtype(signatures, target.signature, name, value)
+            tensors.write_proto(request.inputs[name], value, dtype)
+        except (ValueError, TypeError, OverflowError) as error:
+            raise unsendable(name, error) from error
+    return request
+
+
+def classify(target: Target, examples: Sequence[Features]) -> Exchange[list[Classes]]:
     """Classes and scores of each example."""
     request = messages.ClassificationRequest(model_spec=_spec(target))
     for features in examples:
         _fill(request.input.example_list.examples.add(), features)
-    answer = yield 'Classify', request
-    return [[(each.label, each.score) for each in one.classes] for one in answer.result.classifications]
+    answer = yield Call('Classify', request)
+    return _classes(answer.result)
 
 
-def regress(target: Target, examples: Sequence[Features]) -> 'Exchange[list[float]]':
+def regress(target: Target, examples: Sequence[Features]) -> Exchange[list[float]]:
     """A number for each example."""
     request = messages.RegressionRequest(model_spec=_spec(target))
     for features in examples:
         _fill(request.input.example_list.examples.add(), features)
-    answer = yield 'Regress', request
+    answer = yield Call('Regress', request)
     return [each.value for each in answer.result.regressions]
 
 
-def metadata(target: Target) -> 'Exchange[Metadata]':
+def multi_inference(
+    target: Target, examples: Sequence[Features], signatures: Mapping[str, str]
+) -> Exchange[dict[str, list[Classes] | list[float]]]:
+    """For each signature, `classify` or `regress` by name, what it makes of the examples."""
+    request = messages.MultiInferenceRequest()
+    for signature, method in signatures.items():
+        if method not in INFERENCE_METHODS:
+            raise ServingError(
+                f'signature {signature!r} is for classify or for regress. Received: {method!r}'
+            )
+        spec = _spec(Target(target.model, signature, target.version, target.label))
+        request.tasks.add(model_spec=spec, method_name=INFERENCE_METHODS[method])
+    for features in examples:
+        _fill(request.input.example_list.examples.add(), features)
+    answer = yield Call('MultiInference', request)
+    return {
+        each.model_spec.signature_name: _classes(each.classification_result)
+        if each.HasField('classification_result')
+        else [one.value for one in each.regression_result.regressions]
+        for each in answer.results
+    }
+
+
+def metadata(target: Target) -> Exchange[Metadata]:
     """The signatures of a version."""
     request = messages.GetModelMetadataRequest(model_spec=_spec(target), metadata_field=['signature_def'])
-    answer = yield 'GetModelMetadata', request
+    answer = yield Call('GetModelMetadata', request)
     signatures = messages.SignatureDefMap.FromString(answer.metadata['signature_def'].value)
     return Metadata(
         answer.model_spec.version.value,
@@ -73,9 +127,9 @@ def metadata(target: Target) -> 'Exchange[Metadata]':
     )
 
 
-def status(target: Target) -> 'Exchange[list[VersionStatus]]':
+def status(target: Target) -> Exchange[list[VersionStatus]]:
     """The versions that the server knows, newest first."""
-    answer = yield 'GetModelStatus', messages.GetModelStatusRequest(model_spec=_spec(target))
+    answer = yield Call('GetModelStatus', messages.GetModelStatusRequest(model_spec=_spec(target)))
     states = messages.ModelVersionStatus.State
     found = [
         VersionStatus(each.version, states.Name(each.state), each.status.error_message)
@@ -84,10 +138,23 @@ def status(target: Target) -> 'Exchange[list[VersionStatus]]':
     return sorted(found, key=lambda each: each.version, reverse=True)
 
 
-def reload(config: Any) -> 'Exchange[Any]':
-    """The StatusProto of the answer; its code is 0 where all went well."""
-    answer = yield 'HandleReloadConfigRequest', messages.ReloadConfigRequest(config=config)
-    return answer.status
+def health() -> Exchange[bool]:
+    """Whether the server as a whole is SERVING."""
+    try:
+        answer = yield Call('Check', messages.HealthCheckRequest())
+    except RequestError as error:
+        if error.code != 'UNIMPLEMENTED':
+            raise
+        told = 'the server says nothing of its health: start it with --enable_grpc_healthcheck_service'
+        raise RequestError(told, error.code, error.details) from error
+    return answer.status == messages.HealthCheckResponse.SERVING
+
+
+def reload(config: Any) -> Exchange[None]:
+    """Raises RequestError where the StatusProto of the answer says that it failed."""
+    answer = yield Call('HandleReloadConfigRequest', messages.ReloadConfigRequest(config=config))
+    if answer.status.error_code:
+        raise status_error(answer.status.error_code, answer.status.error_message)
 
 
 def _spec(target: Target) -> Any:
@@ -116,3 +183,7 @@ def _fill(example: Any, features: Features) -> None:
             feature.int64_list.value.extend(map(int, values))
         else:
             feature.float_list.value.extend(values)
+
+
+def _classes(result: Any) -> list[Classes]:
+    return [[(each.label, each.score) for each in one.classes] for one in result.classifications]

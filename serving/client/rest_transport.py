@@ -1,22 +1,21 @@
-"""REST: the same requests as JSON over HTTP, with the standard library alone."""
+"""REST over HTTP connections that are kept, with the standard library alone."""
 
-import base64
+import http.client
 import json
 import random
 import time
-import urllib.error
 import urllib.parse
-import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from queue import Empty, SimpleQueue
 from typing import Any
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
-
+from vaiven.serving.client import rest_exchanges
 from vaiven.serving.client.connection import Connection
-from vaiven.serving.client.errors import RequestError, request_error
-from vaiven.serving.client.results import Metadata, Signature, Target, TensorSpec, VersionStatus
-from vaiven.serving.client.transport import Arrays, Features
+from vaiven.serving.client.errors import request_error
+from vaiven.serving.client.rest_exchanges import Asked
+from vaiven.serving.client.results import Target
+from vaiven.serving.client.transport import Call, Exchanges
+from vaiven.serving.errors import ServingError
 
 CODES = {
     400: 'INVALID_ARGUMENT',
@@ -33,99 +32,41 @@ CODES = {
 
 
 class RestTransport:
-    """A `Transport` over HTTP. The configuration of a server cannot be changed this way."""
+    """A `Transport` over HTTP. As many connections are kept as there were callers at the same time."""
+
+    exchanges: Exchanges = rest_exchanges
 
     def __init__(self, url: str, connection: Connection) -> None:
-        """Raises ServingError where a certificate cannot be used."""
+        """Raises ServingError where the address is none, or the settings cannot be used."""
         self.address = url.rstrip('/')
+        parts = urllib.parse.urlsplit(self.address)
+        try:
+            self._host, self._port = parts.hostname or '', parts.port
+        except ValueError:
+            raise ServingError(f'an address is http://host:port. Received: {url!r}') from None
+        if connection.server_name:
+            raise ServingError('server_name is for gRPC: over REST, the address is the name')
+        self._secure, self._prefix = parts.scheme == 'https', parts.path
+        self._context = connection.ssl_context() if self._secure else None
         self._max_bytes = connection.max_message_bytes
         self._attempts = connection.attempts
         self._headers = {'Content-Type': 'application/json', **dict(connection.headers())}
-        # A proxy of the environment is for the way out, never for a model server.
-        handlers: list[Any] = [urllib.request.ProxyHandler({})]
-        if (context := connection.ssl_context()) is not None:
-            handlers.append(urllib.request.HTTPSHandler(context=context))
-        self._opener = urllib.request.build_opener(*handlers)
+        self._idle: SimpleQueue[http.client.HTTPConnection] = SimpleQueue()
+        self._closed = False
 
-    def predict(
-        self, target: Target, inputs: Mapping[str, ArrayLike], outputs: Sequence[str], timeout: float
-    ) -> Arrays:
-        body: dict[str, Any] = {
-            'inputs': {name: _to_json(np.asarray(value)) for name, value in inputs.items()}
-        }
-        if target.signature:
-            body['signature_name'] = target.signature
-        answer = self._call(_path(target) + ':predict', target, timeout, body)['outputs']
-        if isinstance(answer, dict):
-            arrays = {name: _from_json(value) for name, value in answer.items()}
-        else:  # a signature with one output: the answer does not name it
-            arrays = {self._only_output(target, timeout): _from_json(answer)}
-        missing = [name for name in outputs if name not in arrays]
-        if missing:
-            details = f'output tensor alias not found in signature: {missing[0]}'
-            raise request_error('INVALID_ARGUMENT', details, self.address, timeout, target)
-        return {name: arrays[name] for name in outputs or arrays}
-
-    def classify(
-        self, target: Target, examples: Sequence[Features], timeout: float
-    ) -> list[list[tuple[str, float]]]:
-        body: dict[str, Any] = {'examples': [dict(features) for features in examples]}
-        if target.signature:
-            body['signature_name'] = target.signature
-        results = self._call(_path(target) + ':classify', target, timeout, body)['results']
-        return [[(label, float(score)) for label, score in each] for each in results]
-
-    def regress(self, target: Target, examples: Sequence[Features], timeout: float) -> list[float]:
-        body: dict[str, Any] = {'examples': [dict(features) for features in examples]}
-        if target.signature:
-            body['signature_name'] = target.signature
-        results = self._call(_path(target) + ':regress', target, timeout, body)['results']
-        return [float(value) for value in results]
-
-    def metadata(self, target: Target, timeout: float) -> Metadata:
-        answer = self._call(_path(target) + '/metadata', target, timeout)
-        signatures = answer['metadata']['signature_def']['signature_def']
-        return Metadata(
-            int(answer['model_spec']['version']),
-            {
-                name: Signature(
-                    _tensor_specs(each['inputs']), _tensor_specs(each['outputs']), each['method_name']
-                )
-                for name, each in signatures.items()
-            },
-        )
-
-    def status(self, target: Target, timeout: float) -> list[VersionStatus]:
-        answer = self._call(_path(target), target, timeout)
-        found = [
-            VersionStatus(
-                int(each['version']), each['state'], each.get('status', {}).get('error_message', '')
-            )
-            for each in answer['model_version_status']
-        ]
-        return sorted(found, key=lambda each: each.version, reverse=True)
-
-    def reload(self, config: Any, timeout: float) -> None:
-        raise RequestError(
-            'labels and versions can only be changed over gRPC: give the gRPC address', 'UNIMPLEMENTED', ''
-        )
-
-    def close(self) -> None:
-        self._opener.close()
-
-    def _only_output(self, target: Target, timeout: float) -> str:
-        signatures = self.metadata(target, timeout).signatures
-        return next(iter(signatures[target.signature or 'serving_default'].outputs))
-
-    def _call(self, path: str, target: Target, timeout: float, body: object = None) -> Any:
-        data = None if body is None else json.dumps(body).encode()
+    def send(
+        self, call: Call, target: Target, timeout: float, headers: Sequence[tuple[str, str]] = ()
+    ) -> Any:
+        asked: Asked = call.request
+        data = None if asked.body is None else json.dumps(asked.body).encode()
         if data is not None and len(data) > self._max_bytes:
             details = f'the request has {len(data)} bytes; the most allowed is {self._max_bytes}'
             raise request_error('INVALID_ARGUMENT', details, self.address, timeout, target)
-        request = urllib.request.Request(self.address + path, data, self._headers)
+        if self._closed:
+            raise request_error('CANCELLED', 'the client is closed', self.address, timeout, target)
         deadline = time.monotonic() + timeout
         for attempt in range(self._attempts):
-            code, details, answer = self._try(request, max(0.001, deadline - time.monotonic()))
+            code, details, answer = self._try(asked, data, deadline, dict(headers))
             pause = 0.1 * 3**attempt * random.uniform(0.8, 1.2)
             if code != 'UNAVAILABLE' or attempt + 1 == self._attempts or time.monotonic() + pause > deadline:
                 break
@@ -134,29 +75,63 @@ class RestTransport:
             raise request_error(code, details, self.address, timeout, target)
         return answer
 
-    def _try(self, request: urllib.request.Request, timeout: float) -> tuple[str, str, Any]:
+    def close(self) -> None:
+        self._closed = True
+        while True:
+            try:
+                self._idle.get_nowait().close()
+            except Empty:
+                return
+
+    def _try(
+        self, asked: Asked, data: bytes | None, deadline: float, headers: dict[str, str]
+    ) -> tuple[str, str, Any]:
         """Code and details of what went wrong, '' for nothing; and the answer."""
         try:
-            with self._opener.open(request, timeout=timeout) as answer:
-                return '', '', json.loads(answer.read())
-        except urllib.error.HTTPError as error:
-            return CODES.get(error.code, 'UNKNOWN'), _details(error.read(), error.reason), None
+            status, reason, body = self._exchange(asked.path, data, deadline, headers)
+            if status in (200, asked.answers):
+                return '', '', json.loads(body)
         except TimeoutError as error:
             return 'DEADLINE_EXCEEDED', str(error), None
         except ValueError:
             return 'UNIMPLEMENTED', 'its answer is no JSON', None
-        except OSError as error:
-            late = isinstance(getattr(error, 'reason', None), TimeoutError)
-            return ('DEADLINE_EXCEEDED' if late else 'UNAVAILABLE'), f'cannot connect: {error}', None
+        except (OSError, http.client.HTTPException) as error:
+            return 'UNAVAILABLE', f'cannot connect: {error}', None
+        return CODES.get(status, 'UNKNOWN'), _details(body, reason), None
 
+    def _exchange(
+        self, path: str, data: bytes | None, deadline: float, headers: dict[str, str]
+    ) -> tuple[int, str, bytes]:
+        """Status, reason and body, over a connection that is idle, or over a new one."""
+        while True:
+            try:
+                connection, kept = self._idle.get_nowait(), True
+            except Empty:
+                connection, kept = self._connection(), False
+            try:
+                connection.timeout = max(0.001, deadline - time.monotonic())
+                if connection.sock is not None:
+                    connection.sock.settimeout(connection.timeout)
+                connection.request(
+                    'GET' if data is None else 'POST', self._prefix + path, data, self._headers | headers
+                )
+                response = connection.getresponse()
+                body = response.read()
+            except BaseException as error:
+                connection.close()
+                if kept and isinstance(error, ConnectionError):
+                    continue  # the server had closed it meanwhile
+                raise
+            if self._closed:
+                connection.close()
+            elif connection.sock is not None:  # else the server closes it after this answer
+                self._idle.put(connection)
+            return response.status, response.reason, body
 
-def _path(target: Target) -> str:
-    path = '/v1/models/' + urllib.parse.quote(target.model, safe='')
-    if target.version is not None:
-        return f'{path}/versions/{target.version}'
-    if target.label is not None:
-        return f'{path}/labels/{urllib.parse.quote(target.label, safe="")}'
-    return path
+    def _connection(self) -> http.client.HTTPConnection:
+        if self._secure:
+            return http.client.HTTPSConnection(self._host, self._port, context=self._context)
+        return http.client.HTTPConnection(self._host, self._port)
 
 
 def _details(content: bytes, reason: str) -> str:
@@ -164,49 +139,3 @@ def _details(content: bytes, reason: str) -> str:
         return str(json.loads(content)['error'])
     except (ValueError, KeyError, TypeError):
         return reason
-
-
-def _to_json(array: NDArray[Any]) -> Any:
-    if array.dtype.kind in 'SUO':
-        return _text(array.tolist())
-    return array.tolist()
-
-
-def _text(value: Any) -> Any:
-    """Strings as they are; bytes as text, or in base64 where they are no UTF-8."""
-    if isinstance(value, list):
-        return [_text(item) for item in value]
-    if isinstance(value, bytes):
-        try:
-            return value.decode()
-        except UnicodeDecodeError:
-            return {'b64': base64.b64encode(value).decode()}
-    return value
-
-
-def _from_json(value: Any) -> NDArray[Any]:
-    first = value
-    while isinstance(first, list) and first:
-        first = first[0]
-    if isinstance(first, str | dict):
-        return np.asarray(_bytes(value), object)
-    array = np.asarray(value)
-    return array.astype(np.float32) if array.dtype == np.float64 else array
-
-
-def _bytes(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_bytes(item) for item in value]
-    return base64.b64decode(value['b64']) if isinstance(value, dict) else value.encode()
-
-
-def _tensor_specs(infos: Mapping[str, Any]) -> dict[str, TensorSpec]:
-    return {
-        name: TensorSpec(
-            info['dtype'],
-            None
-            if info['tensor_shape'].get('unknown_rank')
-            else tuple(int(dim['size']) for dim in info['tensor_shape'].get('dim', [])),
-        )
-        for name, info in infos.items()
-    }

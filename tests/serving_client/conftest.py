@@ -18,6 +18,7 @@ import sys
 import tensorflow as tf
 
 TEXT = tf.TensorSpec([None], tf.string)
+NUMBERS = tf.int8, tf.int32, tf.int64, tf.uint8, tf.float32, tf.float64, tf.bool
 
 
 class Reviews(tf.Module):
@@ -90,6 +91,24 @@ class Reviews(tf.Module):
         p = self.sentiment(text)['probability']
         return {'classes': tf.tile([['negative', 'positive']], [tf.shape(p)[0], 1]), 'scores': tf.stack([1 - p, p], 1)}
 
+    @tf.function(input_signature=[TEXT])
+    def regress(self, inputs):
+        text = tf.io.parse_example(inputs, {'text': tf.io.FixedLenFeature([], tf.string)})['text']
+        return {'outputs': self.sentiment(text)['probability']}
+
+    @tf.function(input_signature=[tf.TensorSpec(None, dtype, dtype.name) for dtype in NUMBERS])
+    def numbers(self, *values):
+        """What it was given, in the dtypes that it wants."""
+        return {dtype.name + '_again': tf.identity(value) for dtype, value in zip(NUMBERS, values)}
+
+    @tf.function(input_signature=[tf.TensorSpec(None, tf.int64, 'n')])
+    def count(self, n):
+        return {'again': n}
+
+    @tf.function(input_signature=[tf.TensorSpec(None, tf.float64, 'n')])
+    def count_by_halves(self, n):
+        return {'again': n}
+
 
 for version, folder in zip((1, 2, 3), sys.argv[1:]):
     module = Reviews(version)
@@ -97,11 +116,14 @@ for version, folder in zip((1, 2, 3), sys.argv[1:]):
         'serving_default': module.sentiment, 'sentiment_course': module.course,
         'next_word': module.next_word, 'score': module.score,
         'embed': module.embed, 'generate': module.generate, 'classify': module.classify,
+        'regress': module.regress, 'numbers': module.numbers,
+        'count': module.count if version < 3 else module.count_by_halves,
     })
     from tensorflow.core.protobuf import saved_model_pb2
     path = folder + '/saved_model.pb'
     model = saved_model_pb2.SavedModel.FromString(open(path, 'rb').read())
-    model.meta_graphs[0].signature_def['classify'].method_name = 'tensorflow/serving/classify'
+    for name in ('classify', 'regress'):
+        model.meta_graphs[0].signature_def[name].method_name = f'tensorflow/serving/{name}'
     open(path, 'wb').write(model.SerializeToString())
 '''
 

@@ -76,6 +76,28 @@ def test_classify_gives_classes_with_scores(client: Client) -> None:
     assert answer == [[('negative', 0.0), ('positive', 1.0)], [('negative', 0.5), ('positive', 0.5)]]
 
 
+def test_regress_gives_a_number_for_each_example(client: Client) -> None:
+    assert client.regress('reviews', [{'text': 'gg'}, {'text': 'año'}, {'text': 'ga'}]) == [1.0, 0.0, 0.5]
+
+
+def test_several_signatures_are_asked_at_once_over_grpc(server: ServerProcess) -> None:
+    with Client(server.grpc_address) as client:
+        answer = client.multi_inference(
+            'reviews', [{'text': 'ga'}], {'classify': 'classify', 'regress': 'regress'}, version=1
+        )
+        assert answer == {'classify': [[('negative', 0.5), ('positive', 0.5)]], 'regress': [0.5]}
+        with pytest.raises(ServingError, match="or for regress\\. Received: 'predict'"):
+            client.multi_inference('reviews', [{'text': 'ga'}], {'classify': 'predict'})
+        with pytest.raises(InvalidRequestError, match='Input is empty'):
+            client.multi_inference('reviews', [], {'classify': 'classify'})
+    with Client(server.rest_url) as client, pytest.raises(RequestError, match='over gRPC alone'):
+        client.multi_inference('reviews', [{'text': 'ga'}], {'classify': 'classify'})
+
+
+def test_health_is_asked_of_the_server_as_a_whole(client: Client) -> None:
+    assert client.health() is True
+
+
 def test_metadata_describes_the_signatures(client: Client) -> None:
     metadata = client.metadata('reviews', version=1)
     assert metadata.version == 1
@@ -183,7 +205,7 @@ def test_a_request_that_is_too_large_is_refused_before_it_is_sent(server: Server
 
 
 def test_labels_cannot_be_moved_over_rest(server: ServerProcess) -> None:
-    with Client(server.rest_url) as client, pytest.raises(RequestError, match='only be changed over gRPC'):
+    with Client(server.rest_url) as client, pytest.raises(RequestError, match='over gRPC alone'):
         client.reload(messages.ModelServerConfig())
 
 

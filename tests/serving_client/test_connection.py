@@ -192,26 +192,54 @@ def test_settings_that_make_no_sense_are_refused(settings: dict[str, Any], rule:
 
 def test_the_twin_of_asyncio_answers_alike(server: ServerProcess, client: Client) -> None:
     async def work() -> tuple[Any, ...]:
-        async with AsyncClient(server.grpc_address) as twin:
+        async with AsyncClient(client.address) as twin:
             await twin.wait_until_available('reviews')
             answers = await asyncio.gather(
                 *(twin.predict('reviews', {'text': [text]}) for text in ('gg', 'ñ', '', 'عg 🙂'))
             )
             with pytest.raises(NotFoundError, match="no model 'other'"):
                 await twin.predict('other', {'text': ['g']})
-            return answers, await twin.status('reviews'), await twin.metadata('reviews')
+            rest = (
+                await twin.predict('reviews', {'n': 5}, signature='count'),
+                await twin.classify('reviews', [{'text': 'ga'}]),
+                await twin.regress('reviews', [{'text': 'ga'}]),
+                await twin.status('reviews'),
+                await twin.metadata('reviews'),
+                await twin.health(),
+                await twin.label_version('reviews', 'gold'),
+            )
+            return answers, rest
 
-    answers, status, metadata = asyncio.run(work())
+    answers, rest = asyncio.run(work())
     together = client.predict('reviews', {'text': ['gg', 'ñ', '', 'عg 🙂']})
     np.testing.assert_array_equal(
         np.concatenate([answer['probability'] for answer in answers]), together['probability']
     )
-    assert status == client.status('reviews')
-    assert metadata == client.metadata('reviews')
+    assert rest == (
+        client.predict('reviews', {'n': 5}, signature='count'),
+        client.classify('reviews', [{'text': 'ga'}]),
+        client.regress('reviews', [{'text': 'ga'}]),
+        client.status('reviews'),
+        client.metadata('reviews'),
+        True,
+        None,
+    )
 
 
-def test_the_twin_of_asyncio_speaks_grpc_alone() -> None:
-    with pytest.raises(ServingError, match='speaks gRPC'):
-        AsyncClient('http://127.0.0.1:8501')
+def test_a_closed_client_says_so(client: Client) -> None:
+    async def work() -> None:
+        twin = AsyncClient(client.address)
+        await twin.close()
+        await twin.status('reviews')
+
+    with pytest.raises(RequestError, match='CANCELLED'):
+        asyncio.run(work())
+    other = Client(client.address)
+    other.close()
+    with pytest.raises(RequestError, match='CANCELLED'):
+        other.status('reviews')
+
+
+def test_the_twin_of_asyncio_takes_addresses_alone() -> None:
     with pytest.raises(ServingError, match='an address is host:port'):
         AsyncClient('localhost')

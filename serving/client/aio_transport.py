@@ -1,0 +1,42 @@
+"""gRPC for asyncio: one channel, reused."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from vaiven.serving.client import exchanges
+from vaiven.serving.client.connection import Connection
+from vaiven.serving.client.errors import request_error
+from vaiven.serving.client.grpc_transport import channel, failed, stubs
+from vaiven.serving.client.results import Target
+from vaiven.serving.client.transport import Call, Exchanges
+
+
+class AsyncGrpcTransport:
+    """An `AsyncTransport` over gRPC."""
+
+    exchanges: Exchanges = exchanges
+
+    def __init__(self, address: str, connection: Connection) -> None:
+        """Raises ServingError where a certificate cannot be read."""
+        self.address = address
+        self._headers = connection.headers()
+        self._channel = channel(grpc.aio, address, connection)
+        self._calls = stubs(self._channel)
+
+    async def send(
+        self, call: Call, target: Target, timeout: float, headers: Sequence[tuple[str, str]] = ()
+    ) -> Any:
+        try:
+            return await self._calls[call.method](
+                call.request, timeout=timeout, metadata=[*self._headers, *headers]
+            )
+        except grpc.RpcError as error:
+            raise failed(error, self.address, timeout, target) from error
+        except (ValueError, grpc.aio.UsageError) as error:  # the channel is closed
+            raise request_error('CANCELLED', str(error), self.address, timeout, target) from error
+
+    async def close(self) -> None:
+        await self._channel.close()

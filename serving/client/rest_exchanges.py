@@ -1,0 +1,175 @@
+"""`Exchanges` in the JSON of TensorFlow Serving's REST API. It has no MultiInference and changes no configuration."""
+
+import base64
+import urllib.parse
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from vaiven.serving.client.errors import InvalidRequestError, RequestError
+from vaiven.serving.client.results import Metadata, Signature, Target, TensorSpec, VersionStatus
+from vaiven.serving.client.signatures import Signatures, as_array, numpy_dtype
+from vaiven.serving.client.transport import Arrays, Call, Classes, Exchange, Features
+
+
+class Asked(NamedTuple):
+    """What a `Call` carries over HTTP: a path, a body for POST, and which status beside 200 is an answer."""
+
+    path: str
+    body: Any = None
+    answers: int = 200
+
+
+def predict(
+    target: Target, inputs: Mapping[str, ArrayLike], outputs: Sequence[str], known: Signatures
+) -> Exchange[Arrays]:
+    """Arrays by output name; JSON says no dtypes, nor the name of a single output: both are in the metadata."""
+    values = {name: _to_json(as_array(name, value)) for name, value in inputs.items()}
+    body = _body(target, 'inputs', values)
+    answer = (yield Call('Predict', Asked(_path(target) + ':predict', body)))['outputs']
+    signatures = known.get(target)
+    if signatures is None:
+        signatures = yield from metadata(target)
+        known.put(target, signatures)
+    signature = signatures.signatures.get(target.signature or 'serving_default')
+    specs = signature.outputs if signature is not None else {}
+    if not isinstance(answer, dict):
+        answer = {next(iter(specs), 'outputs'): answer}
+    if missing := [name for name in outputs if name not in answer]:
+        details = f'output tensor alias not found in signature: {missing[0]}'
+        raise InvalidRequestError(f'the server refused the request: {details}', 'INVALID_ARGUMENT', details)
+    dtypes = {name: numpy_dtype(specs[name].dtype) if name in specs else None for name in answer}
+    return {name: _from_json(answer[name], dtypes[name]) for name in outputs or answer}
+
+
+def classify(target: Target, examples: Sequence[Features]) -> Exchange[list[Classes]]:
+    """Classes and scores of each example."""
+    body = _body(target, 'examples', [dict(features) for features in examples])
+    answer = yield Call('Classify', Asked(_path(target) + ':classify', body))
+    return [[(label, float(score)) for label, score in each] for each in answer['results']]
+
+
+def regress(target: Target, examples: Sequence[Features]) -> Exchange[list[float]]:
+    """A number for each example."""
+    body = _body(target, 'examples', [dict(features) for features in examples])
+    answer = yield Call('Regress', Asked(_path(target) + ':regress', body))
+    return [float(value) for value in answer['results']]
+
+
+def multi_inference(
+    target: Target, examples: Sequence[Features], signatures: Mapping[str, str]
+) -> Exchange[dict[str, list[Classes] | list[float]]]:
+    """Raises RequestError."""
+    _over_grpc_alone('several signatures at once are')
+    yield 0.0
+
+
+def metadata(target: Target) -> Exchange[Metadata]:
+    """The signatures of a version."""
+    answer = yield Call('GetModelMetadata', Asked(_path(target) + '/metadata'))
+    signatures = answer['metadata']['signature_def']['signature_def']
+    return Metadata(
+        int(answer['model_spec']['version']),
+        {
+            name: Signature(
+                _tensor_specs(each['inputs']), _tensor_specs(each['outputs']), each['method_name']
+            )
+            for name, each in signatures.items()
+        },
+    )
+
+
+def status(target: Target) -> Exchange[list[VersionStatus]]:
+    """The versions that the server knows, newest first."""
+    answer = yield Call('GetModelStatus', Asked(_path(target)))
+    found = [
+        VersionStatus(int(each['version']), each['state'], each.get('status', {}).get('error_message', ''))
+        for each in answer['model_version_status']
+    ]
+    return sorted(found, key=lambda each: each.version, reverse=True)
+
+
+def health() -> Exchange[bool]:
+    """Whether the server is ready; the stock server says nothing of it over REST."""
+    try:
+        answer = yield Call('Check', Asked('/readyz', answers=503))
+    except RequestError as error:
+        if error.code not in ('NOT_FOUND', 'UNIMPLEMENTED'):
+            raise
+        told = 'the server says nothing of its health over REST: ask over gRPC, or for the status of a model'
+        raise RequestError(told, 'UNIMPLEMENTED', error.details) from error
+    return bool(answer['ready'])
+
+
+def reload(config: Any) -> Exchange[None]:
+    """Raises RequestError."""
+    _over_grpc_alone('labels and versions can be changed')
+    yield 0.0
+
+
+def _over_grpc_alone(what: str) -> NoReturn:
+    raise RequestError(f'{what} over gRPC alone: give the gRPC address', 'UNIMPLEMENTED', '')
+
+
+def _body(target: Target, name: str, values: Any) -> dict[str, Any]:
+    signature = {'signature_name': target.signature} if target.signature else {}
+    return {**signature, name: values}
+
+
+def _path(target: Target) -> str:
+    path = '/v1/models/' + urllib.parse.quote(target.model, safe='')
+    if target.version is not None:
+        return f'{path}/versions/{target.version}'
+    if target.label is not None:
+        return f'{path}/labels/{urllib.parse.quote(target.label, safe="")}'
+    return path
+
+
+def _to_json(array: NDArray[Any]) -> Any:
+    if array.dtype.kind in 'SUO':
+        return _text(array.tolist())
+    return array.tolist()
+
+
+def _text(value: Any) -> Any:
+    """Strings as they are; bytes as text, or in base64 where they are no UTF-8."""
+    if isinstance(value, list):
+        return [_text(item) for item in value]
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return {'b64': base64.b64encode(value).decode()}
+    return value
+
+
+def _from_json(value: Any, dtype: np.dtype[Any] | None) -> NDArray[Any]:
+    first = value
+    while isinstance(first, list) and first:
+        first = first[0]
+    if isinstance(first, str | dict):
+        return np.asarray(_bytes(value), object)
+    array = np.asarray(value)
+    if dtype is not None and (array.dtype.kind != 'f' or dtype.kind == 'f' or not array.size):
+        return array.astype(dtype)
+    return array  # what was not said, or by another version: no number is changed without a word
+
+
+def _bytes(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_bytes(item) for item in value]
+    return base64.b64decode(value['b64']) if isinstance(value, dict) else value.encode()
+
+
+def _tensor_specs(infos: Mapping[str, Any]) -> dict[str, TensorSpec]:
+    return {
+        name: TensorSpec(
+            info['dtype'],
+            None
+            if info['tensor_shape'].get('unknown_rank')
+            else tuple(int(dim['size']) for dim in info['tensor_shape'].get('dim', [])),
+        )
+        for name, info in infos.items()
+    }
