@@ -32,9 +32,11 @@ from vaiven.serving.client.results import (
 
 if TYPE_CHECKING:
     from vaiven.serving.client.aio import AsyncClient
+    from vaiven.serving.client.aio_product import AsyncVaiven
 
 __all__ = [
     'AsyncClient',
+    'AsyncVaiven',
     'Client',
     'Connection',
     'Course',
@@ -55,8 +57,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == 'AsyncClient':  # imported when it is used: it brings gRPC
+    if name == 'AsyncClient':  # imported when it is used: it brings asyncio
         from vaiven.serving.client.aio import AsyncClient
 
         return AsyncClient
+    if name == 'AsyncVaiven':
+        from vaiven.serving.client.aio_product import AsyncVaiven
+
+        return AsyncVaiven
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

@@ -3,23 +3,59 @@
 import itertools
 import random
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
-import numpy as np
 from numpy.typing import NDArray
 
+from vaiven.serving.client import questions
 from vaiven.serving.client.client import Client
+from vaiven.serving.client.questions import Question
 from vaiven.serving.client.results import Course, NextWord, Score, Sentiment, Written
-from vaiven.serving.client.transport import Arrays
 from vaiven.serving.defaults import TEMPERATURE, TOP_P
 from vaiven.serving.errors import ServingError
+from vaiven.serving.split import SplitFile
 
 BATCH_ROWS = 128
 PARALLEL = 4
 
-Inputs = dict[str, Any]
+T = TypeVar('T')
+Texts = str | Iterable[str]
+
+
+class Which:
+    """Which version of which model is asked, and how much at a time; the same for both clients."""
+
+    def __init__(
+        self,
+        model: str,
+        version: int | None,
+        label: str | None,
+        split: SplitFile | None,
+        batch_rows: int,
+        parallel: int,
+    ) -> None:
+        """Raises ServingError where this makes no sense."""
+        for name, value in (('batch_rows', batch_rows), ('parallel', parallel)):
+            if value < 1:
+                raise ServingError(f'{name} must be at least 1. Received: {value}')
+        if split is not None and (version is not None or label is not None):
+            raise ServingError('a split chooses the label: give no version and no label beside it')
+        self.model = model
+        self.batch_rows = batch_rows
+        self.parallel = parallel
+        self._fixed = {'version': version, 'label': label}
+        self._split = split
+
+    def of(self, key: str | None) -> dict[str, Any]:
+        """Version and label for one call. Raises ServingError for a key without a split."""
+        if self._split is None:
+            if key is not None:
+                raise ServingError(f'a key is for a split of traffic: give split=. Received: {key!r}')
+            return self._fixed
+        now = self._split.now()
+        return {'label': now.label_at(100 * random.random()) if key is None else now.label_of(key)}
 
 
 class Vaiven:
@@ -36,6 +72,7 @@ class Vaiven:
         *,
         version: int | None = None,
         label: str | None = None,
+        split: SplitFile | None = None,
         batch_rows: int = BATCH_ROWS,
         parallel: int = PARALLEL,
     ) -> None:
@@ -46,60 +83,44 @@ class Vaiven:
             model: name of the model.
             version: a version, or None for what `label` names, or for the newest.
             label: a label, as 'stable'.
+            split: the file of a rollout; it says which label each `key` gets, and each call without one by chance.
             batch_rows: texts in one request.
             parallel: requests under way at a time.
 
         Raises:
-            ServingError: one of these numbers is below 1.
+            ServingError: one of these numbers is below 1, or a split and a version or label are given.
         """
-        for name, value in (('batch_rows', batch_rows), ('parallel', parallel)):
-            if value < 1:
-                raise ServingError(f'{name} must be at least 1. Received: {value}')
         self.client = client
-        self.model = model
-        self._which: dict[str, Any] = {'version': version, 'label': label}
-        self._batch_rows = batch_rows
-        self._parallel = parallel
+        self._which = Which(model, version, label, split, batch_rows, parallel)
 
-    def sentiment(self, texts: str | Iterable[str]) -> list[Sentiment]:
-        """Whether each text speaks well or ill. Raises RequestError, or ServingError for a text that is none."""
-        found = []
-        for batch, answer in self._answers(texts, 'serving_default'):
-            if 'label' not in answer:
-                raise ServingError(f'model {self.model!r} gives no opinions: it has learnt language alone')
-            for text, label, probability in zip(batch, answer['label'], answer['probability'], strict=True):
-                found.append(Sentiment(text, label.decode(), float(probability)))
-        return found
+    @property
+    def model(self) -> str:
+        return self._which.model
 
-    def course(self, texts: str | Iterable[str]) -> list[Course]:
-        """What is thought of each text after each of its tokens. Raises as `sentiment`."""
-        found = []
-        for batch, answer in self._answers(texts, 'sentiment_course'):
-            ends = np.cumsum(answer['row_lengths'])[:-1]
-            parts = [np.split(answer[name], ends) for name in ('tokens', 'probabilities')]
-            for text, tokens, probabilities in zip(batch, *parts, strict=True):
-                decoded = tuple(token.decode(errors='replace') for token in tokens.tolist())
-                found.append(Course(text, decoded, tuple(probabilities.tolist())))
-        return found
+    def sentiment(self, texts: Texts, *, key: str | None = None) -> list[Sentiment]:
+        """Whether each text speaks well or ill.
 
-    def next_words(self, prefixes: str | Iterable[str], k: int = 5) -> list[list[NextWord]]:
-        """The `k` likeliest words after each prefix, likeliest first. Raises as `sentiment`."""
-        if k < 1:
-            raise ServingError(f'k must be at least 1. Received: {k}')
-        found = []
-        for _, answer in self._answers(prefixes, 'next_word', lambda number: {'k': np.int32(k)}):
-            for tokens, values in zip(answer['tokens'], answer['log_probabilities'], strict=True):
-                found.append(
-                    [
-                        NextWord(token.decode(errors='replace'), float(value))
-                        for token, value in zip(tokens, values, strict=True)
-                    ]
-                )
-        return found
+        Args:
+            texts: one, or several.
+            key: who asks, as 'user-17', where there is a split of traffic.
+
+        Raises:
+            RequestError: the request failed.
+            ServingError: a text is none, or there is a key without a split.
+        """
+        return self._all(questions.sentiment(self.model), texts, key)
+
+    def course(self, texts: Texts, *, key: str | None = None) -> list[Course]:
+        """What is thought of each text after each of its tokens. See `sentiment`."""
+        return self._all(questions.course(), texts, key)
+
+    def next_words(self, prefixes: Texts, k: int = 5, *, key: str | None = None) -> list[list[NextWord]]:
+        """The `k` likeliest words after each prefix, likeliest first. See `sentiment`."""
+        return self._all(questions.next_words(k), prefixes, key)
 
     def generate(
         self,
-        texts: str | Iterable[str] = '',
+        texts: Texts = '',
         *,
         length: int = 200,
         temperature: float = TEMPERATURE,
@@ -107,8 +128,9 @@ class Vaiven:
         top_k: int = 0,
         no_repeat: int = 0,
         seed: int | None = None,
+        key: str | None = None,
     ) -> list[Written]:
-        """Writes on after each text; after an empty one, from nothing. Raises as `sentiment`.
+        """Writes on after each text; after an empty one, from nothing. See `sentiment`.
 
         Args:
             texts: one, or several, each written on in its own way, also where they are equal.
@@ -118,111 +140,49 @@ class Vaiven:
             top_k: and from so many of the likeliest at most; 0 for all.
             no_repeat: does not write so many tokens in a row that were there before; 0 for no such rule.
             seed: the same one, with the rest, gives the same texts again; None for another each time.
+            key: who asks, where there is a split of traffic.
         """
-        chosen = random.randrange(2**31) if seed is None else int(_int32('seed', seed))
-        numbers = {'length': length, 'top_k': top_k, 'no_repeat': no_repeat}
-        inputs = {
-            'temperature': np.float32(temperature),
-            'top_p': np.float32(top_p),
-            **{name: _int32(name, value) for name, value in numbers.items()},
-        }
+        asked = questions.generate(length, temperature, top_p, top_k, no_repeat, seed)
+        return self._all(asked, texts, key)
 
-        def seed_of(number: int) -> Any:
-            """Of each batch its own, or equal texts in two of them would be written on alike."""
-            return np.uint32((chosen + number) % 2**32).astype(np.int32)
+    def score(self, texts: Texts, *, key: str | None = None) -> list[Score]:
+        """How likely the language model finds each text. See `sentiment`."""
+        return self._all(questions.score(), texts, key)
 
-        found = []
-        for batch, answer in self._answers(
-            texts, 'generate', lambda number: {**inputs, 'seed': seed_of(number)}
-        ):
-            written = map(bytes.decode, answer['generated'])
-            found += [Written(*each) for each in zip(batch, written, strict=True)]
-        return found
-
-    def score(self, texts: str | Iterable[str]) -> list[Score]:
-        """How likely the language model finds each text. Raises as `sentiment`."""
-        found = []
-        for batch, answer in self._answers(texts, 'score'):
-            ends = np.cumsum(answer['token_row_lengths']).tolist()
-            for row, (text, end) in enumerate(zip(batch, ends, strict=True)):
-                values = answer['token_values'][end - int(answer['token_row_lengths'][row]) : end]
-                found.append(
-                    Score(
-                        text,
-                        float(answer['log_probability'][row]),
-                        int(answer['tokens'][row]),
-                        float(answer['bits_per_character'][row]),
-                        tuple(values.tolist()),
-                    )
-                )
-        return found
-
-    def embed(self, texts: str | Iterable[str]) -> NDArray[Any]:
-        """A vector for each text. Raises as `sentiment`.
+    def embed(self, texts: Texts, *, key: str | None = None) -> NDArray[Any]:
+        """A vector for each text. See `sentiment`.
 
         Returns:
             float32 array (texts, dimensions); (0, 0) for no texts.
         """
-        rows = [answer['embedding'] for _, answer in self._answers(texts, 'embed')]
-        return np.concatenate(rows) if rows else np.zeros((0, 0), np.float32)
+        return questions.rows(self._all(questions.embed(), texts, key))
 
-    def _answers(
-        self,
-        texts: str | Iterable[str],
-        signature: str,
-        inputs_of: Callable[[int], Inputs] = lambda number: {},
-    ) -> Iterator[tuple[list[str], Arrays]]:
-        """Each batch with its answer, in order. `inputs_of` gives what a batch of that number is asked with besides."""
-        batches = enumerate(self._batches(texts))
+    def _all(self, question: Question[T], texts: Texts, key: str | None) -> list[T]:
+        which = self._which.of(key)
+        return [result for results in self._answers(question, texts, which) for result in results]
+
+    def _answers(self, question: Question[T], texts: Texts, which: dict[str, Any]) -> Iterator[list[T]]:
+        """The results of each batch, in order."""
+        batches = enumerate(questions.batches(texts, self._which.batch_rows))
         begin = list(itertools.islice(batches, 2))
-        if len(begin) < 2 or self._parallel == 1:  # threads would be for nothing
+        if len(begin) < 2 or self._which.parallel == 1:  # threads would be for nothing
             for number, batch in itertools.chain(begin, batches):
-                yield batch, self._ask(batch, signature, inputs_of(number))
+                yield self._ask(question, batch, number, which)
             return
-        under_way: deque[tuple[list[str], Future[Arrays]]] = deque()
-        with ThreadPoolExecutor(self._parallel, 'ask') as threads:
+        under_way: deque[Future[list[T]]] = deque()
+        with ThreadPoolExecutor(self._which.parallel, 'ask') as threads:
             try:
                 for number, batch in itertools.chain(begin, batches):
-                    asked = threads.submit(self._ask, batch, signature, inputs_of(number))
-                    under_way.append((batch, asked))
-                    if len(under_way) == self._parallel:
-                        batch, asked = under_way.popleft()
-                        yield batch, asked.result()
+                    under_way.append(threads.submit(self._ask, question, batch, number, which))
+                    if len(under_way) == self._which.parallel:
+                        yield under_way.popleft().result()
                 while under_way:
-                    batch, asked = under_way.popleft()
-                    yield batch, asked.result()
+                    yield under_way.popleft().result()
             finally:
-                for _, asked in under_way:
+                for asked in under_way:
                     asked.cancel()
 
-    def _ask(self, batch: list[str], signature: str, inputs: Inputs) -> Arrays:
-        encoded = [text.encode() for text in batch]
-        return self.client.predict(
-            self.model, {'text': encoded, **inputs}, signature=signature, **self._which
-        )
-
-    def _batches(self, texts: str | Iterable[str]) -> Iterator[list[str]]:
-        batch: list[str] = []
-        for number, text in enumerate([texts] if isinstance(texts, str) else texts, 1):
-            batch.append(_checked(text, number))
-            if len(batch) == self._batch_rows:
-                yield batch
-                batch = []
-        if batch:
-            yield batch
-
-
-def _int32(name: str, value: int) -> np.int32:
-    if not -(2**31) <= value < 2**31:
-        raise ServingError(f'{name} must be a number of 32 bits. Received: {value}')
-    return np.int32(value)
-
-
-def _checked(text: object, number: int) -> str:
-    if not isinstance(text, str):
-        raise ServingError(f'texts must be strings. Received: {type(text).__name__} as text {number}')
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise ServingError(f'text {number} is not valid UTF-8, at character {error.start + 1}') from None
-    return text
+    def _ask(self, question: Question[T], batch: list[str], number: int, which: dict[str, Any]) -> list[T]:
+        inputs = question.request(batch, number)
+        answer = self.client.predict(self.model, inputs, signature=question.signature, **which)
+        return question.read(batch, answer)

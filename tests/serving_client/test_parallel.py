@@ -1,5 +1,6 @@
 """Long lists: several requests under way, answers in order, nothing taken too early."""
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -7,7 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vaiven.serving.client import Client, UnavailableError, Vaiven
+from vaiven.serving.client import (
+    AsyncClient,
+    AsyncVaiven,
+    Client,
+    InvalidRequestError,
+    UnavailableError,
+    Vaiven,
+    questions,
+)
 from vaiven.serving.errors import ServingError
 
 
@@ -51,7 +60,7 @@ def test_no_more_is_taken_than_is_under_way() -> None:
             yield str(number)
 
     vaiven = Vaiven(Slow(), batch_rows=2, parallel=2)  # type: ignore[arg-type]
-    answers = vaiven._answers(texts(), 'serving_default')
+    answers = vaiven._answers(questions.sentiment('reviews'), texts(), {})
     next(answers)
     assert len(taken) <= 6
     answers.close()  # type: ignore[attr-defined]
@@ -73,3 +82,27 @@ def test_parallel_and_one_by_one_agree_on_a_real_server(client: Client) -> None:
     many, one = (Vaiven(client, 'reviews', batch_rows=16, parallel=parallel) for parallel in (5, 1))
     assert many.sentiment(texts) == one.sentiment(texts)
     np.testing.assert_array_equal(many.embed(texts), one.embed(texts))
+
+
+def test_the_twin_of_asyncio_answers_alike(client: Client) -> None:
+    texts = ['g' * (number % 7) + 'ñ' * (number % 3) + ' 🙂' * (number % 2) for number in range(50)]
+    settings = {'length': 5, 'seed': 3, 'top_k': 2}
+
+    async def work() -> tuple[Any, ...]:
+        async with AsyncClient(client.address) as asking:
+            twin = AsyncVaiven(asking, 'reviews', batch_rows=8, parallel=3)
+            assert await twin.sentiment([]) == []
+            with pytest.raises(ServingError, match='Received: int as text 11'):
+                await twin.sentiment(['g'] * 10 + [3])  # type: ignore[list-item]
+            with pytest.raises(InvalidRequestError, match='top_p must be above 0'):
+                await twin.generate(texts, top_p=0)
+            return (
+                await twin.sentiment(iter(texts)), await twin.course(texts), await twin.next_words('g', k=2),
+                await twin.generate(texts, **settings), await twin.score(texts), (await twin.embed(texts)).tolist(),
+            )  # fmt: skip
+
+    one = Vaiven(client, 'reviews', batch_rows=8)
+    assert asyncio.run(work()) == (
+        one.sentiment(texts), one.course(texts), one.next_words('g', k=2),
+        one.generate(texts, **settings), one.score(texts), one.embed(texts).tolist(),
+    )  # fmt: skip

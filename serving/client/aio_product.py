@@ -1,0 +1,113 @@
+"""The product's own client for asyncio: the twin of `Vaiven`.
+
+async with AsyncClient('127.0.0.1:8500') as client:
+    answers = await AsyncVaiven(client).sentiment(texts)
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any, TypeVar
+
+from numpy.typing import NDArray
+
+from vaiven.serving.client import questions
+from vaiven.serving.client.aio import AsyncClient
+from vaiven.serving.client.product import BATCH_ROWS, PARALLEL, Texts, Which
+from vaiven.serving.client.questions import Question
+from vaiven.serving.client.results import Course, NextWord, Score, Sentiment, Written
+from vaiven.serving.defaults import TEMPERATURE, TOP_P
+from vaiven.serving.split import SplitFile
+
+T = TypeVar('T')
+
+
+class AsyncVaiven:
+    """A model made by vaiven, on a server. Methods, arguments and errors are those of `Vaiven`."""
+
+    def __init__(
+        self,
+        client: AsyncClient,
+        model: str = 'reviews',
+        *,
+        version: int | None = None,
+        label: str | None = None,
+        split: SplitFile | None = None,
+        batch_rows: int = BATCH_ROWS,
+        parallel: int = PARALLEL,
+    ) -> None:
+        """As `Vaiven`."""
+        self.client = client
+        self._which = Which(model, version, label, split, batch_rows, parallel)
+
+    @property
+    def model(self) -> str:
+        return self._which.model
+
+    async def sentiment(self, texts: Texts, *, key: str | None = None) -> list[Sentiment]:
+        """See `Vaiven.sentiment`."""
+        return await self._all(questions.sentiment(self.model), texts, key)
+
+    async def course(self, texts: Texts, *, key: str | None = None) -> list[Course]:
+        """See `Vaiven.course`."""
+        return await self._all(questions.course(), texts, key)
+
+    async def next_words(
+        self, prefixes: Texts, k: int = 5, *, key: str | None = None
+    ) -> list[list[NextWord]]:
+        """See `Vaiven.next_words`."""
+        return await self._all(questions.next_words(k), prefixes, key)
+
+    async def generate(
+        self,
+        texts: Texts = '',
+        *,
+        length: int = 200,
+        temperature: float = TEMPERATURE,
+        top_p: float = TOP_P,
+        top_k: int = 0,
+        no_repeat: int = 0,
+        seed: int | None = None,
+        key: str | None = None,
+    ) -> list[Written]:
+        """See `Vaiven.generate`."""
+        asked = questions.generate(length, temperature, top_p, top_k, no_repeat, seed)
+        return await self._all(asked, texts, key)
+
+    async def score(self, texts: Texts, *, key: str | None = None) -> list[Score]:
+        """See `Vaiven.score`."""
+        return await self._all(questions.score(), texts, key)
+
+    async def embed(self, texts: Texts, *, key: str | None = None) -> NDArray[Any]:
+        """See `Vaiven.embed`."""
+        return questions.rows(await self._all(questions.embed(), texts, key))
+
+    async def _all(self, question: Question[T], texts: Texts, key: str | None) -> list[T]:
+        which = self._which.of(key)
+        async with aclosing(self._answers(question, texts, which)) as answers:
+            return [result async for results in answers for result in results]
+
+    async def _answers(
+        self, question: Question[T], texts: Texts, which: dict[str, Any]
+    ) -> AsyncGenerator[list[T], None]:
+        """The results of each batch, in order."""
+        under_way: deque[asyncio.Task[list[T]]] = deque()
+        try:
+            for number, batch in enumerate(questions.batches(texts, self._which.batch_rows)):
+                under_way.append(asyncio.create_task(self._ask(question, batch, number, which)))
+                if len(under_way) == self._which.parallel:
+                    yield await under_way.popleft()
+            while under_way:
+                yield await under_way.popleft()
+        finally:
+            for task in under_way:
+                task.cancel()
+            await asyncio.gather(*under_way, return_exceptions=True)
+
+    async def _ask(
+        self, question: Question[T], batch: list[str], number: int, which: dict[str, Any]
+    ) -> list[T]:
+        inputs = question.request(batch, number)
+        answer = await self.client.predict(self.model, inputs, signature=question.signature, **which)
+        return question.read(batch, answer)
