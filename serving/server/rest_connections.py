@@ -15,9 +15,12 @@ class Connections(web.Server):
     """
 
     def __init__(
-        self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], seconds: float
+        self,
+        handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+        seconds: float,
+        **settings: Any,
     ) -> None:
-        super().__init__(handler, request_factory=self._request, access_log=None)
+        super().__init__(handler, request_factory=self._request, access_log=None, **settings)
         self._seconds = seconds
         self._silent: dict[Any, asyncio.TimerHandle] = {}
 

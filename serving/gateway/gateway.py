@@ -1,0 +1,215 @@
+"""A whole gateway: opens the ports, follows the splits, and ends in good order."""
+
+import asyncio
+import os
+import signal
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc.aio
+
+from vaiven.serving import split
+from vaiven.serving.client.connection import Connection
+from vaiven.serving.errors import ServerStartError
+from vaiven.serving.gateway import health
+from vaiven.serving.gateway.grpc_port import GrpcPort
+from vaiven.serving.gateway.metrics import Metrics
+from vaiven.serving.gateway.plan import Plan
+from vaiven.serving.gateway.servers import Addresses, Servers
+from vaiven.serving.server import log, ports, tls
+from vaiven.serving.split import Split, SplitFile
+
+BACKLOG = 1024
+SILENT_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a gateway was asked to do.
+
+    Attributes:
+        addresses: the servers behind it.
+        splits: the split file of each model.
+        connection: how the servers are reached.
+        host: address to listen on.
+        port: of the gRPC API.
+        rest_port: of the REST API; 0 for none.
+        key_header: metadata or header with the key of a caller.
+        ssl_config_file: SSLConfig for both ports; None for no encryption.
+        max_concurrent_requests: for each port; one more is refused.
+        max_request_bytes: the largest request.
+        rest_timeout: seconds that a REST request may take; gRPC has its own deadlines.
+        drain_seconds: how long running requests may go on at the end.
+        exit_with_stdin: whether to end when standard input does.
+    """
+
+    addresses: Addresses
+    splits: Mapping[str, Path]
+    connection: Connection = field(default_factory=lambda: Connection(attempts=1))
+    host: str = '127.0.0.1'
+    port: int = 8600
+    rest_port: int = 8601
+    key_header: str = 'vaiven-key'
+    ssl_config_file: Path | None = None
+    max_concurrent_requests: int = 1024
+    max_request_bytes: int = 64 << 20
+    rest_timeout: float = 60.0
+    drain_seconds: float = 30.0
+    exit_with_stdin: bool = False
+
+
+class Gateway:
+    """One gateway process. `run` returns when it was told to stop."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Raises ServingError where a file that is there cannot be read."""
+        self.settings = settings
+        for path in settings.splits.values():
+            if path.exists():
+                split.read(path)
+        self._plan = Plan([SplitFile(path, model) for model, path in settings.splits.items()])
+        self._tls = tls.read(settings.ssl_config_file) if settings.ssl_config_file is not None else None
+        self._metrics = Metrics()
+        self._stop = asyncio.Event()
+
+    def stop(self) -> None:
+        """Ends the gateway; safe to call more than once, from the event loop."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Serves until `stop` is called or SIGTERM or SIGINT arrives.
+
+        Raises:
+            ServingError: a certificate cannot be used.
+            ServerStartError: a port is taken.
+        """
+        settings = self.settings
+        began = time.monotonic()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        if settings.exit_with_stdin:
+            _call_at_end_of_input(loop, self.stop)
+        ports.check(settings.host, {settings.port, settings.rest_port})
+        servers = Servers(settings.addresses, settings.connection)
+        grpc_server, rest_server = None, None
+        try:
+            await servers.look()
+            grpc_server = await self._open_grpc(servers)
+            if settings.rest_port:
+                rest_server = await self._open_rest(servers)
+            log.event(
+                'serving',
+                grpc=f'{settings.host}:{settings.port}',
+                rest=f'{settings.host}:{settings.rest_port}' if settings.rest_port else 'off',
+                seconds=time.monotonic() - began,
+            )
+            watching = [asyncio.create_task(servers.watch()), asyncio.create_task(self._tell_splits())]
+            await self._stop.wait()
+            for task in watching:
+                task.cancel()
+        finally:
+            servers.draining = True
+            began = time.monotonic()
+            closing: list[Any] = []
+            if grpc_server is not None:
+                closing.append(grpc_server.stop(settings.drain_seconds))
+            if rest_server is not None:
+                closing.append(rest_server())
+            await asyncio.gather(*closing)
+            log.event('drained', seconds=time.monotonic() - began)
+            await servers.close()
+        log.event('stopped')
+
+    async def _open_grpc(self, servers: Servers) -> grpc.aio.Server:
+        settings = self.settings
+        port = GrpcPort(
+            self._plan,
+            servers,
+            self._metrics,
+            key_header=settings.key_header,
+            most=settings.max_concurrent_requests,
+        )
+        server = grpc.aio.server(
+            options=[
+                ('grpc.max_receive_message_length', settings.max_request_bytes),
+                ('grpc.max_send_message_length', -1),
+                # Two gateways on one port would share the requests between them.
+                ('grpc.so_reuseport', 0),
+            ]
+        )
+        server.add_generic_rpc_handlers((*port.services(), health.service(servers)))
+        address = f'{settings.host}:{settings.port}'
+        try:
+            if self._tls is not None:
+                server.add_secure_port(address, self._tls.grpc_credentials())
+            else:
+                server.add_insecure_port(address)
+        except RuntimeError as error:
+            ports.check(settings.host, {settings.port})
+            raise ServerStartError(f'the port cannot be opened: {error}') from error
+        await server.start()
+        return server
+
+    async def _open_rest(self, servers: Servers) -> Any:
+        """Returns what closes it."""
+        from aiohttp import web
+
+        from vaiven.serving.gateway.rest_port import RestPort
+        from vaiven.serving.server.rest_connections import Connections
+
+        settings = self.settings
+        port = RestPort(
+            self._plan,
+            servers,
+            self._metrics,
+            settings.connection,
+            key_header=settings.key_header,
+            most=settings.max_concurrent_requests,
+            max_bytes=settings.max_request_bytes,
+            timeout=settings.rest_timeout,
+        )
+        runner = web.ServerRunner(
+            Connections(port.handle, SILENT_SECONDS, auto_decompress=False, handler_cancellation=True),
+            shutdown_timeout=settings.drain_seconds,
+        )
+        await runner.setup()
+        context = self._tls.ssl_context() if self._tls is not None else None
+        site = web.TCPSite(runner, settings.host, settings.rest_port, ssl_context=context, backlog=BACKLOG)
+        try:
+            await site.start()
+        except OSError as error:
+            await runner.cleanup()
+            await port.close()
+            raise ServerStartError(f'the REST port cannot be opened: {error.strerror}') from error
+
+        async def close() -> None:
+            await runner.cleanup()
+            await port.close()
+
+        return close
+
+    async def _tell_splits(self) -> None:
+        """Logs what is followed, at first and whenever it changes."""
+        last: dict[str, Split | None] = {}
+        while True:
+            now = self._plan.splits()
+            for model, found in now.items():
+                if model not in last or found != last[model]:
+                    shares = dict(found.weights) if found is not None else 'none'
+                    log.event('split', model=model, percent=shares)
+            last = now
+            await asyncio.sleep(split.WATCH_SECONDS)
+
+
+def _call_at_end_of_input(loop: asyncio.AbstractEventLoop, stop: Any) -> None:
+    def wait() -> None:
+        while os.read(0, 4096):
+            pass
+        loop.call_soon_threadsafe(stop)
+
+    threading.Thread(target=wait, name='stdin', daemon=True).start()

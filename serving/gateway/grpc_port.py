@@ -1,0 +1,123 @@
+"""The gRPC port: bytes in, bytes out."""
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from vaiven.serving.gateway import spec
+from vaiven.serving.gateway.metrics import Metrics
+from vaiven.serving.gateway.plan import ELSE, Plan
+from vaiven.serving.gateway.servers import Servers
+from vaiven.serving.gateway.spec import Spec
+from vaiven.serving.wire import messages
+
+SERVICES = (
+    'tensorflow.serving.PredictionService',
+    'tensorflow.serving.ModelService',
+    'tensorflow.ProfilerService',
+)
+# How the model is found in a request that is split, and how a label is put into it. All others go on as they come.
+_SPEC = (spec.read, spec.with_label)
+SPLIT = {
+    'Predict': _SPEC,
+    'Classify': _SPEC,
+    'Regress': _SPEC,
+    'GetModelMetadata': _SPEC,
+    'MultiInference': (spec.read_first_task, spec.with_label_in_first_task),
+}
+CANCELLED = grpc.StatusCode.CANCELLED.name
+FULL = grpc.StatusCode.RESOURCE_EXHAUSTED
+
+Metadata = tuple[tuple[str, str | bytes], ...]
+
+
+class GrpcPort:
+    """Forwards the calls of TensorFlow Serving's services."""
+
+    def __init__(self, plan: Plan, servers: Servers, metrics: Metrics, *, key_header: str, most: int) -> None:
+        """The port.
+
+        Args:
+            plan: which label a request gets.
+            servers: where it goes.
+            metrics: counts.
+            key_header: the metadata with the key of a caller; with `-bin` after it, for keys beyond ASCII.
+            most: how many requests may be under way; one more is RESOURCE_EXHAUSTED.
+        """
+        self._plan = plan
+        self._servers = servers
+        self._metrics = metrics
+        self._running = metrics.in_flight('grpc')
+        self._keys = (key_header, f'{key_header}-bin')
+        self._most = most
+
+    def services(self) -> list[grpc.GenericRpcHandler]:
+        """What a server is given, beside health."""
+        return [
+            grpc.method_handlers_generic_handler(
+                service,
+                {
+                    method.name: grpc.unary_unary_rpc_method_handler(self._handler(service, method.name))
+                    for method in messages.service(service).methods
+                },
+            )
+            for service in SERVICES
+        ]
+
+    def _handler(self, service: str, method: str) -> Callable[[bytes, Any], Awaitable[bytes]]:
+        calls = self._servers.calls(f'/{service}/{method}')
+        read, with_label = SPLIT.get(method, (_no_spec, spec.with_label))
+        plan, metrics, running, clock = self._plan, self._metrics, self._running, time.perf_counter
+
+        async def handle(request: bytes, context: Any) -> bytes:
+            began = clock()
+            if running.value >= self._most:
+                metrics.request(ELSE, FULL.name, 0.0)
+                await context.abort(FULL, f'{self._most} requests are under way: try again')
+            key, metadata = self._metadata(context.invocation_metadata())
+            found = read(request)
+            choice = ELSE if found is None else plan.choose(found.name, found.chosen, key)
+            call = calls.get(choice.label)
+            if call is None:
+                call, request = calls[''], with_label(request, choice.label)
+            running.value += 1
+            code = CANCELLED
+            try:
+                under_way = call(request, timeout=context.time_remaining(), metadata=metadata)
+                answer = await under_way
+                if initial := await under_way.initial_metadata():
+                    await context.send_initial_metadata(tuple(initial))
+                if trailing := await under_way.trailing_metadata():
+                    context.set_trailing_metadata(tuple(trailing))
+                code = 'OK'
+                return answer
+            except grpc.aio.AioRpcError as error:
+                code = error.code().name
+                trailing = tuple(error.trailing_metadata() or ())
+                await context.abort(error.code(), error.details() or '', trailing)
+                raise AssertionError('abort raises') from error
+            finally:
+                running.value -= 1
+                metrics.request(choice, code, clock() - began)
+
+        return handle
+
+    def _metadata(self, given: Metadata | None) -> tuple[str | bytes | None, Metadata]:
+        """The key of the caller, None for none, and what is passed on."""
+        key = None
+        passed = []
+        for each in given or ():
+            name = each[0]
+            if name == 'user-agent' or name.startswith('grpc-'):
+                continue  # gRPC's own, for one connection
+            if name in self._keys and key is None:
+                key = each[1]
+            passed.append(each)
+        return key, tuple(passed)
+
+
+def _no_spec(request: bytes) -> Spec | None:
+    return None

@@ -1,0 +1,59 @@
+"""What the gateway counts. To be used from the event loop alone."""
+
+import importlib.metadata
+from typing import NamedTuple
+
+from vaiven.serving.gateway.plan import Choice
+from vaiven.serving.server.exposition import Counter, Family, Histogram, HistogramFamily, exponential
+from vaiven.serving.split import Split
+
+SECONDS = exponential(0.0001, 2, 19)  # to 26 seconds
+
+
+class _Cells(NamedTuple):
+    count: Counter
+    seconds: Histogram
+
+
+class Metrics:
+    """Requests by model, label and code, how long they took, and what the splits say."""
+
+    def __init__(self) -> None:
+        labels = ('model', 'label')
+        self._requests = Family(
+            'vaiven_gateway_requests_total', (*labels, 'code'), 'Requests answered, with or without success.'
+        )
+        self._seconds = HistogramFamily(
+            'vaiven_gateway_request_seconds', labels, SECONDS, 'Time to answer a request.'
+        )
+        self._in_flight = Family(
+            'vaiven_gateway_requests_in_flight', ('port',), 'Requests being answered now.', 'gauge'
+        )
+        self._build = Family('vaiven_build_info', ('version',), 'Version of the gateway, always 1.', 'gauge')
+        self._build.cell(importlib.metadata.version('vaiven')).value = 1
+        self._cells: dict[tuple[Choice, str], _Cells] = {}
+
+    def request(self, choice: Choice, code: str, seconds: float) -> None:
+        """Counts a request that was answered, with the name of a canonical code."""
+        cells = self._cells.get((choice, code))
+        if cells is None:
+            cells = self._cells[choice, code] = _Cells(
+                self._requests.cell(*choice, code), self._seconds.histogram(*choice)
+            )
+        cells.count.value += 1
+        cells.seconds.add(seconds)
+
+    def in_flight(self, port: str) -> Counter:
+        """The gauge of a port, `grpc` or `rest`."""
+        return self._in_flight.cell(port)
+
+    def render(self, splits: dict[str, Split | None]) -> str:
+        """All of it, in Prometheus' text format 0.0.4."""
+        percent = Family(
+            'vaiven_gateway_split_percent', ('model', 'label'), 'Planned share of the traffic.', 'gauge'
+        )
+        for model, split in splits.items():
+            for label, share in split.weights.items() if split is not None else ():
+                percent.cell(model, label).value = share  # type: ignore[assignment]
+        families = (self._requests, self._seconds, self._in_flight, percent, self._build)
+        return '\n'.join(line for family in families for line in family.snapshot()()) + '\n'

@@ -1,0 +1,211 @@
+"""The REST port: paths get the label, bodies are passed on as bytes."""
+
+import json
+import re
+import time
+from collections.abc import AsyncIterator, Mapping
+from urllib.parse import quote, unquote_to_bytes
+
+import aiohttp
+from aiohttp import hdrs, web
+from multidict import CIMultiDict
+from yarl import URL
+
+from vaiven.serving.client.connection import Connection
+from vaiven.serving.gateway import health
+from vaiven.serving.gateway.metrics import Metrics
+from vaiven.serving.gateway.plan import ELSE, Choice, Plan
+from vaiven.serving.gateway.servers import Servers
+from vaiven.serving.server.exposition import CONTENT_TYPE
+from vaiven.serving.server.status import HTTP_STATUS, Code
+
+SMALL_BYTES = 1 << 16
+# Headers of one connection, not of the request. https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1
+HOP_BY_HOP = frozenset(
+    {
+        *('connection', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade'),
+        *('proxy-authenticate', 'proxy-authorization', 'host', 'expect'),
+    }
+)
+OUR_OWN_CLIENT = (hdrs.USER_AGENT, hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.CONTENT_TYPE)
+_FLAGS = re.IGNORECASE | re.ASCII
+_SPLIT = re.compile(
+    r'(/v1/models/([^/:?]+))(/versions/[^/:?]+|/labels/[^/:?]+)?(:(?:predict|classify|regress)|/metadata)',
+    _FLAGS,
+)
+_API = re.compile(r'/v1/[!-~]*', _FLAGS)
+_CODES = {status: code.name for code, status in reversed(HTTP_STATUS.items())}
+
+
+class RestPort:
+    """Handles requests of an aiohttp server."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        servers: Servers,
+        metrics: Metrics,
+        connection: Connection,
+        *,
+        key_header: str,
+        most: int,
+        max_bytes: int,
+        timeout: float,
+    ) -> None:
+        """The port; to be made in the event loop, and closed there.
+
+        Args:
+            plan: which label a request gets.
+            servers: where it goes.
+            metrics: counts, and is shown at /metrics.
+            connection: how the servers are reached.
+            key_header: the header with the key of a caller.
+            most: how many requests may be under way; one more is 429.
+            max_bytes: the largest body; a larger one is 413.
+            timeout: seconds that one request may take; then it is 504.
+        """
+        self._plan = plan
+        self._servers = servers
+        self._metrics = metrics
+        self._running = metrics.in_flight('rest')
+        self._key_header = key_header
+        self._most = most
+        self._max_bytes = max_bytes
+        scheme = 'https' if connection.encrypted else 'http'
+        self._urls = {label: f'{scheme}://{address}' for label, address in servers.addresses.rest.items()}
+        self._server_name = connection.server_name or None
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=connection.ssl_context() or True),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            skip_auto_headers=OUR_OWN_CLIENT,
+            timeout=aiohttp.ClientTimeout(total=timeout),
+        )
+
+    async def close(self) -> None:
+        await self._session.close()
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        path = request.raw_path
+        if request.method in (hdrs.METH_GET, hdrs.METH_HEAD):
+            place = path.partition('?')[0]
+            if place == '/healthz':
+                return _json(*health.liveness(self._servers))
+            if place == '/readyz':
+                return _json(*health.readiness(self._servers))
+            if place == '/metrics':
+                page = self._metrics.render(self._plan.splits()).encode('utf-8', 'replace')
+                return web.Response(body=page, headers={hdrs.CONTENT_TYPE: CONTENT_TYPE})
+        if not path.isascii():
+            path = quote(path.encode('utf-8', 'surrogateescape'), safe='!"#$%&\'()*+,/:;<=>?@[]^`{|}')
+        if not _API.fullmatch(path):
+            return _error(404, f'there is nothing at {path}')
+        return await self._counted(request, path)
+
+    async def _counted(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
+        began = time.perf_counter()
+        if self._running.value >= self._most:
+            self._metrics.request(ELSE, Code.RESOURCE_EXHAUSTED.name, 0.0)
+            return _unread(_error(429, f'{self._most} requests are under way: try again'))
+        choice, url = self._routed(path, request.headers)
+        code = Code.CANCELLED.name
+        self._running.value += 1
+        try:
+            response = await self._answered(request, url)
+            code = _CODES.get(response.status, Code.UNKNOWN.name)
+            return response
+        finally:
+            self._running.value -= 1
+            self._metrics.request(choice, code, time.perf_counter() - began)
+
+    def _routed(self, path: str, headers: Mapping[str, str]) -> tuple[Choice, URL]:
+        match = _SPLIT.fullmatch(path)
+        if match is None:
+            return ELSE, URL(self._urls[''] + path, encoded=True)
+        model, name, chosen, rest = match.groups()
+        choice = self._plan.choose(unquote_to_bytes(name), bool(chosen), headers.get(self._key_header))
+        url = self._urls.get(choice.label)
+        if url is None:
+            url, path = self._urls[''], f'{model}/labels/{quote(choice.label, safe="")}{rest}'
+        return choice, URL(url + path, encoded=True)
+
+    async def _answered(self, request: web.BaseRequest, url: URL) -> web.StreamResponse:
+        try:
+            return await self._forwarded(request, url)
+        except _TooLargeError:
+            return _unread(_error(413, f'the request is larger than {self._max_bytes} bytes'))
+        except TimeoutError:
+            return _unread(_error(504, f'no answer after {self._session.timeout.total:g} s'))
+        except web.RequestPayloadError as error:
+            return _unread(_error(400, f'the body cannot be read: {error}'))
+        except (aiohttp.ClientError, OSError) as error:
+            if request.protocol.transport is None:
+                raise
+            return _unread(_error(503, f'no server answers: {error or type(error).__name__}'))
+
+    async def _forwarded(self, request: web.BaseRequest, url: URL) -> web.StreamResponse:
+        body = await self._body(request)
+        answering = self._session.request(
+            request.method,
+            url,
+            data=body,
+            headers=_passed_on(request.headers),
+            allow_redirects=False,
+            server_hostname=self._server_name,
+        )
+        async with answering as answer:
+            headers = _passed_on(answer.headers)
+            if request.method == hdrs.METH_HEAD or (answer.content_length or 0) <= SMALL_BYTES:
+                content = await answer.read()
+                headers.popall(hdrs.CONTENT_LENGTH, None)
+                return web.Response(status=answer.status, reason=answer.reason, headers=headers, body=content)
+            response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=headers)
+            await response.prepare(request)
+            async for part in answer.content.iter_any():
+                await response.write(part)
+            await response.write_eof()
+            return response
+
+    async def _body(self, request: web.BaseRequest) -> bytes | AsyncIterator[bytes] | None:
+        if not request.can_read_body:
+            return None
+        length = request.content_length
+        if length is not None and length > self._max_bytes:
+            raise _TooLargeError
+        if request.headers.get(hdrs.EXPECT, '').lower() == '100-continue':
+            await request.writer.write(b'HTTP/1.1 100 Continue\r\n\r\n')
+        if length is not None and length <= SMALL_BYTES:
+            return await request.content.read()
+        return self._parts(request)
+
+    async def _parts(self, request: web.BaseRequest) -> AsyncIterator[bytes]:
+        size = 0
+        async for part in request.content.iter_any():
+            size += len(part)
+            if size > self._max_bytes:
+                raise _TooLargeError
+            yield part
+
+
+class _TooLargeError(Exception):
+    pass
+
+
+def _passed_on(headers: Mapping[str, str]) -> CIMultiDict[str]:
+    named = headers.get(hdrs.CONNECTION, '')
+    dropped = HOP_BY_HOP | {each.strip().lower() for each in named.split(',')} if named else HOP_BY_HOP
+    return CIMultiDict([(name, value) for name, value in headers.items() if name.lower() not in dropped])
+
+
+def _error(status: int, text: str) -> web.Response:
+    return _json(status, json.dumps({'error': text}, indent=4))
+
+
+def _json(status: int, text: str) -> web.Response:
+    return web.Response(status=status, body=text.encode(), headers={hdrs.CONTENT_TYPE: 'application/json'})
+
+
+def _unread(response: web.Response) -> web.Response:
+    """Nobody reads the rest of the body: the connection is of no more use."""
+    response.force_close()
+    return response

@@ -1,0 +1,95 @@
+"""The servers behind the gateway: one for all, and those that some labels have of their own."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from vaiven.serving.client.connection import Connection
+from vaiven.serving.server import log
+from vaiven.serving.wire import messages
+
+HEALTH = '/grpc.health.v1.Health/Check'
+LOOK_SECONDS = 1.0
+LOOK_TIMEOUT = 2.0
+RECONNECT_MS = 500
+# What a server says, or what is said of it, when nobody should ask it.
+AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """`host:port` of each server by label; '' is the server of all labels that have none of their own."""
+
+    grpc: Mapping[str, str]
+    rest: Mapping[str, str] = field(default_factory=dict)
+
+
+class Servers:
+    """gRPC channels to the servers, and whether these take traffic."""
+
+    def __init__(self, addresses: Addresses, connection: Connection) -> None:
+        """To be called in the event loop. Raises ServingError where a certificate cannot be read."""
+        self.addresses = addresses
+        options = list(
+            {
+                **dict(connection.grpc_options()),
+                # The caller tries again; only what never left here is sent again by gRPC itself.
+                'grpc.enable_retries': 1,
+                'grpc.max_receive_message_length': -1,
+                'grpc.max_send_message_length': -1,
+                # A server that comes back is found at once, not after minutes.
+                'grpc.initial_reconnect_backoff_ms': RECONNECT_MS,
+                'grpc.max_reconnect_backoff_ms': RECONNECT_MS,
+            }.items()
+        )
+        self._channels = {
+            label: grpc.aio.secure_channel(address, connection.grpc_credentials(), options)
+            if connection.encrypted
+            else grpc.aio.insecure_channel(address, options)
+            for label, address in addresses.grpc.items()
+        }
+        self.ready = dict.fromkeys(addresses.grpc, False)
+        self.draining = False
+
+    def calls(self, method: str) -> dict[str, Callable[..., Any]]:
+        """What sends the bytes of a request to that method, and returns those of the answer, by label."""
+        return {label: channel.unary_unary(method) for label, channel in self._channels.items()}
+
+    @property
+    def takes_traffic(self) -> bool:
+        """Whether callers should come here: not for the sake of a label's own server should all of them go away."""
+        return self.ready[''] and not self.draining
+
+    async def look(self) -> None:
+        """Asks all servers for their health once."""
+        await asyncio.gather(*map(self._look, self._channels))
+
+    async def watch(self) -> None:
+        """Asks them again and again, until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            await self.look()
+
+    async def _look(self, label: str) -> None:
+        state = await _health(self._channels[label])
+        if state != self.ready[label]:
+            self.ready[label] = state
+            address = self.addresses.grpc[label]
+            log.event('server', label=label or 'all others', address=address, ready=str(state).lower())
+
+    async def close(self) -> None:
+        await asyncio.gather(*(channel.close() for channel in self._channels.values()))
+
+
+async def _health(channel: grpc.aio.Channel) -> bool:
+    try:
+        answer = await channel.unary_unary(HEALTH)(b'', timeout=LOOK_TIMEOUT)
+    except grpc.aio.AioRpcError as error:
+        # The stock server has no health service unless a flag says so; an answer it is all the same.
+        return error.code() not in AWAY
+    response = messages.HealthCheckResponse
+    return response.FromString(answer).status == response.SERVING
