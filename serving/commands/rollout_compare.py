@@ -1,0 +1,190 @@
+"""`vaiven rollout compare`: the same requests to two versions."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vaiven.serving.commands.options import server_options, where
+from vaiven.serving.commands.rollout_options import FILE, json_option
+from vaiven.serving.commands.texts import printable
+from vaiven.serving.errors import ServingError
+
+if TYPE_CHECKING:
+    from vaiven.serving.client import Client
+    from vaiven.serving.rollout.pairs import Pair
+    from vaiven.serving.rollout.requests import Asked
+
+TEXT_CHARACTERS = 70
+
+
+@click.command(short_help='Ask two versions the same requests, and say which is worse.')
+@click.option('--new', default='canary', show_default=True, metavar='WHICH', help='A version or a label.')
+@click.option('--old', default='stable', show_default=True, metavar='WHICH', help='A version or a label.')
+@click.option(
+    '--requests', metavar='FILE', type=FILE, help='Rows to ask: .csv .tsv .jsonl .txt, or a .tfrecord log.'
+)
+@click.option(
+    '--log', metavar='PREFIX', type=click.Path(path_type=Path), help='Requests that the server logged.'
+)
+@click.option(
+    '--follow', is_flag=True, help='Go on with what is being logged now, until --limit or --seconds.'
+)
+@click.option('--text-column', default='text', show_default=True, metavar='NAME')
+@click.option('--label-column', default='label', show_default=True, metavar='NAME')
+@click.option('--limit', type=click.IntRange(min=1), metavar='N', help='Ask so many and no more.')
+@click.option('--seconds', type=click.FloatRange(min=0, min_open=True), help='Ask for so long and no longer.')
+@click.option('--parallel', type=click.IntRange(1, 64), default=4, show_default=True, help='Pairs at a time.')
+@click.option('--examples', type=click.IntRange(min=0), default=5, show_default=True, help='Flips to show.')
+@server_options
+@json_option
+def compare(
+    new: str,
+    old: str,
+    requests: Path | None,
+    log: Path | None,
+    follow: bool,
+    text_column: str,
+    label_column: str,
+    limit: int | None,
+    seconds: float | None,
+    parallel: int,
+    examples: int,
+    server: str | None,
+    model: str,
+    timeout: float,
+    as_json: bool,
+) -> None:
+    """Ask two versions the same requests: agreement, accuracy, drift, errors, latency, and a verdict.
+
+    Intervals hold with 95 % each; those of shares and means hold however often one looks. Exit status 1 where the new
+    version is worse, 3 where that cannot be told from so few requests.
+
+    \b
+    Examples:
+      vaiven rollout compare --requests held-out.csv
+      vaiven rollout compare --old 3 --new 4 --log /logs/reviews --follow --seconds 600
+    """
+    if (requests is None) == (log is None):
+        raise click.UsageError('give --requests or --log, and not both')
+    if follow and log is None:
+        raise click.UsageError('--follow goes with --log')
+    place = where(server, model, timeout)
+    from vaiven.serving.rollout.compare import BETTER_OR_EQUAL, WORSE, Comparison
+    from vaiven.serving.rollout.pairs import pairs
+    from vaiven.serving.rollout.requests import Columns, Log, read
+
+    asking: Iterable[Asked | None]
+    if requests is not None:
+        rows = read(requests, Columns(text_column, label_column))
+        random.shuffle(rows)
+        asking = rows
+    else:
+        assert log is not None
+        asking = Log(log, follow).requests()
+    comparison = Comparison()
+    with place.client() as client:
+        versions = [_version(client, model, which) for which in (old, new)]
+        asked = until(asking, limit, seconds)
+        for pair in pairs(client, model, asked, versions[0], versions[1], parallel=parallel):
+            if pair is not None:
+                comparison.add(_served(pair, versions))
+    report = {'model': model, 'old': versions[0], 'new': versions[1], **comparison.report(examples)}
+    if as_json:
+        click.echo(json.dumps(report, ensure_ascii=False))
+    else:
+        for line in lines(report):
+            click.echo(line)
+    if report['verdict'] != BETTER_OR_EQUAL:
+        raise click.exceptions.Exit(1 if report['verdict'] == WORSE else 3)
+
+
+def until(asking: Iterable[Asked | None], limit: int | None, seconds: float | None) -> Iterator[Asked | None]:
+    """At most so many of them, for at most so long."""
+    ends = None if seconds is None else time.monotonic() + seconds
+    count = 0
+    for asked in asking:
+        if ends is not None and time.monotonic() >= ends:
+            return
+        yield asked
+        count += asked is not None
+        if count == limit:
+            return
+
+
+def _version(client: Client, model: str, which: str) -> int:
+    """The version that a number or a label names. Raises ServingError where there is none."""
+    from vaiven.serving.rollout.state import label_version
+
+    if which.isascii() and which.isdecimal():
+        client.metadata(model, version=int(which))
+        return int(which)
+    found = label_version(client, model, which)
+    if found is None:
+        raise ServingError(
+            f'model {model!r} has no label {which!r}: name a version, or see `vaiven rollout status`'
+        )
+    return found
+
+
+def _served(pair: Pair, versions: list[int]) -> Pair:
+    """The pair; raises ServingError where the server is not there, which is no version's fault."""
+    if pair.old.code == pair.new.code == 'UNAVAILABLE':
+        raise ServingError(f'the server went away while versions {versions[0]} and {versions[1]} were asked')
+    return pair
+
+
+def lines(report: dict[str, Any]) -> Iterator[str]:
+    """The report for people."""
+    from vaiven.serving.rollout.compare import NAMES
+
+    yield (
+        f'{report["model"]}: version {report["new"]} against version {report["old"]}, '
+        f'{report["requests"]:,} requests'
+    )
+    if report['agreement']:
+        yield f'  agreement     {_percent(report["agreement"])}, {report["flips"]:,} flips'
+    accuracy = report['accuracy']
+    if accuracy['labelled']:
+        yield (
+            f'  accuracy      {accuracy["new"]:.1%} against {accuracy["old"]:.1%} of {accuracy["labelled"]:,}, '
+            f'difference {_percent(accuracy["difference"], "+")}'
+        )
+    if report['drift']:
+        yield f'  score drift   {_percent(report["drift"], "+")}'
+    errors = report['errors']
+    if report['requests']:
+        yield (
+            f'  failed        {errors["new"]:.2%} against {errors["old"]:.2%}, '
+            f'difference {_percent(errors["difference"], "+")}'
+        )
+    for name, figures in (report['latency_ms'] or {}).items():
+        ratio = figures['ratio']
+        yield (
+            f'  {name} latency   {figures["new"]["estimate"]:.2f} ms against {figures["old"]["estimate"]:.2f} ms, '
+            f'ratio {ratio["estimate"]:.2f} [{ratio["interval"][0]:.2f}, {ratio["interval"][1]:.2f}]'
+        )
+    for each in errors['most_frequent']:
+        yield f'  {each["count"]:,} times from the {each["version"]} one: {printable(each["error"], 100)}'
+    for flip in report['examples']:
+        yield f'  {flip["old"]} → {flip["new"]}{_truth(flip)}  {printable(flip["text"], TEXT_CHARACTERS)}'
+    reasons = '; '.join(NAMES[gate] for gate in report['because'])
+    yield {
+        'worse': f'worse: {reasons}',
+        'undecided': f'undecided: too few requests to tell ({", ".join(report["because"])})',
+    }.get(report['verdict'], 'not worse, within the limits of all gates')
+
+
+def _truth(flip: dict[str, Any]) -> str:
+    return '' if flip['truth'] is None else f' ({"right" if flip["truth"] == flip["new"] else "wrong"} now)'
+
+
+def _percent(figures: dict[str, Any], sign: str = '') -> str:
+    low, high = figures['interval']
+    return f'{figures["estimate"]:{sign}.2%} [{low:{sign}.2%}, {high:{sign}.2%}]'

@@ -1,0 +1,181 @@
+"""Two versions side by side on the same requests: what differs, how surely, and whether it matters."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from vaiven.serving.rollout.gates import FAIL, NOTHING, WAIT, Gates, Judged, Limits
+from vaiven.serving.rollout.pairs import Answer, Pair
+from vaiven.serving.rollout.statistics import Interval, mean_interval, quantile_intervals
+
+QUANTILES = {'p50': 0.5, 'p95': 0.95, 'p99': 0.99}
+BETTER_OR_EQUAL, WORSE, UNDECIDED = 'not worse', 'worse', 'undecided'
+NAMES = {
+    'error_rate': 'more requests fail',
+    'latency_ratio': 'slower',
+    'p99_ratio': 'its slowest answers are slower',
+    'agreement': 'too many other decisions',
+    'accuracy_drop': 'less accurate',
+    'drift': 'scores have moved',
+}
+MOST_FLIPS = 1000
+
+
+@dataclass(frozen=True)
+class Flip:
+    """A row that the two decide differently."""
+
+    text: str
+    old: str
+    new: str
+    old_score: float | None
+    new_score: float | None
+    truth: str | None
+
+
+@dataclass
+class Comparison:
+    """Filled with pairs; `report` says what they show so far, at any time.
+
+    Attributes:
+        limits: of the gates that the verdict rests on.
+        confidence: of each interval, and of the verdict.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    confidence: float = 0.95
+
+    def __post_init__(self) -> None:
+        self.gates = Gates(self.limits, self.confidence)
+        self.flips: list[Flip] = []
+        self.pairs = 0
+        self._counts: Counter[str] = Counter()
+        self._errors: Counter[tuple[str, str]] = Counter()
+        self._agreed: Counter[float] = Counter()
+        self._dropped: Counter[float] = Counter()
+        self._failed: Counter[float] = Counter()
+        self._moved: Counter[float] = Counter()
+        self._seconds: tuple[list[float], list[float]] = ([], [])
+
+    def extend(self, pairs: Iterable[Pair]) -> None:
+        for pair in pairs:
+            self.add(pair)
+
+    def add(self, pair: Pair) -> None:
+        self.pairs += 1
+        self.gates.add(pair)
+        truth = pair.asked.truth
+        for side, answer in (('old', pair.old), ('new', pair.new)):
+            if answer.error:
+                self._counts[f'{side}_errors'] += 1
+                self._errors[side, answer.error] += 1
+            if truth is not None and answer.decisions:
+                self._counts[f'{side}_right'] += answer.decisions[0] == truth
+                self._counts[f'{side}_labelled'] += 1
+        self._failed[float(bool(pair.new.error)) - float(bool(pair.old.error))] += 1
+        if pair.failed:
+            return
+        self._seconds[0].append(pair.old.seconds)
+        self._seconds[1].append(pair.new.seconds)
+        self._compare(pair, truth)
+
+    def _compare(self, pair: Pair, truth: str | None) -> None:
+        if truth is not None and pair.old.decisions and pair.new.decisions:
+            right = [float(answer.decisions[0] == truth) for answer in (pair.old, pair.new)]
+            self._dropped[right[1] - right[0]] += 1
+        for old, new in zip(pair.old.scores, pair.new.scores, strict=False):
+            if 0 <= old <= 1 and 0 <= new <= 1:
+                self._moved[round(new - old, 2)] += 1
+        for row, (before, after) in enumerate(zip(pair.old.decisions, pair.new.decisions, strict=False)):
+            self._agreed[float(before == after)] += 1
+            if before != after and len(self.flips) < MOST_FLIPS:
+                self.flips.append(
+                    Flip(
+                        pair.asked.text_of(row),
+                        before,
+                        after,
+                        _score(pair.old, row),
+                        _score(pair.new, row),
+                        truth if row == 0 else None,
+                    )
+                )
+
+    def verdict(self) -> tuple[str, list[str]]:
+        """What it comes to, and why: the gates that failed, or those that cannot tell yet."""
+        judged = self.gates.judge()
+        for verdict, which in ((WORSE, FAIL), (UNDECIDED, WAIT)):
+            if names := [each.gate for each in judged if each.verdict == which]:
+                return verdict, names
+        if not self.pairs or all(each.verdict == NOTHING for each in judged):
+            return UNDECIDED, [each.gate for each in judged]
+        return BETTER_OR_EQUAL, []
+
+    def report(self, examples: int = 5) -> dict[str, Any]:
+        """All figures as plain values: shares of 1, latencies in ms, intervals as [low, high]."""
+        alpha = (1 - self.confidence) / 2
+        verdict, why = self.verdict()
+        latencies = quantile_intervals(*self._seconds, list(QUANTILES.values()), self.confidence)
+        counts = self._counts
+        return {
+            'requests': self.pairs,
+            'agreement': _plain(mean_interval(self._agreed, 0, 1, alpha), self._agreed),
+            'flips': self._agreed[0.0],
+            'examples': [asdict(each) for each in self.flips[:examples]],
+            'accuracy': {
+                'labelled': counts['new_labelled'],
+                'old': _share(counts['old_right'], counts['old_labelled']),
+                'new': _share(counts['new_right'], counts['new_labelled']),
+                'difference': _plain(mean_interval(self._dropped, -1, 1, alpha), self._dropped),
+            },
+            'drift': _plain(mean_interval(self._moved, -1, 1, alpha), self._moved),
+            'errors': {
+                'old': _share(counts['old_errors'], self.pairs),
+                'new': _share(counts['new_errors'], self.pairs),
+                'difference': _plain(mean_interval(self._failed, -1, 1, alpha), self._failed),
+                'most_frequent': [
+                    {'version': side, 'error': error, 'count': count}
+                    for (side, error), count in self._errors.most_common(examples)
+                ],
+            },
+            'latency_ms': {
+                name: {
+                    'old': _scaled(old, 1000), 'new': _scaled(new, 1000), 'ratio': _scaled(ratio, 1)
+                }
+                for name, (old, new, ratio) in zip(QUANTILES, latencies, strict=True)
+            } if self._seconds[0] else None,
+            'gates': [judged_values(each) for each in self.gates.judge()],
+            'verdict': verdict,
+            'because': why,
+        }  # fmt: skip
+
+
+def judged_values(judged: Judged) -> dict[str, Any]:
+    return {
+        'gate': judged.gate, 'verdict': judged.verdict, 'estimate': _rounded(judged.estimate),
+        'interval': [_rounded(judged.low), _rounded(judged.high)], 'limit': _rounded(judged.limit),
+        'outcomes': judged.count,
+    }  # fmt: skip
+
+
+def _score(answer: Answer, row: int) -> float | None:
+    return _rounded(answer.scores[row]) if row < len(answer.scores) else None
+
+
+def _plain(interval: Interval, outcomes: Counter[float]) -> dict[str, Any] | None:
+    return _scaled(interval, 1) if outcomes else None
+
+
+def _scaled(interval: Interval, factor: float) -> dict[str, Any]:
+    return {
+        'estimate': _rounded(interval.estimate * factor),
+        'interval': [_rounded(interval.low * factor), _rounded(interval.high * factor)],
+    }
+
+
+def _share(part: int, whole: int) -> float | None:
+    return _rounded(part / whole) if whole else None
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else float(f'{value:.6g}')
