@@ -90,6 +90,9 @@ class Connection:
             ('grpc.enable_http_proxy', 0),
             ('grpc.service_config', json.dumps(config)),
             ('grpc.enable_retries', int(self.attempts > 1)),
+            # A server that comes back is found again at once, not after gRPC's two minutes.
+            ('grpc.initial_reconnect_backoff_ms', 200),
+            ('grpc.max_reconnect_backoff_ms', 2000),
         ]
         if self.keepalive_seconds:
             options += [

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import random
-import sys
+from contextlib import ExitStack, closing
 from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
+from vaiven.serving.commands.forms import Form
 from vaiven.serving.commands.options import WRITER, server_options, version_options, where
-from vaiven.serving.commands.texts import batches, field, printable, texts
+from vaiven.serving.commands.output import Output, form_option
+from vaiven.serving.commands.texts import Input, Texts, batches, input_options, printable
 from vaiven.serving.defaults import TEMPERATURE, TOP_P
 
 if TYPE_CHECKING:
     from vaiven.serving.client import Written
+
+    Seeded = tuple[Written, int]
 
 BATCH_ROWS = 32
 
@@ -35,10 +38,10 @@ BATCH_ROWS = 32
 @click.option(
     '--seed', type=int, help='Of the draws; the same one writes the same text.  [default: by chance]'
 )
-@click.option('--file', metavar='FILE', help='Take one seed text a line from this file; - is standard input.')
+@input_options
+@form_option
 @partial(server_options, model=WRITER)
 @version_options
-@click.option('--json', 'as_json', is_flag=True, help='Print one JSON object a text.')
 def generate(
     seed_text: tuple[str, ...],
     length: int,
@@ -48,14 +51,14 @@ def generate(
     top_k: int,
     no_repeat: int,
     seed: int | None,
-    file: str | None,
+    source: Input,
+    output: Output,
     server: str | None,
     model: str,
     timeout: float,
     version: int | None,
     label: str | None,
     rest: bool,
-    as_json: bool,
 ) -> None:
     """Have a server write on after each SEED_TEXT, or from nothing where there is none.
 
@@ -69,29 +72,37 @@ def generate(
     """
     place = where(server, model, timeout, version, label, rest)
     chosen = random.randrange(2**31) if seed is None else seed
-    seeds = texts(seed_text, file) if seed_text or file is not None else iter([''])
-    copies = (text for text in seeds for _ in range(count))
-    in_terminal = sys.stdout.isatty()
-    with place.client() as client:
-        asking = place.vaiven(client)
-        for batch in batches(copies, BATCH_ROWS):
-            for written in asking.generate(
+    with ExitStack() as stack:
+        texts = source.texts(seed_text, stack) if source.given(seed_text) else Texts([''])
+        writer = stack.enter_context(output.open(WRITTEN, False, stack))
+        asking = place.vaiven(stack.enter_context(place.client()))
+        from vaiven.serving.commands.answering import answers
+
+        def write_on(batch: list[str], number: int) -> list[Seeded]:
+            """Each batch has a seed of its own, or it would be written on like the first."""
+            own = (chosen + number) % 2**31
+            written = asking.generate(
                 batch,
                 length=length,
                 temperature=temperature,
                 top_p=top_p,
                 top_k=top_k,
                 no_repeat=no_repeat,
-                seed=chosen,
-            ):
-                click.echo(shown(written, chosen, as_json, in_terminal))
-            chosen = (chosen + 1) % 2**31  # or each batch would be written on like the first
+                seed=own,
+            )
+            return [(each, own) for each in written]
+
+        copies = (text for text in writer.left(texts) for _ in range(count))
+        # Of fixed sizes: how the texts come must not change what is written.
+        answered = answers(batches(copies, BATCH_ROWS, fixed=True), write_on, output.patience)
+        for batch, found in stack.enter_context(closing(answered)):
+            writer.write(found, len(batch), texts.share())
 
 
-def shown(written: Written, seed: int, as_json: bool, in_terminal: bool) -> str:
-    if as_json:
-        values = {'text': written.text, 'generated': written.generated, 'seed': seed}
-        return json.dumps(values, ensure_ascii=False)
-    if in_terminal:
-        return click.style(printable(written.text), bold=True) + printable(written.generated)
-    return field(written.text + written.generated)
+WRITTEN: Form[Seeded] = Form(
+    ('text', 'generated', 'seed'),
+    lambda found, number: ((found[0].text, found[0].generated, str(found[1])),),
+    lambda found, number: {'text': found[0].text, 'generated': found[0].generated, 'seed': found[1]},
+    lambda found, number: (click.style(printable(found[0].text), bold=True) + printable(found[0].generated),),
+    lambda found, number: ((found[0].text + found[0].generated,),),
+)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from vaiven.serving.errors import ServingError
 
 if TYPE_CHECKING:
     from vaiven.serving.client import Client, Vaiven
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
 GRPC_ADDRESS = '127.0.0.1:8500'
 REST_ADDRESS = '127.0.0.1:8501'
 MODEL, WRITER = 'reviews', 'novel'
+CONNECTION = 'vaiven.connection'
 
 
 @dataclass(frozen=True)
@@ -25,12 +29,13 @@ class Where:
     version: int | None
     label: str | None
     timeout: float
+    connection: dict[str, Any] = field(default_factory=dict)
 
     def client(self) -> Client:
-        """Raises ServingError where the address is none."""
+        """Raises ServingError where the address is none, or a file of the connection cannot be read."""
         from vaiven.serving.client import Client
 
-        return Client(self.server, timeout=self.timeout)
+        return Client(self.server, timeout=self.timeout, **self.connection)
 
     def vaiven(self, client: Client) -> Vaiven:
         from vaiven.serving.client import Vaiven
@@ -39,8 +44,9 @@ class Where:
 
 
 def server_options(command: Callable[..., Any], model: str = MODEL) -> Callable[..., Any]:
-    """`--server`, `--model` with its default, and `--timeout`."""
+    """`--server`, `--model` with its default, `--timeout`, and how the connection is secured."""
     for option in (
+        *_connection_options(),
         click.option(
             '--timeout',
             type=click.FloatRange(min=0, min_open=True),
@@ -62,6 +68,43 @@ def server_options(command: Callable[..., Any], model: str = MODEL) -> Callable[
     return command
 
 
+def _connection_options() -> list[Callable[[Callable[..., Any]], Callable[..., Any]]]:
+    """They reach `where` past the command, which has nothing to do with them."""
+
+    def option(*names: str, **settings: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        return click.option(*names, expose_value=False, callback=_remember, show_envvar=True, **settings)
+
+    return [
+        option(
+            '--token-file', metavar='FILE', envvar='VAIVEN_TOKEN_FILE', help='Holds the bearer token to send.'
+        ),
+        option('--key', metavar='FILE', envvar='VAIVEN_KEY', help='The key of --certificate.'),
+        option(
+            '--certificate',
+            metavar='FILE',
+            envvar='VAIVEN_CERTIFICATE',
+            help='PEM; proves who asks (mutual TLS).',
+        ),
+        option(
+            '--ca',
+            metavar='FILE',
+            envvar='VAIVEN_CA',
+            help="PEM; signs the server's certificate. Implies --tls.",
+        ),
+        option(
+            '--tls',
+            is_flag=True,
+            envvar='VAIVEN_TLS',
+            help='Encrypt, trusting the authorities of this machine.',
+        ),
+    ]
+
+
+def _remember(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    if value:
+        context.meta.setdefault(CONNECTION, {})[parameter.name] = value
+
+
 def version_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--rest`, and which version: `--version` or `--label`."""
     for option in (
@@ -81,12 +124,32 @@ def where(
     label: str | None = None,
     rest: bool = False,
 ) -> Where:
-    """What the options say together. Raises click.UsageError where they contradict each other."""
+    """What the options say together; to be called in a command.
+
+    Raises:
+        click.UsageError: they contradict each other.
+        ServingError: the file with the token cannot be read.
+    """
     if version is not None and label is not None:
         raise click.UsageError('give --version or --label, not both')
     if not model:
         raise click.UsageError('--model must not be empty')
+    told = dict(click.get_current_context().meta.get(CONNECTION, {}))
+    if token_file := told.pop('token_file', None):
+        told['token'] = _token(token_file)
     address = server or (REST_ADDRESS if rest else GRPC_ADDRESS)
     if rest and not address.startswith(('http://', 'https://')):
-        address = f'http://{address}'
-    return Where(address, model, version, label, timeout)
+        address = f'{"https" if told.keys() & {"tls", "ca", "certificate"} else "http"}://{address}'
+    return Where(address, model, version, label, timeout, told)
+
+
+def _token(path: str) -> str:
+    try:
+        token = Path(path).read_text(encoding='utf-8').strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ServingError(
+            f'cannot read the token in {path}: {getattr(error, "strerror", "no text")}'
+        ) from error
+    if not token:
+        raise ServingError(f'{path} is empty: it must hold the token, and nothing else')
+    return token

@@ -79,7 +79,7 @@ def test_nothing_changed_comes_from_the_cache_as_the_plan_says(run, arguments, r
 
 
 def test_a_thousand_characters_are_written_in_one_call_over_grpc_and_over_rest(server):
-    settings = ['--length', '1000', '--seed', '7', '--json', 'El niño ']
+    settings = ['--length', '1000', '--seed', '7', '--to', 'jsonl', 'El niño ']
     over_grpc = vaiven('generate', '--server', server.grpc_address, *settings)
     over_rest = vaiven('generate', '--server', server.rest_url, *settings)
     assert over_grpc.stderr == ''

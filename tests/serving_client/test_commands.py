@@ -68,18 +68,18 @@ def test_predict_tells_the_course_of_a_text_line_by_line(shell: Shell) -> None:
         '1\t0.000000\taño',
         '3\t0.500000\tgx',
     ]
-    (line,) = shell('predict', '--course', '--json', 'gg año').stdout.splitlines()
+    (line,) = shell('predict', '--course', '--to', 'jsonl', 'gg año').stdout.splitlines()
     assert json.loads(line) == {'text': 'gg año', 'tokens': ['gg', 'año'], 'probabilities': [1.0, 0.0]}
 
 
 def test_predict_reads_lines_from_standard_input_and_from_a_file(shell: Shell) -> None:
     lines = b'\xef\xbb\xbfgg\r\n\nga\n' + 'año 😀'.encode()
-    answer = shell('predict', '--json', stdin=lines)
+    answer = shell('predict', '--to', 'jsonl', stdin=lines)
     found = [json.loads(line) for line in answer.stdout.splitlines()]
     assert [each['text'] for each in found] == ['gg', '', 'ga', 'año 😀']
     assert found[0] == {'text': 'gg', 'label': 'positive', 'probability': 1.0}
     (shell.folder / 'texts.txt').write_bytes(lines)
-    assert shell('predict', '--json', '--file', 'texts.txt').stdout == answer.stdout
+    assert shell('predict', '--to', 'jsonl', '--file', 'texts.txt').stdout == answer.stdout
 
 
 def test_many_lines_keep_their_order(shell: Shell) -> None:
@@ -125,7 +125,9 @@ def test_predict_over_rest_and_by_version(shell: Shell, server: ServerProcess) -
 
 def test_next_shows_words_with_probabilities(shell: Shell) -> None:
     assert shell('next', 'the', '--k', '2').stdout == b'the\tthe+0\t0.367879\nthe\tthe+1\t0.135335\n'
-    (found,) = (json.loads(line) for line in shell('next', '--json', '--k', '1', 'la').stdout.splitlines())
+    (found,) = (
+        json.loads(line) for line in shell('next', '--to', 'jsonl', '--k', '1', 'la').stdout.splitlines()
+    )
     assert found['text'] == 'la'
     assert [each['token'] for each in found['next']] == ['la+0']
 
@@ -142,7 +144,7 @@ def test_generate_prints_the_seed_text_and_what_follows(shell: Shell, server: Se
 
 def test_generate_without_a_text_begins_from_nothing_as_often_as_it_is_told(shell: Shell) -> None:
     answer = (
-        shell('generate', '--model', 'reviews', '--count', '34', '--seed', '5', '--json')
+        shell('generate', '--model', 'reviews', '--count', '34', '--seed', '5', '--to', 'jsonl')
         .stdout.decode()
         .splitlines()
     )
@@ -155,7 +157,9 @@ def test_generate_without_a_text_begins_from_nothing_as_often_as_it_is_told(shel
 
 
 def test_generate_without_a_seed_writes_something_else_each_time(shell: Shell) -> None:
-    seeds = {json.loads(shell('generate', '--model', 'reviews', '--json').stdout)['seed'] for _ in range(3)}
+    seeds = {
+        json.loads(shell('generate', '--model', 'reviews', '--to', 'jsonl').stdout)['seed'] for _ in range(3)
+    }
     assert len(seeds) == 3
 
 

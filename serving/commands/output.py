@@ -1,0 +1,151 @@
+"""Where answers are written to: standard output, or a file that an interrupted run can go on with."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import click
+
+from vaiven.serving.commands.forms import FORMS, Form
+from vaiven.serving.commands.resuming import Found
+from vaiven.serving.commands.texts import Texts
+from vaiven.serving.errors import ServingError
+
+SHOW_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Output:
+    """What the options say of the answers; `form` None is a table in a terminal and text elsewhere."""
+
+    form: str | None
+    out: str | None = None
+    resume: bool = False
+    patience: float = 0.0
+
+    def open(self, form: Form[Any], single: bool, stack: ExitStack) -> Writer:
+        """Ready to write; `single` says that a text has one record in every form. Raises UsageError, ServingError."""
+        if self.out is None:
+            if self.resume:
+                raise click.UsageError('--resume goes on with a file: name it with --out')
+            return Writer(
+                form, self.form or ('text' if not sys.stdout.isatty() else None), sys.stdout.buffer, None
+            )
+        written_as = self.form or _form(self.out)
+        if self.resume and not single and written_as != 'jsonl':
+            raise click.UsageError('--resume needs one line a text: add --to jsonl')
+        try:
+            path = Path(self.out)
+            there = path.exists()
+            if there and not self.resume and path.stat().st_size:
+                raise ServingError(
+                    f'{self.out} is there already: add --resume to go on with it, or name another'
+                )
+            found = Found(path, written_as) if there and self.resume else None
+            stream = stack.enter_context(path.open('ab'))
+        except OSError as error:
+            raise ServingError(f'cannot write {self.out}: {error.strerror}') from error
+        return Writer(form, written_as, stream, found)
+
+
+def form_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--to`, which reaches the command as one `Output` called `output`."""
+
+    @functools.wraps(command)
+    def with_output(*, to: str | None, **others: Any) -> Any:
+        return command(output=Output(to), **others)
+
+    return _to(with_output)
+
+
+def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--to`, `--out`, `--resume` and `--patience`, which reach the command as one `Output` called `output`."""
+
+    @functools.wraps(command)
+    def with_output(*, to: str | None, out: str | None, resume: bool, patience: float, **others: Any) -> Any:
+        return command(output=Output(to, out, resume, patience), **others)
+
+    for option in (
+        click.option(
+            '--patience',
+            type=click.FloatRange(min=0),
+            default=60.0,
+            show_default=True,
+            metavar='SECONDS',
+            help='How long to wait for a server that goes away in the middle.',
+        ),
+        click.option('--resume', is_flag=True, help='Go on where an interrupted --out FILE ends.'),
+        click.option('--out', metavar='FILE', help='Write the answers to this file, as they come.'),
+        _to,
+    ):
+        with_output = option(with_output)
+    return with_output
+
+
+_to = click.option(
+    '--to', type=click.Choice(FORMS), help='How answers are written.  [default: a table; text in a pipe]'
+)
+
+
+def _form(name: str) -> str:
+    suffix = name.lower().rpartition('.')[2]
+    return suffix if suffix in FORMS else 'text'
+
+
+class Writer:
+    """Writes answers, and in a terminal tells how far it is. Each batch is written as soon as it is there."""
+
+    def __init__(
+        self, form: Form[Any], written_as: str | None, stream: BinaryIO, found: Found | None
+    ) -> None:
+        self._form = form
+        self._as = written_as
+        self._stream = stream
+        self._found = found
+        self.written = found.records if found is not None else 0
+        self._began, self._at_begin = time.monotonic(), self.written
+        self._shows = sys.stderr.isatty() and not (stream is sys.stdout.buffer and sys.stdout.isatty())
+        self._next_show = self._began + SHOW_SECONDS
+
+    def left(self, texts: Texts) -> Iterator[str | None]:
+        """The texts that have not been answered. Raises ServingError where the answers are to other texts."""
+        items = iter(texts)
+        if self._found is not None:
+            self._found.check(items)
+            self._stream.truncate(self._found.bytes)
+        if self._found is None or not self._found.bytes:
+            self._write(self._form.header(self._as or ''))
+        return items
+
+    def write(self, answers: Iterable[Any], count: int, share: float | None) -> None:
+        """Writes the answers to the next `count` texts; `share` is how much of the input has been read."""
+        self._write(self._form.lines(self._as, answers, self.written + 1))
+        self.written += count
+        if self._shows and (now := time.monotonic()) >= self._next_show:
+            self._next_show = now + SHOW_SECONDS
+            self._show(now, share)
+
+    def _write(self, lines: str) -> None:
+        self._stream.write(lines.encode())
+        self._stream.flush()
+
+    def _show(self, now: float, share: float | None) -> None:
+        speed = (self.written - self._at_begin) / (now - self._began)
+        part = '' if share is None else f'  {share:.0%}'
+        sys.stderr.write(f'\r{self.written:,} texts  {speed:,.0f} a second{part}\x1b[K')
+        sys.stderr.flush()
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._shows and self._next_show > self._began + SHOW_SECONDS:
+            self._show(time.monotonic(), None)
+            sys.stderr.write('\n')

@@ -1,0 +1,220 @@
+"""`vaiven predict` on files and streams: every form in and out, pauses, restarts, and interrupted runs."""
+
+import csv
+import gzip
+import io
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.serving_client.test_commands import COMMAND, Shell
+from vaiven.serving.process import ServerProcess
+from vaiven.serving.server import ports
+
+TEXTS = ['gg', 'año, malo', 'ella dijo "gg"', '¿gü?', 'שלום g', 'g😀g', '', 'dos\nlíneas g']
+ROWS = [[str(number), text] for number, text in enumerate(TEXTS)]
+
+
+@pytest.fixture(scope='module')
+def shell(server: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    return Shell(server.grpc_address, tmp_path_factory.mktemp('shell'))
+
+
+def as_csv(rows: list[list[str]]) -> bytes:
+    written = io.StringIO()
+    csv.writer(written).writerows(rows)
+    return written.getvalue().encode()
+
+
+def as_jsonl(values: list[dict[str, Any]]) -> bytes:
+    return b''.join(json.dumps(value, ensure_ascii=False).encode() + b'\n' for value in values)
+
+
+def texts_in(jsonl: bytes) -> list[str]:
+    return [json.loads(line)['text'] for line in jsonl.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ('name', 'content', 'texts'),
+    [
+        ('reviews.csv', as_csv([['id', 'body'], *ROWS]), TEXTS),
+        ('REVIEWS.CSV', b'\xef\xbb\xbf' + as_csv([['body'], ['gg'], ['g']]), ['gg', 'g']),
+        ('reviews.tsv', '\n'.join('\t'.join(row) for row in [['id', 'body'], *ROWS[:7]]).encode(), TEXTS[:7]),
+        ('reviews.jsonl', as_jsonl([{'body': text, 'n': 1} for text in TEXTS]) + b'\n\n', TEXTS),
+        ('reviews.jsonl.gz', gzip.compress(as_jsonl([{'body': text} for text in TEXTS])), TEXTS),
+        ('reviews.csv.gz', gzip.compress(as_csv([['body'], *([text] for text in TEXTS)])), TEXTS),
+        ('reviews.txt', '\r\n'.join([*TEXTS[:7], 'g']).encode(), [*TEXTS[:7], 'g']),
+        ('reviews', '\n'.join(TEXTS[:6]).encode(), TEXTS[:6]),
+    ],
+)
+def test_a_file_is_read_as_its_name_says(shell: Shell, name: str, content: bytes, texts: list[str]) -> None:
+    (shell.folder / name).write_bytes(content)
+    answer = shell('predict', '--file', name, '--field', 'body', '--to', 'jsonl')
+    assert texts_in(answer.stdout) == texts
+
+
+def test_standard_input_is_read_as_the_option_says(shell: Shell) -> None:
+    for form, content in (('csv', as_csv([['text'], *([text] for text in TEXTS)])),
+                          ('jsonl', as_jsonl([{'text': text} for text in TEXTS]))):  # fmt: skip
+        assert texts_in(shell('predict', '--from', form, '--to', 'jsonl', stdin=content).stdout) == TEXTS
+    as_lines = shell('predict', '--from', 'lines', '--to', 'jsonl', stdin=b'{"text": "g"}\n')
+    assert texts_in(as_lines.stdout) == ['{"text": "g"}']
+
+
+def test_csv_answers_can_be_read_back(shell: Shell) -> None:
+    answer = shell('predict', '--to', 'csv', '--from', 'jsonl', stdin=as_jsonl([{'text': t} for t in TEXTS]))
+    rows = list(csv.DictReader(io.StringIO(answer.stdout.decode(), newline='')))
+    assert [row['text'] for row in rows] == TEXTS
+    assert (rows[0]['label'], rows[0]['probability']) == ('positive', '1.000000')
+    words = shell('next', '--to', 'csv', '--k', '1', 'año, "g"').stdout.decode()
+    assert words == 'text,token,probability\n"año, ""g""","año, ""g""+0",0.367879\n'
+    tokens = shell('predict', '--course', '--to', 'csv', 'gg a', 'g').stdout.decode()
+    assert tokens == 'number,probability,token\n1,1.000000,gg\n1,0.000000,a\n2,1.000000,g\n'
+    written = shell('generate', '--model', 'reviews', '--to', 'csv', '--seed', '1', 'a,b').stdout.decode()
+    assert next(iter(csv.DictReader(io.StringIO(written))))['text'] == 'a,b'
+
+
+@pytest.mark.parametrize(
+    ('form', 'content', 'rule'),
+    [
+        ('csv', b'', 'is empty: its first line must name the columns'),
+        ('tsv', b'', 'is empty: its first line must name the columns'),
+        ('jsonl', b'', 'holds no text: give one JSON object a line'),
+        ('csv', b'id,body\n1,g\n', "no column 'text'; it has: id, body. Name one with --field"),
+        ('csv', b'text,id\ng\n', 'line 2 of standard input has 1 fields, the header 2'),
+        ('tsv', b'text\tid\ng\n', 'line 2 of standard input has 1 fields, the header 2'),
+        ('csv', b'text\n"g\n', 'is not csv'),
+        ('csv', b'text\n"g" g\n', 'line 2 of standard input is not csv'),
+        ('jsonl', b'{"text": "g"}\n{"text"\n', 'line 2 of standard input is no JSON'),
+        ('jsonl', b'["g"]\n', 'must be an object as {"text"'),
+        ('jsonl', b'{"id": 1}\n', "has no 'text'; it has: id. Name one with --field"),
+        ('jsonl', b'{"text": 3}\n', 'must be a string. Received: 3'),
+        ('jsonl', b'{"text": "\\ud800"}\n', 'must be UTF-8'),
+        ('lines', b'g' * (17 << 20), 'is longer than 16 MB'),
+    ],
+)
+def test_input_that_is_broken_is_told_by_line(shell: Shell, form: str, content: bytes, rule: str) -> None:
+    assert rule in shell.fails(2, 'predict', '--from', form, stdin=content)
+
+
+def test_options_that_do_not_go_together_are_told(shell: Shell) -> None:
+    assert 'not both' in shell.fails(2, 'predict', '--from', 'csv', 'g')
+    assert 'name it with --out' in shell.fails(2, 'predict', '--resume', 'g')
+    assert 'add --to jsonl' in shell.fails(2, 'next', '--resume', '--out', 'words.csv', 'g')
+    assert 'cannot write nowhere/answers' in shell.fails(2, 'predict', '--out', 'nowhere/answers', 'g')
+    (shell.folder / 'broken.jsonl.gz').write_bytes(b'no gzip')
+    assert 'cannot read broken.jsonl.gz' in shell.fails(2, 'predict', '--file', 'broken.jsonl.gz')
+
+
+def test_a_line_is_answered_while_the_input_pauses(shell: Shell) -> None:
+    for form, first, lines in (
+        ('lines', b'', [b'gg\n', b'a\n']),
+        ('csv', b'text\n', [b'gg\n', b'a\n']),
+        ('jsonl', b'', [b'{"text": "gg"}\n', b'{"text": "a"}\n']),
+    ):
+        process = subprocess.Popen(
+            [*COMMAND, 'predict', '--server', shell.address, '--from', form],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(first)
+        for line, answer in zip(
+            lines, (b'positive\t1.000000\tgg\n', b'negative\t0.000000\ta\n'), strict=True
+        ):
+            process.stdin.write(line)
+            process.stdin.flush()
+            assert process.stdout.readline() == answer  # the input is still open
+        process.stdin.close()
+        assert process.wait(60) == 0
+        process.stdout.close()
+
+
+@pytest.mark.parametrize('name', ['answers.tsv', 'answers.csv', 'answers.jsonl'])
+def test_an_interrupted_file_is_gone_on_with_after_its_last_whole_record(shell: Shell, name: str) -> None:
+    texts = [f'g{"ñ" * (number % 3)} "{number}",\t{number % 7}\n fin' for number in range(400)]
+    (shell.folder / 'texts.jsonl').write_bytes(as_jsonl([{'text': text} for text in texts]))
+    asked = ('predict', '--file', 'texts.jsonl', '--out', name)
+    out = shell.folder / name
+    assert shell(*asked, '--resume').stdout == b''
+    whole = out.read_bytes()
+    assert whole.count(b'fin') == 400
+    assert 'is there already: add --resume' in shell.fails(2, *asked)
+    for size in (len(whole) - 1, len(whole) // 2, len(whole) // 2 + 9, 5, 0, len(whole)):
+        out.write_bytes(whole[:size])
+        shell(*asked, '--resume')
+        assert out.read_bytes() == whole
+
+
+def test_a_file_with_answers_to_other_texts_is_left_as_it_is(shell: Shell) -> None:
+    for name in ('other.tsv', 'other.csv', 'other.jsonl'):
+        shell('predict', '--out', name, 'g', 'gg')
+        before = (shell.folder / name).read_bytes() + b'torn'
+        (shell.folder / name).write_bytes(before)
+        for texts in (['g'], ['g', 'a', 'a']):
+            told = shell.fails(2, 'predict', '--out', name, '--resume', *texts)
+            assert f'{name} has 2 answers' in told
+        assert (shell.folder / name).read_bytes() == before
+        shell('predict', '--out', name, '--resume', 'g', 'gg', 'ggg')
+        assert b'ggg' in (shell.folder / name).read_bytes()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    ends = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < ends
+        time.sleep(0.02)
+
+
+def test_a_restart_of_the_server_in_the_middle_is_survived(pushed: Path, tmp_path: Path) -> None:
+    port, rest_port = ports.free('127.0.0.1', 2)
+    out = tmp_path / 'answers.tsv'
+    for address in (f'127.0.0.1:{port}', f'http://127.0.0.1:{rest_port}'):
+        out.unlink(missing_ok=True)
+        with ServerProcess('reviews', pushed, port=port, rest_port=rest_port) as server:
+            process = subprocess.Popen(
+                [*COMMAND, 'predict', '--server', address, '--out', str(out)],
+                stdin=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+            assert process.stdin is not None
+            process.stdin.write(b''.join(b'g%d\n' % number for number in range(1000)))
+            process.stdin.flush()
+            wait_until(lambda: out.exists() and out.read_bytes().count(b'\n') == 1000)
+            os.kill(server.pid, 9)
+        process.stdin.write(b''.join(b'g%d\n' % number for number in range(1000, 2000)))
+        process.stdin.flush()
+        assert process.stderr is not None
+        assert b'waiting for it' in process.stderr.readline()
+        with ServerProcess('reviews', pushed, port=port, rest_port=rest_port):
+            process.stdin.close()
+            assert process.wait(60) == 0
+        process.stderr.close()
+        assert [line.rpartition('\t')[2] for line in out.read_text().splitlines()] == [
+            f'g{number}' for number in range(2000)
+        ]
+
+
+def test_patience_ends(pushed: Path, tmp_path: Path) -> None:
+    with ServerProcess('reviews', pushed) as server:
+        process = subprocess.Popen(
+            [*COMMAND, 'predict', '--server', server.grpc_address, '--patience', '1'],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b'g\n')
+        process.stdin.flush()
+        assert process.stdout.readline() == b'positive\t1.000000\tg\n'
+    stdout, stderr = process.communicate(b'gg\n', timeout=60)
+    assert (process.returncode, stdout) == (1, b'')
+    assert stderr.splitlines()[-1].startswith(b'vaiven: no server answers at')
