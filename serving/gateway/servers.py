@@ -37,8 +37,6 @@ class Servers:
         options = list(
             {
                 **dict(connection.grpc_options()),
-                # The caller tries again; only what never left here is sent again by gRPC itself.
-                'grpc.enable_retries': 1,
                 'grpc.max_receive_message_length': -1,
                 'grpc.max_send_message_length': -1,
                 # A server that comes back is found at once, not after minutes.
