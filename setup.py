@@ -8,7 +8,7 @@ from setuptools import find_packages, setup
 
 FOLDERS = ('pipeline', 'components', 'models', 'serving')
 
-CLIENT = ['click>=8.1', 'grpcio>=1.80', 'numpy>=2.0', 'protobuf>=6.31,<7']
+CLIENT = ['click>=8.1', 'grpcio>=1.80', 'numpy>=2.0', 'protobuf>=6.31,<7', 'pyyaml>=6']
 
 PIPELINE = [
     *CLIENT,

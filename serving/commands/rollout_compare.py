@@ -40,7 +40,7 @@ TEXT_CHARACTERS = 70
 @click.option('--label-column', default='label', show_default=True, metavar='NAME')
 @click.option('--limit', type=click.IntRange(min=1), metavar='N', help='Ask so many and no more.')
 @click.option('--seconds', type=click.FloatRange(min=0, min_open=True), help='Ask for so long and no longer.')
-@click.option('--parallel', type=click.IntRange(1, 64), default=4, show_default=True, help='Pairs at a time.')
+@click.option('--parallel', type=click.IntRange(1, 64), default=1, show_default=True, help='Pairs at a time.')
 @click.option('--examples', type=click.IntRange(min=0), default=5, show_default=True, help='Flips to show.')
 @server_options
 @json_option

@@ -7,7 +7,7 @@ cold cache, harms both alike.
 import random
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -60,9 +60,9 @@ def pairs(
     old: int,
     new: int,
     *,
-    parallel: int = 4,
+    parallel: int = 1,
     timeout: float | None = None,
-) -> Iterator[Pair | None]:
+) -> Generator[Pair | None, None, None]:
     """The pairs in the order of the requests; None where a request is None.
 
     Args:
@@ -70,7 +70,7 @@ def pairs(
         model: name of the model.
         requests: no more of them are taken than are under way; None says that there is none just now.
         old, new: the versions.
-        parallel: how many pairs are under way at a time.
+        parallel: how many pairs are under way at a time; they slow each other down, and unevenly.
         timeout: seconds for one answer; None for the client's.
     """
 

@@ -1,0 +1,88 @@
+"""`vaiven rollout auto`: steps, gates, and back by itself; and the same plan for a cluster."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from vaiven.serving.commands.rollout_options import FILE, change_options, changing, json_option
+
+plan_option = click.option(
+    '--plan', 'plan_path', metavar='FILE', type=FILE, required=True, help='The plan, YAML.'
+)
+
+
+@click.command(short_help='Roll a version out in steps, or back when a gate fails.')
+@click.argument('version', type=click.IntRange(min=0), required=False)
+@plan_option
+@click.option(
+    '--record',
+    'record_path',
+    metavar='FILE',
+    type=FILE,
+    help='Where every decision is written down.  [default: rollout.jsonl beside the versions]',
+)
+@change_options
+@json_option
+@click.pass_context
+def auto(
+    ctx: click.Context,
+    version: int | None,
+    plan_path: Path,
+    record_path: Path | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Give VERSION (without it: the newest above the stable one) more and more traffic, as the plan says.
+
+    Both versions are asked the plan's requests meanwhile. When a gate is shown to fail, the version is taken back at
+    once; after the last step it is promoted. Stopped or killed and started again, it goes on where it was. Exit status
+    1 where the version was not promoted.
+
+    \b
+    Example:
+      vaiven rollout auto --plan plan.yaml
+    """
+    from vaiven.serving.rollout import plan as plans
+    from vaiven.serving.rollout.auto import PROMOTED, Auto
+    from vaiven.serving.rollout.record import FILE as RECORD
+    from vaiven.serving.rollout.record import Record
+
+    plan = plans.read(plan_path)
+    given = ctx.get_parameter_source('model') is not click.core.ParameterSource.DEFAULT
+    if given and options['model'] != plan.model:
+        raise click.UsageError(f'the plan is about {plan.model!r}, not {options["model"]!r}')
+
+    def say(entry: dict[str, Any]) -> None:
+        if as_json:
+            click.echo(json.dumps(entry, ensure_ascii=False))
+        elif line := line_of(entry):
+            click.echo(line)
+
+    with (
+        changing(**{**options, 'model': plan.model}) as moving,
+        Record(record_path or moving.base_path / RECORD) as record,
+    ):
+        outcome = Auto(moving, plan, record, say).run(version, options['timeout'])
+    if outcome.result != PROMOTED:
+        ctx.exit(1)
+
+
+def line_of(entry: dict[str, Any]) -> str:
+    """An entry of the record for people; empty for what need not be told."""
+    time = entry['time'][11:19]
+    told = {
+        'begin': lambda: f'version {entry["version"]} against version {entry["stable"]}',
+        'resumed': lambda: f'going on: step {entry["step"] + 1}, {entry["total"]:,} requests so far',
+        'step': lambda: f'step {entry["step"] + 1}: {entry["percent"]:g} %',
+        'decision': lambda: f'{entry["action"]} after {entry["total"]:,} requests: {entry["because"]}',
+        'waiting': lambda: f'waiting: {entry["error"]}',
+        'metrics': lambda: entry['error'],
+        'restored': lambda: 'the server had lost the labels: given again',
+        'stopped': lambda: 'stopped; the same command goes on from here',
+        'end': lambda: f'version {entry["version"]}: {entry["result"]}; {entry["because"]}',
+    }.get(entry['event'])
+    return f'{time}  {told()}' if told else ''
