@@ -66,8 +66,10 @@ class Gateway:
     """One gateway process. `run` returns when it was told to stop."""
 
     def __init__(self, settings: Settings) -> None:
-        """Raises ServingError where a file that is there cannot be read."""
+        """Raises ServingError where a file that is there cannot be read, or a certificate cannot be used."""
         self.settings = settings
+        settings.connection.grpc_credentials()
+        settings.connection.ssl_context()
         for path in settings.splits.values():
             if path.exists():
                 split.read(path)

@@ -11,7 +11,7 @@ SECONDS = exponential(0.0001, 2, 19)  # to 26 seconds
 
 
 class _Cells(NamedTuple):
-    count: Counter
+    requests: Counter
     seconds: Histogram
 
 
@@ -40,7 +40,7 @@ class Metrics:
             cells = self._cells[choice, code] = _Cells(
                 self._requests.cell(*choice, code), self._seconds.histogram(*choice)
             )
-        cells.count.value += 1
+        cells.requests.value += 1
         cells.seconds.add(seconds)
 
     def in_flight(self, port: str) -> Counter:

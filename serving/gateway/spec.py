@@ -104,7 +104,7 @@ _known = lru_cache(1024)(_spec)
 
 def _fields(data: bytes) -> list[tuple[int, int, int, int]]:
     """Of each field: tag, begin, begin of its content, end. Raises _MalformedError, or IndexError at a sudden end."""
-    found = []
+    found: list[tuple[int, int, int, int]] = []
     place, size = 0, len(data)
     while place < size:
         begin = place

@@ -1,0 +1,101 @@
+"""`vaiven gateway`: what it takes, and what it refuses in one line."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.gateway.conftest import MODEL, PLAN, Asking, Upstream, embed
+from vaiven.serving.gateway.process import GatewayProcess
+from vaiven.serving.split import write
+from vaiven.serving.wire import messages
+
+
+def vaiven(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, '-m', 'vaiven.pipeline.cli', 'gateway', *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
+
+
+def test_help_shows_an_example_and_needs_neither_grpc_nor_tensorflow(tmp_path: Path) -> None:
+    answer = vaiven(tmp_path, '--help')
+    assert answer.returncode == 0
+    assert 'vaiven gateway --base-path' in answer.stdout
+    code = (
+        'import sys, vaiven.serving.commands.gateway; '
+        'print([name for name in ("grpc", "aiohttp", "numpy", "tensorflow") if name in sys.modules]); '
+        'import vaiven.serving.gateway.gateway, vaiven.serving.gateway.rest_port; print("tensorflow" in sys.modules)'
+    )
+    told = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True).stdout
+    assert told.split('\n')[:2] == ['[]', 'False']
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'status', 'words'),
+    [
+        ([], 2, 'no pushed model was found'),
+        (['--split', 'reviews'], 2, "--split takes MODEL=FILE. Received: 'reviews'"),
+        (['--split', '=a.json'], 2, '--split takes MODEL=FILE'),
+        (['--split', 'r=a', '--split', 'r=b'], 2, "model 'r' is split twice"),
+        (['--split', 'r=nowhere/a.json'], 2, 'there is no folder nowhere'),
+        (['--split', 'r=a', '--server', 'nowhere'], 2, "--server takes a HOST:PORT. Received: 'nowhere'"),
+        (['--split', 'r=a', '--server', 'http://a:1'], 2, '--server takes a HOST:PORT'),
+        (['--split', 'r=a', '--rest-server', 'a:1/x'], 2, '--rest-server takes a HOST:PORT'),
+        (['--split', 'r=a', '--route', 'a:1'], 2, '--route takes LABEL=HOST:PORT'),
+        (['--split', 'r=a', '--route', 'b=a:1'], 2, 'give --route and --rest-route for the same labels'),
+        (['--split', 'r=a', '--route', 'b=a:1', '--route', 'b=a:2'], 2, "--route names the label 'b' twice"),
+        (['--split', 'r=a', '--key-header', 'X-Key'], 2, '--key-header is a name in lower-case ASCII'),
+        (['--split', 'r=a', '--key-header', 'key-bin'], 2, '--key-header is a name'),
+        (['--split', 'r=a', '--port', '0'], 2, '--port'),
+        (['--split', 'r=a', '--port', '9000', '--rest-port', '9000'], 2, '--rest-port must differ'),
+        (['--split', 'r=a', '--key', 'a'], 2, 'mutual TLS takes a certificate and its key'),
+        (['--split', 'r=a', '--ssl-config-file', 'none'], 2, 'cannot read none'),
+        (['--split', 'r=a', '--ca', 'none'], 2, 'cannot read none'),
+        (['--split', 'r=broken.json'], 2, 'broken.json is no split of traffic'),
+        (['--split', 'r=a', '--host', 'no.such.host.invalid'], 1, 'no such address to listen on'),
+        (['extra'], 2, 'extra'),
+    ],
+)  # fmt: skip
+def test_what_makes_no_sense_is_refused_in_one_line(
+    tmp_path: Path, arguments: list[str], status: int, words: str
+) -> None:
+    (tmp_path / 'broken.json').write_text('{"año": ')
+    answer = vaiven(tmp_path, *arguments)
+    assert (answer.returncode, words in answer.stderr) == (status, True), answer.stderr
+    assert len(answer.stderr.strip().splitlines()) == 1
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    with socket.socket() as listening:
+        listening.bind(('127.0.0.1', 0))
+        listening.listen()
+        yield listening.getsockname()[1]
+
+
+@pytest.mark.parametrize('option', ['--port', '--rest-port'])
+def test_a_port_that_is_taken_is_told(tmp_path: Path, taken: int, option: str) -> None:
+    answer = vaiven(tmp_path, '--split', 'r=a', option, str(taken))
+    assert answer.returncode == 1
+    assert f'port {taken} on 127.0.0.1 cannot be used' in answer.stderr.splitlines()[-1]
+    assert 'Traceback' not in answer.stderr
+
+
+def test_a_serving_folder_names_the_model_and_holds_its_split(tmp_path: Path) -> None:
+    base = tmp_path / 'vaiven-runs' / 'a' / 'serving' / MODEL
+    (base / '1').mkdir(parents=True)
+    (base / '1' / 'saved_model.pb').touch()
+    write(base / 'split.json', PLAN)
+    os.utime(base / '1')
+    with (
+        Upstream() as upstream,
+        GatewayProcess('--base-path', str(base), '--server', upstream.address, '--rest-port', '0') as gateway,
+        Asking(gateway.grpc_address) as ask,
+    ):
+        ask.raw(embed().SerializeToString(), metadata=[('vaiven-key', 'k1')])
+        got = messages.PredictRequest.FromString(upstream.requests[0])
+        assert got.model_spec.version_label == PLAN.label_of('k1')
+        assert 'rest=off' in gateway.log()
