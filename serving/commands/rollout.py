@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vaiven.serving.commands.options import server_options, where
-from vaiven.serving.commands.rollout_auto import auto
+from vaiven.serving.commands.rollout_auto import auto, manifests
 from vaiven.serving.commands.rollout_compare import compare
 from vaiven.serving.commands.rollout_options import (
     base_path_option,
@@ -185,3 +185,4 @@ def tell(change: Change, model: str, as_json: bool) -> None:
 rollout.add_command(show_status)
 rollout.add_command(compare)
 rollout.add_command(auto)
+rollout.add_command(manifests)

@@ -86,3 +86,35 @@ def line_of(entry: dict[str, Any]) -> str:
         'end': lambda: f'version {entry["version"]}: {entry["result"]}; {entry["because"]}',
     }.get(entry['event'])
     return f'{time}  {told()}' if told else ''
+
+
+@click.command(short_help='Write a plan as manifests of KServe or Argo Rollouts.')
+@click.argument('version', type=click.IntRange(min=0))
+@plan_option
+@click.option('--format', 'kind', type=click.Choice(['kserve', 'argo']), required=True)
+@click.option('--out', metavar='FOLDER', type=click.Path(path_type=Path), required=True)
+@click.option('--image', metavar='IMAGE', help='Of the model server.  [default: tensorflow/serving]')
+@click.option('--prometheus', metavar='URL', help='Where Argo Rollouts asks for metrics.')
+def manifests(
+    version: int, plan_path: Path, kind: str, out: Path, image: str | None, prometheus: str | None
+) -> None:
+    """Write the rollout of VERSION by this plan as files for a cluster. No server and no cluster is asked.
+
+    \b
+    Example:
+      vaiven rollout manifests 7 --plan plan.yaml --format argo --out rollout-7
+    """
+    if prometheus is not None and kind != 'argo':
+        raise click.UsageError('--prometheus goes with --format argo: KServe looks at no metrics')
+    from vaiven.serving.rollout import manifests as making
+    from vaiven.serving.rollout import plan as plans
+
+    plan = plans.read(plan_path)
+    chosen = image or making.IMAGE
+    found = (
+        making.argo(plan, version, chosen, prometheus)
+        if kind == 'argo'
+        else making.kserve(plan, version, chosen)
+    )
+    for path in making.write(found, out):
+        click.echo(str(path))
