@@ -31,8 +31,9 @@ class Client:
         """Connects when the first request is made.
 
         Args:
-            address: `host:port`, `dns:///name:port` or `unix:path` of the gRPC API, or `http://host:port` or
-                `https://host:port` of the REST API. Where a name has several addresses, gRPC takes turns.
+            address: `host:port`, `dns:///name:port` or `unix:path` of the gRPC API; `http://host:port` or
+                `https://host:port` of the REST API; or `saved-model:folder` for a model in this process, which needs
+                TensorFlow. Where a name has several addresses, gRPC takes turns.
             timeout: seconds that one call may take, all attempts included; each method takes another.
             **connection: see `Connection`: TLS, token, metadata, attempts, message sizes, keepalive.
 

@@ -1,0 +1,171 @@
+"""A SavedModel in this process: no server, no ports, the same answers. It needs TensorFlow.
+
+with Client('saved-model:vaiven-runs/reviews/serving/reviews') as client:
+    client.predict('reviews', {'text': ['What a film!']})
+"""
+
+import asyncio
+import logging
+import tempfile
+import threading
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vaiven.serving.client import exchanges
+from vaiven.serving.client.driver import SAVED_MODEL
+from vaiven.serving.client.errors import request_error
+from vaiven.serving.client.results import Target
+from vaiven.serving.client.transport import Call, Exchanges
+from vaiven.serving.errors import ServingError
+from vaiven.serving.wire import messages
+
+if TYPE_CHECKING:
+    from vaiven.serving.server.manager import Manager
+
+THREADS = 8
+
+
+class LocalTransport:
+    """A `Transport` to the embedded server's own code. The model is loaded by the first request, out of its time."""
+
+    exchanges: Exchanges = exchanges
+
+    def __init__(self, address: str) -> None:
+        """`address` is `saved-model:` and a folder: a SavedModel, or numbered versions, of which the newest counts.
+
+        The model is called like the folder of versions, and new versions are loaded as they appear.
+
+        Raises:
+            ServingError: there is no such folder, or it holds neither.
+        """
+        self.address = address
+        self._folder = Path(address.removeprefix(SAVED_MODEL)).absolute()
+        _check(self._folder)
+        self._lock = threading.Lock()
+        self._loop = asyncio.new_event_loop()
+        self._threads = ThreadPoolExecutor(THREADS, 'request')
+        self._links: tempfile.TemporaryDirectory[str] | None = None
+        self._manager: Manager | None = None
+        self._answers: dict[str, Callable[[Any, float], Awaitable[Any]]] = {}
+        self._closed = False
+
+    def send(
+        self, call: Call, target: Target, timeout: float, headers: Sequence[tuple[str, str]] = ()
+    ) -> Any:
+        from vaiven.serving.server.status import StatusError
+
+        try:
+            with self._lock:
+                if self._closed:
+                    raise request_error('CANCELLED', 'the client is closed', self.address, timeout, target)
+                if not self._answers:
+                    self._load()
+            answering = self._answers[call.method](call.request, time.monotonic() + timeout)
+            return asyncio.run_coroutine_threadsafe(_awaited(answering), self._loop).result()
+        except StatusError as error:
+            raise request_error(error.code.name, error.message, self.address, timeout, target) from error
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            if self._manager is not None:
+                self._manager.stop()
+                self._loop.call_soon_threadsafe(self._loop.stop)
+            else:
+                self._loop.close()
+            self._threads.shutdown(wait=False, cancel_futures=True)
+            if self._links is not None:
+                self._links.cleanup()
+
+    def _load(self) -> None:
+        """Raises ServingError without TensorFlow, and StatusError where no version can be loaded."""
+        from vaiven.serving.server.api import Api
+        from vaiven.serving.server.api import Call as Came
+        from vaiven.serving.server.flags import Options
+        from vaiven.serving.server.manager import Manager, Settings
+
+        try:
+            from vaiven.serving.server.loader import Loader
+
+            loader = Loader(Options(), self._threads)
+        except ModuleNotFoundError as error:
+            raise ServingError(
+                f"a model in this process needs {error.name}: pip install 'vaiven[pipeline]', or ask a server"
+            ) from error
+        manager = Manager(loader.load, Settings(load_retries=0))
+        api = Api(manager)
+        tensorflow = logging.getLogger('tensorflow')
+        level = tensorflow.level
+        tensorflow.setLevel(logging.ERROR)  # it warns of how the server loads, once
+        try:
+            api.configure([self._model()])
+        except BaseException:
+            manager.stop()
+            raise
+        finally:
+            tensorflow.setLevel(level)
+        self._manager = manager
+
+        async def status(request: Any, deadline: float) -> Any:
+            return api.status(request)
+
+        async def metadata(request: Any, deadline: float) -> Any:
+            return api.metadata(request)
+
+        async def check(request: Any, deadline: float) -> Any:
+            states = messages.HealthCheckResponse
+            return states(status=states.SERVING if api.ready() else states.NOT_SERVING)
+
+        async def reload(request: Any, deadline: float) -> Any:
+            return await asyncio.to_thread(api.reload, request)
+
+        threading.Thread(target=self._run, name='saved-model', daemon=True).start()
+        self._answers = {
+            'Predict': lambda request, deadline: api.predict(request, Came('LOCAL', deadline)),
+            'Classify': lambda request, deadline: api.classify(request, Came('LOCAL', deadline)),
+            'Regress': lambda request, deadline: api.regress(request, Came('LOCAL', deadline)),
+            'MultiInference': lambda request, deadline: api.multi_inference(request, Came('LOCAL', deadline)),
+            'GetModelMetadata': metadata,
+            'GetModelStatus': status,
+            'HandleReloadConfigRequest': reload,
+            'Check': check,
+        }
+
+    def _run(self) -> None:
+        self._loop.run_forever()
+        self._loop.close()
+
+    def _model(self) -> Any:
+        from vaiven.serving.server.modelconfig import Model
+        from vaiven.serving.server.source import VersionPolicy
+
+        if not _is_saved_model(self._folder):
+            return Model(self._folder.name, self._folder)
+        if self._folder.name.isdecimal():
+            policy = VersionPolicy(specific=(int(self._folder.name),))
+            return Model(self._folder.parent.name, self._folder.parent, policy)
+        self._links = tempfile.TemporaryDirectory(prefix='vaiven-')
+        (Path(self._links.name) / '1').symlink_to(self._folder)
+        return Model(self._folder.name, Path(self._links.name))
+
+
+async def _awaited(answering: Awaitable[Any]) -> Any:
+    return await answering
+
+
+def _is_saved_model(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in ('saved_model.pb', 'saved_model.pbtxt'))
+
+
+def _check(folder: Path) -> None:
+    if not folder.is_dir():
+        raise ServingError(
+            f'there is no folder {folder}: name a SavedModel, or a folder of numbered versions'
+        )
+    if not _is_saved_model(folder) and not any(each.name.isdecimal() for each in folder.iterdir()):
+        raise ServingError(
+            f'{folder} is no SavedModel, and holds no numbered version of one: name the right folder'
+        )
