@@ -10,6 +10,8 @@ FOLDERS = ('pipeline', 'components', 'models', 'serving')
 
 CLIENT = ['click>=8.1', 'grpcio>=1.80', 'numpy>=2.0', 'protobuf>=6.31,<7', 'pyyaml>=6']
 
+OTEL = ['opentelemetry-api>=1.30']
+
 PIPELINE = [
     *CLIENT,
     'aiohttp>=3.11',
@@ -33,6 +35,7 @@ PIPELINE = [
 DEV = [
     'hypothesis',
     'mypy',
+    'opentelemetry-sdk>=1.30',
     'pytest',
     'pytest-timeout',
     'ruff',
@@ -62,6 +65,8 @@ setup(
     install_requires=CLIENT,
     extras_require={
         'client': CLIENT,
+        'otel': [*CLIENT, *OTEL],
+        'gateway': [*CLIENT, 'aiohttp>=3.11'],
         'pipeline': PIPELINE,
         'gpu': [*PIPELINE, 'tensorflow[and-cuda]==2.21.*'],
         'dev': DEV,
