@@ -267,7 +267,7 @@ class Auto:
             return ROLL_BACK, '; '.join(map(_told, failed)), judged
         waiting = [each.gate for each in judged if each.verdict not in (PASS, NOTHING)]
         # Outcomes that have not come by now will not come: these requests have no labels, say.
-        ripe = at.total >= 2 * TAIL_PAIRS and not waiting
+        ripe = not waiting and (self.plan.gates.p99_ratio is None or at.total >= 2 * TAIL_PAIRS)
         if ripe and at.requests >= step.minimum_requests and at.seconds >= step.minimum_seconds:
             last = at.step == len(self.plan.steps) - 1
             return (PROMOTE if last else NEXT), 'every gate passes', judged
