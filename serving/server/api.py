@@ -116,7 +116,7 @@ class Api:
             self._metrics.in_flight(call.entrypoint, 1)
         try:
             self._check_limits(request)
-            with self.manager.use(spec) as version:
+            with self.manager.acquire(spec) as version:
                 number = version.number
                 answering = steps(version, request, check_method=self._check)
                 if self._metrics is not None:
@@ -168,7 +168,7 @@ class Api:
         for field in request.metadata_field:
             if field != SIGNATURE_FIELD:
                 raise invalid_argument(f'Metadata field {field} is not supported')
-        with self.manager.use(spec) as version:
+        with self.manager.acquire(spec) as version:
             response = messages.GetModelMetadataResponse()
             response.model_spec.name = version.name
             response.model_spec.version.value = version.number
@@ -233,7 +233,7 @@ class Api:
 
     def signature_inputs(self, spec: Any, name: str) -> dict[str, Any]:
         """The TensorInfo of each input of a signature, for decoding JSON by it."""
-        with self.manager.use(spec) as version:
+        with self.manager.acquire(spec) as version:
             signature = version.model.signatures.get(name or inference.DEFAULT_SIGNATURE)
             if signature is None:
                 raise invalid_argument(

@@ -5,21 +5,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 CHEAP_SECONDS = 300e-6
+SMALL_SECONDS = 10 * CHEAP_SECONDS
 SHORT_SECONDS = 20e-3
 LARGE_BYTES = 1 << 16
 _LEAST_BYTES = 64
 
 
 @dataclass
-class _Seen:
-    """Of runs with the same outputs.
+class Seen:
+    """Of runs with the same outputs. May be used from any thread; a race costs no more than one run in the wrong place.
 
     Attributes:
-        seconds: what one takes; falls at once (the first runs compile), and at most doubles with each.
+        seconds: what one takes; falls at once (the first runs compile), and at most doubles with each. By the clock
+            of the thread where there is one alone: on a busy machine the clock on the wall tells more of others.
         size: bytes of the largest inputs that were cheap.
         ready: whether it has run in one thread alone, which TensorFlow prepares apart.
     """
@@ -28,47 +29,39 @@ class _Seen:
     size: int = _LEAST_BYTES
     ready: bool = False
 
-
-class Costs:
-    """May be used from any thread; a race costs no more than one run in the wrong place."""
-
-    def __init__(self) -> None:
-        self._seen: dict[tuple[str, ...], _Seen] = {}
-
-    def note(self, fetches: tuple[str, ...], feeds: Mapping[str, NDArray[Any]], seconds: float) -> None:
+    def note(self, feeds: Mapping[str, NDArray[Any]], seconds: float) -> None:
         """A run that ended well."""
-        seen = self._seen.setdefault(fetches, _Seen())
-        seen.ready = seen.ready or seen.seconds < CHEAP_SECONDS
-        seen.seconds = min(seconds, max(2 * seen.seconds, CHEAP_SECONDS / 8))
+        self.ready = self.ready or self.seconds < SMALL_SECONDS
+        self.seconds = min(seconds, max(2 * self.seconds, CHEAP_SECONDS / 8))
         if seconds < CHEAP_SECONDS:
-            seen.size = max(seen.size, size_of(feeds.values()))
+            self.size = max(self.size, size_of(feeds.values()))
 
-    def cheap(self, fetches: tuple[str, ...]) -> bool:
+    @property
+    def small(self) -> bool:
         """Whether a run is not worth a second thread."""
-        seen = self._seen.get(fetches)
-        return seen is not None and seen.seconds < CHEAP_SECONDS
+        return self.seconds < SMALL_SECONDS
 
-    def at_once(self, fetches: tuple[str, ...], feeds: Mapping[str, NDArray[Any]]) -> bool:
+    @property
+    def short(self) -> bool:
+        """Whether a run is over before anybody could break it off."""
+        return self.seconds < SHORT_SECONDS
+
+    def at_once(self, feeds: Mapping[str, NDArray[Any]]) -> bool:
         """Whether a run may be done in the event loop.
 
         Not where inputs are much larger than those that were seen to be cheap, nor where one is a scalar, which may
         well say how much there is to do.
         """
-        seen = self._seen.get(fetches)
-        if seen is None or not seen.ready or seen.seconds >= CHEAP_SECONDS:
+        if not self.ready or self.seconds >= CHEAP_SECONDS:
             return False
-        return size_of(feeds.values()) <= min(2 * seen.size, LARGE_BYTES) and all(
-            value.ndim for value in feeds.values()
-        )
-
-    def short(self, fetches: tuple[str, ...]) -> bool:
-        """Whether a run is over before anybody could break it off."""
-        seen = self._seen.get(fetches)
-        return seen is not None and seen.seconds < SHORT_SECONDS
+        most = min(2 * self.size, LARGE_BYTES)
+        for value in feeds.values():
+            most -= value.nbytes if value.dtype != object else size_of((value,))
+            if most < 0 or not value.ndim:
+                return False
+        return True
 
 
 def size_of(values: Any) -> int:
     """Bytes of arrays, of strings with their characters."""
-    return sum(
-        value.nbytes + (sum(map(len, value.flat)) if value.dtype == np.object_ else 0) for value in values
-    )
+    return sum(value.nbytes + (sum(map(len, value.flat)) if value.dtype == object else 0) for value in values)

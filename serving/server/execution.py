@@ -6,6 +6,7 @@ not so models with loops, whose next run may take any time, and would hold up th
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ from typing import Any, Protocol, TypeVar
 from numpy.typing import NDArray
 
 from vaiven.serving.server.batching import Batcher, Hold
-from vaiven.serving.server.costs import LARGE_BYTES, Costs, size_of
+from vaiven.serving.server.costs import LARGE_BYTES, Seen, size_of
+from vaiven.serving.server.endpoints import Endpoint
 from vaiven.serving.server.status import Code, StatusError
 
 T = TypeVar('T')
@@ -53,6 +55,7 @@ class LoadedModel(Protocol):
     """A model in memory, of whichever kind."""
 
     signatures: Mapping[str, Any]
+    endpoints: Mapping[str, Endpoint]
     # Whether a run can take no longer than others have with inputs of that size: there are no loops in it.
     steady: bool
 
@@ -74,7 +77,7 @@ class Execution:
         self._hold = hold
         self.batcher: Batcher | None = None
         self._workers = workers
-        self._costs = Costs()
+        self._seen: defaultdict[tuple[str, ...], Seen] = defaultdict(Seen)
 
     async def answer(self, steps: 'Steps[T]', deadline: float | None = None, *, large: bool = False) -> T:
         """The answer of `steps`.
@@ -94,7 +97,11 @@ class Execution:
         try:
             asked = next(steps)
             while True:
-                values = await self._run(*asked, deadline)
+                feeds, fetches = asked
+                if self.model.steady and self._seen[tuple(fetches)].at_once(feeds):
+                    values = self.timed(feeds, fetches)
+                else:
+                    values = await self._run(feeds, fetches, deadline)
                 if size_of(values) < LARGE_BYTES:
                     asked = steps.send(values)
                 else:
@@ -107,8 +114,6 @@ class Execution:
             return answer
 
     async def _run(self, feeds: Feeds, fetches: Sequence[str], deadline: float | None) -> Arrays:
-        if self.model.steady and self._costs.at_once(tuple(fetches), feeds):
-            return self.timed(feeds, fetches)
         if self.batcher is not None and self.batcher.takes(feeds):
             return await self.batcher.run(feeds, fetches, deadline)
         return await self._in_thread(self.timed, feeds, fetches, deadline)
@@ -125,17 +130,19 @@ class Execution:
 
     def timed(self, feeds: Feeds, fetches: Sequence[str], deadline: float | None = None) -> Arrays:
         """One run, in the thread of the caller; what it costs is remembered."""
-        key = tuple(fetches)
+        seen = self._seen[tuple(fetches)]
         seconds = None if deadline is None else deadline - time.monotonic()
         if seconds is not None and seconds <= 0:  # it waited for a thread
             raise StatusError(Code.DEADLINE_EXCEEDED, 'Timed out waiting for notification')
         steady = self.model.steady
-        if steady and self._costs.short(key):
+        if steady and seen.short:
             seconds = None  # faster without
-        began = time.perf_counter()
-        # What runs in this thread alone cannot be broken off.
-        values = self.model.run(feeds, fetches, seconds, alone=steady and self._costs.cheap(key))
-        self._costs.note(key, feeds, time.perf_counter() - began)
+        # What runs in this thread alone cannot be broken off, and is not blamed for the time that others took.
+        alone = steady and seen.small
+        clock = time.thread_time if alone else time.perf_counter
+        began = clock()
+        values = self.model.run(feeds, fetches, seconds, alone=alone)
+        seen.note(feeds, clock() - began)
         return values
 
 

@@ -77,6 +77,7 @@ class Options:
     # Ours.
     host: str = _flag('0.0.0.0', 'address to listen on; 127.0.0.1 for this machine alone (ours)')
     max_request_bytes: int = _flag(64 << 20, 'largest request on either port (ours)')
+    optimize_graphs: bool = _flag(True, 'rewrite graphs for speed before the first run (ours)')
     max_batch_rows: int = _flag(0, 'most rows of a request; 0: any number (ours)')
     max_concurrent_requests: int = _flag(1024, 'requests in the server; more: RESOURCE_EXHAUSTED (ours)')
     rest_api_tls: bool = _flag(False, 'TLS of --ssl_config_file for REST, too (ours)')

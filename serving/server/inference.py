@@ -4,12 +4,13 @@ Nothing is run here: each function is a generator that yields what to feed and w
 returns the response. Whoever drives it decides where the run happens; see `execution`.
 """
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vaiven.serving.server.endpoints import Endpoint
 from vaiven.serving.server.execution import Arrays, LoadedModel, Steps
 from vaiven.serving.server.status import Code, StatusError, failed_precondition, invalid_argument
 from vaiven.serving.wire import messages, tensors
@@ -48,9 +49,8 @@ def predict(
     Raises:
         StatusError: the request does not fit the signature, or the run failed.
     """
-    model = servable.model
     name = request.model_spec.signature_name or DEFAULT_SIGNATURE
-    signature = model.signatures.get(name)
+    signature = servable.model.endpoints.get(name)
     if signature is None:
         raise failed_precondition(f'Serving signature key "{name}" not found.')
     if check_method and signature.method_name not in _PREDICTABLE:
@@ -60,8 +60,12 @@ def predict(
             f'Was: {signature.method_name}',
         )
     feeds = _feeds(signature, request.inputs)
-    aliases = _outputs(signature, request.output_filter)
-    arrays = yield feeds, [signature.outputs[alias].name for alias in aliases]
+    aliases: Sequence[str] = signature.aliases
+    fetches = signature.fetches
+    if request.output_filter:
+        aliases = _outputs(signature, request.output_filter)
+        fetches = tuple(signature.outputs[alias] for alias in aliases)
+    arrays = yield feeds, fetches
     response = messages.PredictResponse()
     _write_spec(response.model_spec, servable, name)
     for alias, array in zip(aliases, arrays, strict=True):
@@ -127,7 +131,7 @@ def _set(names: Iterable[str]) -> str:
     return '{' + ','.join(sorted(names)) + '}'
 
 
-def _feeds(signature: Any, inputs: Any) -> dict[str, NDArray[Any]]:
+def _feeds(signature: Endpoint, inputs: Any) -> dict[str, NDArray[Any]]:
     """Tensor names and values for the graph; absent inputs take the signature's defaults."""
     wanted = signature.inputs
     if len(inputs) > len(wanted) or (len(inputs) < len(wanted) and not signature.defaults):
@@ -138,27 +142,24 @@ def _feeds(signature: Any, inputs: Any) -> dict[str, NDArray[Any]]:
             f'Missing but required: {_set(needed - sent)}.'
         )
     feeds = {}
-    for alias in sorted(wanted):
-        info = wanted[alias]
+    for alias, tensor in wanted.items():
         if alias in inputs:
             value = inputs[alias]
         elif alias in signature.defaults:
             value = signature.defaults[alias]
         else:
             raise invalid_argument(
-                f'Signature input alias: {alias}(feed name: {info.name}) not found in request and no '
+                f'Signature input alias: {alias}(feed name: {tensor}) not found in request and no '
                 f'default value provided. Inputs expected to be in the set {_set(wanted)}.'
             )
         try:
-            feeds[info.name] = tensors.to_array(value)
+            feeds[tensor] = tensors.to_array(value)
         except ValueError as error:
             raise invalid_argument(f'tensor parsing error: {alias}: {error}') from error
     return feeds
 
 
-def _outputs(signature: Any, output_filter: Any) -> list[str]:
-    if not output_filter:
-        return sorted(signature.outputs)
+def _outputs(signature: Endpoint, output_filter: Any) -> list[str]:
     aliases: list[str] = []
     for alias in output_filter:
         if alias not in signature.outputs:

@@ -26,6 +26,11 @@ class Loader:
         self._session, self._batching = session.settings(options)
         self.batch_threads = BatchThreads(self._batching.threads) if self._batching is not None else None
 
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Of the meta graph that is loaded."""
+        return self._session.tags
+
     def load(self, version: Version) -> Execution:
         """The version, ready for traffic. Raises StatusError."""
         tflite = version.path / TfliteModel.FILE

@@ -1,9 +1,8 @@
 """The models and their versions: new ones are loaded before old ones go, and requests find theirs."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,20 +53,12 @@ class Manager:
 
     # -- what requests need ------------------------------------------------------------------------------
 
-    @contextmanager
-    def use(self, spec: Any) -> Iterator[Version]:
-        """The version that a ModelSpec means; it stays in memory inside the `with` block.
+    def acquire(self, spec: Any) -> Version:
+        """The version that a ModelSpec means; it stays in memory until `release`, or the end of a `with` block.
 
         Raises:
             StatusError: INVALID_ARGUMENT for no name or an unknown label, NOT_FOUND for what is not served.
         """
-        version = self._acquire(spec)
-        try:
-            yield version
-        finally:
-            version.release()
-
-    def _acquire(self, spec: Any) -> Version:
         name = spec.name
         if not name:
             raise invalid_argument('ModelSpec has no name specified.')
@@ -75,8 +66,9 @@ class Manager:
         known = self._versions.get(name, {})
         if choice is None:
             for number in sorted(known, reverse=True):
-                if known[number].acquire():
-                    return known[number]
+                version = known[number]
+                if version.acquire():
+                    return version
             raise not_found(f'Servable not found for request: Latest({name})')
         if choice == 'version_label':
             labels = self._labels.get(name, {})

@@ -1,9 +1,14 @@
 """Ports: whether they are free, and one that is."""
 
+import os
 import socket
 from collections.abc import Iterable
+from pathlib import Path
 
 from vaiven.serving.errors import ServerStartError
+
+# Of sockaddr_un, with the NUL at the end.
+MOST_SOCKET_BYTES = 107
 
 
 def check(host: str, numbers: Iterable[int]) -> None:
@@ -26,6 +31,21 @@ def check(host: str, numbers: Iterable[int]) -> None:
                     f'port {number} on {host} cannot be used: {error.strerror}. '
                     'Choose another, or stop what listens there'
                 ) from error
+
+
+def check_socket(path: str) -> None:
+    """Raises ServerStartError if a UNIX socket cannot be made at `path`; '' is none."""
+    if not path:
+        return
+    if len(os.fsencode(path)) > MOST_SOCKET_BYTES:
+        raise ServerStartError(
+            f'the path of a UNIX socket has {MOST_SOCKET_BYTES} bytes at most. Received: {path}'
+        )
+    folder = Path(path).absolute().parent
+    if not folder.is_dir():
+        raise ServerStartError(f'there is no folder for the socket {path}: make {folder} first')
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ServerStartError(f'the socket {path} cannot be made: {folder} may not be written to')
 
 
 def free(host: str, count: int) -> list[int]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaiven.serving.server import runtime
+from vaiven.serving.server.endpoints import Endpoint, endpoints
 from vaiven.serving.server.session import SessionSettings
 from vaiven.serving.server.status import Code, StatusError, invalid_argument
 from vaiven.serving.wire import messages
@@ -54,6 +55,7 @@ class SavedModel:
             name: messages.SignatureDef.FromString(signature.SerializeToString())
             for name, signature in meta_graph.signature_def.items()
         }
+        self.endpoints: Mapping[str, Endpoint] = endpoints(self.signatures)
 
     def run(
         self,

@@ -1,6 +1,7 @@
 """A whole server: loads the models, opens the ports when they are available, and ends in good order."""
 
 import asyncio
+import gc
 import importlib.metadata
 import os
 import resource
@@ -36,6 +37,8 @@ FAILED = 255
 BACKLOG = 1024
 # A connection takes one.
 FILE_DESCRIPTORS = 1 << 16
+# Objects made and not freed, after which Python looks for cycles among them; its own 700 are fewer than requests make.
+GARBAGE_THRESHOLD = 10_000
 
 
 class Server:
@@ -86,6 +89,7 @@ class Server:
             _call_at_end_of_input(loop, self.stop)
         models = _models(self.options)
         ports.check(self.options.host, {self.options.port, self.options.rest_api_port})
+        ports.check_socket(self.options.grpc_socket_path)
         try:
             if await self._load(models):
                 await self._open()
@@ -127,7 +131,7 @@ class Server:
             most=options.max_concurrent_requests,
             most_rows=options.max_batch_rows,
             metrics=self._metrics,
-            tags=options.saved_model_tags.split(','),
+            tags=loader.tags,
         )
         try:
             await asyncio.to_thread(self._api.configure, models, wait=False)
@@ -135,6 +139,9 @@ class Server:
                 await asyncio.to_thread(manager.wait_for, model.name, self._stop_waiting)
         except StatusError as error:
             raise ServerStartError(error.message) from error
+        # What TensorFlow made stays; looking through all of it for garbage now and then costs requests dear.
+        gc.freeze()
+        gc.set_threshold(GARBAGE_THRESHOLD)
         return not self._stop.is_set()
 
     async def _open(self) -> None:

@@ -83,6 +83,7 @@ def _session_config(options: Options) -> Any:
     config.inter_op_parallelism_threads = both or options.tensorflow_inter_op_parallelism
     config.gpu_options.per_process_gpu_memory_fraction = options.per_process_gpu_memory_fraction
     config.allow_soft_placement = True
+    config.graph_options.rewrite_options.disable_meta_optimizer = not options.optimize_graphs
     if options.xla_cpu_compilation_enabled or options.xla_gpu_compilation_enabled:
         config.graph_options.optimizer_options.global_jit_level = config_pb2.OptimizerOptions.ON_1
     if options.mixed_precision:

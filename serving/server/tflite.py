@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaiven.serving.server import runtime
+from vaiven.serving.server.endpoints import Endpoint, endpoints
 from vaiven.serving.server.status import Code, StatusError, invalid_argument
 from vaiven.serving.wire import messages
 from vaiven.serving.wire.dtypes import kind_of_array
@@ -34,6 +35,7 @@ class TfliteModel:
                 interpreter = _Interpreter(tf.lite.Interpreter(model_path=str(path)))
                 self._free.put(interpreter)
             self.signatures: Mapping[str, Any] = interpreter.signatures()
+            self.endpoints: Mapping[str, Endpoint] = endpoints(self.signatures)
         except (ValueError, RuntimeError) as error:
             raise invalid_argument(f'{path} is no TFLite model that can run here: {error}') from error
 

@@ -57,6 +57,13 @@ class Version:
             self._users += 1
             return True
 
+    def __enter__(self) -> 'Version':
+        """Of a version that has been acquired; it is released at the end of the block."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.release()
+
     def retain(self) -> None:
         """One use more, of somebody who has one: so the model is there, AVAILABLE or not."""
         with self._lock:

@@ -95,11 +95,13 @@ def kind_of_number(number: int) -> Kind:
 
 def kind_of_array(array: NDArray[Any]) -> Kind:
     """The kind of an array's dtype, byte order aside. Raises ValueError if TensorFlow has none for it."""
-    if array.dtype.kind in 'SUOT':
-        return _BY_NUMBER[DT_STRING]
-    dtype = array.dtype.newbyteorder('=')
-    kind = _BY_DTYPE.get(dtype)
+    kind = _BY_DTYPE.get(array.dtype)
     if kind is None:
+        if array.dtype.kind in 'SUOT':
+            return _BY_NUMBER[DT_STRING]
+        dtype = array.dtype.newbyteorder('=')
+        if dtype in _BY_DTYPE:
+            return _BY_DTYPE[dtype]
         number = NUMBERS.get(f'DT_{dtype.name.upper()}')
         if number is None:
             raise ValueError(f'arrays of dtype {dtype} cannot be converted; known: ' + ', '.join(_FIELDS))

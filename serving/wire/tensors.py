@@ -5,6 +5,7 @@ Strings are arrays of dtype object whose items are `bytes`. Both ways of carryin
 """
 
 import math
+import sys
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ MAX_REPEATED_BYTES = 1 << 26
 STRING_BYTES = 64
 # As many as numpy allows, and fewer than TensorFlow's 254.
 MAX_DIMENSIONS = 64
+# numpy multiplies the other dimensions even where one is 0, and refuses what does not fit its sizes.
+_MAX_PRODUCT = np.iinfo(np.int64).max // 16
 
 
 def to_proto(value: ArrayLike, dtype: DTypeLike | None = None, *, typed: bool = False) -> Any:
@@ -75,21 +78,22 @@ def to_array(proto: Any, max_bytes: int = MAX_TENSOR_BYTES) -> NDArray[Any]:
     if content:
         return _from_content(content, kind, count, shape)
     values = _read_typed(proto, kind)
-    _check_repeated(values, kind, count, min(max_bytes, MAX_REPEATED_BYTES))
-    return _fill(values, kind, count).reshape(shape)
+    if len(values) != count:
+        _check_repeated(values, kind, count, min(max_bytes, MAX_REPEATED_BYTES))
+        values = _fill(values, kind, count)
+    return values if len(shape) == 1 else values.reshape(shape)
 
 
 def shape_of(proto: Any) -> tuple[int, ...]:
     """The sizes in a TensorShapeProto. Raises ValueError where it is not fully known or has too many."""
     if proto.unknown_rank:
         raise ValueError('the shape of a tensor must be known; received: unknown_rank')
-    shape = tuple(dim.size for dim in proto.dim)
+    shape = tuple([dim.size for dim in proto.dim])
     if len(shape) > MAX_DIMENSIONS:
         raise ValueError(f'tensors have at most {MAX_DIMENSIONS} dimensions; received: {len(shape)}')
-    if any(size < 0 for size in shape):
+    if shape and min(shape) < 0:
         raise ValueError(f'the dimensions of a tensor must not be negative; received: {_text(shape)}')
-    # numpy multiplies the other dimensions even where one is 0, and refuses what does not fit its sizes.
-    if math.prod(size for size in shape if size) > np.iinfo(np.int64).max // 16:
+    if math.prod([size for size in shape if size]) > _MAX_PRODUCT:
         raise ValueError(f'tensor of shape {_text(shape)} is too large')
     return shape
 
@@ -174,8 +178,6 @@ def _check_repeated(values: NDArray[Any], kind: Kind, count: int, max_bytes: int
 
 
 def _fill(values: NDArray[Any], kind: Kind, count: int) -> NDArray[Any]:
-    if len(values) == count:
-        return values
     if len(values) > count:
         return values[:count]
     filled = np.empty(count, kind.dtype)
@@ -196,7 +198,9 @@ def _from_content(content: bytes, kind: Kind, count: int, shape: tuple[int, ...]
             f'tensor_content of {len(content)} bytes does not fill a tensor of {kind.name} '
             f'and shape {_text(shape)}, which takes {expected}'
         )
-    array = np.frombuffer(content, kind.dtype.newbyteorder('<')).astype(kind.dtype, copy=False)
+    array = np.frombuffer(content, kind.dtype)
+    if sys.byteorder == 'big':
+        array = array.byteswap()
     if kind.number == DT_BOOL:
         # Any byte but 0 and 1 is undefined behaviour in C++.
         array = array.view(np.uint8) != 0

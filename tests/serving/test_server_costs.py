@@ -2,55 +2,49 @@
 
 import numpy as np
 
-from vaiven.serving.server.costs import CHEAP_SECONDS, LARGE_BYTES, Costs
+from vaiven.serving.server.costs import LARGE_BYTES, Seen
 
-KEY = ('y',)
 SMALL = {'x': np.zeros(4, np.float32)}
 
 
-def seen(*seconds: float, feeds: dict[str, np.ndarray] = SMALL) -> Costs:
-    costs = Costs()
+def seen(*seconds: float, feeds: dict[str, np.ndarray] = SMALL) -> Seen:
+    runs = Seen()
     for each in seconds:
-        costs.note(KEY, feeds, each)
-    return costs
+        runs.note(feeds, each)
+    return runs
 
 
 def test_nothing_is_cheap_before_it_was_seen() -> None:
-    costs = Costs()
-    assert not costs.cheap(KEY)
-    assert not costs.at_once(KEY, SMALL)
-    assert not costs.short(KEY)
+    costs = Seen()
+    assert not costs.small
+    assert not costs.at_once(SMALL)
+    assert not costs.short
 
 
 def test_a_first_run_that_compiles_says_little_of_the_next() -> None:
-    assert not seen(0.5).short(KEY)
+    assert not seen(0.5).short
     costs = seen(0.5, 1e-4)
-    assert costs.cheap(KEY)
-    assert not costs.at_once(KEY, SMALL)  # not before one run in a thread has prepared it
-    assert seen(0.5, 1e-4, 1e-4).at_once(KEY, SMALL)
+    assert costs.small
+    assert not costs.at_once(SMALL)  # not before one run in a thread has prepared it
+    assert seen(0.5, 1e-4, 1e-4).at_once(SMALL)
 
 
 def test_one_slow_run_is_forgiven_and_more_are_not() -> None:
     costs = seen(1e-4, 1e-4, 1.0)
-    assert costs.cheap(KEY)
-    costs.note(KEY, SMALL, 1.0)
-    assert not costs.cheap(KEY)
-    assert costs.short(KEY)
+    assert costs.at_once(SMALL)
+    costs.note(SMALL, 1.0)
+    assert not costs.at_once(SMALL)
+    assert costs.small
 
 
 def test_inputs_much_larger_than_those_seen_are_not_run_at_once() -> None:
     costs = seen(1e-5, 1e-5)
-    assert not costs.at_once(KEY, {'x': np.zeros(100, np.float32)})
+    assert not costs.at_once({'x': np.zeros(100, np.float32)})
     costs = seen(1e-5, 1e-5, feeds={'x': np.zeros(100, np.float32)})
-    assert costs.at_once(KEY, {'x': np.zeros(200, np.float32)})
-    assert not costs.at_once(KEY, {'x': np.array([b'x' * 1000], object)})
-    assert not costs.at_once(KEY, {'x': np.zeros(LARGE_BYTES, np.uint8)})
+    assert costs.at_once({'x': np.zeros(200, np.float32)})
+    assert not costs.at_once({'x': np.array([b'x' * 1000], object)})
+    assert not costs.at_once({'x': np.zeros(LARGE_BYTES, np.uint8)})
 
 
 def test_a_scalar_may_say_how_much_there_is_to_do() -> None:
-    assert not seen(1e-5, 1e-5).at_once(KEY, {'length': np.array(3)})
-
-
-def test_other_outputs_are_another_matter() -> None:
-    assert not seen(1e-5, 1e-5).at_once(('z',), SMALL)
-    assert CHEAP_SECONDS < 1e-3
+    assert not seen(1e-5, 1e-5).at_once({'length': np.array(3)})

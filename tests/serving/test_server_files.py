@@ -122,6 +122,12 @@ def test_flags_make_the_session() -> None:
     assert config.gpu_options.per_process_gpu_memory_fraction == 0.5
     assert config.graph_options.optimizer_options.global_jit_level == 1
     assert config.graph_options.rewrite_options.auto_mixed_precision_onednn_bfloat16 == 1
+    assert not config.graph_options.rewrite_options.disable_meta_optimizer
+
+
+def test_graphs_run_as_they_are_where_the_flag_says_so() -> None:
+    found, _ = session.settings(options(optimize_graphs='false'))
+    assert config_of(found).graph_options.rewrite_options.disable_meta_optimizer
 
 
 @pytest.mark.parametrize(

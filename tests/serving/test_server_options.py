@@ -149,9 +149,17 @@ def test_a_socket_besides_a_port_and_no_rest_on_the_port_of_grpc(
 
 def test_a_socket_in_a_folder_that_is_not_there_is_one_line(base_path: Path, tmp_path: Path) -> None:
     flags = {'port': 0, 'grpc_socket_path': tmp_path / 'none' / 'grpc'}
-    with pytest.raises(ServerStartError, match='the ports cannot be opened') as caught:
+    with pytest.raises(ServerStartError, match='there is no folder for the socket') as caught:
         ServerProcess('half', base_path, flags=flags).start()
     assert 'Traceback' not in str(caught.value)
+    assert 'state=LOADING' not in str(caught.value), 'no model is loaded for nothing'
+
+
+def test_a_socket_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    ports.check_socket('')
+    ports.check_socket(str(tmp_path / 'grpc'))
+    with pytest.raises(ServerStartError, match='107 bytes at most'):
+        ports.check_socket(str(tmp_path / ('ñ' * 60)))
 
 
 def test_an_address_without_a_server_is_unavailable(tmp_path: Path) -> None:

@@ -3,9 +3,8 @@
 import asyncio
 import http.client
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +47,8 @@ class Models:
     def ready(self) -> bool:
         return bool(self._versions) and not self.unready()
 
-    @contextmanager
-    def use(self, spec: Any) -> Iterator[Version]:
+    def acquire(self, spec: Any) -> Version:
         raise not_found(f'Servable not found for request: Latest({spec.name})')
-        yield
 
 
 Ask = Callable[..., tuple[int, Any, dict[str, str]]]
