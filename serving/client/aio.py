@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from numpy.typing import ArrayLike
 
@@ -28,6 +28,9 @@ from vaiven.serving.client.transport import (
     Features,
     Transport,
 )
+
+if TYPE_CHECKING:
+    from vaiven.serving.client.tracing import Trace
 
 T = TypeVar('T')
 THREADS = 32
@@ -51,10 +54,18 @@ class AsyncTransport(Protocol):
 class AsyncClient:
     """Asks one server from one event loop. Addresses, methods, arguments and errors are those of `Client`."""
 
-    def __init__(self, address: str = '127.0.0.1:8500', *, timeout: float = 30.0, **connection: Any) -> None:
+    def __init__(
+        self,
+        address: str = '127.0.0.1:8500',
+        *,
+        timeout: float = 30.0,
+        trace: 'Trace | None' = None,
+        **connection: Any,
+    ) -> None:
         """As `Client`. To be made in the event loop."""
         self.timeout = timeout
         self._transport = _transport(address, Connection(**connection))
+        self._trace = trace
         self._exchanges = self._transport.exchanges
         self._known = Signatures()
 
@@ -172,6 +183,12 @@ class AsyncClient:
     ) -> None:
         await self.close()
 
+    async def _send(self, call: Call, target: Target, timeout: float) -> Any:
+        if self._trace is None:
+            return await self._transport.send(call, target, timeout)
+        with self._trace(call.method, target, self.address) as headers:
+            return await self._transport.send(call, target, timeout, headers)
+
     async def _do(self, exchange: 'Exchange[T]', target: Target, timeout: float | None) -> 'T':
         seconds = left = self.timeout if timeout is None else timeout
         ends = time.monotonic() + seconds
@@ -180,7 +197,7 @@ class AsyncClient:
             while True:
                 if isinstance(step, tuple):
                     try:
-                        answer = await self._transport.send(step, target, left)
+                        answer = await self._send(step, target, left)
                     except RequestError as error:
                         step = exchange.throw(error)
                     else:

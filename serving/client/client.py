@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from numpy.typing import ArrayLike
 
@@ -13,7 +13,10 @@ from vaiven.serving.client.driver import target_of
 from vaiven.serving.client.errors import RequestError
 from vaiven.serving.client.results import Metadata, Target, VersionStatus
 from vaiven.serving.client.signatures import Signatures
-from vaiven.serving.client.transport import Arrays, Classes, Exchange, Features
+from vaiven.serving.client.transport import Arrays, Call, Classes, Exchange, Features
+
+if TYPE_CHECKING:
+    from vaiven.serving.client.tracing import Trace
 
 T = TypeVar('T')
 
@@ -26,6 +29,7 @@ class Client:
         address: str = '127.0.0.1:8500',
         *,
         timeout: float = 30.0,
+        trace: 'Trace | None' = None,
         **connection: Any,
     ) -> None:
         """Connects when the first request is made.
@@ -35,6 +39,7 @@ class Client:
                 `https://host:port` of the REST API; or `saved-model:folder` for a model in this process, which needs
                 TensorFlow. Where a name has several addresses, gRPC takes turns.
             timeout: seconds that one call may take, all attempts included; each method takes another.
+            trace: called around each request, as `tracing.OpenTelemetry()`.
             **connection: see `Connection`: TLS, token, metadata, attempts, message sizes, keepalive.
 
         Raises:
@@ -42,6 +47,7 @@ class Client:
         """
         self.timeout = timeout
         self._transport = driver.transport(address, Connection(**connection))
+        self._trace = trace
         self._exchanges = self._transport.exchanges
         self._known = Signatures()
 
@@ -208,6 +214,12 @@ class Client:
     ) -> None:
         self.close()
 
+    def _send(self, call: Call, target: Target, timeout: float) -> Any:
+        if self._trace is None:
+            return self._transport.send(call, target, timeout)
+        with self._trace(call.method, target, self.address) as headers:
+            return self._transport.send(call, target, timeout, headers)
+
     def _do(self, exchange: 'Exchange[T]', target: Target, timeout: float | None) -> 'T':
         seconds = left = self.timeout if timeout is None else timeout
         ends = time.monotonic() + seconds
@@ -216,7 +228,7 @@ class Client:
             while True:
                 if isinstance(step, tuple):
                     try:
-                        answer = self._transport.send(step, target, left)
+                        answer = self._send(step, target, left)
                     except RequestError as error:
                         step = exchange.throw(error)
                     else:

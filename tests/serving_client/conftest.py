@@ -161,3 +161,20 @@ def client(request: pytest.FixtureRequest, server: ServerProcess) -> Iterator[Cl
     """A client for each way to the server."""
     with Client(server.grpc_address if request.param == 'grpc' else server.rest_url) as made:
         yield made
+
+
+@pytest.fixture(scope='session')
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`server.pem` for localhost, signed by itself, and its key; `client.pem` and its key likewise."""
+    folder = tmp_path_factory.mktemp('certificates')
+    for name in ('server', 'client'):
+        command = [
+            'openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=localhost',
+            '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1',
+            '-keyout', f'{folder}/{name}.key', '-out', f'{folder}/{name}.pem',
+        ]  # fmt: skip
+        try:
+            subprocess.run(command, check=True, capture_output=True)
+        except FileNotFoundError:
+            pytest.skip('needs the command openssl')
+    return folder

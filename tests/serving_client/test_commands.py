@@ -259,3 +259,34 @@ def test_serve_finds_the_pushed_model_rolls_out_and_ends_in_good_order(pushed: P
         == f'reviews: the newest 2 versions of {tmp_path}/vaiven-runs/reviews/serving/reviews'
     )
     assert 'Traceback' not in said
+
+
+def test_a_server_with_tls_that_asks_for_a_token_and_a_certificate(
+    pushed: Path, tmp_path: Path, certificates: Path
+) -> None:
+    texts = {name: (certificates / name).read_text() for name in ('server.key', 'server.pem', 'client.pem')}
+    (tmp_path / 'ssl.config').write_text(
+        f'server_key: {json.dumps(texts["server.key"])} server_cert: {json.dumps(texts["server.pem"])} '
+        f'custom_ca: {json.dumps(texts["client.pem"])} client_verify: true'
+    )
+    (tmp_path / 'tokens').write_text('a-good-token\n')
+    (tmp_path / 'bad').write_text('a-bad-token\n')
+    (tmp_path / 'empty').write_text('\n')
+    flags = {
+        'ssl_config_file': tmp_path / 'ssl.config',
+        'rest_api_tls': True,
+        'auth_tokens_file': tmp_path / 'tokens',
+    }
+    own = ['--certificate', f'{certificates}/client.pem', '--key', f'{certificates}/client.key']
+    with ServerProcess('reviews', pushed, flags=flags) as server:
+        secured = ['--ca', f'{certificates}/server.pem', *own]
+        for address in ([server.grpc_address], [server.rest_url.removeprefix('http://'), '--rest']):
+            shell = Shell(address[0].replace('127.0.0.1', 'localhost'), tmp_path)
+            asked = ['predict', *address[1:], 'gg']
+            good = shell(*asked, *secured, '--token-file', 'tokens')
+            assert good.stdout == b'positive\t1.000000\tgg\n'
+            assert 'UNAUTHENTICATED' in shell.fails(1, *asked, *secured, '--token-file', 'bad')
+            shell.fails(1, *asked, '--token-file', 'tokens')
+            assert 'mutual TLS takes a certificate and its key' in shell.fails(2, *asked, *own[:2])
+            assert 'empty is empty' in shell.fails(2, *asked, *secured, '--token-file', 'empty')
+            assert 'cannot read the token' in shell.fails(2, *asked, *secured, '--token-file', 'nothing')

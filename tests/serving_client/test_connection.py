@@ -1,7 +1,6 @@
 """Retries, encryption, tokens and headers, against small gRPC servers of the test's own; and the twin of asyncio."""
 
 import asyncio
-import subprocess
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -123,23 +122,6 @@ def test_token_and_metadata_travel_and_are_not_shown() -> None:
         assert server.headers[0]['authorization'] == 'Bearer very-secret'
         assert server.headers[0]['x-team'] == 'shop'
     assert 'very-secret' not in repr(Connection(**connection))
-
-
-@pytest.fixture(scope='module')
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`server.pem` for localhost, signed by itself, and its key; `client.pem` and its key likewise."""
-    folder = tmp_path_factory.mktemp('certificates')
-    for name in ('server', 'client'):
-        command = [
-            'openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=localhost',
-            '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1',
-            '-keyout', f'{folder}/{name}.key', '-out', f'{folder}/{name}.pem',
-        ]  # fmt: skip
-        try:
-            subprocess.run(command, check=True, capture_output=True)
-        except FileNotFoundError:
-            pytest.skip('needs the command openssl')
-    return folder
 
 
 def credentials(folder: Path, mutual: bool) -> Any:
