@@ -231,7 +231,7 @@ def switch(address: str, base: Path, subject: Subject) -> None:
     serving_switches.put(subject.newest, base, 3)
     with Client(address) as client:
         client.wait_until_available(subject.name, version=3, timeout=60)
-        client.reload(configuration(base, subject, {'stable': 1, 'canary': 3}))
+        client.reload_config(configuration(base, subject, {'stable': 1, 'canary': 3}))
 
 
 def _payload(subject: Subject) -> bytes:

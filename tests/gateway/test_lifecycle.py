@@ -5,6 +5,7 @@ import shutil
 import signal
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -154,13 +155,17 @@ def test_a_server_that_is_killed_and_comes_back_is_found_again(
 def test_a_gateway_that_is_killed_is_replaced_and_every_key_keeps_its_side(
     server: ServerProcess, split_file: Path
 ) -> None:
-    with before(server, split=split_file) as gateway, Callers(gateway.grpc_address) as callers:
+    with (
+        before(server, split=split_file) as gateway,
+        ExitStack() as later,
+        Callers(gateway.grpc_address) as callers,
+    ):
         callers.more()
         gateway.process.kill()
         wait_until(lambda: callers.failures)
         ports = ('--port', gateway.grpc_address.rpartition(':')[2])
-        with before(server, *ports, split=split_file):
-            callers.more(200)
+        later.enter_context(before(server, *ports, split=split_file))
+        callers.more(200)
     assert {failure.partition(':')[0] for failure in callers.failures} == {'UNAVAILABLE'}
     for key, version in callers.answers:
         assert version == {'stable': 1, 'canary': 2}[PLAN.label_of(key)]
