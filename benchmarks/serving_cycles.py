@@ -31,9 +31,9 @@ def cycles(bench: Bench) -> dict[str, Any]:
                     name=name, base_path=str(subject.folder.absolute()), model_platform='tensorflow'
                 )
         for number in range(plan.cycles):
-            client.reload(both)
+            client.reload_config(both)
             client.predict(NAME, subject.inputs[0])
-            client.reload(alone)
+            client.reload_config(alone)
             _wait_for_end(client)
             samples.append(memory(server.pid)['rss'])
             if number == plan.skipped - 1 or number == plan.cycles - 1:

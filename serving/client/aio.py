@@ -160,8 +160,8 @@ class AsyncClient:
         target = target_of(model, '', None, label)
         return await self._do(driver.label_version(self._exchanges, target), target, timeout)
 
-    async def reload(self, config: Any, *, timeout: float | None = None) -> None:
-        """See `Client.reload`."""
+    async def reload_config(self, config: Any, *, timeout: float | None = None) -> None:
+        """See `Client.reload_config`."""
         await self._do(self._exchanges.reload(config), Target(''), timeout)
 
     async def wait_until_available(

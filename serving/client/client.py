@@ -179,7 +179,7 @@ class Client:
         target = target_of(model, '', None, label)
         return self._do(driver.label_version(self._exchanges, target), target, timeout)
 
-    def reload(self, config: Any, *, timeout: float | None = None) -> None:
+    def reload_config(self, config: Any, *, timeout: float | None = None) -> None:
         """Replaces the server's whole configuration: models that are not in it are unloaded.
 
         Args:

@@ -29,7 +29,7 @@ class ByReload:
 
     def send(self, config: Any, timeout: float) -> None:
         """Raises RequestError where the server refuses; nothing is changed then."""
-        self._client.reload(config, timeout=timeout)
+        self._client.reload_config(config, timeout=timeout)
         if self._path is not None:
             configuration.write(self._path, config)
 

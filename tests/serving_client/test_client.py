@@ -206,7 +206,7 @@ def test_a_request_that_is_too_large_is_refused_before_it_is_sent(server: Server
 
 def test_labels_cannot_be_moved_over_rest(server: ServerProcess) -> None:
     with Client(server.rest_url) as client, pytest.raises(RequestError, match='over gRPC alone'):
-        client.reload(messages.ModelServerConfig())
+        client.reload_config(messages.ModelServerConfig())
 
 
 def test_a_version_that_never_comes_is_told_after_the_timeout(client: Client) -> None:

@@ -94,7 +94,7 @@ def test_what_a_killed_rollback_left_is_finished_and_not_taken_for_another_one(
     halfway = configuration.with_versions(
         configuration.of_one_model('reviews', base_path), 'reviews', {2, 3}, {'stable': 2, 'canary': 2}
     )
-    client.reload(halfway)
+    client.reload_config(halfway)
     change = rollout.rollback()
     assert (change.after, change.withdrawn) == (2, None)
     assert rollout.status().labels == {'stable': 2}
