@@ -144,7 +144,12 @@ class Auto:
             RequestError: the version cannot be loaded; all is as it was.
         """
         self._timeout = timeout
-        progress = unfinished(self.record.entries(self.plan.model))
+        try:
+            progress = unfinished(self.record.entries(self.plan.model))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ServingError(
+                f'{self.record.path} is no record of a rollout: name another file with --record'
+            ) from error
         if progress is not None and version not in (None, progress.version):
             raise ServingError(
                 f'the rollout of version {progress.version} is under way in {self.record.path}: '
@@ -177,9 +182,9 @@ class Auto:
         if now.stable is None:
             raise ServingError(f'no version of {self.plan.model!r} has the label {STABLE}: promote one first')
         refused = {
-            each['version']
+            each.get('version')
             for each in self.record.entries(self.plan.model)
-            if each.get('event') == 'end' and each['result'] == ROLLED_BACK
+            if each.get('event') == 'end' and each.get('result') == ROLLED_BACK
         }
         newer = [each for each in folder.versions(self.rollout.base_path) if each > now.stable]
         chosen = (

@@ -240,9 +240,10 @@ class Rollout:
         return {label: number for label, number in {**kept, **now.labels}.items() if number in now.available}
 
     def _keep(self, version: int, now: Status, labels: Mapping[str, int]) -> set[int]:
-        """What stays in memory: what has a label, what is newest, and what a rollback would take."""
+        """What stays in memory: what has a label or had, what is newest, and what a rollback would take."""
         lower = [number for number in now.available if number < version]
-        return {version, *labels.values(), *now.available[:1], *lower[:1]}
+        had = {number for number in now.available if number == now.stable}
+        return {version, *labels.values(), *had, *now.available[:1], *lower[:1]}
 
     def _divided(self) -> bool:
         """Whether the split may send somebody elsewhere than to `stable`."""

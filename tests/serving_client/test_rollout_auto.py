@@ -205,6 +205,12 @@ def test_another_version_is_refused_while_one_is_under_way(stage: Stage) -> None
     assert stage.auto(3).result == 'promoted'
 
 
+def test_a_file_that_is_no_record_is_refused(stage: Stage) -> None:
+    (stage.base_path / 'rollout.jsonl').write_text('{"model": "reviews", "event": "begin"}\n')
+    with pytest.raises(ServingError, match=r'rollout\.jsonl is no record of a rollout: name another'):
+        stage.auto()
+
+
 def test_a_server_that_is_started_anew_gets_its_labels_back(stage: Stage) -> None:
     """It is started as at first, with no label and the newest version alone."""
     stage.put(2, 'good')
