@@ -8,10 +8,10 @@ import pytest
 
 from vaiven.serving.errors import ServingError
 from vaiven.serving.rollout import plan as plans
-from vaiven.serving.rollout.auto import NEXT, PROMOTE, unfinished
 from vaiven.serving.rollout.gates import FAIL, NOTHING, PASS, Limits
 from vaiven.serving.rollout.live import LiveErrors, counts
 from vaiven.serving.rollout.plan import Step
+from vaiven.serving.rollout.progress import NEXT, PROMOTE, unfinished
 from vaiven.serving.rollout.record import Record
 
 
