@@ -22,7 +22,7 @@ class AsyncGrpcTransport:
     def __init__(self, address: str, connection: Connection) -> None:
         """Raises ServingError where a certificate cannot be read."""
         self.address = address
-        self._headers = connection.headers()
+        self._headers = connection.headers() or None
         self._channel = channel(grpc.aio, address, connection)
         self._calls = stubs(self._channel)
 
@@ -31,7 +31,9 @@ class AsyncGrpcTransport:
     ) -> Any:
         try:
             return await self._calls[call.method](
-                call.request, timeout=timeout, metadata=[*self._headers, *headers]
+                call.request,
+                timeout=timeout,
+                metadata=[*(self._headers or ()), *headers] if headers else self._headers,
             )
         except grpc.RpcError as error:
             raise failed(error, self.address, timeout, target) from error

@@ -20,7 +20,7 @@ class GrpcTransport:
     def __init__(self, address: str, connection: Connection) -> None:
         """Raises ServingError where a certificate cannot be read."""
         self.address = address
-        self._headers = connection.headers()
+        self._headers = connection.headers() or None
         self._channel = channel(grpc, address, connection)
         self._calls = stubs(self._channel)
 
@@ -29,7 +29,9 @@ class GrpcTransport:
     ) -> Any:
         try:
             return self._calls[call.method](
-                call.request, timeout=timeout, metadata=[*self._headers, *headers]
+                call.request,
+                timeout=timeout,
+                metadata=[*(self._headers or ()), *headers] if headers else self._headers,
             )
         except grpc.RpcError as error:
             raise failed(error, self.address, timeout, target) from error

@@ -58,6 +58,20 @@ def test_the_client_works_in_an_environment_without_tensorflow(wheel: Path, tmp_
     answer = subprocess.run([python, '-c', code], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert answer.stdout.startswith('[] ')
     assert str(environment) in answer.stdout
+    imports = (
+        'import resource\nfrom vaiven.serving.client import Client\nClient("127.0.0.1:1").close()\n'
+        'used = resource.getrusage(resource.RUSAGE_SELF)\n'
+        'peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))\n'
+        'print(used.ru_utime + used.ru_stime, int(peak.split()[1]) / 1024)'
+    )
+    runs = [
+        subprocess.run([python, '-c', imports], capture_output=True, text=True, check=True, cwd=tmp_path)
+        for _ in range(5)
+    ]
+    figures = [tuple(map(float, run.stdout.split())) for run in runs]
+    # Processor time, and the best of some: other work on the machine must not fail a test.
+    assert min(seconds for seconds, _ in figures) < 0.5
+    assert max(megabytes for _, megabytes in figures) < 60
     vaiven = environment / 'bin' / 'vaiven'
     answer = subprocess.run(
         [vaiven, 'predict', '--help'], capture_output=True, text=True, check=True, cwd=tmp_path

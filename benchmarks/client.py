@@ -1,0 +1,109 @@
+"""The client on loopback, against a bare gRPC stub and a load generator that parses nothing, measured in the same run.
+
+    python -m benchmarks.client [--quick] [--only PART] [--model DIR]
+
+Parts: `overhead` (a call of Client and of AsyncClient against a bare stub with the same message), `cold` (`vaiven
+predict` from the shell to its answer, and importing the client) and `stream` (lines through `vaiven predict` against
+what the server does for the load generator, and memory on the way).
+"""
+
+import signal
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from benchmarks import client_cold, client_overhead, client_stream, report, serving_figures, serving_setup
+from benchmarks.serving_processes import Child, ChildError
+from benchmarks.serving_setup import Subject
+from vaiven.serving.errors import ServingError
+from vaiven.serving.rollout import folder as serving_folders
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured.
+
+    Attributes:
+        seconds: how long each caller asks before the next one's turn.
+        repeats: how often each point is measured, in turns with its peers.
+        starts: how many times a command is started.
+        lines: how many texts go through `vaiven predict`, in one go.
+        load_seconds: how long the load generator asks, before and after.
+    """
+
+    seconds: float = 3.0
+    repeats: int = 10
+    starts: int = 20
+    lines: int = 1_000_000
+    load_seconds: float = 20.0
+
+
+QUICK = Plan(seconds=1.0, repeats=5, starts=6, lines=50_000, load_seconds=4.0)
+
+PARTS: dict[str, tuple[str, Callable[[Plan, Subject, Subject | None, Path], dict[str, Any]]]] = {
+    'overhead': ('a call against a bare stub', client_overhead.overhead),
+    'cold': ('`vaiven predict` and importing the client', client_cold.cold),
+    'stream': ('lines through `vaiven predict` against the load generator', client_stream.stream),
+}
+
+
+@click.command(help=__doc__)
+@click.option('--quick', is_flag=True, help='Fewer lines, seconds and repeats; the same code.')
+@click.option(
+    '--only',
+    multiple=True,
+    type=click.Choice(list(PARTS)),
+    help='Only this part; may be given more than once.',
+)
+@click.option(
+    '--model', type=click.Path(exists=True, file_okay=False, path_type=Path), metavar='DIR',
+    help='Folder with numbered versions of a sentiment model; else the one pushed last below vaiven-runs/.',
+)  # fmt: skip
+def main(quick: bool, only: tuple[str, ...], model: Path | None) -> None:
+    started = time.monotonic()
+    signal.signal(signal.SIGTERM, _interrupted)
+    plan = QUICK if quick else Plan()
+    results, skipped = {}, {}
+    try:
+        model = model or serving_folders.newest()
+        sentiment = serving_setup.sentiment(model.absolute()) if model else None
+        with ExitStack() as stack:
+            root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix='vaiven-benchmark-')))
+            with Child('serving_models', 'trivial', str(root / 'trivial')) as child:
+                child.read()
+            trivial = serving_setup.trivial(root / 'trivial')
+            for name in [name for name in PARTS if name in (only or PARTS)]:
+                title, measure = PARTS[name]
+                if sentiment is None and name != 'overhead':
+                    skipped[name] = 'no model pushed below vaiven-runs/, and no --model DIR'
+                    report.say(f'{name}: left out, {skipped[name]}')
+                    continue
+                report.say(f'{name}: {title}')
+                began = time.monotonic()
+                results[name] = measure(plan, trivial, sentiment, root)
+                results[name]['seconds_of_part'] = time.monotonic() - began
+                for what, figures in results[name]['ratios'].items():
+                    report.say(f'  {what}: {serving_figures.text(figures)}')
+    except (ServingError, ChildError) as error:
+        raise click.ClickException(str(error)) from error
+    report.conclude(
+        {
+            'benchmark': 'client', 'quick': quick, 'only': only, 'plan': vars(plan), 'parts': results,
+            'skipped': skipped, 'seconds': time.monotonic() - started,
+        }
+    )  # fmt: skip
+
+
+def _interrupted(number: int, frame: object) -> None:
+    """As at a Ctrl-C, every `with` ends its processes."""
+    raise KeyboardInterrupt
+
+
+if __name__ == '__main__':
+    main()
