@@ -246,7 +246,11 @@ def test_serve_finds_the_pushed_model_rolls_out_and_ends_in_good_order(pushed: P
         assert shell('rollout', 'rollback').stdout == b'reviews: version 2 is stable (it was 3)\n'
         assert shell('rollout', 'promote', '2').stdout == b'reviews: version 2 is already stable\n'
         now = json.loads(shell('rollout', 'status', '--json').stdout)
-        assert [(each['version'], each['labels']) for each in now['versions']] == [(3, []), (2, ['stable'])]
+        assert [(each['version'], each['state'], each['labels']) for each in now['versions']] == [
+            (3, 'AVAILABLE', []),
+            (2, 'AVAILABLE', ['stable']),
+            (1, '-', []),
+        ]
         assert shell('predict', '--label', 'stable', 'gg').stdout == b'positive\t1.000000\tgg\n'
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
