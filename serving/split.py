@@ -9,7 +9,6 @@ the order of the file. So a key keeps its side while the weights stand, and a ca
 import json
 import logging
 import math
-import os
 import threading
 import time
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 
+from vaiven.serving import files
 from vaiven.serving.errors import ServingError
 
 STABLE = 'stable'
@@ -90,17 +90,7 @@ def read(path: Path) -> Split:
 def write(path: Path, split: Split) -> None:
     """Replaces the file whole, so that no watcher sees half of it. Raises ServingError."""
     values = {'model': split.model, 'salt': split.salt, 'weights': dict(split.weights)}
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}')
-    try:
-        with temporary.open('w', encoding='utf-8') as stream:
-            stream.write(json.dumps(values, ensure_ascii=False) + '\n')
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise ServingError(f'cannot write {path}: {error.strerror}') from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    files.replace(path, json.dumps(values, ensure_ascii=False) + '\n')
 
 
 class SplitFile:

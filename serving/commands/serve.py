@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import click
 
 from vaiven.serving.errors import ServingError
 
 PORT = click.IntRange(1, 65535)
+# In the serving folder, beside the versions: what rollouts made of the server's configuration.
+CONFIG = 'models.config'
 
 
 @click.command()
@@ -40,6 +43,7 @@ def serve(
     """Serve the versions in FOLDER until interrupted; new ones are taken up as they are pushed.
 
     FOLDER holds one numbered folder a version. Without it: the one below vaiven-runs that was pushed to last.
+    What rollouts change is kept in FOLDER/models.config, and the next start goes on from it.
     The APIs, paths and messages are those of TensorFlow Serving, and so are the flags of
     `python -m vaiven.serving.server`, which has more of them.
 
@@ -58,12 +62,18 @@ def serve(
         f'--host={host}',
         '--max_num_load_retries=0',
         '--optimize_graphs=false',  # ours are no faster for it, and start in half the time
+        # After a rollout the configuration has labels: users of these are not to find them missing at a start.
+        '--allow_version_labels_for_unavailable_models',
+        '--wait_for_labels',
     ]
     if config_file is None:
         base_path = found(folder)
         name = model_name or base_path.name
-        config_file = in_memory(name, base_path, keep)
-        click.echo(f'{name}: the newest {keep} versions of {base_path}', err=True)
+        kept = base_path / CONFIG
+        config, told = configuration_of(name, base_path, keep, kept)
+        click.echo(told, err=True)
+        config_file = in_memory(config)
+        arguments.append(f'--reloaded_config_file={kept}')
     run(flags.parse([*arguments, f'--model_config_file={config_file}'])[0])
 
 
@@ -86,14 +96,37 @@ def found(folder: Path | None) -> Path:
     return folder.absolute()
 
 
-def in_memory(name: str, base_path: Path, keep: int) -> str:
+def configuration_of(name: str, base_path: Path, keep: int, kept: Path) -> tuple[Any, str]:
+    """What to serve, and a line that says so: what rollouts left in the file `kept`, else the newest versions.
+
+    Raises:
+        ServingError: the file is no configuration of this model, or names no version that is there.
+    """
+    from vaiven.serving.rollout import configuration
+    from vaiven.serving.rollout import folder as folders
+
+    if not os.path.lexists(kept):
+        config = configuration.of_one_model(name, base_path)
+        configuration.entry(config, name).model_version_policy.latest.num_versions = keep
+        return config, f'{name}: the newest {keep} versions of {base_path}'
+    hint = f'without {kept} the newest {keep} versions are served'
+    try:
+        config = configuration.read(kept)
+        entry = configuration.entry(config, name)
+    except ServingError as error:
+        raise ServingError(f'{error} ({kept}; {hint})') from error
+    entry.base_path = str(base_path)  # the folder may have been moved
+    named = entry.model_version_policy.specific.versions
+    if named and not set(named) & set(folders.versions(base_path)):
+        raise ServingError(f'{base_path} has none of the versions that {kept} names; {hint}')
+    labels = ', '.join(f'{label} {number}' for label, number in sorted(entry.version_labels.items()))
+    return config, f'{name}: {base_path} as rollouts left it ({labels or "no label"}); {hint}'
+
+
+def in_memory(config: Any) -> str:
     """Path of a ModelServerConfig that is on no disk, so that nothing is left behind."""
     from google.protobuf import text_format
 
-    from vaiven.serving.rollout import configuration
-
-    config = configuration.of_one_model(name, base_path)
-    configuration.entry(config, name).model_version_policy.latest.num_versions = keep
     descriptor = os.memfd_create('vaiven-model-config')
     os.write(descriptor, text_format.MessageToString(config, as_utf8=True).encode())
     return f'/proc/self/fd/{descriptor}'

@@ -1,11 +1,11 @@
 """The configuration that a reload sends: the server tells nobody its own, so all of it must come from us."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 from google.protobuf import text_format
 
+from vaiven.serving import files
 from vaiven.serving.errors import ServingError
 from vaiven.serving.wire import messages
 
@@ -30,14 +30,7 @@ def read(path: Path) -> Any:
 
 def write(path: Path, config: Any) -> None:
     """Replaces the file whole, so that a server that polls it never sees half. Raises ServingError."""
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}')
-    try:
-        temporary.write_text(text_format.MessageToString(config, as_utf8=True), encoding='utf-8')
-        temporary.replace(path)
-    except OSError as error:
-        raise ServingError(f'cannot write {path}: {error.strerror}') from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    files.replace(path, text_format.MessageToString(config, as_utf8=True))
 
 
 def entry(config: Any, model: str) -> Any:

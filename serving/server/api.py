@@ -8,9 +8,11 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from vaiven.serving.server import inference, modelconfig
+from vaiven.serving.errors import ServingError
+from vaiven.serving.server import inference, log, modelconfig
 from vaiven.serving.server.execution import Steps, clocked
 from vaiven.serving.server.manager import Manager
 from vaiven.serving.server.metrics import Metrics
@@ -58,6 +60,7 @@ class Api:
         most_rows: int = 0,
         metrics: Metrics | None = None,
         tags: Sequence[str] = ('serve',),
+        reloaded: Path | None = None,
     ) -> None:
         """The API.
 
@@ -69,6 +72,7 @@ class Api:
             most_rows: rows or examples of a request; 0 for any number.
             metrics: counts requests; None for nobody.
             tags: of the meta graph, for the request log.
+            reloaded: the file that gets each configuration that `reload` took; None for none.
         """
         self.manager = manager
         self.draining = False
@@ -79,6 +83,7 @@ class Api:
         self._check = check_methods
         self._metrics = metrics
         self._tags = tuple(tags)
+        self._reloaded = reloaded
         self._logs: dict[str, RequestLog] = {}
         self._configuring = threading.Lock()
 
@@ -123,9 +128,9 @@ class Api:
                     runtime = partial(self._metrics.runtime, spec.name, _GRPC_NAMES[kind])
                     answering = clocked(answering, runtime)
                 response = await version.execution.answer(answering, call.deadline, large=call.large)
-            log = self._logs.get(spec.name)
-            if log is not None and log.wants():
-                log.write(kind, request, response, number)
+            kept = self._logs.get(spec.name)
+            if kept is not None and kept.wants():
+                kept.write(kind, request, response, number)
             return response
         except StatusError as error:
             code = error.code
@@ -197,7 +202,10 @@ class Api:
 
         To be called in a thread of its own.
         """
-        self.configure(modelconfig.models(request.config))
+        models = modelconfig.models(request.config)
+        with self._configuring:
+            self._configure(models, wait=True)
+            self._keep(request.config)
         response = messages.ReloadConfigResponse()
         response.status.SetInParent()
         for name in request.metric_names:
@@ -211,25 +219,37 @@ class Api:
         May take long: not to be called in the event loop. Raises StatusError.
         """
         with self._configuring:
-            self.manager.configure(models, wait=wait)
-            old, new = self._logs, {}
-            for model in models:
-                if model.logging is None:
-                    continue
-                log = old.get(model.name)
-                if log is None or log.config != model.logging:
-                    log = RequestLog(model.name, model.logging, tags=self._tags, metrics=self._metrics)
-                new[model.name] = log
-            self._logs = new
-            for name, log in old.items():
-                if new.get(name) is not log:
-                    log.close()
+            self._configure(models, wait)
+
+    def _configure(self, models: Sequence[Model], wait: bool) -> None:
+        self.manager.configure(models, wait=wait)
+        old, new = self._logs, {}
+        for model in models:
+            if model.logging is None:
+                continue
+            kept = old.get(model.name)
+            if kept is None or kept.config != model.logging:
+                kept = RequestLog(model.name, model.logging, tags=self._tags, metrics=self._metrics)
+            new[model.name] = kept
+        self._logs = new
+        for name, each in old.items():
+            if new.get(name) is not each:
+                each.close()
+
+    def _keep(self, config: Any) -> None:
+        """For the next start. What cannot be written is logged: the server has the configuration in any case."""
+        if self._reloaded is None:
+            return
+        try:
+            modelconfig.write(self._reloaded, config)
+        except ServingError as error:
+            log.problem('configuration not kept', error=error)
 
     def close(self) -> None:
         """Completes the request logs. Not to be called in the event loop."""
         logs, self._logs = self._logs, {}
-        for log in logs.values():
-            log.close()
+        for each in logs.values():
+            each.close()
 
     def signature_inputs(self, spec: Any, name: str) -> dict[str, Any]:
         """The TensorInfo of each input of a signature, for decoding JSON by it."""

@@ -83,6 +83,8 @@ class Options:
     rest_api_tls: bool = _flag(False, 'TLS of --ssl_config_file for REST, too (ours)')
     auth_tokens_file: str = _flag('', 'file with bearer tokens, one a line; both ports ask for one (ours)')
     drain_seconds: int = _flag(30, 'time that running requests get at the end (ours)')
+    wait_for_labels: bool = _flag(False, 'open the ports when every version with a label is loaded (ours)')
+    reloaded_config_file: str = _flag('', 'keep what ModelService is told in this file (ours)')
     exit_with_stdin: bool = _flag(False, 'end when standard input ends (ours)')
 
 

@@ -29,6 +29,7 @@ class Settings:
     retry_seconds: float = 60.0
     load_threads: int = 1
     any_label: bool = False  # a new label may name a version that is not there yet
+    wait_for_labels: bool = False  # a model is ready when its versions with labels are, too
 
 
 class Manager:
@@ -119,15 +120,37 @@ class Manager:
             self.wait_for(name)
 
     def wait_for(self, name: str, stop: threading.Event | None = None) -> None:
-        """Waits until `name` has an AVAILABLE version. Raises StatusError if none of its versions loads."""
+        """Waits until `name` has an AVAILABLE version, and, where the settings say so, those with labels.
+
+        A version with a label that is not there, or does not load, is not waited for: it is logged.
+
+        Raises:
+            StatusError: none of the versions of `name` loads.
+        """
         with self._changed:
-            while not self._available(name) and name in self._models and not self._stopping:
+            while name in self._models and not self._stopping:
+                if self._available(name) and self._labels_settled(name):
+                    return
                 if stop is not None and stop.is_set():
                     return
                 error = self._hopeless.get(name)
                 if error is not None:
                     raise StatusError(Code.UNKNOWN, f'no version of model {name} could be loaded: {error}')
                 self._changed.wait(0.2)
+
+    def _labels_settled(self, name: str) -> bool:
+        """Whether no version with a label is being loaded, to be asked when one is AVAILABLE: then all are known."""
+        if not self._settings.wait_for_labels:
+            return True
+        known, labels = self._versions.get(name, {}), self._labels.get(name, {})
+        named = [known[number] for number in labels.values() if number in known]
+        if any(version.state < State.AVAILABLE and version.error is None for version in named):
+            return False
+        loaded = {version.number for version in named if version.state is State.AVAILABLE}
+        for label, number in labels.items():
+            if number not in loaded:
+                log.problem('label without its version', model=name, label=label, version=number)
+        return True
 
     def _available(self, name: str) -> bool:
         return any(v.state is State.AVAILABLE for v in list(self._versions.get(name, {}).values()))
@@ -194,6 +217,7 @@ class Manager:
         """Starts loading what is new, newest first, and tries again what failed and may succeed now."""
         known = self._versions[model.name]
         retries = self._settings.load_retries
+        begun: list[Version] = []
         retry = {number for number in found if number in known and known[number].may_retry(retries)}
         for number in sorted(wanted | retry, reverse=True):
             version = known.get(number)
@@ -203,6 +227,8 @@ class Manager:
             elif number not in retry:
                 continue
             version.loading()
+            begun.append(version)
+        for version in begun:
             self._loaders.submit(self._load_one, version)
 
     def _found(self, model: Model) -> dict[int, Path] | None:

@@ -122,6 +122,7 @@ class Server:
                 retry_seconds=options.load_retry_interval_micros / 1e6,
                 load_threads=options.num_load_threads or 1,
                 any_label=options.allow_version_labels_for_unavailable_models,
+                wait_for_labels=options.wait_for_labels,
             ),
         )
         self._api = Api(
@@ -132,6 +133,7 @@ class Server:
             most_rows=options.max_batch_rows,
             metrics=self._metrics,
             tags=loader.tags,
+            reloaded=Path(options.reloaded_config_file) if options.reloaded_config_file else None,
         )
         try:
             await asyncio.to_thread(self._api.configure, models, wait=False)

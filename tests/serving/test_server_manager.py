@@ -1,5 +1,6 @@
 """The manager's thread, with loads that end at the worst moment."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 
 from vaiven.serving.server.manager import Manager, Settings
 from vaiven.serving.server.modelconfig import Model
+from vaiven.serving.server.source import VersionPolicy
 from vaiven.serving.server.status import Code, StatusError
 from vaiven.serving.server.version import State, Version
 
@@ -53,3 +55,34 @@ def test_when_every_version_fails_waiting_ends_with_the_reason(manager: Manager,
     (tmp_path / '2').mkdir()
     with pytest.raises(StatusError, match='no version of model m could be loaded: NOT_FOUND: no graph'):
         manager.configure([Model('m', tmp_path)])
+
+
+@pytest.mark.parametrize('waits', [False, True])
+def test_versions_with_labels_are_waited_for_where_the_settings_say_so(tmp_path: Path, waits: bool) -> None:
+    """As the stock server does, one version is enough; not so for `vaiven serve`."""
+    for number in ('1', '2', '3'):
+        (tmp_path / number).mkdir()
+    go = threading.Event()
+
+    def slow_below_3(version: Version) -> Any:
+        assert version.number == 3 or go.wait(60)
+        return load(version)
+
+    manager = Manager(
+        slow_below_3, Settings(poll_seconds=0.05, load_retries=0, any_label=True, wait_for_labels=waits)
+    )
+    labels = {'stable': 1, 'broken': 2, 'gone': 9}
+    model = Model('m', tmp_path, VersionPolicy(latest=None), labels)
+    manager.configure([model], wait=False)
+    waiting = threading.Thread(target=manager.wait_for, args=('m',))
+    waiting.start()
+    waiting.join(1)
+    assert waiting.is_alive() == waits
+    go.set()
+    waiting.join(60)
+    assert not waiting.is_alive()
+    if waits:
+        assert {v.number: v.state for v in manager.versions('m')} == {
+            3: State.AVAILABLE, 2: State.END, 1: State.AVAILABLE
+        }  # fmt: skip
+    manager.stop()
