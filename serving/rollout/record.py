@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -33,17 +34,9 @@ class Record:
             pass  # a file system without locks
 
     def entries(self, model: str) -> list[dict[str, Any]]:
-        """What was written about a model, oldest first; a line that a kill has cut is passed over."""
+        """What was written about a model, oldest first."""
         self._stream.seek(0)
-        found = []
-        for line in self._stream:
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(entry, dict) and entry.get('model') == model:
-                found.append(entry)
-        return found
+        return entries(self._stream, model)
 
     def write(self, model: str, event: str, **values: Any) -> dict[str, Any]:
         """Adds an entry and returns it; it is on the disk then. Raises ServingError."""
@@ -68,3 +61,16 @@ class Record:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+
+def entries(lines: Iterable[bytes], model: str) -> list[dict[str, Any]]:
+    """What the lines of a record say about a model; a line that a kill has cut is passed over."""
+    found = []
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict) and entry.get('model') == model:
+            found.append(entry)
+    return found
