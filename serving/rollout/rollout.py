@@ -85,6 +85,11 @@ class Rollout:
         """How the traffic is split now. Raises ServingError where the file is no split."""
         return splits.read(self.split_path) if self.split_path.exists() else Split(self.model)
 
+    @property
+    def logs(self) -> bool:
+        """Whether the configuration that every change sends has the server log the model's requests."""
+        return bool(configuration.entry(self._config, self.model).HasField('logging_config'))
+
     def canary(self, version: int, percent: float, timeout: float = 120.0) -> Change:
         """Gives `version` the label `canary` and a share of the traffic; again, with another share, changes that.
 
@@ -154,6 +159,15 @@ class Rollout:
                     time.sleep(SETTLE_SECONDS)  # requests that had the old label find its version still
                 self._tell({version}, {STABLE: version}, timeout)
             return Change(change.before, version, [version], None, change.withdrawn)
+
+    def restore(self, labels: Mapping[str, int], timeout: float = 120.0) -> None:
+        """Gives a server that has lost them these labels again, one after the other; the split stays. Raises as pin."""
+        with self._alone():
+            for label, version in labels.items():
+                now = self.status()
+                self._check(now, version)
+                self._load(version, now, timeout)
+                self._tell({version, *now.available}, {**self._labels(now), label: version}, timeout)
 
     def previous(self, now: Status) -> int:
         """The version that a rollback without canary would take. Raises ServingError where there is none."""
