@@ -130,8 +130,9 @@ def prune(
     base_path: Path | None,
     as_json: bool,
 ) -> None:
-    """Delete the folders of old versions: never one that is loaded, labelled, newer than the stable one, or the one
-    that a rollback would take. Ask the server that serves this folder; others that serve it too are not asked.
+    """Delete the folders of old versions: never one that is loaded, labelled, newer than the stable one, the one that
+    a rollback would take, or one of an automatic rollout that has not ended. Ask the server that serves this folder;
+    others that serve it too are not asked.
 
     \b
     Example:
@@ -152,7 +153,7 @@ def prune(
                 f'the server has version {max(foreign)} of {model!r} and {base} has not: '
                 'name the folder that it serves with --base-path'
             )
-        chosen = pruning.superfluous(pushed, now, keep)
+        chosen = pruning.superfluous(pushed, now, keep, pruning.under_way(base, model))
         gone = sorted(chosen) if dry_run else list(pruning.delete(base, chosen))
     if as_json:
         left = [number for number in pushed if number not in gone]

@@ -6,33 +6,60 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vaiven.serving.errors import ServingError
-from vaiven.serving.rollout import folder
+from vaiven.serving.rollout import folder, progress, record
 from vaiven.serving.rollout.state import Status
+from vaiven.serving.split import STABLE
 
 HIDDEN = '.pruned-'
 
 
-def superfluous(pushed: list[int], now: Status, keep: int) -> list[int]:
+def superfluous(pushed: list[int], now: Status, keep: int, rolled_out: set[int]) -> list[int]:
     """The versions that may go, newest first: below the newest `keep`, and in no use.
 
-    In use is what the server has in memory or is loading, what has a label, what is newer than `stable` (or than
-    the newest in memory, where nothing is stable), and what a rollback would take.
+    In use is what the server has in memory or is loading, what has a label, what is newer than `stable`, what a
+    rollback would take, and what a rollout is about.
 
     Args:
         pushed: versions on disk, newest first.
         now: what the server says.
         keep: how many of the newest stay in any case.
+        rolled_out: the versions of a rollout that has not ended.
 
     Raises:
-        ServingError: the server has none of the model in memory: what is in use cannot be told.
+        ServingError: no version is stable: what is in use cannot be told.
     """
-    if not now.available:
-        raise ServingError('the server has no version in memory, so nothing can be said to be out of use')
-    top = now.stable if now.stable is not None else now.available[0]
-    used = {each.version for each in now.versions if each.state != 'END'} | set(now.labels.values())
+    if now.stable is None:
+        raise ServingError(
+            f'no version has the label {STABLE}, so none can be said to be out of use: promote one first'
+        )
+    top = now.stable
+    used = (
+        rolled_out | {each.version for each in now.versions if each.state != 'END'} | set(now.labels.values())
+    )
     lower = [number for number in pushed if number < top]
     used |= {number for number in pushed if number >= top} | set(lower[:1])
     return [number for number in pushed[keep:] if number not in used]
+
+
+def under_way(base_path: Path, model: str) -> set[int]:
+    """The versions of an automatic rollout that has not ended: one that goes on may need both again.
+
+    Raises:
+        ServingError: its record beside the versions cannot be read, or is none.
+    """
+    path = base_path / record.FILE
+    try:
+        with path.open('rb') as lines:
+            found = progress.unfinished(record.entries(lines, model))
+    except FileNotFoundError:
+        return set()
+    except OSError as error:
+        raise ServingError(f'cannot read {path}: {error.strerror}') from error
+    except (KeyError, TypeError) as error:
+        raise ServingError(
+            f'{path} is no record of rollouts, so none of their versions is safe: move it away'
+        ) from error
+    return {found.version, found.stable} if found is not None else set()
 
 
 def delete(base_path: Path, versions: list[int]) -> Iterator[int]:

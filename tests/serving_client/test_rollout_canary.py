@@ -8,15 +8,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from vaiven.serving import split as splits
 from vaiven.serving.client import Client, RequestError
+from vaiven.serving.client.results import VersionStatus
+from vaiven.serving.commands import rollout as commands
 from vaiven.serving.errors import ServingError
 from vaiven.serving.process import ServerProcess
 from vaiven.serving.rollout import configuration, folder, prune
 from vaiven.serving.rollout.delivery import ByFile
 from vaiven.serving.rollout.rollout import Rollout
-from vaiven.serving.rollout.state import status
+from vaiven.serving.rollout.state import Status, status
 
 
 @pytest.fixture
@@ -213,7 +216,13 @@ def test_a_file_that_nobody_polls_is_put_back_and_told(
     assert path.read_text() == text
 
 
-def test_prune_deletes_what_is_in_no_use(rollout: Rollout, base_path: Path) -> None:
+def test_prune_deletes_nothing_while_no_version_is_stable() -> None:
+    started_again = Status([VersionStatus(9, 'AVAILABLE', '')])
+    with pytest.raises(ServingError, match='no version has the label stable'):
+        prune.superfluous([9, 8, 3], started_again, 1, set())
+
+
+def test_prune_deletes_what_is_in_no_use(rollout: Rollout, client: Client, base_path: Path) -> None:
     for version in range(4, 9):
         shutil.copytree(base_path / '1', base_path / str(version))
     (base_path / '.pruned-0-1').mkdir()
@@ -221,8 +230,18 @@ def test_prune_deletes_what_is_in_no_use(rollout: Rollout, base_path: Path) -> N
     rollout.canary(6, 10)
     # 3 was loaded first and is still; 7 and 8 are newer than stable; 4 is what a rollback would take.
     now = rollout.status()
-    assert prune.superfluous(folder.versions(base_path), now, 1) == [2, 1]
-    chosen = prune.superfluous(folder.versions(base_path), now, 6)
+    assert prune.superfluous(folder.versions(base_path), now, 1, set()) == [2, 1]
+    # What a rollout that was stopped is about stays, too.
+    begun = {'model': 'reviews', 'event': 'begin', 'version': 2, 'stable': 3, 'plan': {}}
+    record = base_path / 'rollout.jsonl'
+    record.write_text(json.dumps(begun) + '\n')
+    pruning = ['prune', '--keep', '1', '--server', client.address, '--base-path', str(base_path), '--json']
+    answer = CliRunner().invoke(commands.rollout, [*pruning, '--dry-run'])
+    assert json.loads(answer.stdout)['deleted'] == [1]
+    record.write_text('{"model": "reviews", "event": "begin"}\n')
+    with pytest.raises(ServingError, match='is no record of rollouts'):
+        prune.under_way(base_path, 'reviews')
+    chosen = prune.superfluous(folder.versions(base_path), now, 6, set())
     assert list(prune.delete(base_path, chosen)) == [1, 2]
     assert folder.versions(base_path) == [8, 7, 6, 5, 4, 3]
     assert list(base_path.glob('.pruned-*')) == []
