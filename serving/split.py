@@ -47,6 +47,12 @@ class Split:
             raise ServingError(
                 f'weights are percents by label that sum to 100. Received: {dict(self.weights)}'
             )
+        try:
+            ' '.join((self.model, self.salt, *self.weights)).encode()
+        except UnicodeEncodeError as error:
+            raise ServingError(
+                f'model, labels and salt are Unicode text. Received: {error.object!r}'
+            ) from error
 
     def label_of(self, key: str | bytes) -> str:
         """The label that serves `key`."""
@@ -69,20 +75,39 @@ def _is_share(share: object) -> bool:
 
 def place_of(key: str | bytes, salt: str = '') -> float:
     """Where a key lies in [0, 100): uniform over keys, and the same on every machine."""
-    encoded = key.encode('utf-8', 'surrogateescape') if isinstance(key, str) else key
+    encoded = _encoded(key) if isinstance(key, str) else key
     digest = blake2b(encoded, digest_size=8, key=blake2b(salt.encode()).digest()).digest()
     return 100.0 * (int.from_bytes(digest, 'big') >> 11) / (1 << 53)
 
 
-def read(path: Path) -> Split:
-    """The split in a file. Raises ServingError where it cannot be read or is none."""
+def _encoded(key: str) -> bytes:
+    try:
+        # Bytes of a header or an argument, read as text, are themselves again.
+        return key.encode('utf-8', 'surrogateescape')
+    except UnicodeEncodeError:
+        return key.encode('utf-8', 'surrogatepass')  # half of a pair, as JSON can name it
+
+
+class UnreadableError(ServingError):
+    """The file system does not give the file, at least not now: nothing is known of what it holds."""
+
+
+def find(path: Path) -> Split | None:
+    """The split in a file; None where there is no file.
+
+    Raises:
+        UnreadableError: it cannot be read.
+        ServingError: it holds no split.
+    """
     try:
         if path.stat().st_size > MAX_BYTES:
             raise ServingError(f'{path} is too large for a split: {path.stat().st_size} bytes')
         values = json.loads(path.read_bytes())
         return Split(str(values['model']), dict(values['weights']), str(values.get('salt', '')))
+    except FileNotFoundError:
+        return None
     except OSError as error:
-        raise ServingError(f'cannot read {path}: {error.strerror}') from error
+        raise UnreadableError(f'cannot read {path}: {error.strerror}') from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ServingError(f'{path} is no split of traffic: {error!r}') from error
 
@@ -131,13 +156,17 @@ class SplitFile:
         seen = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
         if seen == self._seen:
             return
-        self._seen = seen
         try:
-            found = read(self.path)
+            found = find(self.path)
+        except UnreadableError as error:
+            log.warning('%s; the split stays as it was, and the file is tried again', error)
+            return
         except ServingError as error:
+            self._seen = seen
             log.warning('%s; the split stays as it was', error)
             return
-        if found.model != self.model:
+        self._seen = seen if found is not None else None
+        if found is not None and found.model != self.model:
             log.warning('%s is about %r, not %r; the split stays', self.path, found.model, self.model)
             return
         self._now = found

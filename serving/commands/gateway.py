@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -165,7 +166,7 @@ def _splits(base_paths: Iterable[Path], splits: Iterable[str]) -> dict[str, Path
     for model, file in pairs or [_newest()]:
         if model in found:
             raise click.UsageError(f'model {model!r} is split twice: give one file for each model')
-        if not file.absolute().parent.is_dir():
+        if not os.path.isdir(file.absolute().parent):  # what cannot be looked at is none
             raise ServingError(
                 f'there is no folder {file.parent} for the split of {model!r}: name one that is there'
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -114,14 +115,14 @@ def _weights(model: str, base: Path | None, split_path: Path | None, notes: list
     from vaiven.serving import split
 
     path = split_path or (base / split.FILE if base else None)
-    if path is not None and path.exists():
-        try:
-            found = split.read(path)
-            if found.model == model:
-                return dict(found.weights)
+    try:
+        found = split.find(path) if path is not None else None
+        if found is not None and found.model == model:
+            return dict(found.weights)
+        if found is not None:
             notes.append(f'{path} is about {found.model!r}, not {model!r}')
-        except ServingError as error:
-            notes.append(str(error))
+    except ServingError as error:
+        notes.append(str(error))
     return dict(split.Split(model).weights)
 
 
@@ -131,7 +132,7 @@ def _origins(base: Path | None, metadata: Path | None, notes: list[str]) -> dict
     if base is None:
         return {}
     store = metadata or lineage.store_of(base)
-    if metadata is None and not store.exists():
+    if metadata is None and not os.path.exists(store):
         return {}
     try:
         return lineage.origins(store, base)

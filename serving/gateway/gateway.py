@@ -14,7 +14,7 @@ import grpc.aio
 
 from vaiven.serving import split
 from vaiven.serving.client.connection import Connection
-from vaiven.serving.errors import ServerStartError
+from vaiven.serving.errors import ServerStartError, ServingError
 from vaiven.serving.gateway import health
 from vaiven.serving.gateway.grpc_port import GrpcPort
 from vaiven.serving.gateway.metrics import Metrics
@@ -66,13 +66,14 @@ class Gateway:
     """One gateway process. `run` returns when it was told to stop."""
 
     def __init__(self, settings: Settings) -> None:
-        """Raises ServingError where a file that is there cannot be read, or a certificate cannot be used."""
+        """Raises ServingError where a split file is not the model's or cannot be read, or a certificate cannot be used."""
         self.settings = settings
         settings.connection.grpc_credentials()
         settings.connection.ssl_context()
-        for path in settings.splits.values():
-            if path.exists():
-                split.read(path)
+        for model, path in settings.splits.items():
+            found = split.find(path)
+            if found is not None and found.model != model:
+                raise ServingError(f'{path} splits {found.model!r}, not {model!r}: name the file of {model!r}')
         self._plan = Plan([SplitFile(path, model) for model, path in settings.splits.items()])
         self._tls = tls.read(settings.ssl_config_file) if settings.ssl_config_file is not None else None
         self._metrics = Metrics()
@@ -145,7 +146,8 @@ class Gateway:
             ]
         )
         server.add_generic_rpc_handlers((*port.services(), health.service(servers)))
-        address = f'{settings.host}:{settings.port}'
+        host = f'[{settings.host}]' if ':' in settings.host else settings.host  # an IPv6 address
+        address = f'{host}:{settings.port}'
         try:
             if self._tls is not None:
                 server.add_secure_port(address, self._tls.grpc_credentials())

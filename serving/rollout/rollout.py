@@ -82,8 +82,8 @@ class Rollout:
         return status(self.client, self.model)
 
     def split(self) -> Split:
-        """How the traffic is split now. Raises ServingError where the file is no split."""
-        return splits.read(self.split_path) if self.split_path.exists() else Split(self.model)
+        """How the traffic is split now. Raises ServingError where the file is no split, or cannot be read."""
+        return splits.find(self.split_path) or Split(self.model)
 
     @property
     def logs(self) -> bool:
@@ -113,7 +113,7 @@ class Rollout:
                     f'version {now.canary} of {self.model!r} is the {CANARY}: promote it or roll it back first'
                 )
             # Before anything else is changed: a folder that cannot be written is no folder for a canary.
-            if now.canary != version or not self.split_path.exists():
+            if now.canary != version or not os.path.exists(self.split_path):
                 self._write_split(Split(self.model))
             self._load(version, now, timeout)
             loaded = {version, *now.available}

@@ -1,6 +1,8 @@
 """Who gets which label."""
 
+import errno
 import json
+from pathlib import Path
 
 import pytest
 
@@ -68,7 +70,7 @@ def test_a_file_is_written_whole_and_read_again(tmp_path):
     path = tmp_path / split.FILE
     wanted = Split('críticas', {'canary': 2.5, 'stable': 97.5}, 'críticas/7')
     split.write(path, wanted)
-    assert split.read(path) == wanted
+    assert split.find(path) == wanted
     assert [each.name for each in tmp_path.iterdir()] == [split.FILE]
 
 
@@ -80,7 +82,7 @@ def test_a_file_that_is_none_is_refused_in_one_line(tmp_path, content):
     path = tmp_path / split.FILE
     path.write_text(content)
     with pytest.raises(ServingError) as refused:
-        split.read(path)
+        split.find(path)
     assert '\n' not in str(refused.value)
 
 
@@ -98,3 +100,38 @@ def test_a_watcher_sees_changes_and_keeps_the_last_good_one(tmp_path, caplog):
     assert watched.now().weights == {'canary': 10, 'stable': 90}
     path.unlink()
     assert watched.now().weights == {'stable': 100}
+
+
+def test_a_watcher_that_could_not_read_once_tries_again(tmp_path, monkeypatch):
+    path = tmp_path / split.FILE
+    watched = SplitFile(path, 'reviews', every=0)
+    split.write(path, Split('reviews', {'canary': 10, 'stable': 90}))
+    assert watched.now().weights == {'canary': 10, 'stable': 90}
+    split.write(path, Split('reviews'))
+
+    def refused(self):
+        raise OSError(errno.EMFILE, 'Too many open files')
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, 'read_bytes', refused)
+        assert watched.now().weights == {'canary': 10, 'stable': 90}
+    assert watched.now().weights == {'stable': 100}
+
+
+def test_a_file_that_is_not_there_is_none_and_one_that_cannot_be_is_an_error(tmp_path):
+    assert split.find(tmp_path / split.FILE) is None
+    (tmp_path / 'file').touch()
+    for path in (tmp_path / 'file' / split.FILE, tmp_path / ('x' * 300)):
+        with pytest.raises(split.UnreadableError, match='cannot read'):
+            split.find(path)
+        with pytest.raises(ServingError, match='cannot write'):
+            split.write(path, Split('reviews'))
+
+
+def test_a_key_may_be_half_of_a_pair_and_a_salt_may_not(tmp_path):
+    wanted = Split('reviews', {'canary': 50, 'stable': 50}, 'reviews/7')
+    assert wanted.label_of('user-\ud800') in wanted.weights
+    assert split.place_of(b'user-\xff'.decode('utf-8', 'surrogateescape')) == split.place_of(b'user-\xff')
+    (tmp_path / split.FILE).write_text('{"model": "reviews", "weights": {"stable": 100}, "salt": "\\ud800"}')
+    with pytest.raises(ServingError, match='are Unicode text'):
+        split.find(tmp_path / split.FILE)
