@@ -12,6 +12,7 @@ from vaiven.serving.commands.options import server_options, where
 from vaiven.serving.commands.rollout_auto import auto, manifests
 from vaiven.serving.commands.rollout_compare import compare
 from vaiven.serving.commands.rollout_options import (
+    VERSION,
     base_path_option,
     change_options,
     changing,
@@ -23,8 +24,6 @@ from vaiven.serving.errors import ServingError
 
 if TYPE_CHECKING:
     from vaiven.serving.rollout.rollout import Change
-
-VERSION = click.IntRange(min=0)
 
 
 @click.group()
@@ -55,7 +54,7 @@ def rollout() -> None:
 )
 @change_options
 @json_option
-def canary(version: int, percent: float, as_json: bool, **options: Any) -> None:
+def canary(version: int, percent: float, as_json: bool, load_timeout: float, **options: Any) -> None:
     """Load VERSION beside the stable one, give it the label `canary`, and send it a share of the traffic.
 
     \b
@@ -63,14 +62,14 @@ def canary(version: int, percent: float, as_json: bool, **options: Any) -> None:
       vaiven rollout canary 7 --percent 10
     """
     with changing(**options) as moving:
-        tell(moving.canary(version, percent, options['timeout']), options['model'], as_json)
+        tell(moving.canary(version, percent, load_timeout), options['model'], as_json)
 
 
 @rollout.command(short_help='Make a version the stable one.')
 @click.argument('version', type=VERSION, required=False)
 @change_options
 @json_option
-def promote(version: int | None, as_json: bool, **options: Any) -> None:
+def promote(version: int | None, as_json: bool, load_timeout: float, **options: Any) -> None:
     """Make VERSION (without it: the canary) the stable one, loading it first where it is not loaded.
 
     Afterwards the server has in memory: what has a label, the newest that was loaded, and the one that a rollback
@@ -81,13 +80,13 @@ def promote(version: int | None, as_json: bool, **options: Any) -> None:
       vaiven rollout promote 7
     """
     with changing(**options) as moving:
-        tell(moving.promote(version, options['timeout']), options['model'], as_json)
+        tell(moving.promote(version, load_timeout), options['model'], as_json)
 
 
 @rollout.command(short_help='Take the canary back, or make the next lower version the stable one.')
 @change_options
 @json_option
-def rollback(as_json: bool, **options: Any) -> None:
+def rollback(as_json: bool, load_timeout: float, **options: Any) -> None:
     """Take the canary back. Without one: make the next lower version stable, a loaded one or the last pushed before.
 
     \b
@@ -95,14 +94,14 @@ def rollback(as_json: bool, **options: Any) -> None:
       vaiven rollout rollback
     """
     with changing(**options) as moving:
-        tell(moving.rollback(options['timeout']), options['model'], as_json)
+        tell(moving.rollback(load_timeout), options['model'], as_json)
 
 
 @rollout.command(short_help='Serve one version and no other.')
 @click.argument('version', type=VERSION)
 @change_options
 @json_option
-def pin(version: int, as_json: bool, **options: Any) -> None:
+def pin(version: int, as_json: bool, load_timeout: float, **options: Any) -> None:
     """Make VERSION the stable one and unload all others; what is pushed later is not loaded until it is promoted.
 
     \b
@@ -110,7 +109,7 @@ def pin(version: int, as_json: bool, **options: Any) -> None:
       vaiven rollout pin 7
     """
     with changing(**options) as moving:
-        tell(moving.pin(version, options['timeout']), options['model'], as_json)
+        tell(moving.pin(version, load_timeout), options['model'], as_json)
 
 
 @rollout.command(short_help='Delete old versions that are in no use.')

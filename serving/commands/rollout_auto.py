@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from vaiven.serving.commands.rollout_options import FILE, change_options, changing, json_option
+from vaiven.serving.commands.rollout_options import FILE, VERSION, change_options, changing, json_option
 
 plan_option = click.option(
     '--plan', 'plan_path', metavar='FILE', type=FILE, required=True, help='The plan, YAML.'
@@ -16,7 +16,7 @@ plan_option = click.option(
 
 
 @click.command(short_help='Roll a version out in steps, or back when a gate fails.')
-@click.argument('version', type=click.IntRange(min=0), required=False)
+@click.argument('version', type=VERSION, required=False)
 @plan_option
 @click.option(
     '--record',
@@ -34,6 +34,7 @@ def auto(
     plan_path: Path,
     record_path: Path | None,
     as_json: bool,
+    load_timeout: float,
     **options: Any,
 ) -> None:
     """Give VERSION (without it: the newest above the stable one) more and more traffic, as the plan says.
@@ -66,7 +67,7 @@ def auto(
         changing(**{**options, 'model': plan.model}) as moving,
         Record(record_path or moving.base_path / RECORD) as record,
     ):
-        outcome = Auto(moving, plan, record, say).run(version, options['timeout'])
+        outcome = Auto(moving, plan, record, say).run(version, load_timeout)
     if outcome.result != PROMOTED:
         ctx.exit(1)
 
@@ -89,7 +90,7 @@ def line_of(entry: dict[str, Any]) -> str:
 
 
 @click.command(short_help='Write a plan as manifests of KServe or Argo Rollouts.')
-@click.argument('version', type=click.IntRange(min=0))
+@click.argument('version', type=VERSION)
 @plan_option
 @click.option('--format', 'kind', type=click.Choice(['kserve', 'argo']), required=True)
 @click.option('--out', metavar='FOLDER', type=click.Path(path_type=Path), required=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vaiven.serving.commands.options import server_options, where
-from vaiven.serving.commands.rollout_options import FILE, json_option
+from vaiven.serving.commands.rollout_options import FILE, VERSION, json_option
 from vaiven.serving.commands.texts import printable
 from vaiven.serving.errors import ServingError
 
@@ -123,8 +123,9 @@ def _version(client: Client, model: str, which: str) -> int:
     from vaiven.serving.rollout.state import label_version
 
     if which.isascii() and which.isdecimal():
-        client.metadata(model, version=int(which))
-        return int(which)
+        number: int = VERSION(which)
+        client.metadata(model, version=number)
+        return number
     found = label_version(client, model, which)
     if found is None:
         raise ServingError(

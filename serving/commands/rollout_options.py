@@ -11,12 +11,16 @@ import click
 
 from vaiven.serving.commands.options import server_options, where
 from vaiven.serving.errors import ServingError
+from vaiven.serving.server.source import MAX_VERSION
 
 if TYPE_CHECKING:
     from vaiven.serving.rollout.rollout import Rollout
 
+VERSION = click.IntRange(0, MAX_VERSION)
 FILE = click.Path(dir_okay=False, path_type=Path)
 FOLDER = click.Path(path_type=Path)
+# Servers on a cluster read their configuration twice a minute (kubeflow/serving), and then load what is new.
+POLLED_SETTLE_SECONDS = 60.0
 
 base_path_option = click.option(
     '--base-path',
@@ -39,9 +43,24 @@ def change_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         split_option,
         click.option(
+            '--load-timeout',
+            type=click.FloatRange(min=0, min_open=True),
+            default=120.0,
+            show_default=True,
+            metavar='SECONDS',
+            help='How long the server may take to load a version, or to move a label.',
+        ),
+        click.option(
+            '--settle',
+            type=click.FloatRange(min=0),
+            metavar='SECONDS',
+            help='With --polled: how long all servers may take to read the file and load; above their interval.  '
+            f'[default: {POLLED_SETTLE_SECONDS:g}]',
+        ),
+        click.option(
             '--polled',
             is_flag=True,
-            help='The server polls --config-file: only write that, and wait.  [always so over REST]',
+            help='Servers poll --config-file: only write that, and wait.  [always so over REST]',
         ),
         click.option(
             '--config-file',
@@ -63,6 +82,7 @@ def changing(
     base_path: Path | None,
     config_file: Path | None,
     polled: bool,
+    settle: float | None,
     split_path: Path | None,
 ) -> Iterator[Rollout]:
     """The rollout that the options describe."""
@@ -76,6 +96,8 @@ def changing(
             if over_rest
             else '--polled takes --config-file, the file that the server polls'
         )
+    if settle is not None and not (polled or over_rest):
+        raise click.UsageError('--settle goes with --polled: a reload reaches one server, at once')
     with place.client() as client:
         from vaiven.serving.rollout import configuration
         from vaiven.serving.rollout.delivery import ByFile, ByReload, Delivery
@@ -85,7 +107,7 @@ def changing(
         if config_file is not None:
             config = configuration.read(config_file)
             if polled or over_rest:
-                delivery = ByFile(config_file)
+                delivery = ByFile(config_file, POLLED_SETTLE_SECONDS if settle is None else settle)
         else:
             config = configuration.of_one_model(model, folder_of(model, base_path))
         yield Rollout(client, model, config, delivery=delivery, split_path=split_path)

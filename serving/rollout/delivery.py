@@ -1,5 +1,6 @@
 """How a changed configuration gets to the server: by its ModelService, or in the file that it polls."""
 
+import time
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +16,9 @@ class Delivery(Protocol):
 
     def taken(self) -> None:
         """To be called when the server says what was sent last."""
+
+    def settle(self) -> None:
+        """Waits until all servers that take it have taken what the one that is asked has."""
 
     def not_taken(self, what: str, timeout: float) -> ServingError:
         """Why the server is as it was; undoes what else it might still take up."""
@@ -36,15 +40,20 @@ class ByReload:
     def taken(self) -> None:
         pass
 
+    def settle(self) -> None:
+        """There is one server, and it has been asked."""
+
     def not_taken(self, what: str, timeout: float) -> ServingError:
         return ServingError(f'the server took the change, but {what}: look at its log')
 
 
 class ByFile:
-    """In the file that the server reads again by itself (`--model_config_file_poll_wait_seconds`)."""
+    """In the file that servers read again by themselves (`--model_config_file_poll_wait_seconds`)."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, settle_seconds: float = 0.0) -> None:
+        """Writes `path`; after `settle_seconds` every server has read it. Raises ServingError if it is no good."""
         self._path = path
+        self._settle_seconds = settle_seconds
         self._taken = configuration.read(path)
         self._sent = self._taken
 
@@ -55,6 +64,9 @@ class ByFile:
 
     def taken(self) -> None:
         self._taken = self._sent
+
+    def settle(self) -> None:
+        time.sleep(self._settle_seconds)
 
     def not_taken(self, what: str, timeout: float) -> ServingError:
         configuration.write(self._path, self._taken)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from vaiven.serving.errors import ServingError
+from vaiven.serving.server import source
 
 RUNS = 'vaiven-runs'
 
@@ -10,17 +11,11 @@ RUNS = 'vaiven-runs'
 def versions(folder: Path) -> list[int]:
     """Its versions, newest first; empty where there is no such folder. Raises ServingError if unreadable."""
     try:
-        found = {int(path.name) for path in folder.iterdir() if is_version(path)}
+        return sorted(source.versions(folder), reverse=True)
     except FileNotFoundError:
         return []
     except OSError as error:
         raise ServingError(f'cannot read {folder}: {error.strerror}') from error
-    return sorted(found, reverse=True)
-
-
-def is_version(path: Path) -> bool:
-    """Whether a server would take it for a version: a folder whose name is a number."""
-    return path.name.isascii() and path.name.isdecimal() and path.is_dir()
 
 
 def newest(model: str = '*', root: Path | None = None) -> Path | None:

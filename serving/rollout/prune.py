@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vaiven.serving.errors import ServingError
-from vaiven.serving.rollout import folder, progress, record
+from vaiven.serving.rollout import progress, record
 from vaiven.serving.rollout.state import Status
+from vaiven.serving.server import source
 from vaiven.serving.split import STABLE
 
 HIDDEN = '.pruned-'
@@ -70,13 +71,13 @@ def delete(base_path: Path, versions: list[int]) -> Iterator[int]:
     Raises:
         ServingError: the file system refuses.
     """
-    names = {int(path.name): path for path in base_path.iterdir() if folder.is_version(path)}
     try:
+        paths = source.versions(base_path)
         for leftover in base_path.glob(f'{HIDDEN}*'):
             shutil.rmtree(leftover)
         for version in sorted(versions):
             hidden = base_path / f'{HIDDEN}{version}-{os.getpid()}'
-            names[version].rename(hidden)
+            paths[version].rename(hidden)
             yield version
             shutil.rmtree(hidden)
     except OSError as error:

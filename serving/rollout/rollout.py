@@ -118,6 +118,8 @@ class Rollout:
             self._load(version, now, timeout)
             loaded = {version, *now.available}
             self._tell(loaded, {**self._labels(now), CANARY: version}, timeout)
+            if not self._divided():  # nobody has asked for the label so far
+                self._delivery.settle()
             self._write_split(share)
             return Change(now.stable, now.stable, _newest(loaded), version, None, percent)
 
@@ -213,9 +215,13 @@ class Rollout:
         return Change(now.stable, now.stable, _newest(keep), None, withdrawn)
 
     def _load(self, version: int, now: Status, timeout: float) -> None:
-        """Has `version` loaded beside the others: the server checks labels against what is loaded."""
-        if version in now.available:
-            return
+        """Has `version` loaded beside the others, everywhere: servers check labels against what is loaded."""
+        if version not in now.available:
+            self._load_there(version, now, timeout)
+        if version not in now.labels.values():
+            self._delivery.settle()
+
+    def _load_there(self, version: int, now: Status, timeout: float) -> None:
         labels = self._labels(now)
         try:
             self._send({version, *now.available}, labels, timeout)

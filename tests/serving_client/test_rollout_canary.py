@@ -18,7 +18,7 @@ from vaiven.serving.errors import ServingError
 from vaiven.serving.process import ServerProcess
 from vaiven.serving.rollout import configuration, folder, prune
 from vaiven.serving.rollout.delivery import ByFile
-from vaiven.serving.rollout.rollout import Rollout
+from vaiven.serving.rollout.rollout import Change, Rollout
 from vaiven.serving.rollout.state import Status, status
 
 
@@ -200,6 +200,66 @@ def test_a_server_that_polls_its_file_is_moved_by_the_file_alone(base_path: Path
         assert rollout.rollback().after == 1
         assert rollout.status().labels == {'stable': 1}
     assert dict(configuration.entry(configuration.read(path), 'reviews').version_labels) == {'stable': 1}
+
+
+def test_servers_that_poll_at_other_moments_follow_before_anybody_asks_them(
+    base_path: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / 'models.config'
+    path.write_text(
+        f'model_config_list {{ config {{ name: "reviews" base_path: "{base_path}" model_platform: "tensorflow" '
+        'model_version_policy { specific { versions: 1 } } version_labels { key: "stable" value: 1 } } }'
+    )
+    flags = {'model_config_file': path, 'allow_version_labels_for_unavailable_models': True}
+    quick, slow = (
+        ServerProcess('reviews', base_path, flags={**flags, 'model_config_file_poll_wait_seconds': seconds})
+        for seconds in (1, 4)
+    )
+    with quick, slow, Client(quick.rest_url) as asked, Client(slow.rest_url) as other:
+        rollout = Rollout(asked, 'reviews', configuration.read(path), delivery=ByFile(path, 6))
+        rollout.canary(2, 30)
+        assert status(other, 'reviews').labels == {'stable': 1, 'canary': 2}
+        # A version without a label would be unknown to the slow one, which refuses the whole file then.
+        rollout.promote(3)
+        assert 3 in status(other, 'reviews').available
+
+
+@pytest.mark.parametrize(
+    'command', [['canary', '2', '--percent', '5'], ['promote', '2'], ['rollback'], ['pin', '2']]
+)
+def test_loading_has_a_time_of_its_own(
+    command: list[str], base_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allowed = []
+
+    def noted(self: Rollout, *arguments: float) -> Change:
+        assert self.client.timeout == 7
+        allowed.append(arguments[-1])
+        return Change(1, 2, [2, 1])
+
+    monkeypatch.setattr(Rollout, command[0], noted)
+    for options in ([], ['--load-timeout', '500']):
+        everything = [*command, '--timeout', '7', '--base-path', str(base_path), *options]
+        answer = CliRunner().invoke(commands.rollout, everything)
+        assert answer.exit_code == 0, answer.output
+    assert allowed == [120, 500]
+
+
+def test_settling_is_for_servers_that_poll(base_path: Path, tmp_path: Path) -> None:
+    answer = CliRunner().invoke(
+        commands.rollout, ['promote', '2', '--settle', '9', '--base-path', str(base_path)]
+    )
+    assert answer.exit_code == 2
+    assert '--settle goes with --polled' in answer.output
+
+
+@pytest.mark.parametrize('version', [str(1 << 63), '1' * 5000, '-1'])
+def test_a_version_that_the_api_cannot_say_is_refused(version: str) -> None:
+    for command in ('canary', 'promote', 'pin'):
+        percent = ['--percent', '1'] if command == 'canary' else []
+        answer = CliRunner().invoke(commands.rollout, [command, *percent, '--', version])
+        assert (answer.exit_code, isinstance(answer.exception, SystemExit)) == (2, True)
+        assert 'range' in answer.output
 
 
 def test_a_file_that_nobody_polls_is_put_back_and_told(
