@@ -64,6 +64,7 @@ def show_status(
     base, notes = _folder(model, base_path, required=metadata is not None)
     weights = _weights(model, base, split_path, notes)
     origins = _origins(base, metadata, notes)
+    notes += [f'version {version}: {origin.problem}' for version, origin in origins.items() if origin.problem]
     rows: list[dict[str, Any]] = []
     states = {each.version: each for each in now.versions}
     for version in sorted({*states, *(_pushed(base, set(states)) if base else ())}, reverse=True):

@@ -10,6 +10,7 @@ from typing import Any
 
 from google.protobuf import descriptor_pb2, message_factory
 from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message import DecodeError
 
 from vaiven.serving.errors import ServingError
 from vaiven.serving.rollout.records import Records
@@ -74,6 +75,7 @@ class Origin:
         fingerprint: of the data, where the pipeline took one.
         rows: how many it had.
         metrics: of the evaluation on held-out rows, by name.
+        problem: why there are none, where the evaluation cannot be read.
     """
 
     run: str = ''
@@ -81,6 +83,7 @@ class Origin:
     fingerprint: str = ''
     rows: int | None = None
     metrics: dict[str, float] = field(default_factory=dict)
+    problem: str = ''
 
 
 def store_of(base_path: Path) -> Path:
@@ -115,22 +118,35 @@ def _origin(connection: sqlite3.Connection, pushing: int) -> Origin:
     about = dict(connection.execute(EXAMPLES, (model,)).fetchall()) if model is not None else {}
     given = json.loads(first(INPUT, model) or '{}').get('splits', [])
     evaluation = first(EVALUATION, model)
+    measured, problem = {}, ''
+    try:
+        measured = metrics(Path(evaluation)) if evaluation else {}
+    except ServingError as error:
+        problem = str(error)
     return Origin(
         first(RUN, pushing) or '',
         [str(each.get('pattern', '')) for each in given],
         str(about.get('input_fingerprint', '')),
         about.get('rows'),
-        metrics(Path(evaluation)) if evaluation else {},
+        measured,
+        problem,
     )
 
 
 def metrics(evaluation: Path) -> dict[str, float]:
-    """The plain numbers of all held-out rows in a folder of TensorFlow Model Analysis; none where it has gone."""
+    """The plain numbers of all held-out rows in a folder of TensorFlow Model Analysis; none where it has gone.
+
+    Raises:
+        ServingError: a file is damaged, or cannot be read.
+    """
     found = {}
     for path in sorted(evaluation.glob('metrics-*.tfrecord')):
         with Records(path) as records:
             while (record := records.next()) is not None:
-                message = _metrics_class().FromString(record)
+                try:
+                    message = _metrics_class().FromString(record)
+                except DecodeError as error:
+                    raise ServingError(f'{path} is damaged: a record holds no metrics') from error
                 if message.slice_key.slices:
                     continue
                 for each in message.metrics:

@@ -41,6 +41,7 @@ def test_help_shows_an_example_and_needs_neither_grpc_nor_tensorflow(tmp_path: P
         (['--split', '=a.json'], 2, '--split takes MODEL=FILE'),
         (['--split', 'r=a', '--split', 'r=b'], 2, "model 'r' is split twice"),
         (['--split', 'r=nowhere/a.json'], 2, 'there is no folder nowhere'),
+        (['--split', f'r={"x" * 300}/a.json'], 2, 'there is no folder xxx'),
         (['--split', 'r=a', '--server', 'nowhere'], 2, "--server takes a HOST:PORT. Received: 'nowhere'"),
         (['--split', 'r=a', '--server', 'http://a:1'], 2, '--server takes a HOST:PORT'),
         (['--split', 'r=a', '--rest-server', 'a:1/x'], 2, '--rest-server takes a HOST:PORT'),

@@ -3,9 +3,12 @@
 import json
 import os
 import shutil
+import sqlite3
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -179,3 +182,28 @@ def test_a_store_that_is_none_is_told(client: Client, base_path: Path, tmp_path:
 
 def test_metrics_that_have_gone_leave_the_rest(tmp_path: Path) -> None:
     assert lineage.metrics(tmp_path / 'gone') == {}
+
+
+def test_a_damaged_evaluation_is_a_note(client: Client, base_path: Path, tmp_path: Path) -> None:
+    run = base_path.parent.parent
+    shutil.copytree(run, tmp_path / 'run')
+    store = tmp_path / 'run' / 'metadata.sqlite'
+    with closing(sqlite3.connect(store)) as connection, connection:
+        connection.execute('update Artifact set uri = replace(uri, ?, ?)', (str(run), str(tmp_path / 'run')))
+    path = tmp_path / 'run' / 'evaluation-2-1' / 'metrics-00000-of-00001.tfrecord'
+    path.write_bytes(struct.pack('<QI', 5, 0) + b'\xff' * 9)
+    told = json.loads(
+        shown(client, tmp_path, '--json', '--base-path', str(base_path), '--metadata', str(store))
+    )
+    assert told['notes'] == [f'version 2: {path} is damaged: a record holds no metrics']
+    by_version = {each['version']: each['origin'] for each in told['versions']}
+    assert by_version[2]['rows'] == 2000
+    assert by_version[1]['metrics'] == {'binary_accuracy': 0.75}
+
+
+def test_names_that_no_file_can_have_are_one_line(client: Client, tmp_path: Path) -> None:
+    long = tmp_path / ('x' * 300)
+    told = json.loads(shown(client, tmp_path, '--json', '--split', str(long)))
+    assert told['notes'] == [f'cannot read {long}: File name too long']
+    message = shown(client, tmp_path, '--base-path', str(long), status=2)
+    assert message == f'vaiven: cannot read {long}: File name too long\n'
