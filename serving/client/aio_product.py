@@ -8,12 +8,14 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from functools import partial
 from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
 from vaiven.serving.client import questions
 from vaiven.serving.client.aio import AsyncClient
+from vaiven.serving.client.errors import RequestError
 from vaiven.serving.client.product import BATCH_ROWS, PARALLEL, Texts, Which
 from vaiven.serving.client.questions import Question
 from vaiven.serving.client.results import Course, NextWord, Score, Sentiment, Written
@@ -84,18 +86,18 @@ class AsyncVaiven:
         return questions.rows(await self._all(questions.embed(), texts, key))
 
     async def _all(self, question: Question[T], texts: Texts, key: str | None) -> list[T]:
-        which = self._which.of(key)
-        async with aclosing(self._answers(question, texts, which)) as answers:
+        async with aclosing(self._answers(question, texts, key)) as answers:
             return [result async for results in answers for result in results]
 
     async def _answers(
-        self, question: Question[T], texts: Texts, which: dict[str, Any]
+        self, question: Question[T], texts: Texts, key: str | None
     ) -> AsyncGenerator[list[T], None]:
         """The results of each batch, in order."""
+        which = self._which.of(key)
         under_way: deque[asyncio.Task[list[T]]] = deque()
         try:
             for number, batch in enumerate(questions.batches(texts, self._which.batch_rows)):
-                under_way.append(asyncio.create_task(self._ask(question, batch, number, which)))
+                under_way.append(asyncio.create_task(self._ask(question, batch, number, which, key)))
                 if len(under_way) == self._which.parallel:
                     yield await under_way.popleft()
             while under_way:
@@ -106,8 +108,13 @@ class AsyncVaiven:
             await asyncio.gather(*under_way, return_exceptions=True)
 
     async def _ask(
-        self, question: Question[T], batch: list[str], number: int, which: dict[str, Any]
+        self, question: Question[T], batch: list[str], number: int, which: dict[str, Any], key: str | None
     ) -> list[T]:
-        inputs = question.request(batch, number)
-        answer = await self.client.predict(self.model, inputs, signature=question.signature, **which)
+        ask = partial(
+            self.client.predict, self.model, question.request(batch, number), signature=question.signature
+        )
+        try:
+            answer = await ask(**which)
+        except RequestError as error:
+            answer = await ask(**self._which.again(error, which, key))
         return question.read(batch, answer)

@@ -5,12 +5,14 @@ import random
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
 from vaiven.serving.client import questions
 from vaiven.serving.client.client import Client
+from vaiven.serving.client.errors import NotFoundError, RequestError
 from vaiven.serving.client.questions import Question
 from vaiven.serving.client.results import Course, NextWord, Score, Sentiment, Written
 from vaiven.serving.defaults import TEMPERATURE, TOP_P
@@ -56,6 +58,17 @@ class Which:
             return self._fixed
         now = self._split.now()
         return {'label': now.label_at(100 * random.random()) if key is None else now.label_of(key)}
+
+    def again(self, error: RequestError, chosen: dict[str, Any], key: str | None) -> dict[str, Any]:
+        """Version and label in place of `chosen`, whose label has left the split and the server during a long call.
+
+        Raises:
+            RequestError: `error`, where that is not why a request failed.
+        """
+        gone = isinstance(error, NotFoundError) or 'version label' in error.details
+        if not gone or self._split is None or self._split.now().weights.get(chosen['label']):
+            raise error
+        return self.of(key)
 
 
 class Vaiven:
@@ -158,22 +171,22 @@ class Vaiven:
         return questions.rows(self._all(questions.embed(), texts, key))
 
     def _all(self, question: Question[T], texts: Texts, key: str | None) -> list[T]:
-        which = self._which.of(key)
-        return [result for results in self._answers(question, texts, which) for result in results]
+        return [result for results in self._answers(question, texts, key) for result in results]
 
-    def _answers(self, question: Question[T], texts: Texts, which: dict[str, Any]) -> Iterator[list[T]]:
+    def _answers(self, question: Question[T], texts: Texts, key: str | None) -> Iterator[list[T]]:
         """The results of each batch, in order."""
+        which = self._which.of(key)
         batches = enumerate(questions.batches(texts, self._which.batch_rows))
         begin = list(itertools.islice(batches, 2))
         if len(begin) < 2 or self._which.parallel == 1:  # threads would be for nothing
             for number, batch in itertools.chain(begin, batches):
-                yield self._ask(question, batch, number, which)
+                yield self._ask(question, batch, number, which, key)
             return
         under_way: deque[Future[list[T]]] = deque()
         with ThreadPoolExecutor(self._which.parallel, 'ask') as threads:
             try:
                 for number, batch in itertools.chain(begin, batches):
-                    under_way.append(threads.submit(self._ask, question, batch, number, which))
+                    under_way.append(threads.submit(self._ask, question, batch, number, which, key))
                     if len(under_way) == self._which.parallel:
                         yield under_way.popleft().result()
                 while under_way:
@@ -182,7 +195,14 @@ class Vaiven:
                 for asked in under_way:
                     asked.cancel()
 
-    def _ask(self, question: Question[T], batch: list[str], number: int, which: dict[str, Any]) -> list[T]:
-        inputs = question.request(batch, number)
-        answer = self.client.predict(self.model, inputs, signature=question.signature, **which)
+    def _ask(
+        self, question: Question[T], batch: list[str], number: int, which: dict[str, Any], key: str | None
+    ) -> list[T]:
+        ask = partial(
+            self.client.predict, self.model, question.request(batch, number), signature=question.signature
+        )
+        try:
+            answer = ask(**which)
+        except RequestError as error:
+            answer = ask(**self._which.again(error, which, key))
         return question.read(batch, answer)

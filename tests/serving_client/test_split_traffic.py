@@ -1,11 +1,14 @@
 """Who asks with a key gets the label that the split of a rollout says, and keeps it."""
 
+import asyncio
 import shutil
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
-from vaiven.serving.client import Client, InvalidRequestError, Vaiven
+from vaiven.serving.client import AsyncVaiven, Client, InvalidRequestError, Vaiven
 from vaiven.serving.errors import ServingError
 from vaiven.serving.process import ServerProcess
 from vaiven.serving.split import Split, SplitFile, write
@@ -52,3 +55,59 @@ def test_a_split_beside_a_label_and_a_key_without_a_split_are_refused(tmp_path: 
             Vaiven(client, label='stable', split=split)
         with pytest.raises(ServingError, match='a key is for a split of traffic'):
             Vaiven(client).sentiment('g', key='user-1')
+
+
+class Relabelled:
+    """In the place of a client: after some requests the canary is promoted, and its label goes."""
+
+    def __init__(self, split: Path, after: int, *, promoted: bool = True) -> None:
+        self.split = split
+        self.asked: list[str] = []
+        self._after = after
+        self._promoted = promoted
+
+    def predict(
+        self, model: str, inputs: dict[str, Any], signature: str, label: str
+    ) -> dict[str, np.ndarray]:
+        self.asked.append(label)
+        if len(self.asked) == self._after and self._promoted:
+            write(self.split, Split('reviews'))
+        if len(self.asked) >= self._after and label == 'canary':
+            raise InvalidRequestError(
+                'no label', 'INVALID_ARGUMENT', 'Unrecognized servable version label: canary'
+            )
+        return {'embedding': np.zeros((len(inputs['text']), 1), np.float32)}
+
+
+class AsyncRelabelled(Relabelled):
+    async def predict(self, *arguments: Any, **which: Any) -> dict[str, np.ndarray]:  # type: ignore[override]
+        return super().predict(*arguments, **which)
+
+
+def test_a_long_call_outlives_the_label_that_it_began_with(tmp_path: Path) -> None:
+    split = tmp_path / 'split.json'
+    settings: dict[str, Any] = {
+        'split': SplitFile(split, 'reviews', every=0.0), 'batch_rows': 1, 'parallel': 1
+    }  # fmt: skip
+    expected = ['canary', 'canary', 'stable', 'canary', 'stable', 'canary', 'stable']
+    for key in (None, 'user-1'):
+        write(split, Split('reviews', {'canary': 100, 'stable': 0}))
+        client = Relabelled(split, 2)
+        assert len(Vaiven(client, **settings).embed(['a', 'b', 'c', 'd'], key=key)) == 4  # type: ignore[arg-type]
+        assert client.asked == expected
+
+        write(split, Split('reviews', {'canary': 100, 'stable': 0}))
+        twin = AsyncRelabelled(split, 2)
+        asking = AsyncVaiven(twin, **settings)  # type: ignore[arg-type]
+        assert len(asyncio.run(asking.embed(['a', 'b', 'c', 'd'], key=key))) == 4
+        assert twin.asked == expected
+
+
+def test_a_label_that_the_split_still_names_is_not_replaced(tmp_path: Path) -> None:
+    split = tmp_path / 'split.json'
+    write(split, Split('reviews', {'canary': 100, 'stable': 0}))
+    client = Relabelled(split, 1, promoted=False)
+    asking = Vaiven(client, split=SplitFile(split, 'reviews', every=0.0))  # type: ignore[arg-type]
+    with pytest.raises(InvalidRequestError):
+        asking.embed('a')
+    assert client.asked == ['canary']
