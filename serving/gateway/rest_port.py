@@ -1,5 +1,6 @@
 """The REST port: paths get the label, bodies are passed on as bytes."""
 
+import asyncio
 import json
 import re
 import time
@@ -8,7 +9,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 import aiohttp
 from aiohttp import hdrs, web
-from multidict import CIMultiDict
+from multidict import CIMultiDict, MultiMapping
 from yarl import URL
 
 from vaiven.serving.client.connection import Connection
@@ -71,6 +72,7 @@ class RestPort:
         self._key_header = key_header
         self._most = most
         self._max_bytes = max_bytes
+        self._timeout = timeout
         scheme = 'https' if connection.encrypted else 'http'
         self._urls = {label: f'{scheme}://{address}' for label, address in servers.addresses.rest.items()}
         self._server_name = connection.server_name or None
@@ -79,7 +81,7 @@ class RestPort:
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             skip_auto_headers=OUR_OWN_CLIENT,
-            timeout=aiohttp.ClientTimeout(total=timeout),
+            timeout=aiohttp.ClientTimeout(),
         )
 
     async def close(self) -> None:
@@ -130,20 +132,31 @@ class RestPort:
         return choice, URL(url + path, encoded=True)
 
     async def _answered(self, request: web.BaseRequest, url: URL) -> web.StreamResponse:
+        begun: list[web.StreamResponse] = []
         try:
-            return await self._forwarded(request, url)
-        except _TooLargeError:
-            return _unread(_error(413, f'the request is larger than {self._max_bytes} bytes'))
+            async with asyncio.timeout(self._timeout):
+                return await self._forwarded(request, url, begun)
         except TimeoutError:
-            return _unread(_error(504, f'no answer after {self._session.timeout.total:g} s'))
+            failure = _error(504, f'no answer after {self._timeout:g} s')
         except web.RequestPayloadError as error:
-            return _unread(_error(400, f'the body cannot be read: {error}'))
-        except (aiohttp.ClientError, OSError) as error:
-            if request.protocol.transport is None:
+            failure = _error(400, f'the body cannot be read: {error}')
+        except (_TooLargeError, aiohttp.ClientError, OSError) as error:
+            if request.transport is None:
                 raise
-            return _unread(_error(503, f'no server answers: {error or type(error).__name__}'))
+            # What a body raises that is passed on in parts comes as the cause of another error.
+            if isinstance(error, _TooLargeError) or isinstance(error.__cause__, _TooLargeError):
+                failure = _error(413, f'the request is larger than {self._max_bytes} bytes')
+            else:
+                failure = _error(503, f'no server answers: {error or type(error).__name__}')
+        if begun and request.transport is not None:
+            # Half an answer is out, and must not look whole: the failure is counted, and reaches nobody.
+            request.transport.abort()
+        return _unread(failure)
 
-    async def _forwarded(self, request: web.BaseRequest, url: URL) -> web.StreamResponse:
+    async def _forwarded(
+        self, request: web.BaseRequest, url: URL, begun: list[web.StreamResponse]
+    ) -> web.StreamResponse:
+        """The answer of the server; one that is passed on in parts is in `begun` from its first byte on."""
         body = await self._body(request)
         answering = self._session.request(
             request.method,
@@ -155,11 +168,13 @@ class RestPort:
         )
         async with answering as answer:
             headers = _passed_on(answer.headers)
-            if request.method == hdrs.METH_HEAD or (answer.content_length or 0) <= SMALL_BYTES:
+            length = answer.content_length
+            if request.method == hdrs.METH_HEAD or (length is not None and length <= SMALL_BYTES):
                 content = await answer.read()
                 headers.popall(hdrs.CONTENT_LENGTH, None)
                 return web.Response(status=answer.status, reason=answer.reason, headers=headers, body=content)
             response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=headers)
+            begun.append(response)
             await response.prepare(request)
             async for part in answer.content.iter_any():
                 await response.write(part)
@@ -191,8 +206,8 @@ class _TooLargeError(Exception):
     pass
 
 
-def _passed_on(headers: Mapping[str, str]) -> CIMultiDict[str]:
-    named = headers.get(hdrs.CONNECTION, '')
+def _passed_on(headers: MultiMapping[str]) -> CIMultiDict[str]:
+    named = ','.join(headers.getall(hdrs.CONNECTION, ()))
     dropped = HOP_BY_HOP | {each.strip().lower() for each in named.split(',')} if named else HOP_BY_HOP
     return CIMultiDict([(name, value) for name, value in headers.items() if name.lower() not in dropped])
 
