@@ -141,10 +141,9 @@ def prune(
     base = folder_of(model, base_path)
     from vaiven.serving.rollout import folder
     from vaiven.serving.rollout import prune as pruning
-    from vaiven.serving.rollout.rollout import alone
     from vaiven.serving.rollout.state import status
 
-    with place.client() as client, alone(base):
+    with place.client() as client, folder.alone(base):
         now = status(client, model)
         pushed = folder.versions(base)
         if foreign := set(now.available) - set(pushed):

@@ -1,11 +1,16 @@
-"""Serving folders on this machine: the numbered versions that were pushed."""
+"""Serving folders on this machine: the numbered versions that were pushed, and one command at a time on them."""
 
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from vaiven.serving.errors import ServingError
 from vaiven.serving.server import source
 
 RUNS = 'vaiven-runs'
+LOCK = '.rollout-lock'
 
 
 def versions(folder: Path) -> list[int]:
@@ -26,3 +31,19 @@ def newest(model: str = '*', root: Path | None = None) -> Path | None:
         if (numbers := [n for n in versions(folder) if (folder / str(n)).is_dir()])
     ]
     return max(found)[1].absolute() if found else None
+
+
+@contextlib.contextmanager
+def alone(base_path: Path) -> Iterator[None]:
+    """Waits until no other command changes what lies in `base_path`; does nothing where it cannot be locked."""
+    try:
+        handle = os.open(base_path / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError:
+        yield  # the folder is on another machine, or for reading only
+        return
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

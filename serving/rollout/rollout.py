@@ -5,10 +5,9 @@ version, and the split never names a label that is not there.
 """
 
 import contextlib
-import fcntl
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ from vaiven.serving.rollout.delivery import ByReload, Delivery
 from vaiven.serving.rollout.state import CANARY, LABELS, Status, label_version, status
 from vaiven.serving.split import STABLE, Split
 
-LOCK = '.rollout-lock'
 POLL_SECONDS = 0.1
 # Who watches the split looks so often; whoever has not yet, still asks for the label that goes.
 SETTLE_SECONDS = 2 * splits.WATCH_SECONDS
@@ -99,7 +97,7 @@ class Rollout:
             RequestError: the server refused, or could not load the version; all is then as it was.
         """
         share = Split(self.model, {CANARY: percent, STABLE: 100 - percent}, f'{self.model}/{version}')
-        with self._alone():
+        with folder.alone(self.base_path):
             now = self.status()
             self._check(now, version)
             if now.stable is None:
@@ -130,7 +128,7 @@ class Rollout:
             ServingError: there is no such version on disk, or no canary, or the folder is not the served one.
             RequestError: the server refused, or could not load the version; `stable` is then where it was.
         """
-        with self._alone():
+        with folder.alone(self.base_path):
             now = self.status()
             if version is None and now.canary is None:
                 raise ServingError(f'{self.model!r} has no {CANARY}: name the version to promote')
@@ -145,7 +143,7 @@ class Rollout:
             ServingError: no version is stable, or there is no canary and no lower version.
             RequestError: as `promote`.
         """
-        with self._alone():
+        with folder.alone(self.base_path):
             now = self.status()
             if now.canary is not None and now.stable is not None:
                 return self._withdraw(now, timeout)
@@ -153,7 +151,7 @@ class Rollout:
 
     def pin(self, version: int, timeout: float = 120.0) -> Change:
         """Promotes `version` and unloads all others: no newer one is loaded until it is promoted. Raises as that."""
-        with self._alone():
+        with folder.alone(self.base_path):
             now = self.status()
             change = self._promote(version, now, timeout)
             if change.loaded != [version]:
@@ -164,7 +162,7 @@ class Rollout:
 
     def restore(self, labels: Mapping[str, int], timeout: float = 120.0) -> None:
         """Gives a server that has lost them these labels again, one after the other; the split stays. Raises as pin."""
-        with self._alone():
+        with folder.alone(self.base_path):
             for label, version in labels.items():
                 now = self.status()
                 self._check(now, version)
@@ -293,28 +291,6 @@ class Rollout:
             raise ServingError(
                 f'{self.base_path} has no version {version}; it has: {", ".join(map(str, pushed))}'
             )
-
-    @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Waits until no other command changes this model."""
-        with alone(self.base_path):
-            yield
-
-
-@contextlib.contextmanager
-def alone(base_path: Path) -> Iterator[None]:
-    """Waits until no other command changes what lies in `base_path`; does nothing where it cannot be locked."""
-    try:
-        handle = os.open(base_path / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError:
-        yield  # the folder is on another machine, or for reading only
-        return
-    try:
-        with contextlib.suppress(OSError):
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 def _newest(versions: Iterable[int]) -> list[int]:
