@@ -7,6 +7,7 @@ import keras
 import tensorflow_transform as tft
 from tensorflow.core.protobuf import saved_model_pb2
 
+from vaiven.models.assertions import drop_ragged_checks
 from vaiven.models.configuration import from_dict
 from vaiven.models.hardware import plain_network
 from vaiven.models.network.network import Network
@@ -43,18 +44,19 @@ def export(
     for name, (function, specification) in endpoints.items():
         archive.add_endpoint(name, function, input_signature=specification)
     archive.write_out(folder, verbose=False)
-    if 'classify' in endpoints:
-        _mark_classification(pathlib.Path(folder))
+    _edit(pathlib.Path(folder) / 'saved_model.pb')
     extra = pathlib.Path(folder) / 'assets.extra'
     extra.mkdir(exist_ok=True)
     (extra / CONFIG_FILE).write_text(config_json + '\n', encoding='utf-8')
     write_warmup_requests(folder, endpoints)
 
 
-def _mark_classification(folder: pathlib.Path) -> None:
-    """Names the method of `classify`, which `ExportArchive` cannot: MultiInference and strict servers ask for it."""
-    path = folder / 'saved_model.pb'
+def _edit(path: pathlib.Path) -> None:
+    """Drops checks that cost more than the model, and names the method of `classify`, which `ExportArchive` cannot:
+    MultiInference and strict servers ask for it."""
     saved_model = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+    drop_ragged_checks(saved_model)
     for graph in saved_model.meta_graphs:
-        graph.signature_def['classify'].method_name = CLASSIFY_METHOD
+        if 'classify' in graph.signature_def:
+            graph.signature_def['classify'].method_name = CLASSIFY_METHOD
     path.write_bytes(saved_model.SerializeToString())
