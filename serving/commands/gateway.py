@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vaiven.serving.commands.options import GRPC_ADDRESS, REST_ADDRESS
+from vaiven.serving.commands.options import GRPC_ADDRESS, REST_ADDRESS, Seconds, Utf8
 from vaiven.serving.errors import ServingError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 FILE = click.Path(dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
 PORT = click.IntRange(1, 65535)
-ABOVE_0 = click.FloatRange(min=0, min_open=True)
+MOST_BYTES = 2**31 - 1  # gRPC counts in 32 bits
 _ADDRESS = re.compile(r'[^\s@?#]+:[0-9]{1,5}')
 _REST_ADDRESS = re.compile(r'([^\s/:@?#\[\]]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}')
 _HEADER = re.compile(r'(?!grpc-)[a-z0-9][a-z0-9_-]*(?<!-bin)')
@@ -32,20 +32,27 @@ _HEADER = re.compile(r'(?!grpc-)[a-z0-9][a-z0-9_-]*(?<!-bin)')
     'May come again.  [default: the folder below vaiven-runs that was pushed to last]',
 )  # fmt: skip
 @click.option(
-    '--split', 'splits', multiple=True, metavar='MODEL=FILE', help='Split a model as this file says. May come again.'
+    '--split', 'splits', multiple=True, type=Utf8(), metavar='MODEL=FILE',
+    help='Split a model as this file says. May come again.',
 )  # fmt: skip
 @click.option(
-    '--server', default=GRPC_ADDRESS, show_default=True, metavar='HOST:PORT', help='gRPC of the server.'
+    '--server',
+    type=Utf8(),
+    default=GRPC_ADDRESS,
+    show_default=True,
+    metavar='HOST:PORT',
+    help='gRPC of the server.',
 )
 @click.option(
     '--rest-server', default=REST_ADDRESS, show_default=True, metavar='HOST:PORT', help='REST of the server.'
 )
 @click.option(
-    '--route', 'routes', multiple=True, metavar='LABEL=HOST:PORT',
+    '--route', 'routes', multiple=True, type=Utf8(), metavar='LABEL=HOST:PORT',
     help='This label is a server of its own, asked for its newest version. May come again.',
 )  # fmt: skip
 @click.option(
-    '--rest-route', 'rest_routes', multiple=True, metavar='LABEL=HOST:PORT', help='The REST port of such a server.'
+    '--rest-route', 'rest_routes', multiple=True, type=Utf8(), metavar='LABEL=HOST:PORT',
+    help='The REST port of such a server.',
 )  # fmt: skip
 @click.option(
     '--key-header',
@@ -79,17 +86,20 @@ _HEADER = re.compile(r'(?!grpc-)[a-z0-9][a-z0-9_-]*(?<!-bin)')
 @click.option(
     '--max-concurrent-requests', type=click.IntRange(min=1), default=1024, show_default=True, help='For each port.'
 )  # fmt: skip
-@click.option('--max-request-bytes', type=click.IntRange(min=1), default=64 << 20, show_default=True)
+@click.option(
+    '--max-request-bytes', type=click.IntRange(1, MOST_BYTES), default=64 << 20, show_default=True,
+    help='The largest request.',
+)  # fmt: skip
 @click.option(
     '--rest-timeout',
-    type=ABOVE_0,
+    type=Seconds(),
     default=60.0,
     show_default=True,
     metavar='SECONDS',
     help='For one request.',
 )
 @click.option(
-    '--drain-seconds', type=click.FloatRange(min=0), default=30.0, show_default=True,
+    '--drain-seconds', type=Seconds(min_open=False), default=30.0, show_default=True,
     help='How long running requests may go on at the end.',
 )  # fmt: skip
 @click.option('--exit-with-stdin', is_flag=True, hidden=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,34 @@ GRPC_ADDRESS = '127.0.0.1:8500'
 REST_ADDRESS = '127.0.0.1:8501'
 MODEL, WRITER = 'reviews', 'novel'
 CONNECTION = 'vaiven.connection'
+MOST_SECONDS = 1_000_000  # sockets take little more
+VERSION = click.IntRange(0, 2**63 - 1)
+
+
+class Utf8(click.ParamType):
+    """A text; bytes of an argument that are no UTF-8 arrive as lone surrogates, which no message can hold."""
+
+    name = 'text'
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            self.fail(f'must be UTF-8. Received: {value!a}', param, ctx)
+        return value
+
+
+class Seconds(click.FloatRange):
+    """A number of seconds that clocks and sockets can wait for."""
+
+    def __init__(self, *, min_open: bool = True) -> None:
+        super().__init__(min=0, max=MOST_SECONDS, min_open=min_open)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        seconds: float = super().convert(value, param, ctx)
+        if math.isnan(seconds):
+            self.fail(f'{value!r} is no number of seconds', param, ctx)
+        return seconds
 
 
 @dataclass(frozen=True)
@@ -49,15 +78,18 @@ def server_options(command: Callable[..., Any], model: str = MODEL) -> Callable[
         *_connection_options(),
         click.option(
             '--timeout',
-            type=click.FloatRange(min=0, min_open=True),
+            type=Seconds(),
             default=30.0,
             show_default=True,
             metavar='SECONDS',
             help='How long one request may take.',
         ),
-        click.option('--model', default=model, show_default=True, help='Name of the model on the server.'),
+        click.option(
+            '--model', type=Utf8(), default=model, show_default=True, help='Name of the model on the server.'
+        ),
         click.option(
             '--server',
+            type=Utf8(),
             metavar='HOST:PORT',
             envvar='VAIVEN_SERVER',
             show_envvar=True,
@@ -109,8 +141,8 @@ def version_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--rest`, and which version: `--version` or `--label`."""
     for option in (
         click.option('--rest', is_flag=True, help=f'Ask over REST.  [default server: {REST_ADDRESS}]'),
-        click.option('--label', metavar='LABEL', help='The version with this label, as stable.'),
-        click.option('--version', type=click.IntRange(min=0), metavar='N', help='This version.'),
+        click.option('--label', type=Utf8(), metavar='LABEL', help='The version with this label, as stable.'),
+        click.option('--version', type=VERSION, metavar='N', help='This version.'),
     ):
         command = option(command)
     return command

@@ -66,14 +66,16 @@ class Gateway:
     """One gateway process. `run` returns when it was told to stop."""
 
     def __init__(self, settings: Settings) -> None:
-        """Raises ServingError where a split file is not the model's or cannot be read, or a certificate cannot be used."""
+        """Raises ServingError where a split file is another model's or none, or a certificate cannot be used."""
         self.settings = settings
         settings.connection.grpc_credentials()
         settings.connection.ssl_context()
         for model, path in settings.splits.items():
             found = split.find(path)
             if found is not None and found.model != model:
-                raise ServingError(f'{path} splits {found.model!r}, not {model!r}: name the file of {model!r}')
+                raise ServingError(
+                    f'{path} splits {found.model!r}, not {model!r}: name the file of {model!r}'
+                )
         self._plan = Plan([SplitFile(path, model) for model, path in settings.splits.items()])
         self._tls = tls.read(settings.ssl_config_file) if settings.ssl_config_file is not None else None
         self._metrics = Metrics()

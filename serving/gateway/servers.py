@@ -7,6 +7,7 @@ from typing import Any
 
 import grpc
 import grpc.aio
+from google.protobuf.message import DecodeError
 
 from vaiven.serving.client.connection import Connection
 from vaiven.serving.server import log
@@ -90,4 +91,7 @@ async def _health(channel: grpc.aio.Channel) -> bool:
         # The stock server has no health service unless a flag says so; an answer it is all the same.
         return error.code() not in AWAY
     response = messages.HealthCheckResponse
-    return response.FromString(answer).status == response.SERVING
+    try:
+        return response.FromString(answer).status == response.SERVING
+    except DecodeError:
+        return False

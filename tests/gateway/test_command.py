@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.gateway.conftest import MODEL, PLAN, Asking, Upstream, embed
+from tests.gateway.test_rest_port import ask as rest
 from vaiven.serving.gateway.process import GatewayProcess
 from vaiven.serving.split import write
 from vaiven.serving.wire import messages
@@ -56,6 +57,13 @@ def test_help_shows_an_example_and_needs_neither_grpc_nor_tensorflow(tmp_path: P
         (['--split', 'r=a', '--ssl-config-file', 'none'], 2, 'cannot read none'),
         (['--split', 'r=a', '--ca', 'none'], 2, 'cannot read none'),
         (['--split', 'r=broken.json'], 2, 'broken.json is no split of traffic'),
+        (['--split', 'r=other.json'], 2, "other.json splits 'reviews', not 'r'"),
+        (['--split', '\udcff=a'], 2, "'--split': must be UTF-8. Received: '\\udcff=a'"),
+        (['--split', 'r=a', '--route', '\udcff=a:1'], 2, "'--route': must be UTF-8"),
+        (['--split', 'r=a', '--server', '\udcff:1'], 2, "'--server': must be UTF-8"),
+        (['--split', 'r=a', '--rest-timeout', 'nan'], 2, "'--rest-timeout'"),
+        (['--split', 'r=a', '--drain-seconds', 'inf'], 2, "'--drain-seconds'"),
+        (['--split', 'r=a', '--max-request-bytes', str(2**31)], 2, "'--max-request-bytes'"),
         (['--split', 'r=a', '--host', 'no.such.host.invalid'], 1, 'no such address to listen on'),
         (['extra'], 2, 'extra'),
     ],
@@ -64,6 +72,7 @@ def test_what_makes_no_sense_is_refused_in_one_line(
     tmp_path: Path, arguments: list[str], status: int, words: str
 ) -> None:
     (tmp_path / 'broken.json').write_text('{"año": ')
+    write(tmp_path / 'other.json', PLAN)
     answer = vaiven(tmp_path, *arguments)
     assert (answer.returncode, words in answer.stderr) == (status, True), answer.stderr
     assert len(answer.stderr.strip().splitlines()) == 1
@@ -100,3 +109,18 @@ def test_a_serving_folder_names_the_model_and_holds_its_split(tmp_path: Path) ->
         got = messages.PredictRequest.FromString(upstream.requests[0])
         assert got.model_spec.version_label == PLAN.label_of('k1')
         assert 'rest=off' in gateway.log()
+
+
+def test_it_listens_on_an_address_of_ipv6(tmp_path: Path) -> None:
+    try:
+        socket.create_server(('::1', 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip('needs IPv6')
+    split = f'{MODEL}={tmp_path / "split.json"}'
+    with (
+        Upstream() as upstream,
+        GatewayProcess('--split', split, '--server', upstream.address, '--host', '::1') as gateway,
+        Asking(gateway.grpc_address.replace('127.0.0.1', '[::1]')) as ask,
+    ):
+        assert ask.raw(embed().SerializeToString())[0] == b'answer'
+        assert rest(gateway.rest_url.replace('127.0.0.1', '[::1]'), '/healthz')[0] == 200

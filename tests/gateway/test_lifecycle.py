@@ -258,6 +258,20 @@ def test_health_is_that_of_the_server(gateway: GatewayProcess, slow: Any, tmp_pa
         assert check(found.grpc_address) == 1
 
 
+def test_a_health_that_is_no_message_is_none_and_is_asked_for_again(tmp_path: Path) -> None:
+    health = [b'\xff']
+
+    class Mumbling(Upstream):
+        def service(self, details: Any) -> Any:
+            return grpc.unary_unary_rpc_method_handler(lambda request, context: health[0])
+
+    split = f'{MODEL}={tmp_path / "split.json"}'
+    with Mumbling() as upstream, GatewayProcess('--server', upstream.address, '--split', split) as gateway:
+        assert rest(gateway.rest_url, '/readyz')[0] == 503
+        health[0] = messages.HealthCheckResponse(status=1).SerializeToString()
+        wait_until(lambda: rest(gateway.rest_url, '/readyz')[0] == 200)
+
+
 def test_a_broken_split_changes_nothing_and_is_told(server: ServerProcess, tmp_path: Path) -> None:
     path = tmp_path / 'split.json'
     write(path, Split(MODEL, {'canary': 100, 'stable': 0}))

@@ -184,6 +184,14 @@ def test_what_is_asked_wrongly_is_told_in_one_line(shell: Shell, server: ServerP
     assert 'an address is host:port' in shell.fails(2, 'predict', '--server', 'nonsense', 'g')
     assert 'is not in the range' in shell.fails(2, 'next', '--k', '0', 'g')
     assert 'not be empty' in shell.fails(2, 'predict', '--model', '', 'g')
+    assert "'--version'" in shell.fails(2, 'predict', '--version', str(2**63), 'g')
+    for option in ('--model', '--label', '--server'):
+        told = shell.fails(2, 'predict', option, b'\xff', 'g')
+        assert f"'{option}'" in told
+        assert "must be UTF-8. Received: '\\udcff'" in told
+    for seconds in ('inf', 'nan', '1e7', '0'):
+        assert "'--timeout'" in shell.fails(2, 'predict', '--rest', '--timeout', seconds, 'g')
+    assert "'--patience'" in shell.fails(2, 'generate', '--patience', 'nan')
     refused = 'vaiven: the server refused the request: top_p must be above 0 and at most 1. Received: '
     assert shell.fails(2, 'generate', '--model', 'reviews', '--top-p', '0') == f'{refused}0\n'
     assert (
