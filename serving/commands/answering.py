@@ -27,7 +27,7 @@ def answers(
     Args:
         batches: taken in a thread of their own, so that answers are given out while the input pauses.
         ask: gets a batch and its number, from 0; called from several threads.
-        patience: seconds to wait for a server that has answered before and does not any more.
+        patience: seconds to wait for a server that has answered before and does not any more; 0 for not at all.
 
     Raises:
         ServingError: what taking or asking raised, after the answers before it.
@@ -81,7 +81,7 @@ class _Patience(Generic[T]):
             try:
                 found = self._ask(batch, number)
             except UnavailableError as error:
-                if not self._answered or not self._wait(error):
+                if not (self._answered and self._seconds and self._wait(error)):
                     raise
             else:
                 self._answered = True

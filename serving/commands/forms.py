@@ -51,5 +51,6 @@ class Form(Generic[T]):
 
 def _csv_line(cells: Sequence[str]) -> str:
     written = io.StringIO()
-    csv.writer(written, lineterminator='\n').writerow(cells)
-    return written.getvalue()
+    # The csv module quotes what is in the end of its lines: with \r\n there, a \r alone too.
+    csv.writer(written, lineterminator='\r\n').writerow(cells)
+    return written.getvalue().removesuffix('\r\n') + '\n'

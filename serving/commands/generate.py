@@ -11,7 +11,7 @@ import click
 
 from vaiven.serving.commands.forms import Form
 from vaiven.serving.commands.options import WRITER, server_options, version_options, where
-from vaiven.serving.commands.output import Output, form_option
+from vaiven.serving.commands.output import Output, stream_options
 from vaiven.serving.commands.texts import Input, Texts, batches, input_options, printable
 from vaiven.serving.defaults import TEMPERATURE, TOP_P
 
@@ -39,7 +39,7 @@ BATCH_ROWS = 32
     '--seed', type=int, help='Of the draws; the same one writes the same text.  [default: by chance]'
 )
 @input_options
-@form_option
+@stream_options
 @partial(server_options, model=WRITER)
 @version_options
 def generate(

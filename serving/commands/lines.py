@@ -19,7 +19,7 @@ STANDARD_INPUT = 'standard input'
 
 
 class Lines(AbstractContextManager['Lines']):
-    """Decoded lines without their ends; None where the input pauses: whoever waits for more has all that came.
+    """Decoded lines without the LF at their ends; None where the input pauses: who waits for more has all that came.
 
     Attributes:
         name: what a message calls the input.
@@ -78,7 +78,7 @@ class Lines(AbstractContextManager['Lines']):
     def _decoded(self, line: bytes) -> str:
         self.number += 1
         try:
-            return line.rstrip(b'\r').decode('utf-8-sig' if self.number == 1 else 'utf-8')
+            return line.decode('utf-8-sig' if self.number == 1 else 'utf-8')
         except UnicodeDecodeError as error:
             raise ServingError(
                 f'line {self.number} of {self.name} is not UTF-8 (byte {error.start + 1}): convert it, as with iconv'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -14,6 +15,7 @@ from typing import Any, BinaryIO
 import click
 
 from vaiven.serving.commands.forms import FORMS, Form
+from vaiven.serving.commands.options import Seconds
 from vaiven.serving.commands.resuming import Found
 from vaiven.serving.commands.texts import Texts
 from vaiven.serving.errors import ServingError
@@ -35,15 +37,14 @@ class Output:
         if self.out is None:
             if self.resume:
                 raise click.UsageError('--resume goes on with a file: name it with --out')
-            return Writer(
-                form, self.form or ('text' if not sys.stdout.isatty() else None), sys.stdout.buffer, None
-            )
+            shown_as = self.form or ('text' if not sys.stdout.isatty() else None)
+            return Writer(form, shown_as, sys.stdout.buffer, 'standard output', None)
         written_as = self.form or _form(self.out)
         if self.resume and not single and written_as != 'jsonl':
             raise click.UsageError('--resume needs one line a text: add --to jsonl')
         try:
             path = Path(self.out)
-            there = path.exists()
+            there = path.is_file()  # not a device, which has no end
             if there and not self.resume and path.stat().st_size:
                 raise ServingError(
                     f'{self.out} is there already: add --resume to go on with it, or name another'
@@ -52,17 +53,17 @@ class Output:
             stream = stack.enter_context(path.open('ab'))
         except OSError as error:
             raise ServingError(f'cannot write {self.out}: {error.strerror}') from error
-        return Writer(form, written_as, stream, found)
+        return Writer(form, written_as, stream, self.out, found)
 
 
-def form_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """`--to`, which reaches the command as one `Output` called `output`."""
+def stream_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--to` and `--patience`, which reach the command as one `Output` called `output`."""
 
     @functools.wraps(command)
-    def with_output(*, to: str | None, **others: Any) -> Any:
-        return command(output=Output(to), **others)
+    def with_output(*, to: str | None, patience: float, **others: Any) -> Any:
+        return command(output=Output(to, patience=patience), **others)
 
-    return _to(with_output)
+    return _to(_patience(with_output))
 
 
 def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -73,14 +74,7 @@ def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(output=Output(to, out, resume, patience), **others)
 
     for option in (
-        click.option(
-            '--patience',
-            type=click.FloatRange(min=0),
-            default=60.0,
-            show_default=True,
-            metavar='SECONDS',
-            help='How long to wait for a server that goes away in the middle.',
-        ),
+        _patience,
         click.option('--resume', is_flag=True, help='Go on where an interrupted --out FILE ends.'),
         click.option('--out', metavar='FILE', help='Write the answers to this file, as they come.'),
         _to,
@@ -89,6 +83,14 @@ def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_output
 
 
+_patience = click.option(
+    '--patience',
+    type=Seconds(min_open=False),
+    default=60.0,
+    show_default=True,
+    metavar='SECONDS',
+    help='How long to wait for a server that goes away in the middle.',
+)
 _to = click.option(
     '--to', type=click.Choice(FORMS), help='How answers are written.  [default: a table; text in a pipe]'
 )
@@ -103,9 +105,10 @@ class Writer:
     """Writes answers, and in a terminal tells how far it is. Each batch is written as soon as it is there."""
 
     def __init__(
-        self, form: Form[Any], written_as: str | None, stream: BinaryIO, found: Found | None
+        self, form: Form[Any], written_as: str | None, stream: BinaryIO, name: str, found: Found | None
     ) -> None:
         self._form = form
+        self._name = name
         self._as = written_as
         self._stream = stream
         self._found = found
@@ -125,7 +128,12 @@ class Writer:
         return items
 
     def write(self, answers: Iterable[Any], count: int, share: float | None) -> None:
-        """Writes the answers to the next `count` texts; `share` is how much of the input has been read."""
+        """Writes the answers to the next `count` texts; `share` is how much of the input has been read.
+
+        Raises:
+            ServingError: they cannot be written.
+            BrokenPipeError: nobody reads them any more.
+        """
         self._write(self._form.lines(self._as, answers, self.written + 1))
         self.written += count
         if self._shows and (now := time.monotonic()) >= self._next_show:
@@ -133,8 +141,15 @@ class Writer:
             self._show(now, share)
 
     def _write(self, lines: str) -> None:
-        self._stream.write(lines.encode())
-        self._stream.flush()
+        left = memoryview(lines.encode())
+        try:
+            while left:
+                # Past the buffer of the stream, which would try what failed once more when it is closed.
+                left = left[os.write(self._stream.fileno(), left) :]
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise ServingError(f'cannot write {self._name}: {error.strerror}') from error
 
     def _show(self, now: float, share: float | None) -> None:
         speed = (self.written - self._at_begin) / (now - self._began)

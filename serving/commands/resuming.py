@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from vaiven.serving.commands.lines import MAX_LINE_BYTES
 from vaiven.serving.commands.texts import field
 from vaiven.serving.errors import ServingError
 
@@ -64,6 +65,12 @@ class Found:
             except (ValueError, KeyError, TypeError):
                 return False
         if self._form == 'csv':
-            (header,), (row,) = csv.reader([self._header.decode()]), csv.reader([last])
+            csv.field_size_limit(MAX_LINE_BYTES)
+            try:
+                header, row = (
+                    next(csv.reader([line])) for line in (self._header.decode(errors='replace'), last)
+                )
+            except csv.Error:
+                return False
             return dict(zip(header, row, strict=False)).get('text') == text
         return field(text) in last.rstrip('\n').split('\t')

@@ -125,14 +125,19 @@ def _checked(text: str, where: str = 'a text') -> str:
     return text
 
 
+def _bare(lines: Lines) -> Iterator[str | None]:
+    """Without the CR of lines that end in CRLF."""
+    return (line if line is None else line.removesuffix('\r') for line in lines)
+
+
 def _plain(lines: Lines, field: str) -> Iterator[str | None]:
-    yield from lines
+    yield from _bare(lines)
     if not lines.number:
         raise ServingError(f'{lines.name} holds no text: give one text a line')
 
 
 def _jsonl(lines: Lines, field: str) -> Iterator[str | None]:
-    for line in lines:
+    for line in _bare(lines):
         if line is None:
             yield None
         elif line and not line.isspace():
@@ -193,10 +198,10 @@ def _no_csv(lines: Lines, error: csv.Error) -> ServingError:
 
 
 def _tsv(lines: Lines, field: str) -> Iterator[str | None]:
-    """Quotation marks are characters like others."""
+    """Quotation marks are characters like others. An empty line is a text where there is but one column."""
     place, size = -1, 0
-    for line in lines:
-        if not line:
+    for line in _bare(lines):
+        if line is None or (not line and size != 1):
             yield None
             continue
         row = line.split('\t')

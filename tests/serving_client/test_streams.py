@@ -17,7 +17,7 @@ from tests.serving_client.test_commands import COMMAND, Shell
 from vaiven.serving.process import ServerProcess
 from vaiven.serving.server import ports
 
-TEXTS = ['gg', 'año, malo', 'ella dijo "gg"', '¿gü?', 'שלום g', 'g😀g', '', 'dos\nlíneas g']
+TEXTS = ['gg', 'año, malo', 'ella dijo "gg"', '¿gü?', 'שלום g', 'g😀g', '', 'dos\nlíneas g', 'g\rg', 'g\r\ng']
 ROWS = [[str(number), text] for number, text in enumerate(TEXTS)]
 
 
@@ -46,6 +46,7 @@ def texts_in(jsonl: bytes) -> list[str]:
         ('reviews.csv', as_csv([['id', 'body'], *ROWS]), TEXTS),
         ('REVIEWS.CSV', b'\xef\xbb\xbf' + as_csv([['body'], ['gg'], ['g']]), ['gg', 'g']),
         ('reviews.tsv', '\n'.join('\t'.join(row) for row in [['id', 'body'], *ROWS[:7]]).encode(), TEXTS[:7]),
+        ('one.tsv', b'body\r\ngg\r\n\r\ng\r\n', ['gg', '', 'g']),
         ('reviews.jsonl', as_jsonl([{'body': text, 'n': 1} for text in TEXTS]) + b'\n\n', TEXTS),
         ('reviews.jsonl.gz', gzip.compress(as_jsonl([{'body': text} for text in TEXTS])), TEXTS),
         ('reviews.csv.gz', gzip.compress(as_csv([['body'], *([text] for text in TEXTS)])), TEXTS),
@@ -109,7 +110,18 @@ def test_options_that_do_not_go_together_are_told(shell: Shell) -> None:
     assert 'add --to jsonl' in shell.fails(2, 'next', '--resume', '--out', 'words.csv', 'g')
     assert 'cannot write nowhere/answers' in shell.fails(2, 'predict', '--out', 'nowhere/answers', 'g')
     (shell.folder / 'broken.jsonl.gz').write_bytes(b'no gzip')
+    told = shell.fails(2, 'predict', '--out', '/dev/full', '--resume', 'g')
+    assert 'cannot write /dev/full: No space left on device' in told
     assert 'cannot read broken.jsonl.gz' in shell.fails(2, 'predict', '--file', 'broken.jsonl.gz')
+
+
+def test_standard_output_that_is_full_is_told(shell: Shell) -> None:
+    with Path('/dev/full').open('wb') as full:
+        answer = subprocess.run(
+            [*COMMAND, 'predict', '--server', shell.address, 'g'], stdout=full, stderr=subprocess.PIPE
+        )
+    assert answer.returncode == 2
+    assert answer.stderr == b'vaiven: cannot write standard output: No space left on device\n'
 
 
 def test_a_line_is_answered_while_the_input_pauses(shell: Shell) -> None:
@@ -166,6 +178,24 @@ def test_a_file_with_answers_to_other_texts_is_left_as_it_is(shell: Shell) -> No
         assert b'ggg' in (shell.folder / name).read_bytes()
 
 
+@pytest.mark.parametrize('text', ['g\rg', 'g' * 200_000])
+def test_csv_answers_to_unusual_texts_are_gone_on_with(shell: Shell, text: str, tmp_path: Path) -> None:
+    asked = ('predict', '--from', 'jsonl', '--out', str(tmp_path / 'answers.csv'), '--resume')
+    for count in (1, 2, 2):
+        shell(*asked, stdin=as_jsonl([{'text': text}] * count))
+    assert (tmp_path / 'answers.csv').read_bytes().count(text.encode()) == 2
+
+
+@pytest.mark.parametrize(
+    'content', [b'\xff\nnegative,0.5,g\n', b'label,probability,text\nnegative,0.5,g\rg\n']
+)
+def test_a_file_that_is_no_csv_of_answers_is_left_as_it_is(shell: Shell, content: bytes) -> None:
+    (shell.folder / 'strange.csv').write_bytes(content)
+    told = shell.fails(2, 'predict', '--out', 'strange.csv', '--resume', 'g')
+    assert 'strange.csv has 1 answers' in told
+    assert (shell.folder / 'strange.csv').read_bytes() == content
+
+
 def wait_until(condition: Callable[[], bool]) -> None:
     ends = time.monotonic() + 60
     while not condition():
@@ -202,19 +232,23 @@ def test_a_restart_of_the_server_in_the_middle_is_survived(pushed: Path, tmp_pat
         ]
 
 
-def test_patience_ends(pushed: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize('command', [['predict'], ['generate', '--model', 'reviews']])
+@pytest.mark.parametrize('seconds', [1, 0])
+def test_patience_ends(pushed: Path, command: list[str], seconds: int) -> None:
     with ServerProcess('reviews', pushed) as server:
         process = subprocess.Popen(
-            [*COMMAND, 'predict', '--server', server.grpc_address, '--patience', '1'],
+            [*COMMAND, *command, '--server', server.grpc_address, '--file', '-', '--patience', str(seconds)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
         assert process.stdin is not None
         assert process.stdout is not None
-        process.stdin.write(b'g\n')
+        process.stdin.write(b'g\n' * 32)
         process.stdin.flush()
-        assert process.stdout.readline() == b'positive\t1.000000\tg\n'
+        assert all(process.stdout.readline() for _ in range(32))
     stdout, stderr = process.communicate(b'gg\n', timeout=60)
     assert (process.returncode, stdout) == (1, b'')
-    assert stderr.splitlines()[-1].startswith(b'vaiven: no server answers at')
+    *before, last = stderr.splitlines()
+    assert last.startswith(b'vaiven: no server answers at')
+    assert [line.endswith(b'waiting for it, 1 s at most') for line in before] == [True] * seconds
