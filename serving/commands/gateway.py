@@ -44,7 +44,12 @@ _HEADER = re.compile(r'(?!grpc-)[a-z0-9][a-z0-9_-]*(?<!-bin)')
     help='gRPC of the server.',
 )
 @click.option(
-    '--rest-server', default=REST_ADDRESS, show_default=True, metavar='HOST:PORT', help='REST of the server.'
+    '--rest-server',
+    type=Utf8(),
+    default=REST_ADDRESS,
+    show_default=True,
+    metavar='HOST:PORT',
+    help='REST of the server.',
 )
 @click.option(
     '--route', 'routes', multiple=True, type=Utf8(), metavar='LABEL=HOST:PORT',
@@ -65,7 +70,13 @@ _HEADER = re.compile(r'(?!grpc-)[a-z0-9][a-z0-9_-]*(?<!-bin)')
 @click.option(
     '--rest-port', type=click.IntRange(0, 65535), default=8601, show_default=True, help='REST, metrics; 0: none.'
 )  # fmt: skip
-@click.option('--host', default='127.0.0.1', show_default=True, help='Address to listen on; 0.0.0.0 for all.')
+@click.option(
+    '--host',
+    type=Utf8(),
+    default='127.0.0.1',
+    show_default=True,
+    help='Address to listen on; 0.0.0.0 for all.',
+)
 @click.option(
     '--ssl-config-file',
     type=FILE,
@@ -81,7 +92,11 @@ _HEADER = re.compile(r'(?!grpc-)[a-z0-9][a-z0-9_-]*(?<!-bin)')
 )
 @click.option('--key', type=FILE, metavar='FILE', help='Towards the servers: the key of --certificate.')
 @click.option(
-    '--server-name', default='', metavar='NAME', help='The name in the certificates of the servers.'
+    '--server-name',
+    type=Utf8(),
+    default='',
+    metavar='NAME',
+    help='The name in the certificates of the servers.',
 )
 @click.option(
     '--max-concurrent-requests', type=click.IntRange(min=1), default=1024, show_default=True, help='For each port.'
