@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vaiven.serving.commands.options import server_options, where
+from vaiven.serving.commands.options import VERSION, server_options, where
 from vaiven.serving.commands.rollout_auto import auto, manifests
 from vaiven.serving.commands.rollout_compare import compare
 from vaiven.serving.commands.rollout_options import (
-    VERSION,
     base_path_option,
     change_options,
     changing,

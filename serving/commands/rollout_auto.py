@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from vaiven.serving.commands.rollout_options import FILE, VERSION, change_options, changing, json_option
+from vaiven.serving.commands.options import VERSION
+from vaiven.serving.commands.rollout_options import FILE, change_options, changing, json_option
 
 plan_option = click.option(
     '--plan', 'plan_path', metavar='FILE', type=FILE, required=True, help='The plan, YAML.'

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vaiven.serving.commands.options import server_options, where
-from vaiven.serving.commands.rollout_options import FILE, VERSION, json_option
+from vaiven.serving.commands.options import VERSION, server_options, where
+from vaiven.serving.commands.rollout_options import FILE, json_option
 from vaiven.serving.commands.texts import printable
 from vaiven.serving.errors import ServingError
 

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vaiven.serving.commands.options import MOST_VERSION, server_options, where
+from vaiven.serving.commands.options import server_options, where
 from vaiven.serving.errors import ServingError
 
 if TYPE_CHECKING:
     from vaiven.serving.rollout.rollout import Rollout
 
-VERSION = click.IntRange(0, MOST_VERSION)
 FILE = click.Path(dir_okay=False, path_type=Path)
 FOLDER = click.Path(path_type=Path)
 # Servers on a cluster read their configuration twice a minute (kubeflow/serving), and then load what is new.
