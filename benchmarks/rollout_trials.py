@@ -122,7 +122,7 @@ def _trial(here: Place, kind: str) -> tuple[Outcome, float]:
 
 def _slower(here: Place) -> tuple[str, dict[str, float]]:
     """The kind whose answers, as a caller sees them, take nearest to half as long again; and the ratios of all."""
-    asked = read(here.folder / 'rows.tsv')[:CALIBRATION_PAIRS]
+    asked = read(here.folder / 'rows.tsv', MODEL)[:CALIBRATION_PAIRS]
     ratios = {}
     for kind in sorted(path.name for path in here.kinds.glob('slower_*')):
         version = here.add(kind)

@@ -83,7 +83,7 @@ def line_of(entry: dict[str, Any]) -> str:
         'decision': lambda: f'{entry["action"]} after {entry["total"]:,} requests: {entry["because"]}',
         'waiting': lambda: f'waiting: {entry["error"]}',
         'metrics': lambda: entry['error'],
-        'restored': lambda: 'the server had lost the labels: given again',
+        'restoring': lambda: 'the server has lost its labels: they are given again',
         'stopped': lambda: 'stopped; the same command goes on from here',
         'end': lambda: f'version {entry["version"]}: {entry["result"]}; {entry["because"]}',
     }.get(entry['event'])

@@ -6,6 +6,7 @@ import json
 import random
 import time
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from vaiven.serving.rollout.requests import Asked
 
 TEXT_CHARACTERS = 70
+# Of two versions that do not differ at all, the gates tell after some 1,900 pairs.
+LEAST_ASKED = 2500
 
 
 @click.command(short_help='Ask two versions the same requests, and say which is worse.')
@@ -37,8 +40,13 @@ TEXT_CHARACTERS = 70
     '--follow', is_flag=True, help='Go on with what is being logged now, until --limit or --seconds.'
 )
 @click.option('--text-column', default='text', show_default=True, metavar='NAME')
-@click.option('--label-column', default='label', show_default=True, metavar='NAME')
-@click.option('--limit', type=click.IntRange(min=1), metavar='N', help='Ask so many and no more.')
+@click.option('--label-column', metavar='NAME', help='[default: label, where there is one]')
+@click.option(
+    '--limit',
+    type=click.IntRange(min=1),
+    metavar='N',
+    help='Ask so many; rows of a file once, then drawn again.  [default: all of a log; of a file 2500 or all]',
+)
 @click.option('--seconds', type=click.FloatRange(min=0, min_open=True), help='Ask for so long and no longer.')
 @click.option('--parallel', type=click.IntRange(1, 64), default=1, show_default=True, help='Pairs at a time.')
 @click.option('--examples', type=click.IntRange(min=0), default=5, show_default=True, help='Flips to show.')
@@ -51,7 +59,7 @@ def compare(
     log: Path | None,
     follow: bool,
     text_column: str,
-    label_column: str,
+    label_column: str | None,
     limit: int | None,
     seconds: float | None,
     parallel: int,
@@ -75,22 +83,28 @@ def compare(
         raise click.UsageError('give --requests or --log, and not both')
     if follow and log is None:
         raise click.UsageError('--follow goes with --log')
+    if follow and limit is None and seconds is None:
+        raise click.UsageError('--follow takes --limit or --seconds: the log has no end')
     place = where(server, model, timeout)
     from vaiven.serving.rollout.compare import BETTER_OR_EQUAL, WORSE, Comparison
     from vaiven.serving.rollout.pairs import pairs
-    from vaiven.serving.rollout.requests import Columns, Log, read
+    from vaiven.serving.rollout.requests import Columns, Log, read, sampled
 
     asking: Iterable[Asked | None]
     if requests is not None:
-        rows = read(requests, Columns(text_column, label_column))
+        rows = read(requests, model, Columns(text_column, label_column))
+        if limit is None and seconds is None:
+            limit = max(len(rows), LEAST_ASKED)
         random.shuffle(rows)
-        asking = rows
+        asking = chain(rows, sampled(rows))
     else:
         assert log is not None
-        asking = Log(log, follow).requests()
+        asking = Log(log, model, follow).requests()
     comparison = Comparison()
     with place.client() as client:
         versions = [_version(client, model, which) for which in (old, new)]
+        if versions[0] == versions[1]:
+            raise ServingError(f'{old} and {new} are both version {versions[0]}: name two versions')
         asked = until(asking, limit, seconds)
         for pair in pairs(client, model, asked, versions[0], versions[1], parallel=parallel):
             if pair is not None:
@@ -143,8 +157,6 @@ def _served(pair: Pair, versions: list[int]) -> Pair:
 
 def lines(report: dict[str, Any]) -> Iterator[str]:
     """The report for people."""
-    from vaiven.serving.rollout.compare import NAMES
-
     yield (
         f'{report["model"]}: version {report["new"]} against version {report["old"]}, '
         f'{report["requests"]:,} requests'
@@ -175,11 +187,21 @@ def lines(report: dict[str, Any]) -> Iterator[str]:
         yield f'  {each["count"]:,} times from the {each["version"]} one: {printable(each["error"], 100)}'
     for flip in report['examples']:
         yield f'  {flip["old"]} → {flip["new"]}{_truth(flip)}  {printable(flip["text"], TEXT_CHARACTERS)}'
-    reasons = '; '.join(NAMES[gate] for gate in report['because'])
-    yield {
-        'worse': f'worse: {reasons}',
-        'undecided': f'undecided: too few requests to tell ({", ".join(report["because"])})',
-    }.get(report['verdict'], 'not worse, within the limits of all gates')
+    yield _conclusion(report)
+
+
+def _conclusion(report: dict[str, Any]) -> str:
+    from vaiven.serving.rollout.compare import NAMES
+
+    if report['verdict'] == 'worse':
+        return f'worse: {"; ".join(NAMES[gate] for gate in report["because"])}'
+    if report['verdict'] != 'undecided':
+        return 'not worse, within the limits of all gates'
+    if not report['answered_by_both']:
+        return 'undecided: no request was answered by both versions'
+    notes = {each['gate']: each['note'] for each in report['gates']}
+    told = [f'{gate}: {notes[gate]}' if notes[gate] else gate for gate in report['because']]
+    return f'undecided: too few requests to tell ({", ".join(told)}); ask more, with --limit or --seconds'
 
 
 def _truth(flip: dict[str, Any]) -> str:

@@ -1,11 +1,13 @@
 """Two versions side by side on the same requests: what differs, how surely, and whether it matters."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
+from itertools import zip_longest
 from typing import Any
 
-from vaiven.serving.rollout.gates import FAIL, NOTHING, WAIT, Gates, Judged, Limits
+from vaiven.serving.rollout.gate import FAIL, WAIT, Gate, Judged
+from vaiven.serving.rollout.gates import AccuracyDrop, Agreement, Drift, ErrorRate, Gates, Limits
 from vaiven.serving.rollout.pairs import Answer, Pair
 from vaiven.serving.rollout.statistics import Interval, mean_interval, quantile_intervals
 
@@ -20,11 +22,12 @@ NAMES = {
     'drift': 'scores have moved',
 }
 MOST_FLIPS = 1000
+NO_DECISION = '(nothing)'
 
 
 @dataclass(frozen=True)
 class Flip:
-    """A row that the two decide differently."""
+    """A row that the two decide differently; NO_DECISION stands for none."""
 
     text: str
     old: str
@@ -52,10 +55,9 @@ class Comparison:
         self.pairs = 0
         self._counts: Counter[str] = Counter()
         self._errors: Counter[tuple[str, str]] = Counter()
-        self._agreed: Counter[float] = Counter()
-        self._dropped: Counter[float] = Counter()
-        self._failed: Counter[float] = Counter()
-        self._moved: Counter[float] = Counter()
+        # What the figures come from, whichever gates there are.
+        self._differing, self._dropped = Agreement(0), AccuracyDrop(0)
+        self._failed, self._moved = ErrorRate(0), Drift(0)
         self._seconds: tuple[list[float], list[float]] = ([], [])
 
     def extend(self, pairs: Iterable[Pair]) -> None:
@@ -73,22 +75,19 @@ class Comparison:
             if truth is not None and answer.decisions:
                 self._counts[f'{side}_right'] += answer.decisions[0] == truth
                 self._counts[f'{side}_labelled'] += 1
-        self._failed[float(bool(pair.new.error)) - float(bool(pair.old.error))] += 1
+        for gate in (self._differing, self._dropped, self._failed, self._moved):
+            gate.add(pair)
         if pair.failed:
             return
         self._seconds[0].append(pair.old.seconds)
         self._seconds[1].append(pair.new.seconds)
-        self._compare(pair, truth)
+        if pair.old.decisions:
+            self._look_for_flips(pair, truth)
 
-    def _compare(self, pair: Pair, truth: str | None) -> None:
-        if truth is not None and pair.old.decisions and pair.new.decisions:
-            right = [float(answer.decisions[0] == truth) for answer in (pair.old, pair.new)]
-            self._dropped[right[1] - right[0]] += 1
-        for old, new in zip(pair.old.scores, pair.new.scores, strict=False):
-            if 0 <= old <= 1 and 0 <= new <= 1:
-                self._moved[round(new - old, 2)] += 1
-        for row, (before, after) in enumerate(zip(pair.old.decisions, pair.new.decisions, strict=False)):
-            self._agreed[float(before == after)] += 1
+    def _look_for_flips(self, pair: Pair, truth: str | None) -> None:
+        rows = zip_longest(pair.old.decisions, pair.new.decisions, fillvalue=NO_DECISION)
+        for row, (before, after) in enumerate(rows):
+            self._counts['flips'] += before != after
             if before != after and len(self.flips) < MOST_FLIPS:
                 self.flips.append(
                     Flip(
@@ -102,14 +101,17 @@ class Comparison:
                 )
 
     def verdict(self) -> tuple[str, list[str]]:
-        """What it comes to, and why: the gates that failed, or those that cannot tell yet."""
+        """What it comes to, and why: the gates that failed, or those that cannot tell yet.
+
+        Undecided without a reason: no request was answered by both.
+        """
         judged = self.gates.judge()
-        for verdict, which in ((WORSE, FAIL), (UNDECIDED, WAIT)):
-            if names := [each.gate for each in judged if each.verdict == which]:
-                return verdict, names
-        if not self.pairs or all(each.verdict == NOTHING for each in judged):
-            return UNDECIDED, [each.gate for each in judged]
-        return BETTER_OR_EQUAL, []
+        if worse := [each.gate for each in judged if each.verdict == FAIL]:
+            return WORSE, worse
+        if not self._seconds[0]:
+            return UNDECIDED, []
+        waiting = [each.gate for each in judged if each.verdict == WAIT]
+        return (UNDECIDED, waiting) if waiting else (BETTER_OR_EQUAL, [])
 
     def report(self, examples: int = 5) -> dict[str, Any]:
         """All figures as plain values: shares of 1, latencies in ms, intervals as [low, high]."""
@@ -119,20 +121,21 @@ class Comparison:
         counts = self._counts
         return {
             'requests': self.pairs,
-            'agreement': _plain(mean_interval(self._agreed, 0, 1, alpha), self._agreed),
-            'flips': self._agreed[0.0],
+            'answered_by_both': len(self._seconds[0]),
+            'agreement': _figure(self._differing, alpha, lambda differing: 1 - differing),
+            'flips': counts['flips'],
             'examples': [asdict(each) for each in self.flips[:examples]],
             'accuracy': {
                 'labelled': counts['new_labelled'],
                 'old': _share(counts['old_right'], counts['old_labelled']),
                 'new': _share(counts['new_right'], counts['new_labelled']),
-                'difference': _plain(mean_interval(self._dropped, -1, 1, alpha), self._dropped),
+                'difference': _figure(self._dropped, alpha, lambda drop: -drop),
             },
-            'drift': _plain(mean_interval(self._moved, -1, 1, alpha), self._moved),
+            'drift': _figure(self._moved, alpha, lambda moved: moved),
             'errors': {
                 'old': _share(counts['old_errors'], self.pairs),
                 'new': _share(counts['new_errors'], self.pairs),
-                'difference': _plain(mean_interval(self._failed, -1, 1, alpha), self._failed),
+                'difference': _figure(self._failed, alpha, lambda failed: failed),
                 'most_frequent': [
                     {'version': side, 'error': error, 'count': count}
                     for (side, error), count in self._errors.most_common(examples)
@@ -154,7 +157,7 @@ def judged_values(judged: Judged) -> dict[str, Any]:
     return {
         'gate': judged.gate, 'verdict': judged.verdict, 'estimate': _rounded(judged.estimate),
         'interval': [_rounded(judged.low), _rounded(judged.high)], 'limit': _rounded(judged.limit),
-        'outcomes': judged.count,
+        'outcomes': judged.count, 'note': judged.note,
     }  # fmt: skip
 
 
@@ -162,8 +165,13 @@ def _score(answer: Answer, row: int) -> float | None:
     return _rounded(answer.scores[row]) if row < len(answer.scores) else None
 
 
-def _plain(interval: Interval, outcomes: Counter[float]) -> dict[str, Any] | None:
-    return _scaled(interval, 1) if outcomes else None
+def _figure(gate: Gate, alpha: float, turned: Callable[[float], float]) -> dict[str, Any] | None:
+    """The mean of a gate's outcomes, turned into what people ask for."""
+    if not gate.seen:
+        return None
+    found = mean_interval(gate.seen, gate.lowest, gate.highest, alpha)
+    low, high = sorted((turned(found.low), turned(found.high)))
+    return _scaled(Interval(turned(found.estimate), low, high), 1)
 
 
 def _scaled(interval: Interval, factor: float) -> dict[str, Any]:
@@ -178,4 +186,4 @@ def _share(part: int, whole: int) -> float | None:
 
 
 def _rounded(value: float | None) -> float | None:
-    return None if value is None else float(f'{value:.6g}')
+    return None if value is None else float(f'{value:.6g}') + 0.0  # no -0.0

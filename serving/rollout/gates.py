@@ -1,23 +1,17 @@
-"""Gates: what a new version must show before it gets more traffic, each decided by a sequential test.
-
-Every gate keeps a histogram of outcomes, one or none for each row or request that both versions were asked, and says
-at any moment whether the mean is shown to be within its limit (PASS), shown to be beyond it (FAIL), or not yet (WAIT).
-"""
+"""The gates of a rollout, what each of them counts, and how the doubt is divided between them."""
 
 import math
-from abc import ABC, abstractmethod
-from collections import Counter, deque
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import zip_longest
+from typing import Any
 
 import numpy as np
 
+from vaiven.serving.rollout.gate import Gate, Judged
 from vaiven.serving.rollout.pairs import Pair
-from vaiven.serving.rollout.statistics import mean_interval
 
-PASS, FAIL, WAIT, NOTHING = 'pass', 'fail', 'wait', 'nothing'
-
-DRIFT_STEP = 0.02  # scores are told apart so finely: outcomes are counted, not kept
 TAIL = 0.99
 TAIL_SLACK = 0.01  # the share of answers beyond the bound may be so much more than the old version's
 TAIL_PAIRS = 200  # from which the first bound is taken
@@ -45,80 +39,13 @@ class Limits:
     drift: float | None = 0.05
 
 
-@dataclass(frozen=True)
-class Judged:
-    """What a gate has seen, and what it says of it.
-
-    Attributes:
-        gate: its name.
-        verdict: pass, fail, wait, or nothing where there were no outcomes.
-        estimate: the mean of the outcomes; None without any.
-        low, high: bounds of the true mean, each wrong with at most the gate's alpha, at all times.
-        limit: what it is held to.
-        count: outcomes.
-    """
-
-    gate: str
-    verdict: str
-    estimate: float | None
-    low: float
-    high: float
-    limit: float
-    count: int
-
-
-class Gate(ABC):
-    """One question; `outcomes` says what a pair answers to it."""
-
-    name: str
-    lowest, highest = -1.0, 1.0
-    two_sided = False
-
-    def __init__(self, limit: float, seen: Mapping[float, int] | None = None) -> None:
-        """
-        Args:
-            limit: see `Limits`.
-            seen: outcomes of an earlier process that is gone on with.
-        """
-        self.limit = limit
-        self.seen: Counter[float] = Counter(seen or {})
-
-    @abstractmethod
-    def outcomes(self, pair: Pair) -> Iterator[float]:
-        """What is counted of a pair, between `lowest` and `highest`."""
-
-    @property
-    def bound(self) -> float:
-        """What the mean of the outcomes is held to."""
-        return self.limit
-
-    def add(self, pair: Pair) -> None:
-        self.seen.update(self.outcomes(pair))
-
-    def judge(self, alpha: float) -> Judged:
-        """What is known by now: a verdict is wrong with a probability of at most `alpha`."""
-        interval = mean_interval(self.seen, self.lowest, self.highest, alpha)
-        count = sum(self.seen.values())
-        low, high = interval.low, interval.high
-        if not count:
-            verdict = NOTHING
-        elif low > self.bound or (self.two_sided and high < -self.bound):
-            verdict = FAIL
-        elif high <= self.bound and (not self.two_sided or low >= -self.bound):
-            verdict = PASS
-        else:
-            verdict = WAIT
-        estimate = None if math.isnan(interval.estimate) else interval.estimate
-        return Judged(self.name, verdict, estimate, low, high, self.bound, count)
-
-
 class ErrorRate(Gate):
     """Requests that fail now and did not before, less those that failed before and do not now."""
 
     name = 'error_rate'
 
-    def outcomes(self, pair: Pair) -> Iterator[float]:
-        yield float(bool(pair.new.error)) - float(bool(pair.old.error))
+    def outcome(self, pair: Pair) -> float | None:
+        return float(bool(pair.new.error)) - float(bool(pair.old.error))
 
 
 class LatencyRatio(Gate):
@@ -131,9 +58,8 @@ class LatencyRatio(Gate):
     def bound(self) -> float:
         return 0.5
 
-    def outcomes(self, pair: Pair) -> Iterator[float]:
-        if not pair.failed:
-            yield float(pair.new.seconds > self.limit * pair.old.seconds)
+    def outcome(self, pair: Pair) -> float | None:
+        return None if pair.failed else float(pair.new.seconds > self.limit * pair.old.seconds)
 
 
 class P99Ratio(Gate):
@@ -146,30 +72,39 @@ class P99Ratio(Gate):
 
     name = 'p99_ratio'
 
-    def __init__(self, limit: float, seen: Mapping[float, int] | None = None) -> None:
-        super().__init__(limit, seen)
+    def __init__(self, limit: float, state: Mapping[str, Any] | None = None) -> None:
+        super().__init__(limit, state)
         self._old: deque[float] = deque(maxlen=TAIL_WINDOW)
         self._added = 0
-        self._beyond = math.inf
+        self._beyond_old = math.inf
 
     @property
     def bound(self) -> float:
         return TAIL_SLACK
 
-    def outcomes(self, pair: Pair) -> Iterator[float]:
+    @property
+    def obstacle(self) -> str:
+        return f'{TAIL_PAIRS} answers come first' if self._added and not self.seen else ''
+
+    def outcome(self, pair: Pair) -> float | None:
         if pair.failed:
-            return
+            return None
+        found = None
         if len(self._old) >= TAIL_PAIRS:
             if self._added % TAIL_PAIRS == 0:
-                self._beyond = float(np.quantile(self._old, TAIL))
-            beyond = self._beyond
-            yield float(pair.new.seconds > self.limit * beyond) - float(pair.old.seconds > beyond)
+                self._beyond_old = float(np.quantile(self._old, TAIL))
+            beyond = self._beyond_old
+            found = float(pair.new.seconds > self.limit * beyond) - float(pair.old.seconds > beyond)
         self._old.append(pair.old.seconds)
         self._added += 1
+        return found
 
 
 class Agreement(Gate):
-    """The share of rows on which the two decide differently; `limit` is the least share of agreement."""
+    """The share of rows on which the two decide differently; `limit` is the least share of agreement.
+
+    A row that the old version decides and the new one does not is decided differently.
+    """
 
     name = 'agreement'
     lowest = 0.0
@@ -178,32 +113,49 @@ class Agreement(Gate):
     def bound(self) -> float:
         return 1 - self.limit
 
-    def outcomes(self, pair: Pair) -> Iterator[float]:
-        for old, new in zip(pair.old.decisions, pair.new.decisions, strict=False):
-            yield float(old != new)
+    def outcome(self, pair: Pair) -> float | None:
+        if pair.failed or not pair.old.decisions:
+            return None
+        return _mean([float(old != new) for old, new in zip_longest(pair.old.decisions, pair.new.decisions)])
 
 
 class AccuracyDrop(Gate):
-    """Labelled rows that were right and are wrong now, less those that were wrong and are right now."""
+    """Labelled rows that were right and are not now, less those that were not right and are now."""
 
     name = 'accuracy_drop'
 
-    def outcomes(self, pair: Pair) -> Iterator[float]:
+    def __init__(self, limit: float, state: Mapping[str, Any] | None = None) -> None:
+        super().__init__(limit, state)
+        self._ever_right = False
+
+    @property
+    def obstacle(self) -> str:
+        return 'no label is ever what a version decides' if self.seen and not self._ever_right else ''
+
+    def outcome(self, pair: Pair) -> float | None:
         truth = pair.asked.truth
-        if truth is not None and pair.old.decisions and pair.new.decisions:
-            yield float(pair.old.decisions[0] == truth) - float(pair.new.decisions[0] == truth)
+        if truth is None or pair.failed or not pair.old.decisions:
+            return None
+        right = [answer.decisions[:1] == (truth,) for answer in (pair.old, pair.new)]
+        self._ever_right = self._ever_right or any(right)
+        return float(right[0]) - float(right[1])
 
 
 class Drift(Gate):
-    """How far the mean score has moved."""
+    """How far the mean score has moved; a score that is none any more (missing, nan, not 0 to 1) has moved by 1."""
 
     name = 'drift'
     two_sided = True
 
-    def outcomes(self, pair: Pair) -> Iterator[float]:
-        for old, new in zip(pair.old.scores, pair.new.scores, strict=False):
-            if 0 <= old <= 1 and 0 <= new <= 1:
-                yield round(DRIFT_STEP * round((new - old) / DRIFT_STEP), 2)
+    def outcome(self, pair: Pair) -> float | None:
+        if pair.failed:
+            return None
+        moved = [
+            new - old if new is not None and 0 <= new <= 1 else 1.0
+            for old, new in zip_longest(pair.old.scores, pair.new.scores)
+            if old is not None and 0 <= old <= 1
+        ]
+        return _mean(moved) if moved else None
 
 
 KINDS: tuple[type[Gate], ...] = (ErrorRate, LatencyRatio, P99Ratio, Agreement, AccuracyDrop, Drift)
@@ -216,29 +168,44 @@ class Gates:
         self,
         limits: Limits,
         confidence: float = 0.95,
-        seen: Mapping[str, Mapping[float, int]] | None = None,
+        state: Mapping[str, Mapping[str, Any]] | None = None,
+        *,
+        steps: int = 1,
+        others: int = 0,
     ) -> None:
         """
         Args:
             limits: one gate for each that is not None.
             confidence: least probability that no gate ever errs in one direction.
-            seen: what `seen` gave in an earlier process.
+            state: what `state` gave in an earlier process.
+            steps: of the rollout, see `Gate.judge`.
+            others: gates that are kept elsewhere and take their part of the doubt.
         """
         given = {each.name: getattr(limits, each.name) for each in fields(limits)}
         self.all = [
-            kind(given[kind.name], (seen or {}).get(kind.name))
+            kind(given[kind.name], (state or {}).get(kind.name))
             for kind in KINDS
             if given[kind.name] is not None
         ]
-        self.alpha = (1 - confidence) / max(len(self.all), 1)
+        self.alpha = (1 - confidence) / (len(self.all) + others)
+        self._steps = steps
 
     def add(self, pair: Pair) -> None:
         for gate in self.all:
             gate.add(pair)
 
     def judge(self) -> list[Judged]:
-        return [gate.judge(self.alpha) for gate in self.all]
+        return [gate.judge(self.alpha, self._steps) for gate in self.all]
 
-    def seen(self) -> dict[str, dict[float, int]]:
-        """All outcomes by gate."""
-        return {gate.name: dict(gate.seen) for gate in self.all}
+    def next_step(self) -> None:
+        """What comes now is of another step."""
+        for gate in self.all:
+            gate.fresh.clear()
+
+    def state(self) -> dict[str, dict[str, Any]]:
+        """What all gates remember, by gate, as values that JSON has."""
+        return {gate.name: gate.state() for gate in self.all}
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

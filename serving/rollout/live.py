@@ -5,12 +5,13 @@ that fails more of its own requests than the stable one does of its, and never h
 """
 
 import http.client
+import math
 import re
 import urllib.request
 from collections.abc import Mapping
 
 from vaiven.serving.errors import ServingError
-from vaiven.serving.rollout.gates import FAIL, NOTHING, PASS, Judged
+from vaiven.serving.rollout.gate import FAIL, NOTHING, PASS, Judged
 from vaiven.serving.rollout.state import CANARY
 from vaiven.serving.rollout.statistics import mean_interval
 from vaiven.serving.split import STABLE
@@ -19,6 +20,10 @@ NAME = 'live_error_rate'
 PAGE_SECONDS = 3.0
 MAX_PAGE_BYTES = 1 << 24
 GATEWAY, SERVER = 'vaiven_gateway_requests_total', 'vaiven_request_count'
+# What a server does wrong; the other codes say that the request was wrong, or was given up by its caller.
+FAULTS = (
+    'UNKNOWN', 'DEADLINE_EXCEEDED', 'RESOURCE_EXHAUSTED', 'UNIMPLEMENTED', 'INTERNAL', 'UNAVAILABLE', 'DATA_LOSS',
+)  # fmt: skip
 SAMPLE = re.compile(r'^(\w+)\{(.*)\} (\S+)')
 LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
@@ -36,7 +41,11 @@ def page(address: str) -> str:
 
 
 def counts(text: str, model: str, versions: Mapping[str, int]) -> Counts:
-    """Requests so far by label: from a gateway's page by labels, from a server's by the versions they mean."""
+    """Requests so far by label: from a gateway's page by labels, from a server's by the versions they mean.
+
+    Raises:
+        ServingError: a count on the page is no number of requests.
+    """
     found: Counts = {label: [0, 0] for label in versions}
     named = {str(version): label for label, version in versions.items()}
     for line in text.splitlines():
@@ -53,10 +62,20 @@ def counts(text: str, model: str, versions: Mapping[str, int]) -> Counts:
                 about.get('status'),
             )
         if of == model and label in found:
-            number = round(float(match[3]))
+            number = _count(match[3])
             found[label][0] += number
-            found[label][1] += number if code not in ('OK', '0', '200') else 0
+            found[label][1] += number if code in FAULTS else 0
     return found
+
+
+def _count(text: str) -> int:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value >= 0):
+        raise ServingError(f'the metrics page counts requests as {text[:40]!r}, which is no number of them')
+    return round(value)
 
 
 class LiveErrors:
@@ -76,9 +95,11 @@ class LiveErrors:
         """Takes up what has come since the last call; a process that has begun anew counts from nothing."""
         if self._last is not None:
             for label, (requests, failed) in now.items():
-                before = self._last[label] if requests >= self._last[label][0] else [0, 0]
-                self.seen[label][0] += requests - before[0]
-                self.seen[label][1] += max(failed - before[1], 0)
+                before = self._last[label]
+                more, more_failed = requests - before[0], failed - before[1]
+                begun_anew = not 0 <= more_failed <= more
+                self.seen[label][0] += requests if begun_anew else more
+                self.seen[label][1] += failed if begun_anew else more_failed
         self._last = now
 
     def judge(self, alpha: float) -> Judged:

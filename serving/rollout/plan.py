@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from vaiven.serving.errors import ServingError
 from vaiven.serving.rollout.gates import Limits
-from vaiven.serving.rollout.requests import LABEL, TEXT
+from vaiven.serving.rollout.requests import TEXT
 
 PERCENTS = (5.0, 25.0, 50.0, 100.0)
 
@@ -50,7 +50,7 @@ class Plan:
         steps: with rising percents, the last of 100; after it the version is promoted.
         requests: file of requests that both versions are asked, drawn at random.
         log: prefix of the server's request log, which is followed instead.
-        text_column, label_column: where `requests` has the text, and what it should be taken for.
+        text_column, label_column: where `requests` has the text, and what it should be taken for; see `Columns`.
         maximum_requests: of the whole rollout; a version that has not passed every gate by then goes back.
         requests_per_second: most pairs a second; None for as many as the server answers.
         parallel: pairs under way at a time; more than one make latencies harder to tell apart.
@@ -64,7 +64,7 @@ class Plan:
     requests: Path | None = None
     log: Path | None = None
     text_column: str = TEXT
-    label_column: str = LABEL
+    label_column: str | None = None
     maximum_requests: int = 50_000
     requests_per_second: float | None = None
     parallel: int = 1
@@ -74,7 +74,8 @@ class Plan:
 
     def plain(self) -> dict[str, Any]:
         """As values that JSON has."""
-        values = asdict(self)
+        steps = [asdict(step) for step in self.steps]
+        values = {**asdict(self), 'steps': steps}
         return {key: str(value) if isinstance(value, Path) else value for key, value in values.items()}
 
 
@@ -153,8 +154,14 @@ def _steps(values: object, common: Mapping[str, Any]) -> tuple[Step, ...]:
 
 def _limits(name: str, value: object) -> Limits:
     known = {each.name for each in fields(Limits)}
+    # At these ends of the range a version that does not differ at all could never be shown to be good.
     rules: dict[str, Callable[[str, object], Any]] = {
-        each: _number(1, math.inf) if each.endswith('_ratio') else _number(0, 1) for each in known
+        'error_rate': _number(0, 1, open_below=True),
+        'latency_ratio': _number(1, math.inf),
+        'p99_ratio': _number(1, math.inf),
+        'agreement': _number(0, 1, open_above=True),
+        'accuracy_drop': _number(0, 1, open_below=True),
+        'drift': _number(0, 1, open_below=True),
     }
     entries = _mapping(value, name)
     off = {each: None for each in known & entries.keys() if entries[each] is None}
@@ -209,10 +216,13 @@ def _number(
     least: float, most: float, *, open_below: bool = False, open_above: bool = False
 ) -> Callable[[str, object], float]:
     def check(name: str, value: object) -> float:
-        if isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most:
-            on_edge = (open_below and value == least) or (open_above and value == most)
-            if not on_edge:
-                return float(value)
+        try:
+            number = float(value) if type(value) in (int, float) else math.nan  # type: ignore[arg-type]
+        except OverflowError:
+            number = math.inf
+        on_edge = (open_below and number == least) or (open_above and number == most)
+        if math.isfinite(number) and least <= number <= most and not on_edge:
+            return number
         between = f'at least {least:g}' if most == math.inf else f'from {least:g} to {most:g}'
         if open_below or open_above:
             between += f', and not {least if open_below else most:g}'

@@ -12,15 +12,28 @@ MAX_RECORD_BYTES = 1 << 28
 
 
 class Records:
-    """The records of one file, from the first on. Close it, or use it as a context manager."""
+    """The records of one file. Close it, or use it as a context manager."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises ServingError where the file cannot be opened."""
+    def __init__(self, path: Path, place: int = 0) -> None:
+        """
+        Args:
+            path: the file.
+            place: where to begin, in bytes, as `place` said earlier.
+
+        Raises:
+            ServingError: the file cannot be opened.
+        """
         self.path = path
         try:
             self._stream: BinaryIO = path.open('rb')
+            self._stream.seek(place)
         except OSError as error:
             raise ServingError(f'cannot read {path}: {error.strerror}') from error
+
+    @property
+    def place(self) -> int:
+        """Where the next record begins, in bytes."""
+        return self._stream.tell()
 
     def next(self) -> bytes | None:
         """The next whole record; None at the end as it is now, which may be further on later.
@@ -28,7 +41,7 @@ class Records:
         Raises:
             ServingError: this is no TFRecord file, or it cannot be read.
         """
-        place = self._stream.tell()
+        place = self.place
         try:
             head = self._stream.read(HEAD.size)
             if len(head) == HEAD.size:

@@ -5,8 +5,9 @@ import io
 import json
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -51,22 +52,32 @@ class Asked:
 
 @dataclass(frozen=True)
 class Columns:
-    """Names of the columns of a table: of the text, and of what it should be taken for."""
+    """Names of the columns of a table: of the text, and of what it should be taken for.
+
+    Attributes:
+        text: must be there.
+        label: must be there; None for LABEL where that is there.
+    """
 
     text: str = TEXT
-    label: str = LABEL
+    label: str | None = None
 
 
-def read(path: Path, columns: Columns | None = None) -> list[Asked]:
+def read(path: Path, model: str, columns: Columns | None = None) -> list[Asked]:
     """The requests in a file: .csv, .tsv, .jsonl, .txt (a text a line), or .tfrecord of PredictionLog.
 
+    Args:
+        path: the file.
+        model: whose requests are taken from a log, see `of_record`.
+        columns: of a table.
+
     Raises:
-        ServingError: the file cannot be read, is of no such kind, lacks the column, or holds no request.
+        ServingError: the file cannot be read, is of no such kind, lacks a column, or holds no request.
     """
     named = columns or Columns()
     try:
         logged = path.suffix in ('.tfrecord', '.partial')
-        found = list(_logged(path) if logged else _rows(path, named))
+        found = list(_logged(path, model) if logged else _rows(path, named))
     except OSError as error:
         raise ServingError(f'cannot read {path}: {error.strerror}') from error
     except UnicodeDecodeError as error:
@@ -76,7 +87,8 @@ def read(path: Path, columns: Columns | None = None) -> list[Asked]:
     except csv.Error as error:
         raise ServingError(f'{path} is no such table: {error}') from error
     if not found:
-        raise ServingError(f'{path} holds no request')
+        of_model = f' of model {model!r} that names no version' if logged else ''
+        raise ServingError(f'{path} holds no request{of_model}')
     return found
 
 
@@ -84,35 +96,47 @@ def _rows(path: Path, columns: Columns) -> Iterator[Asked]:
     if path.suffix not in ('.csv', '.tsv', '.jsonl', '.txt'):
         raise ServingError(f'requests come as .csv, .tsv, .jsonl, .txt or .tfrecord. Received: {path.name}')
     text = path.read_bytes().decode('utf-8-sig')
+    label = columns.label or LABEL
     if path.suffix == '.txt':
+        _check_columns(path, [columns.label], [])
         yield from (_asked(line, None) for line in text.splitlines() if line)
     elif path.suffix == '.jsonl':
-        for number, line in enumerate(text.split('\n'), 1):
-            if line.strip():
-                yield _object(line, columns, f'line {number} of {path}')
+        rows = [
+            _object(line, columns.text, f'line {number} of {path}')
+            for number, line in enumerate(text.split('\n'), 1)
+            if line.strip()
+        ]
+        _check_columns(
+            path, [columns.label if rows else None], list(dict.fromkeys(chain.from_iterable(rows)))
+        )
+        for row in rows:
+            found = row.get(label)
+            yield _asked(row[columns.text], None if found is None else str(found))
     else:
         tabs = path.suffix == '.tsv'
-        rows = csv.DictReader(
+        table = csv.DictReader(
             io.StringIO(text, newline=''),
             delimiter='\t' if tabs else ',',
             quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL,
         )
-        if columns.text not in (rows.fieldnames or ()):
-            raise ServingError(
-                f'{path} has no column {columns.text!r}; it has: {", ".join(rows.fieldnames or ())}'
-            )
-        yield from (_asked(row[columns.text] or '', row.get(columns.label)) for row in rows)
+        _check_columns(path, [columns.text, columns.label], table.fieldnames or ())
+        yield from (_asked(row[columns.text] or '', row.get(label)) for row in table)
 
 
-def _object(line: str, columns: Columns, where: str) -> Asked:
+def _check_columns(path: Path, wanted: Sequence[str | None], there: Sequence[str]) -> None:
+    for name in wanted:
+        if name is not None and name not in there:
+            raise ServingError(f'{path} has no column {name!r}; it has: {", ".join(there) or "none"}')
+
+
+def _object(line: str, text: str, where: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
-        text, label = row[columns.text], row.get(columns.label)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        text = label = None
-    if not isinstance(text, str):
-        raise ServingError(f'{where} is no object with a text {columns.text!r}')
-    return _asked(text, None if label is None else str(label))
+    except (ValueError, RecursionError):
+        row = None
+    if not isinstance(row, dict) or not isinstance(row.get(text), str):
+        raise ServingError(f'{where} is no object with a text {text!r}')
+    return row
 
 
 def _asked(text: str, label: str | None) -> Asked:
@@ -121,15 +145,18 @@ def _asked(text: str, label: str | None) -> Asked:
     return Asked({TEXT: [text]}, truth=truth)
 
 
-def _logged(path: Path) -> Iterator[Asked]:
+def _logged(path: Path, model: str) -> Iterator[Asked]:
     with Records(path) as records:
         while (record := records.next()) is not None:
-            if (asked := of_record(record, path)) is not None:
+            if (asked := of_record(record, model, path)) is not None:
                 yield asked
 
 
-def of_record(record: bytes, path: Path) -> Asked | None:
-    """The request of a PredictionLog, if it is one of Predict; others are passed over.
+def of_record(record: bytes, model: str, path: Path) -> Asked | None:
+    """The request of a PredictionLog, if it is a Predict of `model` that names no version.
+
+    Whoever compares versions names one in each request, and the server logs these as well: asked again they would
+    be logged again, for ever. Users name labels.
 
     Raises:
         ServingError: the record is none, or holds a tensor that is none.
@@ -139,6 +166,8 @@ def of_record(record: bytes, path: Path) -> Asked | None:
         if log.WhichOneof('log_type') != 'predict_log':
             return None
         request = log.predict_log.request
+        if request.model_spec.name != model or request.model_spec.HasField('version'):
+            return None
         inputs = {name: tensors.to_array(proto) for name, proto in request.inputs.items()}
     except (DecodeError, ValueError) as error:
         raise ServingError(f'{path} is no log of requests: {error}') from error
@@ -152,26 +181,43 @@ def sampled(requests: list[Asked], seed: int | None = None) -> Iterator[Asked]:
         yield draw.choice(requests)
 
 
+def paced(source: Iterable[Asked | None], most: float | None) -> Iterator[Asked | None]:
+    """No more than `most` of them a second; None for as many as are taken."""
+    if most is None:
+        yield from source
+        return
+    due = time.monotonic()
+    for asked in source:
+        time.sleep(max(0.0, due - time.monotonic()))
+        due = max(due, time.monotonic()) + 1 / most
+        yield asked
+
+
 @dataclass
 class Log:
     """The request log of a server, also while it is written: files whose names begin with `prefix`.
 
     Attributes:
         prefix: the `filename_prefix` of the server's logging_config, a folder of such files, or one file.
+        model: whose requests are taken, see `of_record`.
         follow: whether to wait for what is logged later.
+        places: how far each file has been read, in bytes, by its name; to go on from there.
     """
 
     prefix: Path
+    model: str
     follow: bool = False
+    places: dict[str, int] = field(default_factory=dict)
     _begun: dict[str, Records] = field(default_factory=dict)
 
     def requests(self) -> Iterator[Asked | None]:
-        """The requests from the first on; None while there is nothing new. Raises ServingError."""
+        """The requests that have not been read; None while there is nothing new. Raises ServingError."""
         while True:
             found = False
-            for records in self._files():
+            for name, records in self._files():
                 while (record := records.next()) is not None:
-                    if (asked := of_record(record, records.path)) is not None:
+                    self.places[name] = records.place
+                    if (asked := of_record(record, self.model, records.path)) is not None:
                         found = True
                         yield asked
             if not self.follow:
@@ -182,7 +228,7 @@ class Log:
                 yield None
                 time.sleep(LOOK_SECONDS)
 
-    def _files(self) -> list[Records]:
+    def _files(self) -> list[tuple[str, Records]]:
         """All files, oldest first; one that was `.partial` when it was opened is the same one later."""
         if self.prefix.is_file():
             paths = [self.prefix]
@@ -196,6 +242,11 @@ class Log:
             ]
         for path in sorted(paths):
             name = path.name.removesuffix('.partial')
-            if name not in self._begun:
-                self._begun[name] = Records(path)
-        return [self._begun[name] for name in sorted(self._begun)]
+            if name in self._begun:
+                continue
+            try:
+                self._begun[name] = Records(path, self.places.get(name, 0))
+            except ServingError as error:
+                if not isinstance(error.__cause__, FileNotFoundError):  # it has just lost its `.partial`
+                    raise
+        return sorted(self._begun.items())

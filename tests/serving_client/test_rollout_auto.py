@@ -229,7 +229,7 @@ def test_a_server_that_is_started_anew_gets_its_labels_back(stage: Stage) -> Non
     outcome = stage.auto(when=when, minimum_seconds=8)
     restarted.wait(60)
     assert outcome.result == 'promoted'
-    assert 'restored' in stage.events()
+    assert 'restoring' in stage.events()
     last = [entry for entry in stage.entries if entry['event'] == 'decision'][-1]
     [errors] = [gate for gate in last['gates'] if gate['gate'] == 'error_rate']
     assert errors['estimate'] < 0.02  # a server that is away is no fault of a version

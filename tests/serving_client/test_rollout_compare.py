@@ -6,18 +6,22 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
 
 from vaiven.serving.client import Client
+from vaiven.serving.commands.rollout_compare import LEAST_ASKED, lines
 from vaiven.serving.errors import ServingError
 from vaiven.serving.process import ServerProcess
 from vaiven.serving.rollout.compare import Comparison
 from vaiven.serving.rollout.gates import Limits
-from vaiven.serving.rollout.pairs import pairs
+from vaiven.serving.rollout.pairs import Answer, Pair, pairs
+from vaiven.serving.rollout.records import HEAD
 from vaiven.serving.rollout.requests import Asked, Columns, Log, read
+from vaiven.serving.wire import messages, tensors
 
 
 @pytest.fixture(scope='module')
@@ -61,6 +65,43 @@ def test_versions_that_answer_alike_agree(logged: tuple[ServerProcess, Path]) ->
             assert figures['interval'][0] <= figures['estimate'] <= figures['interval'][1]
 
 
+def test_versions_that_both_refuse_everything_are_not_called_good() -> None:
+    refused = Answer(0.001, 'INVALID_ARGUMENT: no input text', 'INVALID_ARGUMENT')
+    comparison = Comparison()
+    comparison.extend([Pair(Asked({'text': ['x']}), refused, refused)] * 2500)
+    report = comparison.report()
+    assert (report['verdict'], report['because'], report['answered_by_both']) == ('undecided', [], 0)
+    told = list(lines({'model': 'm', 'new': 2, 'old': 1, **report}))
+    assert told[-1] == 'undecided: no request was answered by both versions'
+
+
+def test_a_version_that_says_nothing_is_worse_and_its_rows_are_flips() -> None:
+    old, new = Answer(0.001, decisions=('a', 'b'), scores=(0.9, 0.2)), Answer(0.001, decisions=('a',))
+    comparison = Comparison()
+    comparison.extend([Pair(Asked({'text': ['x', 'y']}), old, new)] * 500)
+    report = comparison.report()
+    assert (report['verdict'], report['because']) == ('worse', ['agreement', 'drift'])
+    assert (report['flips'], report['agreement']['estimate']) == (500, 0.5)
+    assert (report['examples'][0]['old'], report['examples'][0]['new']) == ('b', '(nothing)')
+
+
+def test_labels_that_match_nothing_are_told() -> None:
+    answer = Answer(0.001, decisions=('positive',), scores=(0.9,))
+    comparison = Comparison()
+    comparison.extend([Pair(Asked({'text': ['x']}, truth='5'), answer, answer)] * 2500)
+    report = comparison.report()
+    assert (report['verdict'], report['because']) == ('undecided', ['accuracy_drop'])
+    told = list(lines({'model': 'm', 'new': 2, 'old': 1, **report}))
+    assert 'accuracy_drop: no label is ever what a version decides' in told[-1]
+
+
+def test_versions_that_do_not_differ_are_told_with_the_requests_that_are_asked_by_default() -> None:
+    answer = Answer(0.001, decisions=('positive',), scores=(0.9,))
+    comparison = Comparison()
+    comparison.extend([Pair(Asked({'text': ['x']}, truth='positive'), answer, answer)] * LEAST_ASKED)
+    assert comparison.verdict() == ('not worse', [])
+
+
 def test_a_version_that_is_not_there_fails_and_is_worse(logged: tuple[ServerProcess, Path]) -> None:
     comparison = Comparison()
     with Client(logged[0].grpc_address) as client:
@@ -83,17 +124,17 @@ def test_what_a_server_logs_is_asked_again_also_while_it_is_written(
 
     def traffic(client: Client) -> None:
         for text in texts:
-            client.predict('reviews', {'text': [text]}, version=2)
+            client.predict('reviews', {'text': [text]}, label='stable')
             time.sleep(0.01)
         stop.set()
 
     found: list[Asked] = []
     with Client(server.grpc_address) as client:
-        client.predict('reviews', {'text': ['g']}, signature='embed', version=2)
+        client.predict('reviews', {'text': ['g']}, signature='embed', label='stable')
         client.classify('reviews', [{'text': 'g'}], version=2)  # no request of Predict: passed over
         thread = threading.Thread(target=traffic, args=(client,))
         thread.start()
-        for asked in Log(prefix, follow=True).requests():
+        for asked in Log(prefix, 'reviews', follow=True).requests():
             found += [asked] if asked is not None else []
             if stop.is_set() and sum(each.text_of(0) in texts for each in found) == len(texts):
                 break
@@ -104,6 +145,66 @@ def test_what_a_server_logs_is_asked_again_also_while_it_is_written(
     assert sorted(each.text_of(0) for each in found if each.text_of(0) in texts) == sorted(texts)
     assert answers[0] is not None
     assert not answers[0].failed
+
+
+def record(model: str, text: str, **about: object) -> bytes:
+    log = messages.PredictionLog()
+    request = log.predict_log.request
+    request.model_spec.name = model
+    if 'version' in about:
+        request.model_spec.version.value = about['version']
+    tensors.write_proto(request.inputs['text'], [text])
+    data = log.SerializeToString()
+    return HEAD.pack(len(data), 0) + data + bytes(4)
+
+
+def texts_of(requests: Iterable[Asked | None]) -> list[str]:
+    return [
+        each.text_of(0) for each in takewhile(lambda each: each is not None, requests) if each is not None
+    ]
+
+
+def test_what_comparing_itself_asks_and_what_other_models_are_asked_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / 'log.tfrecord'
+    path.write_bytes(
+        record('m', 'año') + record('m', 'probe', version=3) + record('otro', 'x') + record('m', 'ñ')
+    )
+    assert texts_of(Log(path, 'm').requests()) == ['año', 'ñ']
+    assert texts_of(read(path, 'm')) == ['año', 'ñ']
+    with pytest.raises(ServingError, match="holds no request of model 'none' that names no version"):
+        read(path, 'none')
+
+
+def test_a_log_is_gone_on_with_where_it_was_left_under_its_later_name(tmp_path: Path) -> None:
+    begun, ended = tmp_path / 'log-1.tfrecord.partial', tmp_path / 'log-1.tfrecord'
+    begun.write_bytes(record('m', 'one') + record('m', 'two'))
+    places: dict[str, int] = {}
+    asking = Log(tmp_path / 'log', 'm', follow=True, places=places).requests()
+    first = next(asking)
+    assert first is not None
+    assert first.text_of(0) == 'one'
+    assert places == {'log-1.tfrecord': len(record('m', 'one'))}
+    with begun.open('ab') as stream:
+        stream.write(record('m', 'three'))
+    begun.rename(ended)
+    (tmp_path / 'log-2.tfrecord.partial').write_bytes(record('m', 'four'))
+    again = Log(tmp_path / 'log', 'm', follow=True, places=json.loads(json.dumps(places)))
+    assert texts_of(again.requests()) == ['two', 'three', 'four']
+
+
+def test_a_file_that_gets_its_last_name_between_two_looks_is_found_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = tmp_path / 'log-1.tfrecord'
+    ended.write_bytes(record('m', 'one'))
+    glob = Path.glob
+    gone = [tmp_path / 'log-1.tfrecord.partial']
+    monkeypatch.setattr(Path, 'glob', lambda self, pattern: [gone.pop()] if gone else glob(self, pattern))
+    asking = Log(tmp_path / 'log', 'm', follow=True).requests()
+    assert next(asking) is None
+    found = next(asking)
+    assert found is not None
+    assert found.text_of(0) == 'one'
 
 
 def test_files_of_every_kind_are_read(tmp_path: Path) -> None:
@@ -117,11 +218,11 @@ def test_files_of_every_kind_are_read(tmp_path: Path) -> None:
         '\n'.join(json.dumps({'text': a, 'label': b}, ensure_ascii=False) for a, b in rows)
     )
     for ending in ('csv', 'tsv', 'jsonl'):
-        found = read(tmp_path / f'a.{ending}')
+        found = read(tmp_path / f'a.{ending}', 'reviews')
         assert [each.text_of(0) for each in found] == [text for text, _ in rows]
         assert [each.truth for each in found] == truths
     (tmp_path / 'a.txt').write_text('uno\n\ndós\n')
-    assert [each.text_of(0) for each in read(tmp_path / 'a.txt')] == ['uno', 'dós']
+    assert [each.text_of(0) for each in read(tmp_path / 'a.txt', 'reviews')] == ['uno', 'dós']
 
 
 @pytest.mark.parametrize(
@@ -130,6 +231,9 @@ def test_files_of_every_kind_are_read(tmp_path: Path) -> None:
         ('a.csv', b'body,label\nx,1\n', "has no column 'text'; it has: body, label"),
         ('a.csv', b'', "has no column 'text'"),
         ('a.csv', b'text\n', 'holds no request'),
+        ('a.csv', b'text,label\nx,1\n', "has no column 'stars'; it has: text, label"),
+        ('a.jsonl', b'{"text": "x", "label": 1}', "has no column 'stars'; it has: text, label"),
+        ('a.txt', b'x\n', "has no column 'stars'; it has: none"),
         ('a.txt', b'\xff\xfe', 'is not UTF-8'),
         ('a.jsonl', b'{"text": 3}', 'line 1 of .* is no object with a text'),
         ('a.jsonl', b'{"text": "a"}\n[' * 3, 'line 2 of .* is no object'),
@@ -144,15 +248,15 @@ def test_a_file_that_is_none_is_told_in_one_line(
 ) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ServingError, match=message) as raised:
-        read(tmp_path / name, Columns())
+        read(tmp_path / name, 'reviews', Columns(label='stars' if 'stars' in message else None))
     assert '\n' not in str(raised.value)
 
 
 def test_missing_files_are_told(tmp_path: Path) -> None:
     with pytest.raises(ServingError, match='No such file'):
-        read(tmp_path / 'none.csv')
+        read(tmp_path / 'none.csv', 'reviews')
     with pytest.raises(ServingError, match='no log of requests begins with'):
-        list(Log(tmp_path / 'none').requests())
+        list(Log(tmp_path / 'none', 'reviews').requests())
 
 
 def command(*arguments: str | Path) -> 'subprocess.CompletedProcess[str]':
@@ -168,19 +272,22 @@ def test_the_command_says_what_it_found_and_ends_accordingly(
     address = logged[0].grpc_address
     file = tmp_path / 'rows.tsv'
     file.write_text('text\tlabel\ngg\tpositive\naño\tpositive\n')
-    answer = command('--server', address, '--requests', file)
+    answer = command('--server', address, '--requests', file, '--limit', '2')
     assert answer.returncode == 3
     lines = answer.stdout.splitlines()
     assert lines[0] == 'reviews: version 3 against version 2, 2 requests'
     assert 'accuracy      50.0% against 50.0% of 2' in answer.stdout
     assert lines[-1].startswith('undecided: too few requests')
-    told = json.loads(command('--server', address, '--requests', file, '--json').stdout)
-    assert (told['new'], told['old'], told['verdict']) == (3, 2, 'undecided')
+    told = json.loads(command('--server', address, '--requests', file, '--limit', '7', '--json').stdout)
+    assert (told['new'], told['old'], told['verdict'], told['requests']) == (3, 2, 'undecided', 7)
     for arguments, message in (
         (['--requests', str(file), '--new', 'gold'], "has no label 'gold'"),
         (['--requests', str(file), '--new', '9'], 'version 9 of model'),
         ([], 'give --requests or --log'),
         (['--requests', str(file), '--follow'], '--follow goes with --log'),
+        (['--log', str(logged[1]), '--follow'], '--follow takes --limit or --seconds'),
+        (['--requests', str(file), '--new', '2'], 'stable and 2 are both version 2: name two versions'),
+        (['--requests', str(file), '--label-column', 'lable'], "has no column 'lable'; it has: text, label"),
     ):
         answer = command('--server', address, *arguments)
         assert answer.returncode == 2

@@ -8,7 +8,8 @@ import pytest
 
 from vaiven.serving.errors import ServingError
 from vaiven.serving.rollout import plan as plans
-from vaiven.serving.rollout.gates import FAIL, NOTHING, PASS, Limits
+from vaiven.serving.rollout.gate import FAIL, NOTHING, PASS
+from vaiven.serving.rollout.gates import Limits
 from vaiven.serving.rollout.live import LiveErrors, counts
 from vaiven.serving.rollout.plan import Step
 from vaiven.serving.rollout.progress import NEXT, PROMOTE, unfinished
@@ -57,6 +58,12 @@ def test_a_plan_is_read_with_its_defaults_and_its_own_paths(tmp_path: Path) -> N
         ('{model: m, requests: r, minimum_requests: true}', 'minimum_requests must be a whole number'),
         ('{model: m, requests: r, confidence: 1}', 'confidence must be a number from 0.5 to 1, and not 1'),
         ('{model: m, requests: r, requests_per_second: 0}', 'and not 0'),
+        ('{model: m, requests: r, minimum_seconds: .inf}', 'minimum_seconds must be a number at least 0'),
+        (f'{{model: m, requests: r, minimum_seconds: 1{"0" * 400}}}', 'minimum_seconds must be a number at least 0'),
+        ('{model: m, requests: r, gates: {latency_ratio: .inf}}', 'gates.latency_ratio must be a number at least 1'),
+        ('{model: m, requests: r, gates: {error_rate: 0}}', 'gates.error_rate must be .* from 0 to 1, and not 0'),
+        ('{model: m, requests: r, gates: {agreement: 1}}', 'gates.agreement must be .* from 0 to 1, and not 1'),
+        ('{model: m, requests: r, gates: {drift: 0}}', 'gates.drift must be .* from 0 to 1, and not 0'),
         ('{model: m, requests: r, metrics: nowhere}', 'metrics must be an address'),
         ('{model: m, requests: r, gates: {speed: 1}}', 'there is no gates.speed; there are: accuracy_drop'),
         ('{model: m, requests: r, gates: {latency_ratio: 0.5}}', 'gates.latency_ratio must be a number at least 1'),
@@ -93,26 +100,44 @@ def test_a_record_that_was_cut_is_gone_on_with(tmp_path: Path) -> None:
 
 
 def test_where_a_rollout_is_can_be_told_from_its_record() -> None:
-    about = {'version': 2, 'stable': 1, 'total': 70, 'live': None, 'outcomes': {'error_rate': {'0': 70}}}
-    begin = {'event': 'begin', 'version': 2, 'stable': 1}
-    first = {'event': 'step', **about, 'step': 0, 'requests': 0, 'seconds': 0.0}
-    seen = {'event': 'evidence', **about, 'step': 0, 'requests': 70, 'seconds': 4.5}
+    outcomes = {'error_rate': {'seen': {'0': 70}, 'fresh': {'0': 70}, 'passed': False}}
+    about = {
+        'version': 2, 'stable': 1, 'step': 0, 'reached': True, 'requests': 0, 'unanswered': 0, 'seconds': 0.0,
+        'total': 70, 'restores': 1, 'outcomes': outcomes, 'live': None, 'log': {'log.tfrecord': 123},
+    }  # fmt: skip
+    begin = {
+        'event': 'begin',
+        'version': 2,
+        'stable': 1,
+        'plan': {'steps': [{'percent': 10}, {'percent': 100}]},
+    }
+    first = {'event': 'step', **about}
+    seen = {'event': 'evidence', **about, 'requests': 70, 'seconds': 4.5}
     further = {**seen, 'event': 'decision', 'action': NEXT, 'because': ''}
     assert unfinished([]) is None
     assert unfinished([begin, first, {'event': 'end'}]) is None
+    assert unfinished([{'event': 'begin', 'of': 'another format'}, {'event': 'end'}, begin]) is not None
     found = unfinished([begin])
     assert found is not None
-    assert not found.reached
+    assert (found.reached, found.shares) == (False, ())
     found = unfinished([begin, first, seen])
     assert found is not None
     assert (found.step, found.requests, found.seconds, found.reached) == (0, 70, 4.5, True)
-    assert found.seen == {'error_rate': {0.0: 70}}
+    assert (found.outcomes, found.restores, found.log) == (outcomes, 1, {'log.tfrecord': 123})
+    assert found.shares == (10,)
     found = unfinished([begin, first, further])
     assert found is not None
     assert (found.step, found.requests, found.seconds, found.total, found.reached) == (1, 0, 0.0, 70, False)
+    assert found.shares == (10, 100)
+    assert found.outcomes == {'error_rate': {'seen': {'0': 70}, 'fresh': {}, 'passed': False}}
     found = unfinished([begin, first, {**further, 'action': PROMOTE, 'because': 'good'}])
     assert found is not None
-    assert found.decided == (PROMOTE, 'good')
+    assert (found.decided, found.promoting) == ((PROMOTE, 'good'), False)
+    found = unfinished(
+        [begin, first, {**further, 'action': PROMOTE, 'because': ''}, {**seen, 'event': 'promoting'}]
+    )
+    assert found is not None
+    assert found.promoting
 
 
 def sample(version: int, signature: str, status: str, count: int) -> str:
@@ -135,6 +160,37 @@ PAGES = [
 @pytest.mark.parametrize('page', PAGES)
 def test_live_counts_come_from_the_gateway_or_from_the_server(page: str) -> None:
     assert counts(page, 'reviews', {'stable': 1, 'canary': 2}) == {'stable': [1000, 100], 'canary': [50, 0]}
+
+
+def test_what_the_caller_did_wrong_is_no_failure_of_a_version() -> None:
+    codes = (
+        'INVALID_ARGUMENT',
+        'NOT_FOUND',
+        'CANCELLED',
+        'DEADLINE_EXCEEDED',
+        'RESOURCE_EXHAUSTED',
+        'DATA_LOSS',
+    )
+    page = ''.join(sample(2, 'a', code, 10) for code in codes)
+    assert counts(page, 'reviews', {'stable': 1, 'canary': 2}) == {'stable': [0, 0], 'canary': [60, 30]}
+
+
+@pytest.mark.parametrize('count', ['NaN', '+Inf', '-1', 'ñ'])
+def test_counts_that_are_none_are_told_in_one_line(count: str) -> None:
+    page = sample(1, 'a', 'OK', 5).replace(' 5', f' {count}')
+    with pytest.raises(ServingError, match='the metrics page counts requests as') as raised:
+        counts(page, 'reviews', {'stable': 1, 'canary': 2})
+    assert '\n' not in str(raised.value)
+
+
+@pytest.mark.parametrize('now', [[120, 50], [300, 50], [50, 50]])
+def test_a_counter_that_fell_or_that_grew_by_more_failures_than_requests_has_begun_anew(
+    now: list[int],
+) -> None:
+    live = LiveErrors(0.01)
+    live.add({'stable': [100, 0], 'canary': [100, 60 if now[0] == 300 else 0]})
+    live.add({'stable': [200, 0], 'canary': now})
+    assert live.seen == {'stable': [100, 0], 'canary': now}
 
 
 def test_live_failures_raise_an_alarm_and_nothing_else() -> None:

@@ -1,12 +1,14 @@
 """Sequential bounds hold however often one looks; gates tell planted differences from none."""
 
+import json
 import math
 from collections import Counter
 
 import numpy as np
 import pytest
 
-from vaiven.serving.rollout.gates import FAIL, NOTHING, PASS, WAIT, Gates, Limits
+from vaiven.serving.rollout.gate import FAIL, GRID, NOTHING, PASS, WAIT, on_grid
+from vaiven.serving.rollout.gates import Gates, Limits
 from vaiven.serving.rollout.pairs import Answer, Pair
 from vaiven.serving.rollout.requests import Asked
 from vaiven.serving.rollout.statistics import log_capital, mean_interval, quantile_intervals
@@ -121,11 +123,130 @@ def test_faults_of_the_old_version_are_not_held_against_the_new_one() -> None:
     assert found['latency_ratio'] == NOTHING
 
 
+def rows(old: list[str], new: list[str], truth: str | None = None) -> Pair:
+    return Pair(
+        Asked({'text': old}, truth=truth),
+        Answer(1.0, decisions=tuple(old)),
+        Answer(1.0, decisions=tuple(new)),
+    )
+
+
+def test_what_the_new_version_no_longer_says_is_held_against_it() -> None:
+    silent = Pair(pair().asked, pair().old, Answer(1.0))
+    nan = Pair(pair().asked, pair().old, Answer(1.0, decisions=('positive',), scores=(math.nan,)))
+    assert {gate for gate, verdict in verdicts([silent] * 2000).items() if verdict == FAIL} == {
+        'agreement', 'accuracy_drop', 'drift'
+    }  # fmt: skip
+    assert verdicts([nan] * 2000)['drift'] == FAIL
+    assert verdicts([rows(['a', 'b', 'c'], ['a', 'b'])] * 2000)['agreement'] == FAIL
+
+
+def test_rows_of_one_request_are_one_outcome() -> None:
+    gates = Gates(Limits())
+    for _ in range(30):
+        gates.add(rows(['a'] * 50, ['b'] * 50))
+    [agreement] = [each for each in gates.judge() if each.gate == 'agreement']
+    assert (agreement.count, agreement.estimate) == (30, 1.0)
+
+
+def test_requests_whose_rows_are_all_alike_are_seldom_found_bad_wrongly() -> None:
+    """Requests that agree 96 % of the time, with a limit of 95 %: 50 rows of one say no more than one does."""
+    rng = np.random.default_rng(4)
+    wrong = 0
+    for _ in range(100):
+        gates = Gates(Limits(agreement=0.95, drift=None))
+        for number in range(200):
+            gates.add(rows(['a'] * 50, [('b' if rng.random() < 0.04 else 'a')] * 50))
+            if number % 20 == 19 and any(each.verdict == FAIL for each in gates.judge()):
+                wrong += 1
+                break
+    assert wrong <= 2
+
+
+def test_an_outcome_on_the_grid_has_the_mean_that_it_had() -> None:
+    for value in (0.0095, -0.0031, 0.5, -1.0, 1.0):
+        placed = [on_grid(value) for _ in range(20_000)]
+        assert np.mean(placed) == pytest.approx(value, abs=0.0003)
+        assert all(abs(each - value) <= GRID for each in placed)
+
+
+@pytest.mark.parametrize('steps', [1, 4])
+@pytest.mark.parametrize(('limits', 'shift'), [
+    (Limits(drift=0.1), 0.1), (Limits(drift=0.1), -0.1), (Limits(agreement=0.9), None)
+])  # fmt: skip
+def test_a_version_at_its_limit_seldom_fails_in_all_steps_together(
+    limits: Limits, shift: float | None, steps: int
+) -> None:
+    rng = np.random.default_rng(5)
+    only = {'drift': None, 'agreement': None, 'accuracy_drop': None}
+    kept = {'drift': limits.drift} if shift is not None else {'agreement': limits.agreement}
+    wrong, runs = 0, 100
+    for _ in range(runs):
+        gates = Gates(
+            Limits(error_rate=None, latency_ratio=None, p99_ratio=None, **{**only, **kept}), 0.9, steps=steps
+        )
+        failed = False
+        for _ in range(steps):
+            for _ in range(5):
+                for _ in range(40):
+                    if shift is not None:
+                        away = shift + (0.3 if rng.random() < 0.5 else -0.3)
+                        gates.add(pair(scores=(0.5, 0.5 + away)))
+                    else:
+                        gates.add(pair(new='negative' if rng.random() < 0.1 else 'positive'))
+                failed = failed or gates.judge()[0].verdict == FAIL
+            gates.next_step()
+        wrong += failed
+    assert wrong <= runs * 0.1
+
+
+def test_what_begins_in_a_late_step_is_found_although_all_was_well_before() -> None:
+    well, ill = pair(), pair(error='INTERNAL')
+
+    def pairs_to_fail(steps: int) -> int:
+        gates = Gates(Limits(), steps=steps)
+        gates.all[0].seen[0.0] = 100_000
+        gates.all[0].passed = True
+        for number in range(1, 10_000):
+            gates.add(ill if number % 50 == 0 else well)
+            if number % 50 == 0 and gates.judge()[0].verdict == FAIL:
+                return number
+        return 10_000
+
+    assert pairs_to_fail(steps=4) < 2500
+    assert pairs_to_fail(steps=1) == 10_000
+
+
+def test_what_was_shown_to_be_good_stays_so_until_it_fails() -> None:
+    gates = Gates(Limits(), steps=2)
+    for _ in range(2500):
+        gates.add(pair())
+    assert gates.judge()[0].verdict == PASS
+    for _ in range(12):
+        gates.add(pair(error='INTERNAL'))
+    gates.next_step()
+    assert gates.judge()[0].high > gates.judge()[0].limit
+    assert gates.judge()[0].verdict == PASS
+    for _ in range(300):
+        gates.add(pair(error='INTERNAL'))
+    assert gates.judge()[0].verdict == FAIL
+
+
+def test_labels_that_no_version_ever_says_do_not_pass() -> None:
+    gates = Gates(Limits())
+    for _ in range(3000):
+        gates.add(pair(truth='5'))
+    [accuracy] = [each for each in gates.judge() if each.gate == 'accuracy_drop']
+    assert (accuracy.verdict, accuracy.note) == (WAIT, 'no label is ever what a version decides')
+    gates.add(pair(truth='positive'))
+    assert gates.judge()[4].verdict == PASS
+
+
 def test_outcomes_of_an_earlier_process_are_gone_on_with() -> None:
     first = Gates(Limits())
     for _ in range(700):
         first.add(pair(new='negative'))
-    again = Gates(Limits(), seen=first.seen())
+    again = Gates(Limits(), state=json.loads(json.dumps(first.state())))
     assert again.judge() == first.judge()
 
 
@@ -133,3 +254,4 @@ def test_a_limit_of_none_leaves_the_gate_out_and_the_doubt_to_the_others() -> No
     gates = Gates(Limits(p99_ratio=None, drift=None), confidence=0.96)
     assert [gate.name for gate in gates.all] == ['error_rate', 'latency_ratio', 'agreement', 'accuracy_drop']
     assert gates.alpha == pytest.approx(0.01)
+    assert Gates(Limits(p99_ratio=None, drift=None), 0.95, others=1).alpha == pytest.approx(0.01)
