@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from numpy.typing import ArrayLike
 
 from vaiven.serving.client import driver
-from vaiven.serving.client.connection import Connection
+from vaiven.serving.client.connection import Connection, checked_timeout
 from vaiven.serving.client.driver import target_of
-from vaiven.serving.client.errors import RequestError
+from vaiven.serving.client.errors import DeadlineError, RequestError, request_error
 from vaiven.serving.client.results import Metadata, Target, VersionStatus
 from vaiven.serving.client.signatures import Signatures
 from vaiven.serving.client.transport import (
@@ -63,7 +63,7 @@ class AsyncClient:
         **connection: Any,
     ) -> None:
         """As `Client`. To be made in the event loop."""
-        self.timeout = timeout
+        self.timeout = checked_timeout(timeout)
         self._transport = _transport(address, Connection(**connection))
         self._trace = trace
         self._exchanges = self._transport.exchanges
@@ -148,7 +148,7 @@ class AsyncClient:
         self, model: str, *, version: int | None = None, timeout: float | None = None
     ) -> list[VersionStatus]:
         """See `Client.status`."""
-        target = Target(model, '', version)
+        target = target_of(model, '', version)
         return await self._do(self._exchanges.status(target), target, timeout)
 
     async def health(self, *, timeout: float | None = None) -> bool:
@@ -168,7 +168,7 @@ class AsyncClient:
         self, model: str, *, version: int | None = None, timeout: float | None = None
     ) -> VersionStatus:
         """See `Client.wait_until_available`."""
-        target = Target(model, '', version)
+        target = target_of(model, '', version)
         seconds = self.timeout if timeout is None else timeout
         return await self._do(driver.wait_until_available(self._exchanges, target, seconds), target, timeout)
 
@@ -190,7 +190,7 @@ class AsyncClient:
             return await self._transport.send(call, target, timeout, headers)
 
     async def _do(self, exchange: 'Exchange[T]', target: Target, timeout: float | None) -> 'T':
-        seconds = left = self.timeout if timeout is None else timeout
+        seconds = left = self.timeout if timeout is None else checked_timeout(timeout)
         ends = time.monotonic() + seconds
         try:
             step = next(exchange)
@@ -223,8 +223,19 @@ class InThreads:
     async def send(
         self, call: Call, target: Target, timeout: float, headers: Sequence[tuple[str, str]] = ()
     ) -> Any:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._transport.send, call, target, timeout, headers)
+        """The wait for a thread is a part of `timeout`."""
+        ends = time.monotonic() + timeout
+
+        def ask() -> Any:
+            details = 'no thread was free'
+            if (left := ends - time.monotonic()) > 0:
+                try:
+                    return self._transport.send(call, target, left, headers)
+                except DeadlineError as error:
+                    details = error.details
+            raise request_error('DEADLINE_EXCEEDED', details, self.address, timeout, target)
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, ask)
 
     async def close(self) -> None:
         await asyncio.to_thread(self._transport.close)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from numpy.typing import ArrayLike
 
 from vaiven.serving.client import driver
-from vaiven.serving.client.connection import Connection
+from vaiven.serving.client.connection import Connection, checked_timeout
 from vaiven.serving.client.driver import target_of
 from vaiven.serving.client.errors import RequestError
 from vaiven.serving.client.results import Metadata, Target, VersionStatus
@@ -45,7 +45,7 @@ class Client:
         Raises:
             ServingError: the address is neither, or the settings make no sense.
         """
-        self.timeout = timeout
+        self.timeout = checked_timeout(timeout)
         self._transport = driver.transport(address, Connection(**connection))
         self._trace = trace
         self._exchanges = self._transport.exchanges
@@ -83,7 +83,7 @@ class Client:
 
         Raises:
             RequestError: or the one of its subclasses that says why.
-            ServingError: an input is no array.
+            ServingError: an input is no array, or a number in it does not fit the dtype of the signature.
         """
         target = target_of(model, signature, version, label)
         return self._do(
@@ -100,7 +100,12 @@ class Client:
         label: str | None = None,
         timeout: float | None = None,
     ) -> list[Classes]:
-        """Classes and their scores for each example, given as a mapping of its features. Raises RequestError."""
+        """Classes and their scores for each example, given as a mapping of its features.
+
+        Raises:
+            RequestError: or the one of its subclasses that says why.
+            ServingError: a feature is neither a string nor a number, nor a flat list or array of one kind.
+        """
         target = target_of(model, signature, version, label)
         return self._do(self._exchanges.classify(target, examples), target, timeout)
 
@@ -114,7 +119,7 @@ class Client:
         label: str | None = None,
         timeout: float | None = None,
     ) -> list[float]:
-        """A number for each example, given as a mapping of its features. Raises RequestError."""
+        """A number for each example. Takes and raises what `classify` does."""
         target = target_of(model, signature, version, label)
         return self._do(self._exchanges.regress(target, examples), target, timeout)
 
@@ -163,7 +168,7 @@ class Client:
         self, model: str, *, version: int | None = None, timeout: float | None = None
     ) -> list[VersionStatus]:
         """The versions that the server knows, newest first. Raises RequestError."""
-        target = Target(model, '', version)
+        target = target_of(model, '', version)
         return self._do(self._exchanges.status(target), target, timeout)
 
     def health(self, *, timeout: float | None = None) -> bool:
@@ -194,16 +199,18 @@ class Client:
     def wait_until_available(
         self, model: str, *, version: int | None = None, timeout: float | None = None
     ) -> VersionStatus:
-        """Waits for a version (or any) to be AVAILABLE, and for the server itself.
+        """Waits for a version (or any) to be AVAILABLE, for the model to be known, and for the server itself.
 
         Raises:
-            RequestError: the version could not be loaded, or was not ready in time.
+            RequestError: the version could not be loaded, or was not ready in time; NotFoundError where the server
+                did not know the model in the end.
         """
-        target = Target(model, '', version)
+        target = target_of(model, '', version)
         seconds = self.timeout if timeout is None else timeout
         return self._do(driver.wait_until_available(self._exchanges, target, seconds), target, timeout)
 
     def close(self) -> None:
+        """Ends the requests that are under way, too, with CANCELLED."""
         self._transport.close()
 
     def __enter__(self) -> 'Client':
@@ -221,7 +228,7 @@ class Client:
             return self._transport.send(call, target, timeout, headers)
 
     def _do(self, exchange: 'Exchange[T]', target: Target, timeout: float | None) -> 'T':
-        seconds = left = self.timeout if timeout is None else timeout
+        seconds = left = self.timeout if timeout is None else checked_timeout(timeout)
         ends = time.monotonic() + seconds
         try:
             step = next(exchange)

@@ -1,5 +1,6 @@
 """How a client reaches its server: encryption, credentials, patience."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,7 +9,9 @@ from typing import Any
 from vaiven.serving.errors import ServingError
 
 MAX_MESSAGE_BYTES = 64 << 20
+MOST_MESSAGE_BYTES = (1 << 31) - 1
 MOST_ATTEMPTS = 5  # gRPC itself makes no more
+MOST_SECONDS = 1e6  # sockets count milliseconds in 32 bits
 
 
 @dataclass(frozen=True)
@@ -16,13 +19,13 @@ class Connection:
     """Settings of a client beside the address. Nothing secret is shown when one is printed.
 
     Attributes:
-        max_message_bytes: the largest request and the largest answer.
+        max_message_bytes: the largest request and the largest answer; at most 2 GiB.
         tls: whether to encrypt; so it is wherever one of the next three is given.
         ca: file with the certificates (PEM) that the server's must be signed by; None for the system's own.
         certificate, key: files (PEM) that prove who the client is, for mutual TLS.
         server_name: the name that the server's certificate must have, where that is not its address.
         token: sent as a bearer token; over an unencrypted connection anybody on the way can read it.
-        metadata: sent with every request, as headers.
+        metadata: text sent with every request, as headers.
         attempts: how often a request is tried that found the server UNAVAILABLE, with growing pauses in between; the
             timeout of the call covers them all. 1 for once.
         keepalive_seconds: asks a silent server for a sign of life so often; 0 for never.
@@ -48,12 +51,23 @@ class Connection:
             not self.token.isascii() or not self.token.isprintable() or not self.token
         ):
             raise ServingError('a token is a line of printable ASCII: look at where it was read from')
+        if not 1 <= self.max_message_bytes <= MOST_MESSAGE_BYTES:
+            raise ServingError(
+                f'max_message_bytes must lie between 1 and {MOST_MESSAGE_BYTES}. '
+                f'Received: {self.max_message_bytes}'
+            )
+        if self.keepalive_seconds != 0 and not 0.001 <= self.keepalive_seconds <= MOST_SECONDS:
+            raise ServingError(
+                f'keepalive_seconds must be 0, for never, or lie between 0.001 and {MOST_SECONDS:.0f}. '
+                f'Received: {self.keepalive_seconds}'
+            )
         for name, value in self.metadata.items():
-            if not (
-                name.isascii() and name == name.lower() and name.replace('-', '').replace('_', '').isalnum()
-            ):
-                raise ServingError(f'names of metadata are lower-case ASCII. Received: {name!r}')
-            if not value.isascii() or not value.isprintable():
+            if not re.fullmatch('[a-z0-9_-]+', name) or name.startswith('grpc-') or name.endswith('-bin'):
+                raise ServingError(
+                    'names of metadata are lower-case ASCII, and neither begin with grpc- nor end in -bin. '
+                    f'Received: {name!r}'
+                )
+            if not isinstance(value, str) or not value.isascii() or not value.isprintable():
                 raise ServingError(f'values of metadata are printable ASCII: look at {name!r}')
 
     @property
@@ -104,14 +118,20 @@ class Connection:
         return options
 
     def grpc_credentials(self) -> Any:
-        """For a secure channel. Raises ServingError where a file cannot be read."""
+        """For a secure channel.
+
+        Raises:
+            ServingError: a file cannot be read, or is not what it should be; gRPC itself would say so of no file.
+        """
         import grpc
 
-        return grpc.ssl_channel_credentials(
+        credentials = grpc.ssl_channel_credentials(
             root_certificates=_read(self.ca),
             private_key=_read(self.key),
             certificate_chain=_read(self.certificate),
         )
+        self.ssl_context()
+        return credentials
 
     def ssl_context(self) -> Any:
         """For HTTPS; None where the system's own certificates and no name but the address's will do.
@@ -119,17 +139,31 @@ class Connection:
         Raises:
             ServingError: a file cannot be read, or is not what it should be.
         """
-        if not (self.ca or self.certificate):
+        if self.ca is None and self.certificate is None:
             return None
         import ssl
 
         try:
-            context = ssl.create_default_context(cafile=self.ca)
-            if self.certificate is not None:
+            context = ssl.create_default_context(cafile=None if self.ca is None else Path(self.ca))
+        except OSError as error:
+            raise ServingError(f'{self.ca} cannot be used as ca: {error}') from error
+        if self.certificate is not None:
+            try:
                 context.load_cert_chain(self.certificate, self.key)
-        except (OSError, ssl.SSLError) as error:
-            raise ServingError(f'the certificates cannot be used: {error}') from error
+            except OSError as error:
+                raise ServingError(
+                    f'{self.certificate} and {self.key} cannot be used as certificate and key: {error}'
+                ) from error
         return context
+
+
+def checked_timeout(seconds: float) -> float:
+    """The seconds that a call may take. Raises ServingError where no call could."""
+    if not 0 <= seconds <= MOST_SECONDS:
+        raise ServingError(
+            f'a timeout must lie between 0 and {MOST_SECONDS:.0f} seconds. Received: {seconds}'
+        )
+    return seconds
 
 
 def _read(path: str | Path | None) -> bytes | None:

@@ -8,6 +8,7 @@ from vaiven.serving.client.connection import Connection
 from vaiven.serving.client.errors import (
     DeadlineError,
     InvalidRequestError,
+    NotFoundError,
     RequestError,
     UnavailableError,
 )
@@ -42,7 +43,7 @@ def transport(address: str, connection: Connection) -> Transport:
 
 
 def is_rest(address: str) -> bool:
-    return bool(re.match(r'https?://[^/\s]+', address))
+    return bool(re.fullmatch(r'https?://[^/\s]\S*', address))
 
 
 def check_address(address: str) -> None:
@@ -53,9 +54,14 @@ def check_address(address: str) -> None:
         raise ServingError(f'an address is host:port or http://host:port. Received: {address!r}')
 
 
-def target_of(model: str, signature: str, version: int | None, label: str | None) -> Target:
+def target_of(
+    model: str, signature: str = '', version: int | None = None, label: str | None = None
+) -> Target:
+    """Raises ServingError for a version that is none, or beside a label."""
     if version is not None and label is not None:
         raise ServingError(f'give a version or a label, not both. Received: {version} and {label!r}')
+    if version is not None and not (hasattr(version, '__index__') and 0 <= version < 2**63):
+        raise ServingError(f'a version is a number from 0 to {2**63 - 1}. Received: {version!r}')
     return Target(model, signature, version, label)
 
 
@@ -68,7 +74,10 @@ def label_version(exchanges: Exchanges, target: Target) -> Exchange[int | None]:
 
 
 def wait_until_available(exchanges: Exchanges, target: Target, seconds: float) -> Exchange[VersionStatus]:
-    """Asks until the version of `target` (or any) is AVAILABLE. Raises RequestError when it is too late, or vain."""
+    """Asks until the version of `target` (or any) is AVAILABLE. Raises RequestError when it is too late, or vain.
+
+    A server says of a model whose first version is to come what it says of one that it does not have.
+    """
     deadline = time.monotonic() + seconds
     last: RequestError | None = None
     answered = False
@@ -77,6 +86,8 @@ def wait_until_available(exchanges: Exchanges, target: Target, seconds: float) -
             versions = yield from exchanges.status(Target(target.model))
         except UnavailableError as error:
             last = error
+        except NotFoundError as error:
+            last, answered = error, True
         except DeadlineError as error:
             last = last if answered else error
         else:

@@ -49,6 +49,7 @@ CODES = (
     'INTERNAL', 'UNAVAILABLE', 'DATA_LOSS', 'UNAUTHENTICATED',
 )  # fmt: skip
 INVALID = ('INVALID_ARGUMENT', 'FAILED_PRECONDITION', 'OUT_OF_RANGE')
+NOT_ENCRYPTED = re.compile(r'certificate|handshake|\b(ssl|tls)\b', re.I)
 NOT_CONNECTED = re.compile(
     r'connect|refused|unreachable|DNS|name resolution|Name or service|Socket closed|GOAWAY|reset', re.I
 )
@@ -70,6 +71,13 @@ def request_error(code: str, details: str, address: str, timeout: float, target:
     if code == 'UNAVAILABLE' and 'http1' in details.lower():
         return UnavailableError(
             f'what listens at {address} speaks HTTP, not gRPC: give the gRPC port, or use REST', code, details
+        )
+    if code == 'UNAVAILABLE' and NOT_ENCRYPTED.search(details):
+        return UnavailableError(
+            f'no encrypted connection to {address}: look at its certificate and at ca, certificate and key: '
+            f'{text}',
+            code,
+            details,
         )
     if code == 'UNAVAILABLE' and NOT_CONNECTED.search(details):
         return UnavailableError(
@@ -104,6 +112,12 @@ def request_error(code: str, details: str, address: str, timeout: float, target:
     if code in INVALID:
         return InvalidRequestError(f'the server refused the request: {text}', code, details)
     return RequestError(f'the server at {address} failed with {code}: {text}', code, details)
+
+
+def no_target(target: Target) -> ServingError:
+    """The exception for names that cannot travel."""
+    names = f'{target.model!r}, {target.signature!r}, {target.label!r}'
+    return ServingError(f'a model, a signature and a label are strings of valid UTF-8. Received: {names}')
 
 
 def status_error(number: int, details: str) -> RequestError:

@@ -5,9 +5,10 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from vaiven.serving.client.errors import InvalidRequestError, RequestError, status_error
+from vaiven.serving.client.errors import InvalidRequestError, RequestError, no_target, status_error
+from vaiven.serving.client.features import values_of
 from vaiven.serving.client.results import Metadata, Signature, Target, TensorSpec, VersionStatus
-from vaiven.serving.client.signatures import Signatures, input_dtype, is_open, unsendable
+from vaiven.serving.client.signatures import Signatures, fitted, is_open, unsendable
 from vaiven.serving.client.transport import Arrays, Call, Classes, Exchange, Features
 from vaiven.serving.errors import ServingError
 from vaiven.serving.wire import dtypes, messages, tensors
@@ -61,8 +62,7 @@ def _predict_request(
     request = messages.PredictRequest(model_spec=_spec(target), output_filter=outputs)
     for name, value in inputs.items():
         try:
-            dtype = input_dtype(signatures, target.signature, name, value)
-            tensors.write_proto(request.inputs[name], value, dtype)
+            tensors.write_proto(request.inputs[name], fitted(signatures, target.signature, name, value))
         except (ValueError, TypeError, OverflowError) as error:
             raise unsendable(name, error) from error
     return request
@@ -158,11 +158,14 @@ def reload(config: Any) -> Exchange[None]:
 
 
 def _spec(target: Target) -> Any:
-    spec = messages.ModelSpec(name=target.model, signature_name=target.signature)
-    if target.version is not None:
-        spec.version.value = target.version
-    elif target.label is not None:
-        spec.version_label = target.label
+    try:
+        spec = messages.ModelSpec(name=target.model, signature_name=target.signature)
+        if target.version is not None:
+            spec.version.value = target.version
+        elif target.label is not None:
+            spec.version_label = target.label
+    except (ValueError, TypeError) as error:
+        raise no_target(target) from error
     return spec
 
 
@@ -175,12 +178,11 @@ def _tensor_spec(info: Any) -> TensorSpec:
 def _fill(example: Any, features: Features) -> None:
     for name, value in features.items():
         feature = example.features.feature[name]
-        values = list(value) if isinstance(value, list | tuple) else [value]
-        if all(isinstance(each, str | bytes) for each in values):
-            encoded = [each.encode() if isinstance(each, str) else each for each in values]
-            feature.bytes_list.value.extend(encoded)
-        elif all(isinstance(each, int) for each in values):
-            feature.int64_list.value.extend(map(int, values))
+        values = values_of(name, value)
+        if not values or isinstance(values[0], bytes):
+            feature.bytes_list.value.extend(values)
+        elif isinstance(values[0], int):
+            feature.int64_list.value.extend(values)
         else:
             feature.float_list.value.extend(values)
 

@@ -2,33 +2,38 @@
 
 import base64
 import urllib.parse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vaiven.serving.client.errors import InvalidRequestError, RequestError
+from vaiven.serving.client.errors import InvalidRequestError, RequestError, no_target
+from vaiven.serving.client.features import values_of
 from vaiven.serving.client.results import Metadata, Signature, Target, TensorSpec, VersionStatus
-from vaiven.serving.client.signatures import Signatures, as_array, numpy_dtype
+from vaiven.serving.client.signatures import Signatures, as_array, numpy_dtype, unsendable
 from vaiven.serving.client.transport import Arrays, Call, Classes, Exchange, Features
+from vaiven.serving.wire.dtypes import kind_of_array
 
 
 class Asked(NamedTuple):
-    """What a `Call` carries over HTTP: a path, a body for POST, and which status beside 200 is an answer."""
+    """What a `Call` carries over HTTP: a path, a body for POST, and the name in a 503 that makes it an answer."""
 
     path: str
     body: Any = None
-    answers: int = 200
+    in_503: str | None = None
 
 
 def predict(
     target: Target, inputs: Mapping[str, ArrayLike], outputs: Sequence[str], known: Signatures
 ) -> Exchange[Arrays]:
     """Arrays by output name; JSON says no dtypes, nor the name of a single output: both are in the metadata."""
-    values = {name: _to_json(as_array(name, value)) for name, value in inputs.items()}
+    values = {name: _to_json(name, value) for name, value in inputs.items()}
     body = _body(target, 'inputs', values)
-    answer = (yield Call('Predict', Asked(_path(target) + ':predict', body)))['outputs']
+    whole = yield Call('Predict', Asked(_path(target) + ':predict', body))
+    with _reading():
+        answer = whole['outputs']
     signatures = known.get(target)
     if signatures is None:
         signatures = yield from metadata(target)
@@ -41,21 +46,24 @@ def predict(
         details = f'output tensor alias not found in signature: {missing[0]}'
         raise InvalidRequestError(f'the server refused the request: {details}', 'INVALID_ARGUMENT', details)
     dtypes = {name: numpy_dtype(specs[name].dtype) if name in specs else None for name in answer}
-    return {name: _from_json(answer[name], dtypes[name]) for name in outputs or answer}
+    with _reading():
+        return {name: _from_json(answer[name], dtypes[name]) for name in outputs or answer}
 
 
 def classify(target: Target, examples: Sequence[Features]) -> Exchange[list[Classes]]:
     """Classes and scores of each example."""
-    body = _body(target, 'examples', [dict(features) for features in examples])
+    body = _body(target, 'examples', list(map(_example, examples)))
     answer = yield Call('Classify', Asked(_path(target) + ':classify', body))
-    return [[(label, float(score)) for label, score in each] for each in answer['results']]
+    with _reading():
+        return [[(label, float(score)) for label, score in each] for each in answer['results']]
 
 
 def regress(target: Target, examples: Sequence[Features]) -> Exchange[list[float]]:
     """A number for each example."""
-    body = _body(target, 'examples', [dict(features) for features in examples])
+    body = _body(target, 'examples', list(map(_example, examples)))
     answer = yield Call('Regress', Asked(_path(target) + ':regress', body))
-    return [float(value) for value in answer['results']]
+    with _reading():
+        return [float(value) for value in answer['results']]
 
 
 def multi_inference(
@@ -69,44 +77,62 @@ def multi_inference(
 def metadata(target: Target) -> Exchange[Metadata]:
     """The signatures of a version."""
     answer = yield Call('GetModelMetadata', Asked(_path(target) + '/metadata'))
-    signatures = answer['metadata']['signature_def']['signature_def']
-    return Metadata(
-        int(answer['model_spec']['version']),
-        {
-            name: Signature(
-                _tensor_specs(each['inputs']), _tensor_specs(each['outputs']), each['method_name']
-            )
-            for name, each in signatures.items()
-        },
-    )
+    with _reading():
+        signatures = answer['metadata']['signature_def']['signature_def']
+        return Metadata(
+            int(answer['model_spec']['version']),
+            {
+                name: Signature(
+                    _tensor_specs(each['inputs']), _tensor_specs(each['outputs']), each['method_name']
+                )
+                for name, each in signatures.items()
+            },
+        )
 
 
 def status(target: Target) -> Exchange[list[VersionStatus]]:
     """The versions that the server knows, newest first."""
     answer = yield Call('GetModelStatus', Asked(_path(target)))
-    found = [
-        VersionStatus(int(each['version']), each['state'], each.get('status', {}).get('error_message', ''))
-        for each in answer['model_version_status']
-    ]
+    with _reading():
+        found = [
+            VersionStatus(
+                int(each['version']), each['state'], each.get('status', {}).get('error_message', '')
+            )
+            for each in answer['model_version_status']
+        ]
     return sorted(found, key=lambda each: each.version, reverse=True)
 
 
 def health() -> Exchange[bool]:
     """Whether the server is ready; the stock server says nothing of it over REST."""
     try:
-        answer = yield Call('Check', Asked('/readyz', answers=503))
+        answer = yield Call('Check', Asked('/readyz', in_503='ready'))
     except RequestError as error:
         if error.code not in ('NOT_FOUND', 'UNIMPLEMENTED'):
             raise
         told = 'the server says nothing of its health over REST: ask over gRPC, or for the status of a model'
         raise RequestError(told, 'UNIMPLEMENTED', error.details) from error
-    return bool(answer['ready'])
+    with _reading():
+        return bool(answer['ready'])
 
 
 def reload(config: Any) -> Exchange[None]:
     """Raises RequestError."""
     _over_grpc_alone('labels and versions can be changed')
     yield 0.0
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Around what reads an answer. Raises RequestError where it has another form than TensorFlow Serving's."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RequestError(
+            'what answers is no TensorFlow Serving server: its JSON has another form',
+            'UNIMPLEMENTED',
+            repr(error),
+        ) from error
 
 
 def _over_grpc_alone(what: str) -> NoReturn:
@@ -119,22 +145,39 @@ def _body(target: Target, name: str, values: Any) -> dict[str, Any]:
 
 
 def _path(target: Target) -> str:
-    path = '/v1/models/' + urllib.parse.quote(target.model, safe='')
-    if target.version is not None:
-        return f'{path}/versions/{target.version}'
-    if target.label is not None:
-        return f'{path}/labels/{urllib.parse.quote(target.label, safe="")}'
+    try:
+        path = '/v1/models/' + urllib.parse.quote(target.model, safe='')
+        if target.version is not None:
+            return f'{path}/versions/{target.version}'
+        if target.label is not None:
+            return f'{path}/labels/{urllib.parse.quote(target.label, safe="")}'
+    except (ValueError, TypeError) as error:
+        raise no_target(target) from error
     return path
 
 
-def _to_json(array: NDArray[Any]) -> Any:
-    if array.dtype.kind in 'SUO':
-        return _text(array.tolist())
-    return array.tolist()
+def _to_json(name: str, value: ArrayLike) -> Any:
+    """Raises ServingError for what gRPC could not carry either, and for complex numbers."""
+    array = as_array(name, value)
+    try:
+        kind_of_array(array)
+        if array.dtype.kind == 'c':
+            raise ValueError('JSON has no complex numbers; ask over gRPC')
+        return _text(array.tolist()) if array.dtype.kind in 'SUO' else array.tolist()
+    except (ValueError, TypeError) as error:
+        raise unsendable(name, error) from error
+
+
+def _example(features: Features) -> dict[str, Any]:
+    values = {name: values_of(name, value) for name, value in features.items()}
+    return {
+        name: _text(list_) if list_ and isinstance(list_[0], bytes) else list_
+        for name, list_ in values.items()
+    }
 
 
 def _text(value: Any) -> Any:
-    """Strings as they are; bytes as text, or in base64 where they are no UTF-8."""
+    """Strings as they are; bytes as text, or in base64 where they are no UTF-8. Raises ValueError for all else."""
     if isinstance(value, list):
         return [_text(item) for item in value]
     if isinstance(value, bytes):
@@ -142,6 +185,9 @@ def _text(value: Any) -> Any:
             return value.decode()
         except UnicodeDecodeError:
             return {'b64': base64.b64encode(value).decode()}
+    if not isinstance(value, str):
+        raise ValueError(f'a tensor of strings takes str and bytes; received: {type(value).__name__}')
+    value.encode()  # or it would travel, and be another one there
     return value
 
 
@@ -152,6 +198,8 @@ def _from_json(value: Any, dtype: np.dtype[Any] | None) -> NDArray[Any]:
     if isinstance(first, str | dict):
         return np.asarray(_bytes(value), object)
     array = np.asarray(value)
+    if array.dtype.kind not in 'biuf':
+        raise ValueError(f'neither numbers nor strings: {array.dtype}')
     if dtype is not None and (array.dtype.kind != 'f' or dtype.kind == 'f' or not array.size):
         return array.astype(dtype)
     return array  # what was not said, or by another version: no number is changed without a word
@@ -166,7 +214,7 @@ def _bytes(value: Any) -> Any:
 def _tensor_specs(infos: Mapping[str, Any]) -> dict[str, TensorSpec]:
     return {
         name: TensorSpec(
-            info['dtype'],
+            str(info['dtype']),
             None
             if info['tensor_shape'].get('unknown_rank')
             else tuple(int(dim['size']) for dim in info['tensor_shape'].get('dim', [])),

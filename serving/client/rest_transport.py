@@ -3,6 +3,7 @@
 import http.client
 import json
 import random
+import threading
 import time
 import urllib.parse
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from typing import Any
 
 from vaiven.serving.client import rest_exchanges
 from vaiven.serving.client.connection import Connection
+from vaiven.serving.client.deadlines import Timed, within
 from vaiven.serving.client.errors import request_error
 from vaiven.serving.client.rest_exchanges import Asked
 from vaiven.serving.client.results import Target
@@ -39,20 +41,18 @@ class RestTransport:
     def __init__(self, url: str, connection: Connection) -> None:
         """Raises ServingError where the address is none, or the settings cannot be used."""
         self.address = url.rstrip('/')
-        parts = urllib.parse.urlsplit(self.address)
-        try:
-            self._host, self._port = parts.hostname or '', parts.port
-        except ValueError:
-            raise ServingError(f'an address is http://host:port. Received: {url!r}') from None
+        self._secure, self._host, self._port, self._prefix = _parts(self.address)
         if connection.server_name:
             raise ServingError('server_name is for gRPC: over REST, the address is the name')
-        self._secure, self._prefix = parts.scheme == 'https', parts.path
-        self._context = connection.ssl_context() if self._secure else None
+        if connection.encrypted and not self._secure:
+            raise ServingError(f'tls, ca and certificate need https://. Received: {self.address!r}')
+        self._context = connection.ssl_context()
         self._max_bytes = connection.max_message_bytes
         self._attempts = connection.attempts
         self._headers = {'Content-Type': 'application/json', **dict(connection.headers())}
         self._idle: SimpleQueue[http.client.HTTPConnection] = SimpleQueue()
-        self._closed = False
+        self._busy: set[http.client.HTTPConnection] = set()
+        self._closed = threading.Event()
 
     def send(
         self, call: Call, target: Target, timeout: float, headers: Sequence[tuple[str, str]] = ()
@@ -62,7 +62,7 @@ class RestTransport:
         if data is not None and len(data) > self._max_bytes:
             details = f'the request has {len(data)} bytes; the most allowed is {self._max_bytes}'
             raise request_error('INVALID_ARGUMENT', details, self.address, timeout, target)
-        if self._closed:
+        if self._closed.is_set():
             raise request_error('CANCELLED', 'the client is closed', self.address, timeout, target)
         deadline = time.monotonic() + timeout
         for attempt in range(self._attempts):
@@ -70,13 +70,17 @@ class RestTransport:
             pause = 0.1 * 3**attempt * random.uniform(0.8, 1.2)
             if code != 'UNAVAILABLE' or attempt + 1 == self._attempts or time.monotonic() + pause > deadline:
                 break
-            time.sleep(pause)
+            self._closed.wait(pause)
         if code:
             raise request_error(code, details, self.address, timeout, target)
         return answer
 
     def close(self) -> None:
-        self._closed = True
+        """Ends the requests that are under way, too."""
+        self._closed.set()
+        for connection in list(self._busy):
+            if isinstance(connection.sock, Timed):
+                connection.sock.shutdown()
         while True:
             try:
                 self._idle.get_nowait().close()
@@ -89,40 +93,57 @@ class RestTransport:
         """Code and details of what went wrong, '' for nothing; and the answer."""
         try:
             status, reason, body = self._exchange(asked.path, data, deadline, headers)
-            if status in (200, asked.answers):
-                return '', '', json.loads(body)
         except TimeoutError as error:
             return 'DEADLINE_EXCEEDED', str(error), None
-        except ValueError:
-            return 'UNIMPLEMENTED', 'its answer is no JSON', None
         except (OSError, http.client.HTTPException) as error:
+            if self._closed.is_set():
+                return 'CANCELLED', 'the client is closed', None
             return 'UNAVAILABLE', f'cannot connect: {error}', None
-        return CODES.get(status, 'UNKNOWN'), _details(body, reason), None
+        if len(body) > self._max_bytes:
+            return 'RESOURCE_EXHAUSTED', f'the answer has more than {self._max_bytes} bytes', None
+        try:
+            answer = json.loads(body)
+        except (ValueError, RecursionError):
+            answer = None
+            if status == 200:
+                return 'UNIMPLEMENTED', 'its answer is no JSON', None
+        if status == 200 or (status == 503 and isinstance(answer, dict) and asked.in_503 in answer):
+            return '', '', answer
+        details = answer.get('error', reason) if isinstance(answer, dict) else reason
+        return CODES.get(status, 'UNKNOWN'), str(details), None
 
     def _exchange(
         self, path: str, data: bytes | None, deadline: float, headers: dict[str, str]
     ) -> tuple[int, str, bytes]:
-        """Status, reason and body, over a connection that is idle, or over a new one."""
+        """Status, reason and body, over a connection that is idle, or over a new one.
+
+        Of a body that is too long, one byte too many is read.
+        """
         while True:
             try:
                 connection, kept = self._idle.get_nowait(), True
             except Empty:
                 connection, kept = self._connection(), False
+            self._busy.add(connection)
             try:
-                connection.timeout = max(0.001, deadline - time.monotonic())
-                if connection.sock is not None:
-                    connection.sock.settimeout(connection.timeout)
+                within(connection, deadline)
+                if self._closed.is_set():  # while it was opened
+                    raise ConnectionAbortedError
                 connection.request(
                     'GET' if data is None else 'POST', self._prefix + path, data, self._headers | headers
                 )
                 response = connection.getresponse()
-                body = response.read()
+                body = response.read(self._max_bytes + 1)
+                if response.length and len(body) <= self._max_bytes:
+                    raise http.client.IncompleteRead(body, response.length)
             except BaseException as error:
                 connection.close()
-                if kept and isinstance(error, ConnectionError):
+                if kept and isinstance(error, ConnectionError) and not self._closed.is_set():
                     continue  # the server had closed it meanwhile
                 raise
-            if self._closed:
+            finally:
+                self._busy.discard(connection)
+            if self._closed.is_set() or len(body) > self._max_bytes:
                 connection.close()
             elif connection.sock is not None:  # else the server closes it after this answer
                 self._idle.put(connection)
@@ -134,8 +155,14 @@ class RestTransport:
         return http.client.HTTPConnection(self._host, self._port)
 
 
-def _details(content: bytes, reason: str) -> str:
+def _parts(url: str) -> tuple[bool, str, int | None, str]:
+    """Whether it is encrypted, host, port and path. Raises ServingError where the address is none."""
+    if '@' in url.split('/')[2]:
+        raise ServingError('an address carries no user and no password: give a token or metadata instead')
     try:
-        return str(json.loads(content)['error'])
-    except (ValueError, KeyError, TypeError):
-        return reason
+        parts = urllib.parse.urlsplit(url)
+        host, port = parts.hostname or '', parts.port
+        host.encode('idna')
+    except ValueError:
+        raise ServingError(f'an address is http://host:port. Received: {url!r}') from None
+    return parts.scheme == 'https', host, port, parts.path

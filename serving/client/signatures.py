@@ -2,6 +2,8 @@
 
 import threading
 import time
+from cmath import isfinite
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,11 @@ from vaiven.serving.wire import dtypes
 MAX_AGE_SECONDS = 60.0
 # Which dtypes a number of Python may become: never one that would change its value without a word.
 _INTO: dict[type, str] = {bool: 'b', int: 'iufc', float: 'fc', complex: 'c', list: 'biufcO', tuple: 'biufcO'}
+# And which kinds of arrays, as numpy makes them of such numbers, may become those of a dtype.
+_FROM = {'b': 'b', 'i': 'biuO', 'u': 'biuO', 'f': 'biufO', 'c': 'biufcO', 'O': ''}
+_LISTS = (list, tuple)
+_FLOAT, _DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
+_TOO_LARGE = float(np.finfo(_FLOAT).max) ** 2
 
 
 class Signatures:
@@ -54,20 +61,46 @@ def is_open(value: ArrayLike) -> bool:
     return type(_first(value)) in _INTO
 
 
-def input_dtype(metadata: Metadata | None, signature: str, name: str, value: ArrayLike) -> Any:
-    """The dtype that an input of open dtype is to have; None where nothing better than numpy's guess is known."""
-    if metadata is None or not is_open(value):
-        return None
+def fitted(metadata: Metadata | None, signature: str, name: str, value: ArrayLike) -> ArrayLike:
+    """An input of open dtype in the dtype that the signature wants; else `value`, for the server to judge.
+
+    Raises:
+        ServingError: a whole number would change, a large one would become infinite, or it is no array.
+    """
+    if metadata is None:
+        return value
+    kinds = _INTO.get(type(_first(value)))
+    if kinds is None:
+        return value
     wanted = metadata.signatures.get(signature or 'serving_default')
     spec = wanted.inputs.get(name) if wanted is not None else None
     dtype = numpy_dtype(spec.dtype) if spec is not None else None
-    if dtype is None or dtype.kind not in _INTO[type(_first(value))]:
-        return None  # the server says what it thinks of it
-    if dtype.kind in 'iu' and (array := as_array(name, value)).size and array.dtype.kind not in 'biu':
-        return None  # [1, 2.5]: the first is no sign of the others
-    return dtype
+    if spec is None or dtype is None or dtype.kind not in kinds:
+        return value
+    natural = np.asarray(value)
+    if natural.dtype is dtype:
+        return natural
+    if dtype is _FLOAT and natural.dtype is _DOUBLE and (flat := natural.ravel()).dot(flat) < _TOO_LARGE:
+        return natural.astype(dtype)  # as all may be, where not even the sum of their squares is too large
+    if natural.size and natural.dtype.kind not in _FROM[dtype.kind]:
+        return value  # [1, 2.5]: the first is no sign of the others
+    if (
+        natural.dtype.kind in 'iu'
+        and dtype.char != 'e'  # float16, which whole numbers overflow
+        and (array := natural.astype(dtype)).tolist() == natural.tolist()
+    ):
+        return array
+    with np.errstate(over='ignore'):
+        array = np.asarray(natural, dtype)
+    for given, kept in zip(natural.ravel().tolist(), array.ravel().tolist(), strict=True):
+        if given != kept and not (isinstance(given, float | complex) and isfinite(given) == isfinite(kept)):
+            raise ServingError(
+                f'input {name!r} is of {spec.dtype}, which cannot hold {given}: give a number that fits'
+            )
+    return array
 
 
+@cache
 def numpy_dtype(name: str) -> np.dtype[Any] | None:
     """The dtype called so in TensorFlow; None where numpy here has none for it."""
     try:
@@ -90,6 +123,6 @@ def as_array(name: str, value: ArrayLike) -> NDArray[Any]:
 
 
 def _first(value: Any) -> object:
-    while isinstance(value, list | tuple) and value:
+    while isinstance(value, _LISTS) and value:
         value = value[0]
     return value

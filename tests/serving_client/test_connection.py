@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -139,10 +140,15 @@ def test_tls_and_mutual_tls(certificates: Path) -> None:
             assert client.status('m')[0].version == 7
         with (
             Client(address, ca=certificates / 'client.pem', attempts=1) as client,
-            pytest.raises(UnavailableError),
+            pytest.raises(
+                UnavailableError, match=r'no encrypted connection .* ca.*CERTIFICATE_VERIFY_FAILED'
+            ),
         ):
             client.status('m')
-        with Client(address, attempts=1) as client, pytest.raises(UnavailableError):
+        with (
+            Client(address, attempts=1) as client,
+            pytest.raises(UnavailableError, match='no server answers'),
+        ):
             client.status('m')
     with Answering(failing(0), credentials(certificates, True)) as server:
         address = f'localhost:{server.port}'
@@ -164,12 +170,58 @@ def test_tls_and_mutual_tls(certificates: Path) -> None:
         ({'token': ''}, 'a token is a line of printable ASCII'),
         ({'metadata': {'X-Team': 'a'}}, 'names of metadata are lower-case ASCII'),
         ({'metadata': {'x-team': 'ñ'}}, "look at 'x-team'"),
+        ({'metadata': {'x-bin': 'a'}}, "nor end in -bin. Received: 'x-bin'"),
+        ({'metadata': {'grpc-timeout': 'a'}}, "neither begin with grpc-.*'grpc-timeout'"),
+        ({'metadata': {'x-team': 3}}, "look at 'x-team'"),
         ({'ca': '/nowhere/ca.pem'}, 'cannot read /nowhere/ca.pem'),
+        ({'ca': __file__}, f'{__file__} cannot be used as ca'),
+        ({'certificate': __file__, 'key': __file__}, 'cannot be used as certificate and key'),
+        ({'max_message_bytes': 3 << 30}, 'between 1 and 2147483647. Received: 3221225472'),
+        ({'max_message_bytes': 0}, 'between 1 and 2147483647. Received: 0'),
+        ({'keepalive_seconds': 1e9}, 'between 0.001 and 1000000. Received: 1000000000.0'),
+        ({'keepalive_seconds': -1}, 'between 0.001 and 1000000. Received: -1'),
+        ({'timeout': float('inf')}, 'a timeout must lie between 0 and 1000000 seconds. Received: inf'),
+        ({'timeout': float('nan')}, 'Received: nan'),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(settings: dict[str, Any], rule: str) -> None:
     with pytest.raises(ServingError, match=rule):
         Client('127.0.0.1:1', **settings)
+
+
+@pytest.mark.parametrize('address', ['127.0.0.1:1', 'http://127.0.0.1:1'])
+def test_calls_that_make_no_sense_are_refused(address: str) -> None:
+    async def twin(**call: Any) -> None:
+        async with AsyncClient(address) as client:
+            await client.status('m', **call)
+
+    with Client(address) as client:
+        for timeout in (float('inf'), float('nan'), 1e300, -1):
+            for ask in (client.status, lambda model, **call: asyncio.run(twin(**call))):
+                with pytest.raises(ServingError, match='a timeout must lie between 0 and 1000000 seconds'):
+                    ask('m', timeout=timeout)
+        for version in (10**20, -1, '3'):
+            for ask in (client.status, client.metadata, client.wait_until_available):
+                with pytest.raises(ServingError, match='a version is a number from 0 to 9223372036854775807'):
+                    ask('m', version=version)
+
+
+def test_a_model_without_a_version_as_yet_is_waited_for() -> None:
+    missing = 'Could not find any versions of model m'
+    began = time.monotonic()
+
+    def answer(context: Any) -> None:
+        if time.monotonic() - began < 0.5:
+            context.abort(grpc.StatusCode.NOT_FOUND, missing)
+
+    with Answering(answer) as server, Client(f'127.0.0.1:{server.port}') as client:
+        assert client.wait_until_available('m', timeout=20).version == 7
+    with (
+        Answering(lambda context: context.abort(grpc.StatusCode.NOT_FOUND, missing)) as server,
+        Client(f'127.0.0.1:{server.port}') as client,
+        pytest.raises(NotFoundError, match="has no model 'm'"),
+    ):
+        client.wait_until_available('m', timeout=0.3)
 
 
 def test_the_twin_of_asyncio_answers_alike(server: ServerProcess, client: Client) -> None:
