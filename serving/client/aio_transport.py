@@ -1,5 +1,6 @@
 """gRPC for asyncio: one channel, reused."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,6 +26,7 @@ class AsyncGrpcTransport:
         self._headers = connection.headers() or None
         self._channel = channel(grpc.aio, address, connection)
         self._calls = stubs(self._channel)
+        self._closed = False
 
     async def send(
         self, call: Call, target: Target, timeout: float, headers: Sequence[tuple[str, str]] = ()
@@ -39,6 +41,13 @@ class AsyncGrpcTransport:
             raise failed(error, self.address, timeout, target) from error
         except (ValueError, grpc.aio.UsageError) as error:  # the channel is closed
             raise request_error('CANCELLED', str(error), self.address, timeout, target) from error
+        except asyncio.CancelledError:
+            asking = asyncio.current_task()
+            if not self._closed or asking is None or asking.cancelling():
+                raise  # the caller was cancelled, not the call alone
+            raise request_error('CANCELLED', 'the client is closed', self.address, timeout, target) from None
 
     async def close(self) -> None:
+        """Ends the requests that are under way, too."""
+        self._closed = True
         await self._channel.close()

@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,13 +63,19 @@ class LocalTransport:
                     raise request_error('CANCELLED', 'the client is closed', self.address, timeout, target)
                 if not self._answers:
                     self._load()
-            answering = self._answers[call.method](call.request, time.monotonic() + timeout)
-            return asyncio.run_coroutine_threadsafe(_awaited(answering), self._loop).result()
+                answering = self._answers[call.method](call.request, time.monotonic() + timeout)
+                answered = asyncio.run_coroutine_threadsafe(_awaited(answering), self._loop)
+            return answered.result()
         except StatusError as error:
             raise request_error(error.code.name, error.message, self.address, timeout, target) from error
+        except CancelledError as error:
+            raise request_error('CANCELLED', 'the client is closed', self.address, timeout, target) from error
 
     def close(self) -> None:
+        """Ends the requests that are under way, too."""
         with self._lock:
+            if self._closed:
+                return
             self._closed = True
             if self._manager is not None:
                 self._manager.stop()
@@ -135,7 +141,12 @@ class LocalTransport:
         }
 
     def _run(self) -> None:
-        self._loop.run_forever()
+        self._loop.run_forever()  # until `close`
+        left = asyncio.all_tasks(self._loop)
+        for task in left:
+            task.cancel()
+        if left:
+            self._loop.run_until_complete(asyncio.wait(left))
         self._loop.close()
 
     def _model(self) -> Any:

@@ -62,6 +62,38 @@ print(json.dumps(answers))
 """
 
 
+CLOSE = """
+import json, sys, threading, time
+from vaiven.serving.client import Client, RequestError
+
+client = Client(sys.argv[1])
+client.predict('reviews', {'text': ['g']})
+codes = []
+
+def ask():
+    try:
+        client.predict('reviews', {'text': ['g']}, timeout=60)
+    except RequestError as error:
+        codes.append(error.code)
+
+# In the place of a model that takes its time.
+async def slow(request, deadline):
+    import asyncio
+    await asyncio.sleep(60)
+
+client._transport._answers['Predict'] = slow
+asking = [threading.Thread(target=ask, daemon=True) for _ in range(3)]
+for thread in asking:
+    thread.start()
+time.sleep(0.3)
+client.close()
+client.close()
+for thread in asking:
+    thread.join(10)
+print(json.dumps(codes))
+"""
+
+
 def run(address: str, name: str, coming: str = '', base: str = '') -> dict[str, object]:
     answer = subprocess.run(
         [sys.executable, '-c', ASK, address, name, coming, base],
@@ -81,6 +113,19 @@ def test_it_answers_and_fails_as_the_server_does(server: ServerProcess, pushed: 
     there = run(server.grpc_address, 'reviews')
     assert here.pop('after') == 3
     assert here == there
+
+
+def test_closing_it_ends_what_is_under_way(pushed: Path) -> None:
+    answer = subprocess.run(
+        [sys.executable, '-c', CLOSE, f'saved-model:{pushed}'],
+        capture_output=True,
+        text=True,
+        env={**os.environ, 'CUDA_VISIBLE_DEVICES': ''},
+    )
+    assert (answer.returncode, answer.stdout) == (0, '["CANCELLED", "CANCELLED", "CANCELLED"]\n'), (
+        answer.stderr
+    )
+    assert 'Task was destroyed' not in answer.stderr
 
 
 @pytest.mark.parametrize(('folder', 'name'), [('reviews/2', 'reviews'), ('mine', 'mine')])
