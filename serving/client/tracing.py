@@ -4,6 +4,7 @@ with Client('127.0.0.1:8500', trace=OpenTelemetry()) as client:
     client.predict('reviews', {'text': ['What a film!']})  # a span, and a traceparent for the server
 """
 
+from asyncio import CancelledError
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
@@ -19,7 +20,7 @@ Headers = Sequence[tuple[str, str]]
 class Trace(Protocol):
     """Called for each request that is sent; the request is made inside of what it returns.
 
-    A RequestError of the request passes through. What the context manager gives is sent as headers.
+    What the request raises passes through. What the context manager gives is sent as headers.
     """
 
     def __call__(self, method: str, target: Target, address: str) -> AbstractContextManager[Headers]: ...
@@ -48,14 +49,19 @@ class OpenTelemetry:
         ) as span:  # fmt: skip
             headers: dict[str, str] = {}
             self._inject(headers)
-            code = 'OK'
+            code = 'UNKNOWN'
             try:
                 yield list(headers.items())
+                code = 'OK'
             except RequestError as error:
                 code = error.code
-                span.set_status(self._error, code)
+                raise
+            except CancelledError:
+                code = 'CANCELLED'
                 raise
             finally:
+                if code != 'OK':
+                    span.set_status(self._error, code)
                 span.set_attribute('rpc.grpc.status_code', CODES.index(code) if code in CODES else 2)
 
 

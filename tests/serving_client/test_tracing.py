@@ -1,12 +1,15 @@
 """Spans of requests with the attributes of RPC, and the traceparent that the server gets."""
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
 
+from tests.serving_client.listening import Listening
 from tests.serving_client.test_connection import Answering, failing
 from vaiven.serving.client import AsyncClient, Client, NotFoundError, UnavailableError
+from vaiven.serving.client.results import Target
 from vaiven.serving.client.tracing import OpenTelemetry
 
 export = pytest.importorskip('opentelemetry.sdk.trace.export.in_memory_span_exporter')
@@ -74,3 +77,22 @@ def test_a_request_without_a_server_is_an_unavailable_span(spans: Any) -> None:
     (span,) = spans.get_finished_spans()
     assert span.name == 'grpc.health.v1.Health/Check'
     assert span.attributes['rpc.grpc.status_code'] == 14
+
+
+def test_a_call_that_is_cancelled_or_breaks_is_no_good_span(spans: Any) -> None:
+    trace = OpenTelemetry(spans.provider)
+
+    async def cancelled() -> None:
+        with Listening(lambda connection: time.sleep(5)) as server:
+            async with AsyncClient(f'127.0.0.1:{server.port}', trace=trace) as client:
+                with pytest.raises(TimeoutError):
+                    await asyncio.wait_for(client.status('m'), 0.3)
+
+    asyncio.run(cancelled())
+    with pytest.raises(ValueError, match='broken'), trace('GetModelStatus', Target('m'), 'localhost:1'):
+        raise ValueError('broken')
+    assert [(span.status.is_ok, span.status.description) for span in spans.get_finished_spans()] == [
+        (False, 'CANCELLED'),
+        (False, 'UNKNOWN'),
+    ]
+    assert [span.attributes['rpc.grpc.status_code'] for span in spans.get_finished_spans()] == [1, 2]
