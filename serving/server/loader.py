@@ -1,14 +1,16 @@
 """Brings a version into memory: its model, warmed up, and how its requests are run."""
 
 import time
+from collections import defaultdict
+from collections.abc import Sequence
 from concurrent.futures import Executor
 
 from vaiven.serving.server import batching_parameters, log, session
 from vaiven.serving.server.batching import Batcher, BatchThreads
-from vaiven.serving.server.execution import Execution, LoadedModel
+from vaiven.serving.server.execution import Arrays, Execution, Feeds, LoadedModel
 from vaiven.serving.server.flags import Options
 from vaiven.serving.server.metrics import Metrics
-from vaiven.serving.server.savedmodel import SavedModel
+from vaiven.serving.server.savedmodel import SavedModel, Ways
 from vaiven.serving.server.status import Code, StatusError
 from vaiven.serving.server.tflite import TfliteModel
 from vaiven.serving.server.version import Version
@@ -24,6 +26,7 @@ class Loader:
         self._workers = workers
         self._metrics = metrics
         self._session, self._batching = session.settings(options)
+        self._ways: defaultdict[str, Ways] = defaultdict(Ways)  # by model
         self.batch_threads = BatchThreads(self._batching.threads) if self._batching is not None else None
 
     @property
@@ -38,7 +41,7 @@ class Loader:
         if self._session.tflite and tflite.is_file():
             model = TfliteModel(tflite, self._session.interpreters)
         else:
-            model = SavedModel(version.path, self._session)
+            model = SavedModel(version.path, self._session, self._ways[version.name])
         try:
             execution = Execution(model, self._workers, version)
             if self._options.enable_model_warmup:
@@ -57,7 +60,7 @@ class Loader:
         code = Code.OK
         try:
             iterations = self._options.num_request_iterations_for_warmup
-            count = warm_up(trial, version.path, execution.timed, iterations)
+            count = warm_up(trial, version.path, lambda *asked: _run_all_ways(execution, *asked), iterations)
         except StatusError as error:
             code = error.code
             raise
@@ -76,6 +79,15 @@ class Loader:
         if parameters is None or self.batch_threads is None:
             return None
         return Batcher(parameters, self.batch_threads, execution.timed, version, self._metrics)
+
+
+def _run_all_ways(
+    execution: Execution, feeds: Feeds, fetches: Sequence[str], deadline: float | None
+) -> Arrays:
+    values = execution.timed(feeds, fetches, deadline)
+    if isinstance(execution.model, SavedModel):
+        execution.model.prepare(feeds, fetches)
+    return values
 
 
 class _Trial:

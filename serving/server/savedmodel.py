@@ -4,6 +4,7 @@ A TF1-style session loads TF1 and TF2 SavedModels alike. Its callables cost 30 Â
 function of a signature costs 285 Âµs, and check feeds only when the graph does, as the stock server.
 """
 
+import contextlib
 import itertools
 import math
 import threading
@@ -25,13 +26,46 @@ MAX_CALLABLES = 256
 # Operations that run for as long as their inputs say.
 LOOPS = frozenset(('While', 'StatelessWhile', 'For', 'Enter', 'RefEnter', 'ReduceDataset'))
 MAX_TIMEOUT = 1 << 30  # milliseconds, twelve days
+# Of running the same outputs.
+MAX_WAYS = 8
+
+
+class Ways:
+    """How the requests of a model are run: with which limits of time, and where.
+
+    TensorFlow prepares a graph for each way apart, at the first run, which takes as long as a hundred others; so what
+    one version was asked the next one is prepared for before it takes traffic. May be used from any thread.
+    """
+
+    def __init__(self) -> None:
+        self._ways: dict[tuple[str, ...], dict[tuple[int, bool], None]] = {}
+
+    def add(self, fetches: tuple[str, ...], milliseconds: int, alone: bool) -> None:
+        """Notes one; of each outputs the last `MAX_WAYS` are kept."""
+        ways = self._ways.setdefault(fetches, {})
+        ways[milliseconds, alone] = None
+        while len(ways) > MAX_WAYS:
+            ways.pop(next(iter(ways)), None)
+
+    def of(self, fetches: tuple[str, ...]) -> list[tuple[int, bool]]:
+        """Milliseconds (0 for no limit) and whether in the caller's thread alone."""
+        return list(self._ways.get(fetches, ()))
 
 
 class SavedModel:
     """A loaded SavedModel. `run` may be called from many threads."""
 
-    def __init__(self, path: Path, settings: SessionSettings) -> None:
-        """Loads what `path` holds. Raises StatusError with TensorFlow's own text if it does not load."""
+    def __init__(self, path: Path, settings: SessionSettings, ways: Ways | None = None) -> None:
+        """Loads what `path` holds.
+
+        Args:
+            path: folder of the version.
+            settings: of the session.
+            ways: shared by the versions of a model.
+
+        Raises:
+            StatusError: with TensorFlow's own text if it does not load.
+        """
         tf = runtime.tensorflow()
         if not any((path / name).is_file() for name in ('saved_model.pb', 'saved_model.pbtxt')):
             raise StatusError(Code.NOT_FOUND, f'Could not find SavedModel .pb or .pbtxt at {path}')
@@ -49,6 +83,7 @@ class SavedModel:
         self._graph.finalize()
         self._callables: dict[tuple[tuple[str, ...], tuple[str, ...], int, bool], Any] = {}
         self._lock = threading.Lock()
+        self._ways = ways or Ways()
         self._op_error = tf.errors.OpError
         self.steady = not _loops(meta_graph.graph_def)
         self.signatures: Mapping[str, Any] = {
@@ -83,6 +118,13 @@ class SavedModel:
         except (ValueError, TypeError) as error:
             raise invalid_argument(str(error)) from error
 
+    def prepare(self, feeds: Mapping[str, NDArray[Any]], fetches: Sequence[str]) -> None:
+        """Runs it in each way in which earlier versions were asked for `fetches`; where a limit is too short for a
+        first run, the run is broken off, and that is all."""
+        for milliseconds, alone in self._ways.of(tuple(fetches)):
+            with contextlib.suppress(self._op_error):
+                self._callable(tuple(feeds), tuple(fetches), milliseconds, alone)(*feeds.values())
+
     def close(self) -> None:
         """Frees the session's memory. No `run` may be under way."""
         self._callables.clear()
@@ -105,6 +147,7 @@ class SavedModel:
             ),
         )
         with self._lock:
+            self._ways.add(fetches, milliseconds, alone)
             if len(self._callables) >= MAX_CALLABLES:
                 self._callables.pop(next(iter(self._callables)))
             return self._callables.setdefault(key, self._session._make_callable_from_options(options))

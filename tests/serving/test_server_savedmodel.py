@@ -1,0 +1,57 @@
+"""A version is prepared for what the one before it was asked."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vaiven.serving.server.savedmodel import MAX_WAYS, SavedModel, Ways
+from vaiven.serving.server.session import SessionSettings
+
+
+def test_the_next_version_is_prepared_for_the_ways_of_the_last(
+    made_models: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ways = Ways()
+    first, second = (SavedModel(path, SessionSettings(), ways) for path in made_models[:2])
+    signature = first.signatures['serving_default']
+    feeds = {signature.inputs['x'].name: np.float32([1.0])}
+    fetches = [signature.outputs['y'].name]
+    for seconds, alone in ((None, False), (30.0, False), (None, True)):
+        first.run(feeds, fetches, seconds, alone=alone)
+    made: list[object] = []
+    make = second._session._make_callable_from_options
+    monkeypatch.setattr(
+        second._session,
+        '_make_callable_from_options',
+        lambda options: (made.append(options), make(options))[1],
+    )
+    second.prepare(feeds, fetches)
+    assert len(made) == 3
+    for seconds, alone in ((None, False), (30.0, False), (None, True)):
+        assert second.run(feeds, fetches, seconds, alone=alone)[0] == [3.5]
+    assert len(made) == 3
+    second.run(feeds, fetches, 3.0)
+    assert len(made) == 4
+    for model in (first, second):
+        model.close()
+
+
+def test_a_limit_that_is_too_short_for_a_first_run_does_not_fail_the_load(made_models: list[Path]) -> None:
+    ways = Ways()
+    model = SavedModel(made_models[0], SessionSettings(), ways)
+    signature = model.signatures['slow']
+    feeds = {signature.inputs['seconds'].name: np.float32([0.3])}
+    fetches = [signature.outputs['done'].name]
+    ways.add(tuple(fetches), 8, alone=False)
+    model.prepare(feeds, fetches)
+    assert model.run(feeds, fetches)[0] == np.float32([0.3])
+    model.close()
+
+
+def test_of_many_ways_the_last_are_kept() -> None:
+    ways = Ways()
+    for exponent in range(20):
+        ways.add(('y',), 1 << exponent, alone=False)
+    assert ways.of(('y',)) == [(1 << exponent, False) for exponent in range(20 - MAX_WAYS, 20)]
+    assert ways.of(('other',)) == []
