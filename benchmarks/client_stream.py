@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 PAYLOADS = 100
 SAMPLE_SECONDS = 0.2
+SETTLING_SAMPLES = 15  # a process that starts grows
 MOST_GROWTH = 0.05
 
 
@@ -55,7 +56,7 @@ def stream(plan: 'Plan', trivial: Subject, sentiment: Subject | None, root: Path
             text.rstrip(b'\n') != line.rstrip(b'\n').split(b'\t')[2]
             for text, line in zip(asked, answered, strict=True)
         )
-    settled = len(sizes) // 10
+    settled = min(max(len(sizes) // 10, SETTLING_SAMPLES), len(sizes) - 1)
     return {
         'lines': plan.lines,
         'lines_out_of_order': wrong,
