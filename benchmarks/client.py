@@ -7,7 +7,6 @@ predict` from the shell to its answer, and importing the client) and `stream` (l
 what the server does for the load generator, and memory on the way).
 """
 
-import signal
 import tempfile
 import time
 from collections.abc import Callable
@@ -18,7 +17,15 @@ from typing import Any
 
 import click
 
-from benchmarks import client_cold, client_overhead, client_stream, report, serving_figures, serving_setup
+from benchmarks import (
+    client_cold,
+    client_overhead,
+    client_stream,
+    options,
+    report,
+    serving_figures,
+    serving_setup,
+)
 from benchmarks.serving_processes import Child, ChildError
 from benchmarks.serving_setup import Subject
 from vaiven.serving.errors import ServingError
@@ -55,19 +62,11 @@ PARTS: dict[str, tuple[str, Callable[[Plan, Subject, Subject | None, Path], dict
 
 @click.command(help=__doc__)
 @click.option('--quick', is_flag=True, help='Fewer lines, seconds and repeats; the same code.')
-@click.option(
-    '--only',
-    multiple=True,
-    type=click.Choice(list(PARTS)),
-    help='Only this part; may be given more than once.',
-)
-@click.option(
-    '--model', type=click.Path(exists=True, file_okay=False, path_type=Path), metavar='DIR',
-    help='Folder with numbered versions of a sentiment model; else the one pushed last below vaiven-runs/.',
-)  # fmt: skip
+@options.only_option(PARTS)
+@options.model_option
 def main(quick: bool, only: tuple[str, ...], model: Path | None) -> None:
     started = time.monotonic()
-    signal.signal(signal.SIGTERM, _interrupted)
+    options.end_in_good_order()
     plan = QUICK if quick else Plan()
     results, skipped = {}, {}
     try:
@@ -98,11 +97,6 @@ def main(quick: bool, only: tuple[str, ...], model: Path | None) -> None:
             'skipped': skipped, 'seconds': time.monotonic() - started,
         }
     )  # fmt: skip
-
-
-def _interrupted(number: int, frame: object) -> None:
-    """As at a Ctrl-C, every `with` ends its processes."""
-    raise KeyboardInterrupt
 
 
 if __name__ == '__main__':

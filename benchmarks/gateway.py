@@ -8,7 +8,6 @@ to each. A trivial model shows what the gateway costs at most, the sentiment mod
 
 import asyncio
 import base64
-import signal
 import tempfile
 import threading
 import time
@@ -20,7 +19,7 @@ from typing import Any
 import click
 import grpc.aio
 
-from benchmarks import report, serving_figures, serving_setup, serving_switches
+from benchmarks import options, report, serving_figures, serving_setup, serving_switches
 from benchmarks.serving_load import Job
 from benchmarks.serving_processes import Child, ChildError, Load
 from benchmarks.serving_setup import PREDICT, QUICK, Bench, Plan, Subject
@@ -43,13 +42,10 @@ STEPS = (0, 5, 25, 100)
 
 @click.command(help=__doc__)
 @click.option('--quick', is_flag=True, help='Fewer seconds and repeats; the same code.')
-@click.option(
-    '--model', type=click.Path(exists=True, file_okay=False, path_type=Path), metavar='DIR',
-    help='Folder with numbered versions of a sentiment model; else the one pushed last below vaiven-runs/.',
-)  # fmt: skip
+@options.model_option
 def main(quick: bool, model: Path | None) -> None:
     started = time.monotonic()
-    signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
+    options.end_in_good_order()
     plan = QUICK if quick else Plan()
     try:
         model = model or serving_folders.newest()

@@ -7,7 +7,6 @@ and bad versions) and `kills` (commands killed at any moment). The last line is 
 """
 
 import math
-import signal
 import tempfile
 import time
 from contextlib import ExitStack
@@ -17,7 +16,7 @@ from typing import Any
 
 import click
 
-from benchmarks import report, rollout_trials, serving_figures
+from benchmarks import options, report, rollout_trials, serving_figures
 from benchmarks.rollout_trials import MODEL, Place
 from benchmarks.serving_figures import judged
 from benchmarks.serving_processes import Child, ChildError
@@ -48,10 +47,10 @@ PARTS = {
 
 @click.command(help=__doc__)
 @click.option('--quick', is_flag=True, help='Fewer requests, trials and kills; the same code.')
-@click.option('--only', multiple=True, type=click.Choice(list(PARTS)), help='May be given more than once.')
+@options.only_option(PARTS)
 def main(quick: bool, only: tuple[str, ...]) -> None:
     started = time.monotonic()
-    signal.signal(signal.SIGTERM, _interrupted)
+    options.end_in_good_order()
     amount = QUICK if quick else Amount()
     results: dict[str, Any] = {}
     try:
@@ -153,11 +152,6 @@ def _until(callers: Child, requests: int) -> dict[str, Any]:
         callers.tell('look')
         if callers.read()['asked'] >= requests:
             return _stretch(callers)
-
-
-def _interrupted(number: int, frame: object) -> None:
-    """As at a Ctrl-C, every `with` ends its processes."""
-    raise KeyboardInterrupt
 
 
 if __name__ == '__main__':

@@ -7,7 +7,6 @@ batching, against FastAPI and uvicorn), `rest` (REST against gRPC), `start` (sec
 bare TensorFlow), `switches` (new versions under load) and `cycles` (memory over loads and unloads).
 """
 
-import signal
 import sys
 import tempfile
 import time
@@ -19,6 +18,7 @@ from typing import Any
 import click
 
 from benchmarks import (
+    options,
     report,
     serving_cycles,
     serving_figures,
@@ -44,16 +44,8 @@ PARTS: dict[str, tuple[str, Callable[[Bench], dict[str, Any]]]] = {
 
 @click.command(help=__doc__)
 @click.option('--quick', is_flag=True, help='Fewer seconds, points and repeats; the same code.')
-@click.option(
-    '--only',
-    multiple=True,
-    type=click.Choice(list(PARTS)),
-    help='Only this part; may be given more than once.',
-)
-@click.option(
-    '--model', type=click.Path(exists=True, file_okay=False, path_type=Path), metavar='DIR',
-    help='Folder with numbered versions of a sentiment model; else the one pushed last below vaiven-runs/.',
-)  # fmt: skip
+@options.only_option(PARTS)
+@options.model_option
 @click.option(
     '--peer-python',
     default=sys.executable,
@@ -65,7 +57,7 @@ PARTS: dict[str, tuple[str, Callable[[Bench], dict[str, Any]]]] = {
 )
 def main(quick: bool, only: tuple[str, ...], model: Path | None, peer_python: str, peer_path: str) -> None:
     started = time.monotonic()
-    signal.signal(signal.SIGTERM, _interrupted)
+    options.end_in_good_order()
     plan = QUICK if quick else Plan()
     try:
         model = model or serving_folders.newest()
@@ -110,11 +102,6 @@ def run(bench: Bench, names: tuple[str, ...]) -> dict[str, Any]:
         for what, figures in results[name]['ratios'].items():
             report.say(f'  {what}: {serving_figures.text(figures)}')
     return results
-
-
-def _interrupted(number: int, frame: object) -> None:
-    """As at a Ctrl-C, every `with` ends its processes."""
-    raise KeyboardInterrupt
 
 
 if __name__ == '__main__':

@@ -3,7 +3,7 @@
 TensorFlow's operations on strings make ragged tensors with their checks on, and each check is an `If` with two
 functions of its own: in the exported sentiment model 169 checks, with them half of the nodes and five of six
 functions. What they check is what TensorFlow itself has just computed. Without them a server loads the model and
-runs every signature once in a quarter of the time. Assertions that somebody wrote stay.
+runs every signature once in less than half of the time. Assertions that somebody wrote stay.
 """
 
 import re

@@ -3,6 +3,9 @@
 import contextlib
 import os
 from pathlib import Path
+from typing import Any
+
+from google.protobuf import text_format
 
 from vaiven.serving.errors import ServingError
 
@@ -21,3 +24,8 @@ def replace(path: Path, text: str) -> None:
     finally:
         with contextlib.suppress(OSError):  # it may be that it could not even be named
             temporary.unlink(missing_ok=True)
+
+
+def replace_message(path: Path, message: Any) -> None:
+    """`replace` by a protobuf message in its text form."""
+    replace(path, text_format.MessageToString(message, as_utf8=True))

@@ -64,7 +64,7 @@ class ServerProcess:
         self._ports = (port, rest_port)
         self._host = host
         # A load that fails is to be told at once, not tried again for minutes. Our models are no faster for being
-        # rewritten, and start in half the time.
+        # rewritten, and start in two thirds of the time.
         self._flags = {'max_num_load_retries': 0, 'optimize_graphs': False, **(flags or {})}
         self._log_path = log_path
         self._timeout = timeout

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from vaiven.serving.errors import ServingError
+from vaiven.serving.limits import MOST_MESSAGE_BYTES, MOST_SECONDS
 
 MAX_MESSAGE_BYTES = 64 << 20
-MOST_MESSAGE_BYTES = (1 << 31) - 1
 MOST_ATTEMPTS = 5  # gRPC itself makes no more
-MOST_SECONDS = 1e6  # sockets count milliseconds in 32 bits
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from vaiven.serving.client.errors import (
 from vaiven.serving.client.results import Target, VersionStatus
 from vaiven.serving.client.transport import Exchange, Exchanges, Transport
 from vaiven.serving.errors import ServingError
+from vaiven.serving.limits import MAX_VERSION
 
 POLL_SECONDS = 0.1
 SAVED_MODEL = 'saved-model:'
@@ -60,8 +61,8 @@ def target_of(
     """Raises ServingError for a version that is none, or beside a label."""
     if version is not None and label is not None:
         raise ServingError(f'give a version or a label, not both. Received: {version} and {label!r}')
-    if version is not None and not (hasattr(version, '__index__') and 0 <= version < 2**63):
-        raise ServingError(f'a version is a number from 0 to {2**63 - 1}. Received: {version!r}')
+    if version is not None and not (hasattr(version, '__index__') and 0 <= version <= MAX_VERSION):
+        raise ServingError(f'a version is a number from 0 to {MAX_VERSION}. Received: {version!r}')
     return Target(model, signature, version, label)
 
 

@@ -20,6 +20,7 @@ from vaiven.serving.client.errors import request_error
 from vaiven.serving.client.results import Target
 from vaiven.serving.client.transport import Call, Exchanges
 from vaiven.serving.errors import ServingError
+from vaiven.serving.server.source import is_saved_model
 from vaiven.serving.wire import messages
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ class LocalTransport:
         from vaiven.serving.server.modelconfig import Model
         from vaiven.serving.server.source import VersionPolicy
 
-        if not _is_saved_model(self._folder):
+        if not is_saved_model(self._folder):
             return Model(self._folder.name, self._folder)
         if self._folder.name.isdecimal():
             policy = VersionPolicy(specific=(int(self._folder.name),))
@@ -167,16 +168,12 @@ async def _awaited(answering: Awaitable[Any]) -> Any:
     return await answering
 
 
-def _is_saved_model(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in ('saved_model.pb', 'saved_model.pbtxt'))
-
-
 def _check(folder: Path) -> None:
     if not folder.is_dir():
         raise ServingError(
             f'there is no folder {folder}: name a SavedModel, or a folder of numbered versions'
         )
-    if not _is_saved_model(folder) and not any(each.name.isdecimal() for each in folder.iterdir()):
+    if not is_saved_model(folder) and not any(each.name.isdecimal() for each in folder.iterdir()):
         raise ServingError(
             f'{folder} is no SavedModel, and holds no numbered version of one: name the right folder'
         )

@@ -12,6 +12,7 @@ import click
 
 from vaiven.serving.commands.options import GRPC_ADDRESS, REST_ADDRESS, Seconds, Utf8
 from vaiven.serving.errors import ServingError
+from vaiven.serving.limits import MOST_MESSAGE_BYTES
 
 if TYPE_CHECKING:
     from vaiven.serving.gateway.gateway import Settings
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 FILE = click.Path(dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
 PORT = click.IntRange(1, 65535)
-MOST_BYTES = 2**31 - 1  # gRPC counts in 32 bits
 _ADDRESS = re.compile(r'[^\s@?#]+:[0-9]{1,5}')
 _REST_ADDRESS = re.compile(r'([^\s/:@?#\[\]]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}')
 _HEADER = re.compile(r'(?!grpc-)[a-z0-9][a-z0-9_-]*(?<!-bin)')
@@ -102,7 +102,7 @@ _HEADER = re.compile(r'(?!grpc-)[a-z0-9][a-z0-9_-]*(?<!-bin)')
     '--max-concurrent-requests', type=click.IntRange(min=1), default=1024, show_default=True, help='For each port.'
 )  # fmt: skip
 @click.option(
-    '--max-request-bytes', type=click.IntRange(1, MOST_BYTES), default=64 << 20, show_default=True,
+    '--max-request-bytes', type=click.IntRange(1, MOST_MESSAGE_BYTES), default=64 << 20, show_default=True,
     help='The largest request.',
 )  # fmt: skip
 @click.option(

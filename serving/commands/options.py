@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vaiven.serving.errors import ServingError
+from vaiven.serving.limits import MAX_VERSION, MOST_SECONDS
 
 if TYPE_CHECKING:
     from vaiven.serving.client import Client, Vaiven
@@ -19,8 +20,7 @@ GRPC_ADDRESS = '127.0.0.1:8500'
 REST_ADDRESS = '127.0.0.1:8501'
 MODEL, WRITER = 'reviews', 'novel'
 CONNECTION = 'vaiven.connection'
-MOST_SECONDS = 1_000_000  # sockets take little more
-VERSION = click.IntRange(0, 2**63 - 1)
+VERSION = click.IntRange(0, MAX_VERSION)
 
 
 class Utf8(click.ParamType):

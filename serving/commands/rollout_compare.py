@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vaiven.serving.commands.options import VERSION, server_options, where
+from vaiven.serving.commands.options import VERSION, Seconds, server_options, where
 from vaiven.serving.commands.rollout_options import FILE, json_option
 from vaiven.serving.commands.texts import printable
 from vaiven.serving.errors import ServingError
@@ -47,7 +47,7 @@ LEAST_ASKED = 2500
     metavar='N',
     help='Ask so many; rows of a file once, then drawn again.  [default: all of a log; of a file 2500 or all]',
 )
-@click.option('--seconds', type=click.FloatRange(min=0, min_open=True), help='Ask for so long and no longer.')
+@click.option('--seconds', type=Seconds(), help='Ask for so long and no longer.')
 @click.option('--parallel', type=click.IntRange(1, 64), default=1, show_default=True, help='Pairs at a time.')
 @click.option('--examples', type=click.IntRange(min=0), default=5, show_default=True, help='Flips to show.')
 @server_options

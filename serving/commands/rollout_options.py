@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vaiven.serving.commands.options import server_options, where
+from vaiven.serving.commands.options import Seconds, server_options, where
 from vaiven.serving.errors import ServingError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def change_options(command: Callable[..., Any]) -> Callable[..., Any]:
         split_option,
         click.option(
             '--load-timeout',
-            type=click.FloatRange(min=0, min_open=True),
+            type=Seconds(),
             default=120.0,
             show_default=True,
             metavar='SECONDS',
@@ -50,7 +50,7 @@ def change_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             '--settle',
-            type=click.FloatRange(min=0),
+            type=Seconds(min_open=False),
             metavar='SECONDS',
             help='With --polled: how long all servers may take to read the file and load; above their interval.  '
             f'[default: {POLLED_SETTLE_SECONDS:g}]',

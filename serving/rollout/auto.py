@@ -142,11 +142,9 @@ class Auto:
             version if version is not None else next((each for each in newer if each not in refused), None)
         )
         if chosen is None:
-            why = ' that was not rolled back before: name one to try it again' if newer else ''
+            why = ', that was not rolled back before: name one to try it again' if newer else ''
             raise ServingError(
-                f'{self.rollout.base_path} has no version above {now.stable}, which is {STABLE},{why}'.rstrip(
-                    ','
-                )
+                f'{self.rollout.base_path} has no version above {now.stable}, which is {STABLE}{why}'
             )
         plan = self.plan.plain()
         self._say(self.record.write(self.plan.model, BEGIN, version=chosen, stable=now.stable, plan=plan))

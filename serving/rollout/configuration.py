@@ -5,7 +5,6 @@ from typing import Any
 
 from google.protobuf import text_format
 
-from vaiven.serving import files
 from vaiven.serving.errors import ServingError
 from vaiven.serving.wire import messages
 
@@ -26,11 +25,6 @@ def read(path: Path) -> Any:
         raise ServingError(f'cannot read {path}: {error.strerror}') from error
     except (text_format.ParseError, UnicodeDecodeError) as error:
         raise ServingError(f'{path} is no ModelServerConfig: {str(error).splitlines()[0]}') from error
-
-
-def write(path: Path, config: Any) -> None:
-    """Replaces the file whole, so that a server that polls it never sees half. Raises ServingError."""
-    files.replace(path, text_format.MessageToString(config, as_utf8=True))
 
 
 def entry(config: Any, model: str) -> Any:

@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 from typing import Any, Protocol
 
+from vaiven.serving import files
 from vaiven.serving.client import Client
 from vaiven.serving.errors import ServingError
 from vaiven.serving.rollout import configuration
@@ -35,7 +36,7 @@ class ByReload:
         """Raises RequestError where the server refuses; nothing is changed then."""
         self._client.reload_config(config, timeout=timeout)
         if self._path is not None:
-            configuration.write(self._path, config)
+            files.replace_message(self._path, config)
 
     def taken(self) -> None:
         pass
@@ -59,7 +60,7 @@ class ByFile:
 
     def send(self, config: Any, timeout: float) -> None:
         """Raises ServingError where the file cannot be written."""
-        configuration.write(self._path, config)
+        files.replace_message(self._path, config)
         self._sent = config
 
     def taken(self) -> None:
@@ -69,7 +70,7 @@ class ByFile:
         time.sleep(self._settle_seconds)
 
     def not_taken(self, what: str, timeout: float) -> ServingError:
-        configuration.write(self._path, self._taken)
+        files.replace_message(self._path, self._taken)
         return ServingError(
             f'the server has not taken {self._path} within {timeout:g} s ({what}), and the file is as it was: '
             'it must be started with this --model_config_file and --model_config_file_poll_wait_seconds'

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from vaiven.serving import files
 from vaiven.serving.errors import ServingError
 from vaiven.serving.server import inference, log, modelconfig
 from vaiven.serving.server.execution import Steps, clocked
@@ -241,7 +242,7 @@ class Api:
         if self._reloaded is None:
             return
         try:
-            modelconfig.write(self._reloaded, config)
+            files.replace_message(self._reloaded, config)
         except ServingError as error:
             log.problem('configuration not kept', error=error)
 

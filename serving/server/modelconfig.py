@@ -7,7 +7,6 @@ from typing import Any
 
 from google.protobuf import text_format
 
-from vaiven.serving import files
 from vaiven.serving.server import request_log
 from vaiven.serving.server.source import VersionPolicy
 from vaiven.serving.server.status import invalid_argument
@@ -48,11 +47,6 @@ def read(path: Path) -> list[Model]:
     except (OSError, UnicodeDecodeError) as error:
         raise invalid_argument(f'cannot read the model config file {path}: {error}') from error
     return models(parse(text))
-
-
-def write(path: Path, config: Any) -> None:
-    """Replaces a configuration file whole. Raises ServingError where it cannot be written."""
-    files.replace(path, text_format.MessageToString(config, as_utf8=True))
 
 
 def models(config: Any) -> list[Model]:

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
+from vaiven.serving.limits import MAX_VERSION
 from vaiven.serving.server import exposition, jsonvalues, log, rest_state
 from vaiven.serving.server.api import SIGNATURE_FIELD, Api
 from vaiven.serving.server.auth import REFUSAL, Tokens
@@ -24,7 +25,6 @@ _FLAGS = re.IGNORECASE | re.ASCII
 _ASK = re.compile(rf'/v1/models/{_NAME}{_VERSION}:(classify|regress|predict)', _FLAGS)
 _LOOK = re.compile(rf'/v1/models(?:/{_NAME})?{_VERSION}(?:/(metadata))?', _FLAGS)
 _API = re.compile(r'/v1/.*', _FLAGS | re.DOTALL)
-MAX_VERSION = (1 << 63) - 1
 NOT_FOUND_PAGE = (
     '<HTML><HEAD>\n<TITLE>404 Not Found</TITLE>\n</HEAD><BODY>\n<H1>Not Found</H1>\n</BODY></HTML>\n'
 )

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from vaiven.serving.server import runtime
 from vaiven.serving.server.endpoints import Endpoint, endpoints
 from vaiven.serving.server.session import SessionSettings
+from vaiven.serving.server.source import is_saved_model
 from vaiven.serving.server.status import Code, StatusError, invalid_argument
 from vaiven.serving.wire import messages
 
@@ -39,17 +40,20 @@ class Ways:
 
     def __init__(self) -> None:
         self._ways: dict[tuple[str, ...], dict[tuple[int, bool], None]] = {}
+        self._lock = threading.Lock()  # versions share it
 
     def add(self, fetches: tuple[str, ...], milliseconds: int, alone: bool) -> None:
         """Notes one; of each outputs the last `MAX_WAYS` are kept."""
-        ways = self._ways.setdefault(fetches, {})
-        ways[milliseconds, alone] = None
-        while len(ways) > MAX_WAYS:
-            ways.pop(next(iter(ways)), None)
+        with self._lock:
+            ways = self._ways.setdefault(fetches, {})
+            ways[milliseconds, alone] = None
+            if len(ways) > MAX_WAYS:
+                ways.pop(next(iter(ways)))
 
     def of(self, fetches: tuple[str, ...]) -> list[tuple[int, bool]]:
         """Milliseconds (0 for no limit) and whether in the caller's thread alone."""
-        return list(self._ways.get(fetches, ()))
+        with self._lock:
+            return list(self._ways.get(fetches, ()))
 
 
 class SavedModel:
@@ -67,7 +71,7 @@ class SavedModel:
             StatusError: with TensorFlow's own text if it does not load.
         """
         tf = runtime.tensorflow()
-        if not any((path / name).is_file() for name in ('saved_model.pb', 'saved_model.pbtxt')):
+        if not is_saved_model(path):
             raise StatusError(Code.NOT_FOUND, f'Could not find SavedModel .pb or .pbtxt at {path}')
         self._graph = tf.Graph()
         config = tf.compat.v1.ConfigProto.FromString(settings.config)

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-MAX_VERSION = (1 << 63) - 1
+from vaiven.serving.limits import MAX_VERSION
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,11 @@ class VersionPolicy:
         if self.latest is None:
             return set(found)
         return set(sorted(set(found) - set(failed), reverse=True)[: self.latest])
+
+
+def is_saved_model(folder: Path) -> bool:
+    """Whether it is one version, and not the folder of several."""
+    return any((folder / name).is_file() for name in ('saved_model.pb', 'saved_model.pbtxt'))
 
 
 def versions(base_path: Path) -> dict[int, Path]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from vaiven.serving import files
 from vaiven.serving import split as splits
 from vaiven.serving.client import Client, RequestError
 from vaiven.serving.client.results import VersionStatus
@@ -266,7 +267,7 @@ def test_a_file_that_nobody_polls_is_put_back_and_told(
     client: Client, base_path: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / 'models.config'
-    configuration.write(path, configuration.of_one_model('reviews', base_path))
+    files.replace_message(path, configuration.of_one_model('reviews', base_path))
     text = path.read_text()
     rollout = Rollout(client, 'reviews', configuration.read(path), delivery=ByFile(path))
     with pytest.raises(ServingError, match='model_config_file_poll_wait_seconds'):

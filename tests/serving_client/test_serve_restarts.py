@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from vaiven.serving import files
 from vaiven.serving.client import Client, UnavailableError
 from vaiven.serving.rollout import configuration
 from vaiven.serving.rollout.delivery import ByReload
@@ -84,7 +85,7 @@ def rollout_again(client: Client, base_path: Path) -> Any:
 
 def test_a_configuration_file_with_labels_is_one_to_start_with(base_path: Path, tmp_path: Path) -> None:
     path = tmp_path / 'models.config'
-    configuration.write(path, configuration.of_one_model('reviews', base_path))
+    files.replace_message(path, configuration.of_one_model('reviews', base_path))
     with serving(tmp_path / 'log', '--config-file', path) as client:
         Rollout(client, 'reviews', configuration.read(path), delivery=ByReload(client, path)).promote(2)
     with serving(tmp_path / 'log', '--config-file', path) as client:
