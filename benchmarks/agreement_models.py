@@ -159,7 +159,7 @@ class OurModel:
             network = train_language(
                 config.network,
                 config.training,
-                len(corpus.vocabulary),
+                corpus.vocabulary,
                 corpus.train,
                 corpus.validation,
                 **kept,

@@ -39,7 +39,7 @@ class CharacterModel:
         counts = Counter(text)
         vocabulary = choose(((c.encode(), n) for c, n in counts.items()), config.vocabulary).tokens
         read, heard = (np.array(to_ids(part, vocabulary)) for part in (text, validation))
-        network = train_language(config.network, config.training, len(vocabulary), read, heard)
+        network = train_language(config.network, config.training, vocabulary, read, heard)
         return cls(network, vocabulary)
 
     def bits_per_character(self, text: str) -> float:

@@ -69,10 +69,19 @@ class Hardware:
 
 
 def plain_network(network: Network, *, use_cudnn: bool | str = 'auto') -> Network:
-    """The same network in 32 bits on one device, as it is for use outside of training."""
-    plain = Network(network.config, network.vocabulary_size, use_cudnn=use_cudnn)
+    """The same network in 32 bits on one device, as it is for use outside of training.
+
+    The vocabulary is what it is now, so what a token's pieces add to its vector is added up here, once.
+    """
+    config = dataclasses.replace(network.config, piece_buckets=0)
+    plain = Network(config, network.vocabulary_size, use_cudnn=use_cudnn)
     plain(np.full((1, 2), BOS_ID))  # builds all of it
-    plain.set_weights(network.get_weights())
+    of_pieces = {weight.path for weight in network.pieces.weights} if network.pieces is not None else set()
+    for mine, theirs in zip(
+        plain.weights, [weight for weight in network.weights if weight.path not in of_pieces], strict=True
+    ):
+        mine.assign(keras.ops.convert_to_numpy(theirs))
+    plain.embedding.embeddings.assign(keras.ops.convert_to_numpy(network.vector_table()))
     return plain
 
 

@@ -12,8 +12,10 @@ from vaiven.models.fitting import TrainingError, fit
 from vaiven.models.network.config import NetworkConfig
 from vaiven.models.network.network import Network
 from vaiven.models.network.streams import StreamReader
+from vaiven.models.pieces import tell_pieces
 from vaiven.models.preprocessing import IDS, POSITION
 from vaiven.models.streams import SlidingWindows, TextStreams
+from vaiven.models.text import BOS_ID
 from vaiven.models.training_config import TrainingConfig
 
 # A window that yields one target is too costly to slide over the whole validation text: so many batches.
@@ -32,7 +34,7 @@ def read_text(files: Sequence[str]) -> np.ndarray:
 def train_language(
     config: NetworkConfig,
     training: TrainingConfig,
-    vocabulary_size: int,
+    vocabulary: Sequence[str],
     text: np.ndarray,
     validation: np.ndarray,
     callbacks: Sequence[keras.callbacks.Callback] = (),
@@ -42,7 +44,7 @@ def train_language(
 
     Args:
         config, training: `training.targets` decides between streams and sliding windows.
-        vocabulary_size: number of ids.
+        vocabulary: the tokens, in the order of their ids.
         text, validation: int (tokens).
         callbacks: more than its own.
         kept: where checkpoints and logs go, see `fit`.
@@ -56,7 +58,9 @@ def train_language(
                 f'the {name} text must be longer than a window of {training.window} tokens. Received: {len(ids)} '
                 'tokens. Give more text, or lower training.window'
             )
-    network = Network(config, vocabulary_size, seed=training.seed)
+    network = Network(config, len(vocabulary), seed=training.seed)
+    network(np.full((1, 2), BOS_ID))  # builds all of it
+    tell_pieces(network, vocabulary)
     # A short text has fewer streams: each at least four windows long.
     streams = max(1, min(training.batch_size, len(text) // (4 * training.window)))
     last_only = training.targets == 'last'
@@ -79,7 +83,7 @@ def train_language(
     )
     progress.info(
         'training on %d steps of %d × %d tokens, %d tokens known',
-        batches.steps, streams, training.window, vocabulary_size,
+        batches.steps, streams, training.window, len(vocabulary),
     )  # fmt: skip
     fit(
         reader,

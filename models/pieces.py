@@ -5,10 +5,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from vaiven.models.network.network import Network
 from vaiven.models.text import CONTINUED, SPECIAL_TOKENS
 
 # Characters of a piece. A word begins with `<` and ends with `>`, so that its ends differ from its middle.
 PIECE_LENGTHS = (3, 4, 5)
+
+
+def tell_pieces(network: Network, vocabulary: Sequence[str]) -> None:
+    """Tells a network that is built which pieces its tokens have, if it has vectors of pieces at all."""
+    if network.pieces is not None:
+        layer = network.pieces
+        layer.pieces.assign(piece_table(vocabulary, layer.buckets, layer.most))
 
 
 def piece_table(vocabulary: Sequence[str], buckets: int, most: int) -> np.ndarray:

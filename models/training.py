@@ -23,7 +23,7 @@ from vaiven.models.language_training import read_text, train_language
 from vaiven.models.network.config import NetworkConfig
 from vaiven.models.network.network import Network
 from vaiven.models.network.objective import JointNetwork
-from vaiven.models.pieces import piece_table
+from vaiven.models.pieces import tell_pieces
 from vaiven.models.text import BOS_ID
 from vaiven.models.training_config import TrainingConfig
 
@@ -97,7 +97,7 @@ def train(
     if training.task == 'language':
         texts = read_text(train_files), read_text(eval_files)
         with hardware.building():
-            network = train_language(network_config, training, len(vocabulary), *texts, **kept)
+            network = train_language(network_config, training, vocabulary, *texts, **kept)
         return network if hardware.plain else plain_network(network)
     rows = dataset.read_rows(train_files, training.soft_labels).cache()
     lengths = dataset.lengths_of(rows)
@@ -122,9 +122,7 @@ def train(
             seed=training.seed,
         )
         network(np.full((1, 2), BOS_ID))  # builds all of it
-        if network.pieces is not None:
-            layer = network.pieces
-            layer.pieces.assign(piece_table(vocabulary, layer.buckets, layer.most))
+        tell_pieces(network, vocabulary)
     if training.language_epochs:
         # The language loss alone, over every text there is (Dai & Le 2015).
         network.sentiment_weight, network.language_weight = 0.0, 1.0

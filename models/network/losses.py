@@ -76,10 +76,10 @@ def cross_entropy(network: Network, projected: Tensor, targets: Tensor, drawn: T
         )
     else:
         count, size = drawn.shape[0], network.vocabulary_size
-        table, bias = network.embedding.embeddings, network.softmax_bias
-        own = ops.cast(projected, 'float32') * ops.take(table, targets, axis=0)
+        bias = network.softmax_bias
+        own = ops.cast(projected, 'float32') * ops.cast(network.token_vectors(targets), 'float32')
         true = ops.sum(own, axis=-1) + ops.take(bias, targets)
-        vectors = ops.cast(ops.take(table, drawn, axis=0), projected.dtype)
+        vectors = ops.cast(network.token_vectors(drawn), projected.dtype)
         others = ops.cast(ops.matmul(projected, ops.transpose(vectors)), 'float32') + ops.take(bias, drawn)
         others = others - _log_expected(drawn, count, size)
         hit = ops.cast(targets[:, :, None] == drawn[None, None, :], others.dtype)

@@ -151,7 +151,7 @@ class Network(keras.Model):
             states (batch, time, units), and lengths, int (batch).
         """
         ids = ops.cast(ids, 'int32')
-        return self._read(direction, ids, self._vectors(ids), training)
+        return self._read(direction, ids, self.token_vectors(ids), training)
 
     def _read(self, direction: str, ids: Tensor, vectors: Tensor, training: bool) -> tuple[Tensor, Tensor]:
         lengths = ops.sum(ops.cast(ids != PAD_ID, 'int32'), axis=1)
@@ -175,7 +175,7 @@ class Network(keras.Model):
         Returns:
             states (batch, time, units), and what it remembers after the last step.
         """
-        return self._go_on(direction, ids, self._vectors(ids), before, training)
+        return self._go_on(direction, ids, self.token_vectors(ids), before, training)
 
     def _go_on(
         self,
@@ -185,7 +185,7 @@ class Network(keras.Model):
         before: list[list[Tensor]] | None,
         training: bool,
     ) -> tuple[Tensor, list[list[Tensor]]]:
-        vectors = self.vocabulary_dropout(vectors, ids, training=training)
+        vectors = self.vocabulary_dropout(self._seen(vectors, ids), ids, training=training)
         states = self.input_dropout(self.token_dropout(vectors, training=training), training=training)
         after = []
         for number, layer in enumerate(self.stacks[direction]):
@@ -198,12 +198,22 @@ class Network(keras.Model):
             after.append(memory)
         return states, after
 
-    def _vectors(self, ids: Tensor) -> Tensor:
-        """(…) → (…, embedding_size). What is unknown is read as a dropped token is, as a vector of zeros: its own
-        vector, where training hardly saw it, would be what the softmax alone made of it, and could be anything."""
+    def token_vectors(self, ids: Tensor) -> Tensor:
+        """Each token's vector, (…) → (…, embedding_size): its own, and what its pieces add to it. What reads tokens
+        and what predicts them share it (Press & Wolf 2017), so that an ending is learnt once for all words with it."""
         vectors = self.embedding(ids)
-        if self.pieces is not None:
-            vectors = vectors + self.pieces(ids)
+        return vectors if self.pieces is None else vectors + self.pieces(ids)
+
+    def vector_table(self) -> Tensor:
+        """`token_vectors` of the whole vocabulary: (vocabulary_size, embedding_size)."""
+        if self.pieces is None:
+            return ops.convert_to_tensor(self.embedding.embeddings)
+        return self.token_vectors(ops.arange(self.vocabulary_size))
+
+    @staticmethod
+    def _seen(vectors: Tensor, ids: Tensor) -> Tensor:
+        """What is unknown is read as a dropped token is, as a vector of zeros: its own vector, where training hardly
+        saw it, would be what the softmax alone made of it, and could be anything."""
         return vectors * ops.cast(ops.expand_dims(ids, -1) != UNK_ID, vectors.dtype)
 
     def first_states(self, batch_size: Any, direction: str = 'forward') -> list[list[Tensor]]:
@@ -220,7 +230,7 @@ class Network(keras.Model):
         Returns:
             the last layer's output (batch, units), and the new states.
         """
-        output, after = self._vectors(ids), []
+        output, after = self._seen(self.token_vectors(ids), ids), []
         for layer, before in zip(self.stacks['forward'], states, strict=True):
             output, state = layer.cell(output, before)
             after.append(list(state))
@@ -232,7 +242,7 @@ class Network(keras.Model):
         The forward state at a step has seen the tokens up to it; the backward state those from the end down to it.
         """
         ids = ops.cast(ids, 'int32')
-        vectors = self._vectors(ids)  # once for both: pieces of words are as much work as a stack
+        vectors = self.token_vectors(ids)  # once for both: pieces of words are as much work as a stack
         read = {direction: self._read(direction, ids, vectors, training) for direction in self.directions}
         return {direction: states for direction, (states, _) in read.items()}, read['forward'][1]
 
@@ -278,9 +288,9 @@ class Network(keras.Model):
         return self.language_projection[direction](states)
 
     def token_logits(self, projected: Tensor) -> Tensor:
-        """(…, embedding_size) → (…, vocabulary_size), by the embedding itself (tied softmax); in 32 bits."""
+        """(…, embedding_size) → (…, vocabulary_size), by the tokens' own vectors (tied softmax); in 32 bits."""
         logits = projected
         if self.tied:
-            table = ops.cast(self.embedding.embeddings, projected.dtype)
+            table = ops.cast(self.vector_table(), projected.dtype)
             logits = ops.matmul(projected, ops.transpose(table))
         return ops.cast(logits, 'float32') + self.softmax_bias

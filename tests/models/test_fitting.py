@@ -112,7 +112,7 @@ def test_the_language_task_goes_on_too(tmp_path):
     )
 
     def train(**options):
-        return train_language(network, training, 12, text, text[:60], **options)
+        return train_language(network, training, list("abcdefghijkl"), text, text[:60], **options)
 
     with pytest.raises(KeyboardInterrupt):
         train(callbacks=[Stop(2)], checkpoint=checkpoint(tmp_path))

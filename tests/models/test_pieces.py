@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 
 from vaiven.models.configuration import ConfigError
+from vaiven.models.hardware import plain_network
 from vaiven.models.network.config import NetworkConfig
 from vaiven.models.network.network import Network
 from vaiven.models.network.pieces import PieceVectors
-from vaiven.models.pieces import piece_table, pieces_of
+from vaiven.models.pieces import piece_table, pieces_of, tell_pieces
 
 
 def test_a_words_pieces_know_its_ends():
@@ -43,9 +44,25 @@ def test_words_of_alike_pieces_have_alike_vectors_and_unknown_ones_none():
     network(np.array([[2, 3]]))
     network.pieces.pieces.assign(piece_table(vocabulary, 4096, network.pieces.most))
     network.embedding.embeddings.assign(np.zeros((7, 64)))
-    unknown, one, other, third = np.array(network._vectors(np.array([1, 4, 5, 6])))
-    assert not unknown.any()
+    _, one, other, third = np.array(network.token_vectors(np.array([1, 4, 5, 6])))
     assert one @ other > 5 * abs(one @ third)
+
+
+def test_for_use_the_vectors_of_pieces_are_added_up_once_and_every_answer_stays():
+    vocabulary = ['[PAD]', '[UNK]', '[BOS]', '[EOS]', 'maravillosa', 'maravilloso', 'perro']
+    network = Network(NetworkConfig(units=4, embedding_size=8, piece_buckets=64, wide_ngrams=3), 7, seed=1)
+    ids = np.array([[2, 4, 1, 6, 3], [2, 5, 3, 0, 0]])
+    network(ids)
+    tell_pieces(network, vocabulary)
+    plain = plain_network(network)
+    assert plain.pieces is None and plain.config.piece_buckets == 0
+    before, after = network(ids), plain(ids)
+    for name in before:
+        np.testing.assert_allclose(np.array(after[name]), np.array(before[name]), atol=1e-6)
+    np.testing.assert_allclose(
+        np.array(plain.token_logits(after['forward'])), np.array(network.token_logits(before['forward'])), atol=1e-6
+    )
+    assert np.abs(np.array(network.pieces(ids[0, 1:2]))).max() > 0.01
 
 
 def test_one_hot_vectors_have_no_pieces_and_one_bucket_is_refused():
