@@ -49,14 +49,15 @@ def draw(network: Network, candidates: int, seed: Any) -> Tensor | None:
 
 
 def _draw(count: int, vocabulary_size: int, seed: Any) -> Tensor:
+    """Log-uniform over the ids from 1: 0 is padding, which is never predicted."""
     uniform = keras.random.uniform((count,), seed=seed)
-    drawn = ops.floor(ops.exp(uniform * ops.log(vocabulary_size + 1.0))) - 1
-    return ops.cast(ops.clip(drawn, 0, vocabulary_size - 1), 'int32')
+    drawn = ops.floor(ops.exp(uniform * ops.log(float(vocabulary_size))))
+    return ops.cast(ops.clip(drawn, 1, vocabulary_size - 1), 'int32')
 
 
 def _log_expected(ids: Tensor, count: int, vocabulary_size: int) -> Tensor:
     ids = ops.cast(ids, 'float32')
-    share = ops.log((ids + 2) / (ids + 1)) / ops.log(vocabulary_size + 1.0)
+    share = ops.log((ids + 1) / ids) / ops.log(float(vocabulary_size))
     return ops.log(share * count)
 
 

@@ -55,7 +55,8 @@ def test_for_use_the_vectors_of_pieces_are_added_up_once_and_every_answer_stays(
     network(ids)
     tell_pieces(network, vocabulary)
     plain = plain_network(network)
-    assert plain.pieces is None and plain.config.piece_buckets == 0
+    assert plain.pieces is None
+    assert plain.config.piece_buckets == 0
     before, after = network(ids), plain(ids)
     for name in before:
         np.testing.assert_allclose(np.array(after[name]), np.array(before[name]), atol=1e-6)
