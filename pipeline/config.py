@@ -26,9 +26,7 @@ _RUNNING_TEXT: dict[str, Any] = {
     # Whole passages take long to read, and many of them would not be another question.
     'serving': {'max_rows': 32, 'batch_size': 16},
 }
-_FORWARD_ONLY: dict[str, Any] = {
-    'bidirectional': False, 'token_dropout': 0.0, 'head_dropout': 0.0, 'wide_ngrams': 0,
-}  # fmt: skip
+_FORWARD_ONLY: dict[str, Any] = {'bidirectional': False, 'token_dropout': 0.0, 'head_dropout': 0.0}
 
 # What each preset changes in the defaults below.
 PRESETS: dict[str, dict[str, Any]] = {
@@ -130,7 +128,7 @@ class Config:
 
 
 def configure(preset: str = 'reviews', settings: Iterable[str] = (), name: str | None = None) -> Config:
-    """The configuration of a preset, changed by settings as typed.
+    """The configuration of a preset, changed by settings as typed, without what would have no effect.
 
     Args:
         preset: a key of `PRESETS`.
@@ -151,18 +149,46 @@ def configure(preset: str = 'reviews', settings: Iterable[str] = (), name: str |
             )
         config = replace(config, path.strip(), value)
     _check_whole(config)
+    config = _without_idle_parts(config)
     return config if name is None else dataclasses.replace(config, name=name)
 
 
 def _check_whole(config: Config) -> None:
     """What parts have to say to each other; settings come one after another, so only now."""
-    if config.training.task == 'language' and config.text.unit == 'character':
+    network, training = config.network, config.training
+    if training.task == 'sentiment':
+        # See `vaiven.models.fine_tuning`: below the layers are the vectors of the tokens.
         require(
-            config.text.max_tokens >= config.data.passage_characters,
-            f'text.max_tokens must be at least data.passage_characters={config.data.passage_characters}, '
-            'or passages lose their end',
-            config.text.max_tokens,
+            training.unfreeze_epochs * (network.layers + 1) < training.epochs,
+            f'training.unfreeze_epochs times {network.layers + 1} (network.layers and one) must be below '
+            f'training.epochs={training.epochs}, or the lowest layer never learns',
+            training.unfreeze_epochs,
         )
+        return
+    require(
+        config.text.max_tokens >= config.data.passage_characters,
+        f'text.max_tokens must be at least data.passage_characters={config.data.passage_characters}, '
+        'or passages lose their end: a token may be a single character',
+        config.text.max_tokens,
+    )
+    require(
+        training.targets == 'all' or not network.bidirectional,
+        'training.targets=last reads in one direction: set network.bidirectional=false, or training.targets=all',
+        network.bidirectional,
+    )
+
+
+def _without_idle_parts(config: Config) -> Config:
+    """Leaves out of the network what can have no effect, so that it is neither trained nor served.
+
+    A character has no pieces, and what the wide path learns is opinions.
+    """
+    idle = {}
+    if config.text.unit == 'character':
+        idle['piece_buckets'] = 0
+    if config.training.task == 'language':
+        idle['wide_ngrams'] = 0
+    return dataclasses.replace(config, network=dataclasses.replace(config.network, **idle))
 
 
 def settings_of(config: Any, path: str = '') -> Iterator[tuple[str, str]]:

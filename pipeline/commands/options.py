@@ -9,7 +9,6 @@ from vaiven.components.text_example_gen import default_data
 from vaiven.components.text_example_gen.check import check_data
 from vaiven.components.text_example_gen.errors import DataError
 from vaiven.components.text_example_gen.files import DataFiles, found
-from vaiven.models.configuration import require
 from vaiven.pipeline.config import PRESETS, Config, configure
 
 _OPTIONS = (
@@ -78,12 +77,6 @@ def require_together(files: DataFiles, config: Config) -> None:
     """Raises UserError where the files and the settings do not go together."""
     if config.training.task == 'sentiment' and (files.are_texts or config.data.label_column is None):
         raise DataError(
-            f'{files.name}: sentiment cannot be learnt without labels; learn language alone with --set '
-            'training.task=language, or bring labelled rows with --data, and this with --unlabelled'
-        )
-    if files.are_texts and config.text.unit == 'character':
-        require(
-            config.text.max_tokens >= config.data.passage_characters,
-            'text.max_tokens must be at least data.passage_characters, or the end of every passage is lost',
-            (config.text.max_tokens, config.data.passage_characters),
+            f'{files.name}: sentiment cannot be learnt without labels; learn language alone with --preset '
+            'novel or --set training.task=language, or bring labelled rows with --data, and this with --unlabelled'
         )

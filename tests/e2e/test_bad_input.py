@@ -64,7 +64,8 @@ TEXTS = {
 def test_a_file_that_is_not_what_its_name_says_is_refused(tmp_path, name, content, words):
     data = tmp_path / name
     data.write_bytes(content)
-    result = vaiven('run', '--data', data, '--set', 'training.task=language', '--root', tmp_path / 'root')
+    settings = '--set', 'training.task=language', '--set', 'text.max_tokens=2000'
+    result = vaiven('run', '--data', data, *settings, '--root', tmp_path / 'root')
     refused(result, 2, name, *words)
     assert not (tmp_path / 'root').exists()
 

@@ -4,6 +4,7 @@ import sys
 import pytest
 
 from vaiven.models.configuration import ConfigError, from_json, to_json
+from vaiven.models.text import UNITS
 from vaiven.pipeline.config import PRESETS, Config, configure, settings_of
 
 
@@ -37,14 +38,42 @@ def test_the_recipe_of_the_paper_is_as_it_was_published():
     assert (config.text.unit, config.text.lowercase) == ('character', True)
 
 
-def test_a_character_model_takes_whole_passages_in_whichever_order_it_is_told_so():
-    settings = ['text.max_tokens=300', 'data.passage_characters=300']
+@pytest.mark.parametrize('unit', UNITS)
+def test_a_language_model_takes_whole_passages_in_whichever_order_it_is_told_so(unit):
+    settings = [f'text.unit={unit}', 'text.max_tokens=300', 'data.passage_characters=300']
     assert configure('novel', settings) == configure('novel', settings[::-1])
     with pytest.raises(
         ConfigError, match=r'max_tokens must be at least data\.passage_characters=2000'
     ) as raised:
-        configure('novel', settings[:1])
+        configure('novel', settings[:2])
     assert 'Received: 300' in str(raised.value)
+
+
+def test_the_last_token_alone_is_foreseen_in_one_direction_only():
+    both = ['network.bidirectional=true']
+    with pytest.raises(ConfigError, match=r'network\.bidirectional=false.*Received: True'):
+        configure('novel_paper', both)
+    assert configure('novel', both).network.bidirectional
+    assert configure('reviews', ['training.targets=last']).network.bidirectional  # says nothing there
+
+
+@pytest.mark.parametrize(('epochs', 'layers', 'unfreeze'), [(4, 1, 2), (3, 2, 1)])
+def test_every_layer_learns_before_the_training_ends(epochs, layers, unfreeze):
+    settings = [f'network.layers={layers}', f'training.unfreeze_epochs={unfreeze}']
+    with pytest.raises(ConfigError, match=f'must be below training.epochs={epochs}, .* Received: {unfreeze}'):
+        configure('reviews', [*settings, f'training.epochs={epochs}'])
+    configure('reviews', [*settings, f'training.epochs={epochs + 1}'])
+
+
+def test_what_can_have_no_effect_is_left_out_of_the_network():
+    reviews = configure('reviews').network
+    assert reviews.piece_buckets > 0
+    assert reviews.wide_ngrams > 0
+    characters = configure('reviews', ['text.unit=character']).network
+    assert (characters.piece_buckets, characters.wide_ngrams) == (0, reviews.wide_ngrams)
+    language = configure('reviews', ['training.task=language', 'text.max_tokens=2000']).network
+    assert (language.piece_buckets, language.wide_ngrams) == (reviews.piece_buckets, 0)
+    assert configure('reviews', ['text.unit=character', 'text.unit=word']).network == reviews
 
 
 def test_a_name_given_beside_the_settings_wins():

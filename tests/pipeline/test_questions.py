@@ -52,7 +52,7 @@ def test_of_labelled_rows_both_classes_are_asked_with_their_answers(table):
 
 
 def test_a_language_model_of_labelled_rows_is_asked_to_write(table):
-    config = configure('reviews', ['training.task=language'])
+    config = configure('reviews', ['training.task=language', 'text.max_tokens=2000'])
     questions = held_out_questions(table, config)
     assert questions.begins[1:] != ()
     assert not questions.texts
