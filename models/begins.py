@@ -1,13 +1,9 @@
 """Texts that go on: their last tokens, and what is written after them put where it belongs."""
 
-import dataclasses
-
 import tensorflow as tf
 
-from vaiven.models.text import BOS_ID, TextConfig, join, tokenize, tokens_to_ids
+from vaiven.models.text import BOS_ID, TextConfig, all_tokens, join, tokens_to_ids
 
-# As long as `text.max_tokens` may be.
-_LONGEST = 100_000
 _SPACE = r'[\s\p{Z}]'
 _ENDS_A_WORD = rf'(?s).*[^\s\p{{Z}}]{_SPACE}+'
 _NEEDS_NO_SPACE = rf'(?s)(.*{_SPACE})?'
@@ -15,7 +11,7 @@ _NEEDS_NO_SPACE = rf'(?s)(.*{_SPACE})?'
 
 def begin_tokens(text: tf.Tensor, config: TextConfig, table: tf.lookup.StaticHashTable) -> tf.RaggedTensor:
     """The tokens of texts that go on, of a long one the last `max_tokens`: string (n) → (n, None)."""
-    tokens = tokenize(text, dataclasses.replace(config, max_tokens=_LONGEST), table)
+    tokens = all_tokens(text, config, table)
     if config.unit == 'character':
         # Normalisation takes the last space, which says that a word is over.
         ends = tf.cast(tf.strings.regex_full_match(text, _ENDS_A_WORD), tf.int64)

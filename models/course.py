@@ -23,7 +23,7 @@ def sentiment_course(
     Returns:
         tokens, string (n, None), and probabilities, float (n, None): as many.
     """
-    tokens = text_lib.tokenize(text, config)
+    tokens = text_lib.all_tokens(text, config)
     longest = tokens.bounding_shape(axis=1)
     rule = f'the course of a text is told of up to {LONGEST} tokens. Received:'
     with tf.control_dependencies([tf.debugging.Assert(longest <= LONGEST, [rule, longest])]):

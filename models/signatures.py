@@ -82,8 +82,11 @@ class Signatures(tf.Module):
         }
 
     def ids(self, text: tf.Tensor) -> tf.Tensor:
-        """string (n) → int32 (n, time), padded with 0 at the right."""
-        ids = text_lib.tokens_to_ids(text_lib.tokenize(text, self.config, self.table), self.table)
+        """string (n) → int32 (n, time), padded with 0 at the right; of a long text the first `max_tokens`."""
+        return self._ids(text_lib.tokenize(text, self.config, self.table))
+
+    def _ids(self, tokens: tf.RaggedTensor) -> tf.Tensor:
+        ids = text_lib.tokens_to_ids(tokens, self.table)
         # One row more while padding: so there are two steps at least, even when there is no text at all.
         shortest = tf.constant([[text_lib.BOS_ID, text_lib.EOS_ID]], tf.int64)
         return tf.cast(tf.concat([ids, shortest], axis=0).to_tensor()[:-1], tf.int32)
@@ -134,14 +137,21 @@ class Signatures(tf.Module):
         }
 
     def score(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
-        """How likely the forward language model finds each text, its end included.
+        """How likely the forward language model finds each text, all of it, its end included.
+
+        Args:
+            text: string (n), each of at most `MOST_TOKENS` tokens; a longer one is refused.
 
         Returns:
             `log_probability` float (n), in nats; `tokens` int (n), how many were predicted;
             `bits_per_character` float (n), over the normalised text and its end; and the same token by token,
             `token_values` float (sum of `token_row_lengths`) with `token_row_lengths` int (n).
         """
-        ids = self.ids(text)
+        tokens = text_lib.all_tokens(text, self.config, self.table)
+        longest = tokens.bounding_shape(axis=1)
+        rule = f'a text to score must have at most {text_lib.MOST_TOKENS} tokens; divide it'
+        with tf.control_dependencies([_check(longest <= text_lib.MOST_TOKENS, rule, longest)]):
+            ids = self._ids(tokens)
         states, lengths = self.network.read('forward', ids)
         predicted, targets = states[:, :-1], ids[:, 1:]
         each = tf.transpose(

@@ -25,6 +25,8 @@ _SPACE = r'[\s\p{Z}]+'
 CONTINUED = '##'
 # Longer pieces are not learnt, and so not looked for: a word of any length is split in time linear in it.
 LONGEST_PIECE = 40
+# The most tokens of a text that anything but its n-grams is asked about.
+MOST_TOKENS = 100_000
 
 Unit = Literal['word', 'character', 'wordpiece']
 UNITS: tuple[str, ...] = typing.get_args(Unit)
@@ -48,7 +50,9 @@ class TextConfig:
     def __post_init__(self) -> None:
         require(self.unit in UNITS, f'text.unit must be one of {", ".join(UNITS)}', self.unit)
         require(
-            1 <= self.max_tokens <= 100_000, 'text.max_tokens must lie between 1 and 100000', self.max_tokens
+            1 <= self.max_tokens <= MOST_TOKENS,
+            f'text.max_tokens must lie between 1 and {MOST_TOKENS}',
+            self.max_tokens,
         )
 
 
@@ -66,7 +70,14 @@ def normalize(text: 'tf.Tensor', config: TextConfig) -> 'tf.Tensor':
 def tokenize(
     text: 'tf.Tensor', config: TextConfig, table: 'tf.lookup.StaticHashTable | None' = None
 ) -> 'tf.RaggedTensor':
-    """Splits each text into its tokens.
+    """The first `config.max_tokens` tokens of each text, as `all_tokens` gives them."""
+    return all_tokens(text, config, table)[:, : config.max_tokens]
+
+
+def all_tokens(
+    text: 'tf.Tensor', config: TextConfig, table: 'tf.lookup.StaticHashTable | None' = None
+) -> 'tf.RaggedTensor':
+    """Splits each text into its tokens, as many as there are.
 
     Args:
         text: string (n), raw UTF-8.
@@ -74,17 +85,16 @@ def tokenize(
         table: the vocabulary, which decides how words fall into pieces; without it they stay whole.
 
     Returns:
-        string (n, None), without begin and end; at most `config.max_tokens` a row.
+        string (n, None), without begin and end.
     """
     import tensorflow as tf
 
     if config.unit == 'character':
-        tokens = tf.strings.unicode_split(normalize(text, config), 'UTF-8')
-    else:
-        tokens = whole_words(text, config)
-        if config.unit == 'wordpiece' and table is not None:
-            tokens = split_words(tokens, table).merge_dims(1, 2)
-    return tokens[:, : config.max_tokens]
+        return tf.strings.unicode_split(normalize(text, config), 'UTF-8')
+    words = whole_words(text, config)
+    if config.unit == 'wordpiece' and table is not None:
+        return split_words(words, table).merge_dims(1, 2)
+    return words
 
 
 def whole_words(text: 'tf.Tensor', config: TextConfig) -> 'tf.RaggedTensor':

@@ -12,7 +12,7 @@ from vaiven.components.evaluation.config import EvaluationConfig
 from vaiven.components.language_evaluation.measuring import LanguageModel
 from vaiven.components.language_evaluation.originality import distinct, longest_copied
 from vaiven.components.language_evaluation.simple import compressor_bits, unigram_bits
-from vaiven.models.text import TextConfig, normalize
+from vaiven.models.text import MOST_TOKENS, TextConfig, normalize
 
 # What the model writes to be looked at: begun from nothing, the same draws each time.
 SAMPLES, SAMPLE_TOKENS, TEMPERATURE, TOP_P, SEED = 4, 500, 0.8, 0.95, 1
@@ -64,19 +64,21 @@ def evaluate(
         folder: of the model.
         before: that of the model it is compared with; None for none.
         train: texts that it learned from.
-        test: texts that it did not; those beyond `config.max_texts` are passed over.
+        test: texts that it did not; those beyond `config.max_texts` are passed over, and so is what a text has
+            beyond the characters that are surely scored.
         config: the bounds.
         text: how texts are normalised.
     """
-    test = test[: config.max_texts]
-    plain_train, plain_test = _normalized(train, text), _normalized(test, text)
+    plain_train = _normalized(train, text)
+    # A token has a character at least.
+    plain_test = [each[:MOST_TOKENS] for each in _normalized(test[: config.max_texts], text)]
     characters = sum(len(each) + 1 for each in plain_test)
     model = LanguageModel(folder)
-    fit = model.fit_to(test, characters)
-    other = LanguageModel(before).fit_to(test, characters).bits_per_character if before else None
+    fit = model.fit_to(plain_test, characters)
+    other = LanguageModel(before).fit_to(plain_test, characters).bits_per_character if before else None
     written = model.write(SAMPLES, SAMPLE_TOKENS, TEMPERATURE, TOP_P, SEED)
     return Evaluation(
-        texts=len(test),
+        texts=len(plain_test),
         characters=characters,
         tokens=fit.tokens,
         bits_per_character=fit.bits_per_character,

@@ -14,12 +14,12 @@ import numpy as np
 import tensorflow as tf
 
 from vaiven.models.configuration import UserError
-from vaiven.models.text import BOS_ID, EOS_ID, SPECIAL_TOKENS, UNK_ID, TextConfig, normalize, tokenize
+from vaiven.models.text import BOS_ID, EOS_ID, SPECIAL_TOKENS, UNK_ID, TextConfig, all_tokens, normalize
 
 LEAST_CHARACTERS = 20_000
 _LONGEST_PIECE = 2_000
 _HELD_OUT = 10  # one piece of so many
-_UNBOUNDED = TextConfig(unit='word', max_tokens=100_000)
+_TEXT = TextConfig(unit='word')
 
 
 class TextError(UserError):
@@ -67,7 +67,7 @@ def corpus(name: str, lines: Iterable[str], max_characters: int) -> Corpus:
             f'{name}: a lecture needs {LEAST_CHARACTERS} characters in {_HELD_OUT} lines or more. '
             f'Received: {size} in {len(pieces)}; bring a longer text'
         )
-    normal = [piece.decode() for piece in normalize(tf.constant(pieces), _UNBOUNDED).numpy()]
+    normal = [piece.decode() for piece in normalize(tf.constant(pieces), _TEXT).numpy()]
     held_out = tuple(normal[_HELD_OUT - 1 :: _HELD_OUT])
     training = tuple(piece for number, piece in enumerate(normal, start=1) if number % _HELD_OUT)
     return Corpus(name, training, held_out, cut)
@@ -127,4 +127,4 @@ class Vocabulary:
 
 def words(texts: Sequence[str]) -> list[list[str]]:
     """Tokens of each text, by the tokeniser of the served models."""
-    return [[token.decode() for token in row] for row in tokenize(tf.constant(texts), _UNBOUNDED).to_list()]
+    return [[token.decode() for token in row] for row in all_tokens(tf.constant(texts), _TEXT).to_list()]

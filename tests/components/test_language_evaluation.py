@@ -13,6 +13,7 @@ from executor_runs import artifact, channel, run, write_examples
 from tfx.types import standard_artifacts
 
 from vaiven.components.evaluation.config import EvaluationConfig
+from vaiven.components.language_evaluation import evaluate as evaluate_module
 from vaiven.components.language_evaluation.component import LanguageEvaluator
 from vaiven.components.language_evaluation.evaluate import SAMPLE_TOKENS, SAMPLES
 from vaiven.components.language_evaluation.originality import distinct, longest_copied
@@ -113,6 +114,19 @@ def test_the_bits_are_those_of_the_probabilities_and_the_blessing_is_as_tfx_make
     assert blessing.get_string_custom_property('current_model') == str(folder / 'frequent')
     assert not blessing.has_custom_property('baseline_model_id')
     assert (tmp_path / 'out/blessing/BLESSED').exists()
+
+
+def test_what_lies_beyond_max_tokens_is_foreseen_too_and_what_lies_beyond_all_bounds_is_passed_over(
+    folder, monkeypatch
+):
+    long = ' '.join(TEST) * 3
+    uniform = str(folder / 'uniform' / 'Format-Serving')
+    for most, read in ((100_000, len(long)), (1500, 1500)):
+        monkeypatch.setattr(evaluate_module, 'MOST_TOKENS', most)
+        found = evaluate_module.evaluate(uniform, None, TRAIN, [long, 'a'], EvaluationConfig(), TEXT)
+        assert found.tokens == found.characters == read + len('a') + 2 > TEXT.max_tokens
+        bits = math.log2(len(SPECIAL_TOKENS) + len(CHARACTERS))
+        assert found.bits_per_character == pytest.approx(bits, rel=1e-4)
 
 
 def test_what_the_model_writes_is_shown_and_looked_at(tmp_path, folder):

@@ -104,6 +104,14 @@ def test_score_adds_up_from_its_tokens(served):
     )
 
 
+def test_score_reads_the_whole_text_and_refuses_one_that_is_far_too_long(served):
+    longer = CONFIG['text']['max_tokens'] + 36
+    answer = served['score'](text=tf.constant(['film', 'film ' * longer]))
+    assert answer['tokens'].numpy().tolist() == [2, longer + 1]
+    with pytest.raises(tf.errors.InvalidArgumentError, match='to score must have at most 100000 tokens'):
+        served['score'](text=tf.constant(['film', 'film ' * 100_001]))
+
+
 def test_score_and_next_word_tell_the_same_probability(served):
     words = served['next_word'](text=tf.constant(['a wonderful']), k=tf.constant(30))
     place = words['tokens'].numpy()[0].tolist().index(b'film')
