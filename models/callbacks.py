@@ -31,6 +31,10 @@ class StopEarly(keras.callbacks.Callback):
         monitor: a metric, the lower the better; None to train to the end.
         patience: epochs without a better value before training stops.
         validated: what was validated before this training was killed, and from then on.
+
+    Raises:
+        TrainingError: where the value is no number, before anything of that epoch is kept: a last step may have
+            broken weights whose loss was fine.
     """
 
     def __init__(self, monitor: str | None, patience: int, validated: Validated) -> None:
@@ -38,11 +42,15 @@ class StopEarly(keras.callbacks.Callback):
         self.monitor = monitor
         self.patience = patience
         self.validated = validated
+        self._epoch = 0
         self._trained: list[np.ndarray] = []
 
     @property
     def due(self) -> bool:
         return self.monitor is not None and self.validated.epochs_since >= self.patience
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self._epoch = epoch
 
     def on_test_begin(self, logs: dict[str, float] | None = None) -> None:
         variables = self.model.trainable_variables
@@ -56,6 +64,7 @@ class StopEarly(keras.callbacks.Callback):
             variable.assign(trained)
 
     def _compare(self, value: float) -> None:
+        _require_number(value, f'the validation loss is no number after epoch {self._epoch + 1}')
         self.validated.epochs_since += 1
         if value < self.validated.best:
             self.validated.best, self.validated.epochs_since = value, 0
@@ -122,11 +131,16 @@ class StopAtNaN(keras.callbacks.Callback):
         self.epoch = epoch
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        if logs and not math.isfinite(logs['loss']):
-            raise TrainingError(
-                f'the loss is no longer a number at step {batch + 1} of epoch {self.epoch + 1}. '
-                f'Received: {logs["loss"]}. Lower training.learning_rate or training.clip_norm'
-            )
+        if logs:
+            where = f'step {batch + 1} of epoch {self.epoch + 1}'
+            _require_number(logs['loss'], f'the loss is no longer a number at {where}')
+
+
+def _require_number(value: float, otherwise: str) -> None:
+    if not math.isfinite(value):
+        raise TrainingError(
+            f'{otherwise}. Received: {value}. Lower training.learning_rate or training.clip_norm'
+        )
 
 
 class Scalars(keras.callbacks.Callback):

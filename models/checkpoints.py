@@ -122,9 +122,12 @@ class Checkpoint:
         self._write(self._about, arrays)
 
     def mark_failed(self) -> str | None:
-        """Allows going on with other rates, after a loss that is no number. Says from where, if from anywhere."""
+        """Allows going on with other rates, after a loss that is no number. Says from where, if from anywhere.
+
+        A file that is neither of this training nor what it went on from stays as it is.
+        """
         contents = self._contents()
-        if contents is None or contents[0]['subject'] != self._about['subject']:
+        if contents is None or not self._is_own(contents[0]):
             return None
         about, arrays = contents
         self._write(about | {'failed': True}, arrays)
@@ -141,7 +144,7 @@ class Checkpoint:
             return
         saved, arrays = contents
         rates = self._about['rates']
-        if saved['subject'] != self._about['subject'] or (saved['rates'] != rates and not saved['failed']):
+        if not self._is_own(saved):
             progress.info('the last training was another one, so this one begins anew')
             return
         self.changes = saved.get('changes', [])
@@ -151,6 +154,10 @@ class Checkpoint:
             )
         self._about['changes'] = self.changes
         self._saved, self._arrays = saved, arrays
+
+    def _is_own(self, saved: dict[str, Any]) -> bool:
+        same_rates = saved['rates'] == self._about['rates']
+        return saved['subject'] == self._about['subject'] and (same_rates or saved['failed'])
 
     def _contents(self) -> tuple[dict[str, Any], dict[str, list[np.ndarray]]] | None:
         if not tf.io.gfile.exists(self.path):

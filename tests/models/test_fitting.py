@@ -217,6 +217,43 @@ def test_after_a_loss_that_is_no_number_other_rates_go_on_from_the_last_good_epo
     assert lower.changes == [{'phase': 'line', 'epochs': 2, 'before': {'learning_rate': 0.1}}]
 
 
+def test_another_training_of_other_rates_is_not_taken_for_the_one_that_failed(tmp_path):
+    with contextlib.suppress(KeyboardInterrupt):
+        run(callbacks=[Stop(2)], checkpoint=checkpoint(tmp_path, learning_rate=0.1))
+    path = tmp_path / 'kept' / 'training.npz'
+    before = path.read_bytes()
+    with pytest.raises(TrainingError, match=r'step 1 of epoch 1\.(?!.*goes on)'):
+        run(batches=lambda epoch: diverge(epoch + 2), checkpoint=checkpoint(tmp_path, learning_rate=0.01))
+    assert path.read_bytes() == before
+
+
+def test_rates_that_fail_once_more_still_go_on_from_the_last_good_epoch(tmp_path):
+    with pytest.raises(TrainingError):
+        run(batches=diverge, checkpoint=checkpoint(tmp_path, learning_rate=0.1))
+    for rate in (0.05, 0.02):
+        with pytest.raises(TrainingError, match='goes on from epoch 3 of the phase line'):
+            run(batches=diverge, checkpoint=checkpoint(tmp_path, learning_rate=rate))
+
+
+@pytest.mark.parametrize('broken', [math.nan, math.inf])
+def test_a_last_step_that_breaks_the_weights_is_noticed_when_they_are_validated(tmp_path, broken):
+    class Break(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            self.epoch = epoch
+
+        def on_test_begin(self, logs=None):
+            if self.epoch == 2:
+                self.model.dense.kernel.assign(np.full((3, 1), broken))
+
+    rule = r'validation loss is no number after epoch 3\. Received: .*goes on from epoch 3 of the phase line'
+    with pytest.raises(TrainingError, match=rule):
+        run(callbacks=[Break()], checkpoint=checkpoint(tmp_path))
+    with np.load(tmp_path / 'kept' / 'training.npz') as kept:
+        assert {name.split('/')[0] for name in kept} == {'about', 'network', 'optimizer', 'best'}
+        assert all(np.isfinite(kept[name]).all() for name in kept if name != 'about')
+    np.testing.assert_array_equal(weights(run(checkpoint=checkpoint(tmp_path))), weights(run()))
+
+
 def test_other_rates_without_such_a_loss_begin_anew(tmp_path, lines):
     with contextlib.suppress(KeyboardInterrupt):
         run(callbacks=[Stop(2)], checkpoint=checkpoint(tmp_path, learning_rate=0.1))
