@@ -15,9 +15,6 @@ from vaiven.models.training_config import TrainingConfig
 
 progress = logging.getLogger('vaiven.progress')
 
-# The learning rate falls along half a cosine to this share of what it was (Loshchilov & Hutter 2017).
-LAST_RATE = 0.1
-
 Rates = Callable[[int, Tensor], Tensor]
 
 
@@ -41,7 +38,7 @@ def fit(
     Args:
         network: built. Left with the best weights if something is monitored, with the last ones if not; averaged
             weights where `training.weight_averaging` is above 0.
-        training: rate, clipping, averaging, patience.
+        training: rates, clipping, averaging, patience.
         batches: the batches of an epoch, from its number, int64 () from 0. Traced once, so the number is no Python
             number; what depends on the seed and on it alone makes a resumed training see the same batches.
         epochs: at most that many.
@@ -65,7 +62,9 @@ def fit(
         return
     # With the global seed 0, tf.data takes no tensor as the seed of an order.
     tf.random.set_seed(training.seed + 1)
-    schedule = keras.optimizers.schedules.CosineDecay(training.learning_rate, steps * epochs, alpha=LAST_RATE)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        training.learning_rate, steps * epochs, alpha=training.last_rate
+    )
     averaging = training.weight_averaging
     strategy = network.distribute_strategy
     with strategy.scope():

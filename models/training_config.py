@@ -1,6 +1,7 @@
 """How the network is trained."""
 
 import dataclasses
+import math
 import typing
 from typing import Literal
 
@@ -8,6 +9,9 @@ from vaiven.models.configuration import require
 
 Task = Literal['sentiment', 'language']
 Targets = Literal['all', 'last']
+_MOST_TEXTS = 65_536
+# One more is a seed as well, and all of them fit 32 bits.
+_LAST_SEED = 2**31 - 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +31,9 @@ class TrainingConfig:
         unfreeze_epochs: epochs before each next layer below begins to learn; 0 for all at once.
         patience: epochs without a better validation loss before training stops.
         batch_size: texts a step.
-        learning_rate: Adam's, at the begin; it falls to a tenth along half a cosine.
+        learning_rate: Adam's, at the begin.
+        last_rate: the share of it that is left at the end, after falling along half a cosine (Loshchilov & Hutter
+            2017); 1 keeps the rate as it is.
         soft_labels: where rows have a rating from −1 to 1, the probability that is learnt is the logistic function of
             this times the rating; 0 to learn the labels.
         language_weight: λ in `sentiment + λ · language`.
@@ -49,6 +55,7 @@ class TrainingConfig:
     patience: int = 3
     batch_size: int = 64
     learning_rate: float = 2e-3
+    last_rate: float = 0.1
     soft_labels: float = 6.0
     language_weight: float = 0.1
     softmax_candidates: int = 512
@@ -72,12 +79,25 @@ class TrainingConfig:
         )
         for name in ('epochs', 'patience', 'batch_size'):
             require(getattr(self, name) >= 1, f'training.{name} must be at least 1', getattr(self, name))
-        for name in (
-            'language_epochs', 'unfreeze_epochs', 'soft_labels', 'language_weight', 'softmax_candidates', 'seed',
-        ):  # fmt: skip
+        for name, most in (('batch_size', _MOST_TEXTS), ('seed', _LAST_SEED)):
+            require(
+                getattr(self, name) <= most, f'training.{name} must be at most {most}', getattr(self, name)
+            )
+        for name in ('language_epochs', 'unfreeze_epochs', 'softmax_candidates', 'seed'):
             require(getattr(self, name) >= 0, f'training.{name} must not be negative', getattr(self, name))
+        for name in ('soft_labels', 'language_weight'):
+            require(
+                0 <= getattr(self, name) < math.inf,
+                f'training.{name} must not be negative, and must be finite',
+                getattr(self, name),
+            )
+        require(0 <= self.last_rate <= 1, 'training.last_rate must lie between 0 and 1', self.last_rate)
         require(
             1 <= self.layer_decay <= 100, 'training.layer_decay must lie between 1 and 100', self.layer_decay
         )
         for name in ('learning_rate', 'clip_norm'):
-            require(getattr(self, name) > 0, f'training.{name} must be above 0', getattr(self, name))
+            require(
+                0 < getattr(self, name) < math.inf,
+                f'training.{name} must be above 0, and finite',
+                getattr(self, name),
+            )

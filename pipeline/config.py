@@ -53,7 +53,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         },
     },
     # The recipe of the paper: one-hot characters in lower case, windows of 60 that slide by one, each with one
-    # target, two layers of 256 LSTM units, plain dropout, Adam as it comes.
+    # target, two layers of 256 LSTM units, plain dropout, Adam as it comes, at one rate.
     'novel_paper': {
         **_RUNNING_TEXT,
         'text': {'unit': 'character', 'lowercase': True, 'max_tokens': 2500},
@@ -72,6 +72,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             'batch_size': 128,
             'epochs': 20,
             'learning_rate': 1e-3,
+            'last_rate': 1.0,
             'softmax_candidates': 0,
             'clip_norm': 1e6,
         },

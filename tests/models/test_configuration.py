@@ -56,6 +56,14 @@ def test_one_value_is_changed_by_its_dotted_path(path, text, expected):
         ('network.units', '0', 'network.units must be at least 1'),
         ('network.dropout', '1.2', 'network.dropout is a share'),
         ('training.learning_rate', 'NaN', 'training.learning_rate must be above 0'),
+        ('training.learning_rate', 'Infinity', 'training.learning_rate must be above 0, and finite'),
+        ('training.clip_norm', 'Infinity', 'training.clip_norm must be above 0, and finite'),
+        ('training.soft_labels', 'Infinity', 'training.soft_labels must not be negative, and must be finite'),
+        ('training.language_weight', 'Infinity', 'training.language_weight must not be negative, and must'),
+        ('training.last_rate', '1.5', 'training.last_rate must lie between 0 and 1. Received: 1.5'),
+        ('training.last_rate', 'NaN', 'training.last_rate must lie between 0 and 1'),
+        ('training.batch_size', '65537', 'training.batch_size must be at most 65536. Received: 65537'),
+        ('training.seed', '2147483647', 'training.seed must be at most 2147483646'),
     ],
 )
 def test_a_value_that_makes_no_sense_is_refused_with_the_rule(path, text, message):

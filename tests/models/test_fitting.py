@@ -282,6 +282,18 @@ def test_without_anything_monitored_the_last_average_is_given_back():
     np.testing.assert_array_equal(weights(averaged), average)
 
 
+@pytest.mark.parametrize('last_rate', [0.0, 0.25, 1.0])
+def test_the_learning_rate_falls_to_the_share_that_is_asked_for(last_rate):
+    seen = []
+
+    class Look(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            seen.append(float(self.model.optimizer.learning_rate))
+
+    run(training=TrainingConfig(learning_rate=0.1, last_rate=last_rate), epochs=2, callbacks=[Look()])
+    assert seen == pytest.approx([0.1 * (1 + last_rate) / 2, 0.1 * last_rate])
+
+
 def test_learning_curves_are_written_for_tensorboard(tmp_path):
     run(logs=str(tmp_path), epochs=2)
     values: dict[str, list[int]] = {}

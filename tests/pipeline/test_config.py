@@ -33,6 +33,7 @@ def test_the_recipe_of_the_paper_is_as_it_was_published():
     config = configure('novel_paper')
     training, network = config.training, config.network
     assert (training.window, training.targets, training.weight_averaging) == (60, 'last', 0)
+    assert (training.learning_rate, training.last_rate) == (1e-3, 1)
     assert (network.cell, network.layers, network.units, network.dropout) == ('lstm', 2, 256, 0.2)
     assert (network.embedding_size, network.bidirectional, network.locked_dropout) == (0, False, False)
     assert (config.text.unit, config.text.lowercase) == ('character', True)
