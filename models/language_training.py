@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from vaiven.models.dataset import read_features
 from vaiven.models.fitting import TrainingError, fit
@@ -15,7 +16,7 @@ from vaiven.models.network.streams import StreamReader
 from vaiven.models.pieces import tell_pieces
 from vaiven.models.preprocessing import IDS, POSITION
 from vaiven.models.streams import SlidingWindows, TextStreams
-from vaiven.models.text import BOS_ID
+from vaiven.models.text import BOS_ID, PAD_ID
 from vaiven.models.training_config import TrainingConfig
 
 # A window that yields one target is too costly to slide over the whole validation text: so many batches.
@@ -61,19 +62,19 @@ def train_language(
     network = Network(config, len(vocabulary), seed=training.seed)
     network(np.full((1, 2), BOS_ID))  # builds all of it
     tell_pieces(network, vocabulary)
-    # A short text has fewer streams: each at least four windows long.
-    streams = max(1, min(training.batch_size, len(text) // (4 * training.window)))
     last_only = training.targets == 'last'
     batches: SlidingWindows | TextStreams
     if last_only:
-        streams = training.batch_size
-        batches = SlidingWindows(text, streams, training.window, training.seed)
+        batches = SlidingWindows(text, training.batch_size, training.window, training.seed)
+        streams = batches.batch_size
         heard = SlidingWindows(validation, streams, training.window).epoch(0).take(LAST_ONLY_VALIDATION)
     else:
+        # A short text has fewer streams: each at least four windows long.
+        streams = max(1, min(training.batch_size, len(text) // (4 * training.window)))
         batches = TextStreams(
             text, streams, training.window, network.directions, shift=True, seed=training.seed
         )
-        heard = TextStreams(validation, streams, training.window, network.directions).epoch(0)
+        heard = _validation_streams(validation, streams, training.window, network.directions)
     reader = StreamReader(
         network,
         streams=streams,
@@ -98,6 +99,19 @@ def train_language(
         **kept,
     )
     return network
+
+
+def _validation_streams(
+    ids: np.ndarray, rows: int, window: int, directions: Sequence[str]
+) -> tf.data.Dataset:
+    """Batches of so many rows, int (rows, directions, window + 1).
+
+    As many streams as the text has windows, at most; where these are fewer, rows of padding stand for the others.
+    """
+    streams = min(rows, len(ids) // window)
+    missing = [[0, rows - streams], [0, 0], [0, 0]]
+    batches = TextStreams(ids, streams, window, directions).epoch(0)
+    return batches.map(lambda batch: tf.pad(batch, missing, constant_values=PAD_ID))
 
 
 class _Forget(keras.callbacks.Callback):

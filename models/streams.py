@@ -65,15 +65,16 @@ class SlidingWindows:
 
     Args:
         ids: int (tokens), the whole text, longer than a window.
-        batch_size: windows a step; what is left over is not read in that epoch.
+        batch_size: windows a step, fewer where the text has fewer; what is left over is not read in that epoch.
         window: tokens read of each; one more is the target.
         seed: of the order.
     """
 
     def __init__(self, ids: np.ndarray | Sequence[int], batch_size: int, window: int, seed: int = 0) -> None:
         self.ids = tf.constant(ids, tf.int32)
-        self.batch_size, self.window, self.seed = batch_size, window, seed
-        self.steps = (len(ids) - window) // batch_size
+        self.window, self.seed = window, seed
+        self.batch_size = min(batch_size, len(ids) - window)
+        self.steps = (len(ids) - window) // self.batch_size
 
     def epoch(self, number: tf.Tensor | int) -> tf.data.Dataset:
         """`steps` batches, int32 (batch_size, 1, window + 1)."""

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import keras
 import numpy as np
 import pytest
 
@@ -34,6 +35,44 @@ def loss(network) -> float:
 @pytest.mark.parametrize('settings', [{}, {'targets': 'last'}, {'weight_averaging': 0.9}])
 def test_a_text_that_repeats_itself_is_learnt(settings) -> None:
     assert loss(train_language(NETWORK, training(**settings), WORDS, TEXT, TEXT[:60])) < 0.7
+
+
+class Heard(keras.callbacks.Callback):
+    """The validation loss of each epoch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.losses: list[float] = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.losses.append(logs['val_language_loss'])
+
+
+@pytest.mark.parametrize('part', ['text', 'validation'])
+def test_a_text_with_fewer_windows_than_a_batch_is_learnt_from_all_the_same(part: str) -> None:
+    texts = {'text': TEXT, 'validation': TEXT, part: TEXT[:14]}
+    heard = Heard()
+    settings = training(targets='last', batch_size=64, epochs=2)
+    train_language(NETWORK, settings, WORDS, **texts, callbacks=[heard])
+    assert all(0 < loss < 5 for loss in heard.losses)
+    assert len(heard.losses) == 2
+
+
+@pytest.mark.parametrize('bidirectional', [False, True])
+def test_a_short_validation_text_is_heard_as_it_is_whatever_the_streams_of_the_training(
+    bidirectional,
+) -> None:
+    config = dataclasses.replace(NETWORK, bidirectional=bidirectional, dropout=0.0)
+    held = TEXT[:13]
+    heard = Heard()
+    network = train_language(config, training(batch_size=15, epochs=1), WORDS, TEXT, held, callbacks=[heard])
+    losses = []
+    for direction, ids in zip(network.directions, (held, held[::-1]), strict=False):
+        states, _ = network.read_on(direction, ids[None, :-1], None)
+        logits = np.array(network.token_logits(network.project(direction, states)), 'float64')[0]
+        log_probabilities = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+        losses.append(-log_probabilities[np.arange(len(held) - 1), ids[1:]].mean())
+    assert heard.losses == pytest.approx([np.mean(losses)], rel=1e-4)
 
 
 def test_two_trainings_with_one_seed_give_the_same_weights() -> None:

@@ -55,6 +55,13 @@ def test_sliding_windows_come_once_each_in_another_order_in_each_epoch() -> None
     assert epochs[0].tolist() != epochs[1].tolist()
 
 
+def test_a_text_of_fewer_windows_than_a_batch_has_them_all_in_one() -> None:
+    sliding = SlidingWindows(TEXT[:9], batch_size=50, window=6)
+    assert (sliding.steps, sliding.batch_size) == (1, 3)
+    (batch,) = windows(sliding)
+    assert sorted(batch[:, 0, 0]) == TEXT[:3].tolist()
+
+
 def reader(directions: int = 1, cell: str = 'lstm', **settings) -> StreamReader:
     config = NetworkConfig(
         cell=cell, bidirectional=directions == 2, units=5, embedding_size=4, dropout=0, token_dropout=0, wide_ngrams=0
