@@ -13,6 +13,7 @@ from keras_tuner.engine import trial as trial_states
 from tfx.components.tuner.component import TunerFnResult
 
 from vaiven.models.callbacks import TrainingError
+from vaiven.models.checkpoints import digest
 from vaiven.models.configuration import from_dict
 from vaiven.models.inputs import Inputs, read_inputs
 from vaiven.models.training import train
@@ -79,7 +80,9 @@ class Search(base_tuner.BaseTuner):
             max_consecutive_failed_trials=trials + 1,
         )
         oracle.verbose = 0
-        super().__init__(oracle, directory=folder, project_name=f'trials-{inputs.subject()[:16]}')
+        # Other rates are another search: trials around them would not be around these.
+        name = f'trials-{digest(inputs.subject(), inputs.rates())[:16]}'
+        super().__init__(oracle, directory=folder, project_name=name)
 
     def run_trial(self, trial: Any, *fit_args: Any, **fit_kwargs: Any) -> float:
         values = trial.hyperparameters.values

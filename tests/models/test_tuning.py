@@ -117,6 +117,22 @@ def test_a_search_that_was_killed_goes_on_with_its_trial(inputs, tmp_path, monke
     assert best['training.learning_rate'] == min(tried + again)
 
 
+@pytest.mark.parametrize('setting', ['training.learning_rate', 'training.clip_norm'])
+def test_a_search_around_other_rates_takes_no_trial_of_the_one_that_was_killed(
+    setting, inputs, tmp_path, monkeypatch
+):
+    def killed(rate):
+        raise KeyboardInterrupt
+
+    loss_by_rate(monkeypatch, killed)
+    with pytest.raises(KeyboardInterrupt):
+        search(inputs, tmp_path)
+    tried = loss_by_rate(monkeypatch, lambda rate: rate)
+    other = inputs.tuned({setting: 0.5})
+    search(other, tmp_path)
+    assert (tried[0], len(tried)) == (other.training.learning_rate, 3)
+
+
 def test_a_trial_whose_loss_is_no_number_loses(inputs, tmp_path, monkeypatch, lines):
     def loss(rate):
         if rate > 0.0101:
