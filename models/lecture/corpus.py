@@ -125,6 +125,16 @@ class Vocabulary:
         return np.array([i for text in texts for i in (BOS_ID, *self.ids(text), EOS_ID)], 'int32')
 
 
+def require_longer(name: str, unit: str, least: int, **parts: np.ndarray) -> None:
+    """Raises TextError where a part of a text, int (tokens), is no longer than what is read of it at once."""
+    for part, stream in parts.items():
+        if len(stream) <= least:
+            raise TextError(
+                f'{name}: a lecture needs more than {least} {unit} in the {part.replace("_", "-")} part, begins and '
+                f'ends of lines among them. Received: {len(stream)}; bring a text with more of them'
+            )
+
+
 def words(texts: Sequence[str]) -> list[list[str]]:
     """Tokens of each text, by the tokeniser of the served models."""
     return [[token.decode() for token in row] for row in all_tokens(tf.constant(texts), _TEXT).to_list()]

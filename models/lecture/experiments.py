@@ -12,7 +12,7 @@ import numpy as np
 from vaiven.models.lecture import candidates
 from vaiven.models.lecture.candidates import Filled
 from vaiven.models.lecture.config import LectureConfig
-from vaiven.models.lecture.corpus import Corpus, Vocabulary, words
+from vaiven.models.lecture.corpus import Corpus, Vocabulary, require_longer, words
 from vaiven.models.lecture.gates import gate_activations
 from vaiven.models.lecture.gradients import GradientNorms, gradient_norms, scaled_rnn_norms
 from vaiven.models.lecture.language_model import (
@@ -53,6 +53,17 @@ class Reading:
 
 
 @dataclasses.dataclass(frozen=True)
+class WordText:
+    """A text as word models read it: int (tokens), and the number of its words without begins and ends."""
+
+    name: str
+    vocabulary: Vocabulary
+    training: np.ndarray
+    held_out: np.ndarray
+    training_words: int
+
+
+@dataclasses.dataclass(frozen=True)
 class WordModels:
     """What the word models of one text say, and how good they are on its held-out part."""
 
@@ -89,7 +100,12 @@ class Lecture:
 
 
 def compute(corpora: Sequence[Corpus], config: LectureConfig) -> Lecture:
-    """Trains and measures. The first text is the one that the cells are compared on."""
+    """Trains and measures. The first text is the one that the cells are compared on.
+
+    Raises:
+        TextError: where a text is too short for what is asked of it, before anything is trained.
+        DivergedError: if a loss is no longer a number.
+    """
     seconds: dict[str, float] = {}
     began = time.monotonic()
 
@@ -100,6 +116,9 @@ def compute(corpora: Sequence[Corpus], config: LectureConfig) -> Lecture:
     text = corpora[0]
     vocabulary = Vocabulary(itertools.chain.from_iterable(text.training), _MOST_CHARACTERS)
     stream, held_out = vocabulary.stream(text.training), vocabulary.stream(text.held_out)
+    longest = max(config.window, config.distance)
+    require_longer(text.name, 'characters', longest, training=stream, held_out=held_out)
+    word_texts = [word_text(corpus, config) for corpus in corpora]
     rows = windows(held_out, config.window, config.held_out_windows)
     excerpts = windows(held_out, config.distance, config.excerpts)[:, : config.distance]
     budget = Budget(config.steps, config.batch_size, config.window, config.learning_rate, config.measurements)
@@ -134,7 +153,7 @@ def compute(corpora: Sequence[Corpus], config: LectureConfig) -> Lecture:
         cell: read(models[cell], vocabulary, sentence, config.gate_units) for cell in GATED if cell in models
     }
     note('gates')
-    answers = tuple(word_models(corpus, config) for corpus in corpora)
+    answers = tuple(word_models(text, config) for text in word_texts)
     note('words')
     return Lecture(
         config,
@@ -176,11 +195,17 @@ def read(model: LanguageModel, vocabulary: Vocabulary, sentence: str, count: int
     return Reading(tuple(sentence[1:]), gates, tuple(map(int, units)))
 
 
-def word_models(corpus: Corpus, config: LectureConfig) -> WordModels:
-    """Trains a forward and a backward word model and has them fill the gaps of the sentences that suit them."""
+def word_text(corpus: Corpus, config: LectureConfig) -> WordText:
     training, held_out = words(corpus.training), words(corpus.held_out)
     vocabulary = Vocabulary(itertools.chain.from_iterable(training), config.word_vocabulary)
-    stream, rest = vocabulary.stream(training), vocabulary.stream(held_out)
+    streams = {'training': vocabulary.stream(training), 'held_out': vocabulary.stream(held_out)}
+    require_longer(corpus.name, 'words', config.word_window, **streams)
+    return WordText(corpus.name, vocabulary, **streams, training_words=sum(map(len, training)))
+
+
+def word_models(text: WordText, config: LectureConfig) -> WordModels:
+    """Trains a forward and a backward word model and has them fill the gaps of the sentences that suit them."""
+    vocabulary, stream, rest = text.vocabulary, text.training, text.held_out
     budget = Budget(
         config.word_steps, config.batch_size, config.word_window, config.word_learning_rate, measurements=1
     )
@@ -200,7 +225,7 @@ def word_models(corpus: Corpus, config: LectureConfig) -> WordModels:
         models[direction], perplexity[direction] = model, 2 ** bits_per_token(model, rows)
         progress.info(
             '%s, %s words: perplexity %.0f (%.0f s)',
-            corpus.name,
+            text.name,
             direction,
             perplexity[direction],
             curve.seconds,
@@ -212,9 +237,9 @@ def word_models(corpus: Corpus, config: LectureConfig) -> WordModels:
     # A sentence of another language has few words that this text knows.
     suited = [sentence for sentence, share in known.items() if share > 0.7]
     return WordModels(
-        corpus.name,
+        text.name,
         len(vocabulary),
-        sum(map(len, training)),
+        text.training_words,
         float((rest == UNK_ID).mean()),
         config.word_steps * config.batch_size * config.word_window / len(stream),
         perplexity,

@@ -71,7 +71,7 @@ def train(model: LanguageModel, stream: np.ndarray, held_out: np.ndarray, budget
 
     Args:
         model: as it was initialised; it is changed.
-        stream: int (tokens).
+        stream: int (tokens), longer than a window.
         held_out: int (rows, window + 1).
         budget: steps and sizes.
         seed: of the draw: the same seed, the same windows in the same order for every cell.
@@ -129,7 +129,7 @@ def bits_per_token(model: LanguageModel, rows: np.ndarray) -> float:
 
 
 def windows(stream: np.ndarray, window: int, count: int) -> np.ndarray:
-    """At most `count` rows, spread evenly over the stream: int (rows, window + 1)."""
+    """At most `count` rows, spread evenly over a stream that is longer than a window: int (rows, window + 1)."""
     rows = max(1, min(count, (len(stream) - 1) // window))
     starts = np.linspace(0, len(stream) - window - 1, rows).astype(int)
     return stream[starts[:, None] + np.arange(window + 1)]

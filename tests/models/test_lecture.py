@@ -10,7 +10,7 @@ from vaiven.models.configuration import ConfigError
 from vaiven.models.lecture.candidates import fill, known_share
 from vaiven.models.lecture.config import LectureConfig
 from vaiven.models.lecture.corpus import TextError, Vocabulary, corpus, read_lines, words
-from vaiven.models.lecture.experiments import demonstration
+from vaiven.models.lecture.experiments import compute, demonstration
 from vaiven.models.lecture.gates import gate_activations
 from vaiven.models.lecture.gradients import gradient_norms, scaled_rnn_norms
 from vaiven.models.lecture.language_model import (
@@ -28,6 +28,9 @@ LINES = [
     f'the {noun} in the {place} .'
     for noun, place in [('cloud', 'sky'), ('fish', 'sea'), ('bread', 'oven')] * 400
 ]
+
+
+WORDS, LONG_WORD = 'unas pocas letras ' * 100, 'letras' * 300
 
 
 def layer_of(cell: str, inputs: np.ndarray, units: int = 3) -> keras.layers.Layer:
@@ -197,6 +200,21 @@ def test_missing_files_directories_and_short_texts_are_refused(tmp_path):
         read_lines(str(tmp_path))
     with pytest.raises(TextError, match='Received: 6 in 1'):
         corpus('note', ['a text'], 1000)
+
+
+@pytest.mark.parametrize(
+    ('lines', 'said'),
+    [
+        # Every tenth line is a short one.
+        ((['x' * 99] * 9 + ['y']) * 30, 'more than 100 characters in the held-out part.*Received: 90; bring'),
+        (([WORDS] * 9 + [LONG_WORD]) * 2, 'more than 60 words in the held-out part.*Received: 6; bring'),
+        (([LONG_WORD] * 9 + [WORDS]) * 2, 'more than 60 words in the training part.*Received: 54; bring'),
+    ],
+)
+def test_a_text_that_is_too_short_for_a_window_is_refused_before_anything_is_trained(lines, said):
+    text = corpus('lines', lines, 1_000_000)
+    with pytest.raises(TextError, match=said):
+        compute([text], LectureConfig(distance=100, word_window=60))
 
 
 def test_a_gzipped_text_is_read(tmp_path):
