@@ -2,6 +2,8 @@
 
 import os
 import time
+from collections import Counter
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import click
@@ -63,6 +65,12 @@ def lecture(files: tuple[str, ...], output: str, quick: bool, seed: int, reviews
     return 0
 
 
+def _names(files: Iterable[str]) -> dict[str, str]:
+    """What each file is called: its name alone, or its whole path where others are called so, too."""
+    counts = Counter(map(os.path.basename, dict.fromkeys(files)))
+    return {path: path if counts[name := os.path.basename(path)] > 1 else name for path in files}
+
+
 def _corpora(files: tuple[str, ...], reviews: bool, max_characters: int) -> list['Corpus']:
     from vaiven.components.text_example_gen.config import DataConfig
     from vaiven.components.text_example_gen.default_data import default_data
@@ -76,7 +84,7 @@ def _corpora(files: tuple[str, ...], reviews: bool, max_characters: int) -> list
             return [row.text for row in read_rows(path, DataConfig())]
         return read_lines(path)
 
-    texts = {os.path.basename(path): lines(path) for path in files}
+    texts = {name: lines(path) for path, name in _names(files).items()}
     if reviews:
         try:
             texts['English film reviews'] = lines(default_data())
