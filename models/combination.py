@@ -31,7 +31,7 @@ def combine(
     The combination is a logistic regression on the two paths' logits (stacking, Wolpert 1992; with one path it is
     Platt's calibration), so that probabilities mean what they say. Then the wide path is fitted once more, to the
     rows of both splits: what the validation rows had to say about it is said. Rows without a label are passed over,
-    and nothing is changed where a split has only one class.
+    and nothing is changed, but for a line that says so, where a split does not have both classes.
 
     Args:
         network: its recurrent path is trained.
@@ -43,11 +43,13 @@ def combine(
     targets = _column(LABEL, validation)
     truth = targets > 0.5
     if len(set(truth)) < 2:
+        _tell_why_not(network, 'validation', truth)
         return
     if network.wide is not None:
         training = list(dataset.labelled_batches(train_files, batch_size, soft_labels))
         ngrams, train_targets = _ngrams(training), _column(LABEL, training)
         if len(set(train_targets > 0.5)) < 2:
+            _tell_why_not(network, 'training', train_targets > 0.5)
             return
         fit_wide(network.wide, ngrams, train_targets)
     paths = [
@@ -66,6 +68,14 @@ def combine(
         'validation: accuracy %.1f %% recurrent, %.1f %% wide, %.1f %% both', *(100 * x for x in found)
     )
     fit_wide(network.wide, ngrams + _ngrams(validation), np.concatenate([train_targets, targets]))
+
+
+def _tell_why_not(network: Network, split: str, truth: np.ndarray) -> None:
+    without = 'no calibration' if network.wide is None else 'no wide path and no calibration'
+    found = (
+        f'labels of one class only ({"positive" if truth[0] else "negative"})' if len(truth) else 'no labels'
+    )
+    progress.info('%s: the %s rows have %s', without, split, found)
 
 
 def _ngrams(batches: Sequence[dict[str, tf.Tensor]]) -> list[np.ndarray]:

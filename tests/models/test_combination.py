@@ -1,3 +1,5 @@
+import logging
+
 import numpy as np
 import pytest
 
@@ -42,9 +44,23 @@ def test_without_a_wide_path_it_counts_for_nothing(tmp_path):
     assert np.isfinite(bias)
 
 
-@pytest.mark.parametrize('label', [1, -1])
-def test_rows_of_one_class_or_none_change_nothing(label, tmp_path):
-    for rows in ({'labels': [label] * 5}, {'held_labels': [label] * 5}):
+@pytest.mark.parametrize(
+    ('label', 'said'),
+    [(1, 'labels of one class only (positive)'), (0, 'of one class only (negative)'), (-1, 'no labels')],
+)
+def test_rows_of_one_class_or_none_change_nothing_and_a_line_says_so(label, said, tmp_path, caplog):
+    caplog.set_level(logging.INFO, 'vaiven.progress')
+    for split, rows in (('training', {'labels': [label] * 5}), ('validation', {'held_labels': [label] * 5})):
+        caplog.clear()
         network = combined(tmp_path, 64, **rows)
         assert np.array(network.combination).tolist() == [1.0, 0.0, 0.0]
         assert not np.array(network.wide.table).any()
+        (line,) = caplog.messages
+        assert line.startswith(f'no wide path and no calibration: the {split} rows have ')
+        assert line.endswith(said)
+
+
+def test_without_a_wide_path_there_is_no_calibration_where_a_class_is_missing(tmp_path, caplog):
+    caplog.set_level(logging.INFO, 'vaiven.progress')
+    combined(tmp_path, 0, held_labels=[1] * 5)
+    assert caplog.messages == ['no calibration: the validation rows have labels of one class only (positive)']
