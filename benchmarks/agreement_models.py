@@ -1,6 +1,5 @@
 """The language models that are asked for agreement: ours, of words or of their pieces, and a 5-gram of words."""
 
-import json
 import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,7 @@ from benchmarks.baselines.kneser_ney import TokenKneserNey
 from benchmarks.language import HELD_OUT, VALIDATION
 from benchmarks.prepared import to_ids, tokens_of
 from vaiven.components.vocabulary.choice import choose
-from vaiven.models.checkpoints import Checkpoint
+from vaiven.models.checkpoints import Checkpoint, digest
 from vaiven.models.configuration import to_json
 from vaiven.models.language_training import train_language
 from vaiven.models.network.network import Network
@@ -141,31 +140,34 @@ class OurModel:
 
     @classmethod
     def fit(cls, config: Config, corpus: Corpus, folder: Path | None = None) -> 'OurModel':
-        """Trains. With a folder, goes on after a kill, and only reads the weights where they are there."""
+        """Trains. With a folder, goes on after a kill, and only reads the weights that were trained so before: with
+        the same settings and texts, by the same code."""
         kept, weights = {}, None
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
-            text = zlib.crc32(corpus.train.tobytes())
-            subject = json.dumps([to_json(config), len(corpus.vocabulary), text])
+            texts = [zlib.crc32(part.tobytes()) for part in (corpus.train, corpus.validation)]
+            subject = digest(to_json(config), corpus.vocabulary, texts)
             weights = folder / 'weights.npz'
             kept['checkpoint'] = Checkpoint(str(folder / 'checkpoint.zip'), subject, {})
             (folder / 'vocab.txt').write_text(''.join(f'{t}\n' for t in corpus.vocabulary), encoding='utf-8')
         if weights is not None and weights.exists():
-            network = Network(config.network, len(corpus.vocabulary))
-            network(np.full((1, 2), BOS_ID, 'int32'))
             with np.load(weights) as arrays:
-                network.set_weights(list(arrays.values()))
-        else:
-            network = train_language(
-                config.network,
-                config.training,
-                corpus.vocabulary,
-                corpus.train,
-                corpus.validation,
-                **kept,
-            )
-            if weights is not None:
-                np.savez(weights, *network.get_weights())
+                trained = dict(arrays)
+            if str(trained.pop('subject', '')) == subject:
+                network = Network(config.network, len(corpus.vocabulary))
+                network(np.full((1, 2), BOS_ID, 'int32'))
+                network.set_weights(list(trained.values()))
+                return cls(network, corpus.vocabulary, config)
+        network = train_language(
+            config.network,
+            config.training,
+            corpus.vocabulary,
+            corpus.train,
+            corpus.validation,
+            **kept,
+        )
+        if weights is not None:
+            np.savez(weights, *network.get_weights(), subject=np.array(subject))
         return cls(network, corpus.vocabulary, config)
 
     def log_probabilities(self, asked: Sequence[tuple[str, str]]) -> np.ndarray:

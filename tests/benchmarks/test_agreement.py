@@ -6,6 +6,7 @@ import itertools
 import numpy as np
 import pytest
 
+from benchmarks import agreement_models
 from benchmarks.agreement import OURS, cells_of, wilson
 from benchmarks.agreement_models import FiveGram, OurModel, margins, read_corpus
 from benchmarks.agreement_pairs import DISTRACTORS, FEATURES, Pair, pairs, word_lists, words_of
@@ -93,7 +94,7 @@ ASKED = [
 
 
 @pytest.mark.parametrize('unit', ['word', 'wordpiece'])
-def test_both_models_learn_the_agreement_of_their_text(unit, tmp_path):
+def test_both_models_learn_the_agreement_of_their_text(unit, tmp_path, monkeypatch):
     texts = dict.fromkeys((*HELD_OUT, *VALIDATION, 'A', 'B'), '\n'.join(SENTENCES * 20))
     settings = [
         f'text.unit={unit}', 'vocabulary.max_size=40', 'network.units=16', 'network.embedding_size=8',
@@ -111,9 +112,14 @@ def test_both_models_learn_the_agreement_of_their_text(unit, tmp_path):
     for sentence in (False, True):
         assert (margins(ours, ASKED, sentence=sentence) > 0).all()
     assert 1 <= ours.perplexity(corpus.held_out) < 3
-    again = OurModel.fit(config, corpus, tmp_path)
     asked = [('la casa', 'de los perros'), ('', 'las')]
+    with monkeypatch.context() as patched:
+        patched.delattr(agreement_models, 'train_language')
+        again = OurModel.fit(config, corpus, tmp_path)
     np.testing.assert_allclose(again.log_probabilities(asked), ours.log_probabilities(asked), atol=1e-5)
+    other = configure(settings=[*OURS, *settings, 'training.epochs=1'])
+    anew = OurModel.fit(other, corpus, tmp_path)
+    assert np.abs(anew.log_probabilities(asked) - ours.log_probabilities(asked)).min() > 0.01
 
 
 def test_held_out_novels_are_not_learnt_from():
