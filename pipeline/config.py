@@ -184,7 +184,7 @@ def _without_idle_parts(config: Config) -> Config:
 
     A character has no pieces, and what the wide path learns is opinions.
     """
-    idle = {}
+    idle: dict[str, Any] = {}
     if config.text.unit == 'character':
         idle['piece_buckets'] = 0
     if config.training.task == 'language':
