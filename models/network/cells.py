@@ -6,7 +6,7 @@ elementwise product. Where Keras has the very same cell, Keras' own layer serves
     simple_rnn          h' = tanh(U x + W h + b)                                       Elman 1990
     gru                 the reset gate after the recurrent product (cuDNN's form)      Cho et al. 2014
     gru_reset_before    … and before it (the lectures' form)
-    lstm                                                                               Hochreiter & Schmidhuber 1997
+    lstm                (how it learns without a GPU: `recurrence`)                    Hochreiter & Schmidhuber 1997
 
 and the others are `GatedCell`:
 
@@ -22,6 +22,7 @@ import keras
 from keras import ops
 
 from vaiven.models.network.layers import Tensor
+from vaiven.models.network.recurrence import LSTM
 
 
 @keras.saving.register_keras_serializable('vaiven')
@@ -137,7 +138,7 @@ def recurrent_layer(
     if cell == 'simple_rnn':
         return keras.layers.SimpleRNN(units, **options, **whole)
     if cell == 'lstm':
-        return keras.layers.LSTM(units, use_cudnn=use_cudnn, **options, **whole)
+        return LSTM(units, use_cudnn=use_cudnn, **options, **whole)
     if cell in ('gru', 'gru_reset_before'):
         # cuDNN has the first form only.
         after = cell == 'gru'

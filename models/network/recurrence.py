@@ -1,0 +1,111 @@
+"""The LSTM over whole texts, with backpropagation through time written out (Werbos 1990).
+
+What automatic differentiation makes of a loop adds to the gradient of the recurrent weights at every step, all
+units × 4 · units numbers of it. Written out, a step only goes back through the gates; the gradient of the weights is
+then one product over all steps. With 512 units and 16 texts side by side that halves the work of a training step.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from keras import ops
+
+from vaiven.models.network.layers import Tensor
+
+
+class LSTM(keras.layers.LSTM):
+    """Keras' own layer, weights and all. Without a GPU, texts without a mask are read as below.
+
+    With `use_cudnn=False` it is Keras' own to the last operation: a graph that is only served needs no gradients.
+    """
+
+    def inner_loop(
+        self, sequences: Tensor, initial_state: list[Tensor], mask: Tensor | None, training: bool = False
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        if mask is not None or self.use_cudnn is False or keras.distribution.list_devices('gpu'):
+            return super().inner_loop(sequences, initial_state, mask, training)
+        cell = self.cell
+        states, memory = lstm(sequences, *initial_state, cell.kernel, cell.recurrent_kernel, cell.bias)
+        return states[:, -1], states, [states[:, -1], memory]
+
+
+def lstm(
+    inputs: Tensor, h: Tensor, c: Tensor, kernel: Tensor, recurrent_kernel: Tensor, bias: Tensor
+) -> tuple[Tensor, Tensor]:
+    """h' = o · tanh(c') and c' = f · c + i · g, step by step; the gates stand in Keras' order, i, f, g, o.
+
+    Args:
+        inputs: (batch, time, features).
+        h, c: before the first step, (batch, units).
+        kernel, recurrent_kernel, bias: (features, 4 · units), (units, 4 · units), (4 · units).
+
+    Returns:
+        h after each step, (batch, time, units), and c after the last one, (batch, units).
+    """
+    batch, time, features = ops.shape(inputs)
+    steps = ops.reshape(ops.transpose(inputs, (1, 0, 2)), (time * batch, features))
+    # What the inputs bring depends on no state: one product for all steps.
+    sums = ops.reshape(ops.matmul(steps, kernel) + bias, (time, batch, kernel.shape[-1]))
+    # Copied, as a gradient that is written out takes values, not variables.
+    read = _recurrence(sums, ops.copy(recurrent_kernel), h, c)
+    return ops.transpose(read[:-1], (1, 0, 2)), read[-1]
+
+
+@ops.custom_gradient
+def _recurrence(
+    sums: Tensor, recurrent_kernel: Tensor, h: Tensor, c: Tensor
+) -> tuple[Tensor, Callable[..., tuple[Tensor, ...]]]:
+    """All h and after them the last c, (time + 1, batch, units), from what the inputs bring, (time, batch, 4 · units).
+
+    `ops.scan` wants all that a step gives away in the shape of all that it hands on, so the gates are handed on, too.
+    """
+
+    def forth(before: tuple[Tensor, ...], brought: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        *_, h, c = before
+        i, f, g, o = ops.split(brought + ops.matmul(h, recurrent_kernel), 4, axis=-1)
+        i, f, g, o = ops.sigmoid(i), ops.sigmoid(f), ops.tanh(g), ops.sigmoid(o)
+        c = f * c + i * g
+        h = o * ops.tanh(c)
+        return (i, f, g, o, h, c), (i, f, g, o, h, c)
+
+    none = ops.zeros_like(h)
+    _, (i, f, g, o, states, memories) = ops.scan(forth, (none, none, none, none, h, c), sums)
+
+    def gradient(*args: Any, upstream: Any = None) -> tuple[Tensor, ...]:
+        """Of the loss by the four arguments, from that by the result: `d…` is always ∂loss/∂…"""
+        d_read = args[0] if upstream is None else upstream
+        h_before = ops.concatenate([h[None], states[:-1]])
+        c_before = ops.concatenate([c[None], memories[:-1]])
+        squashed = ops.tanh(memories)
+        # All that a step multiplies by is known before the way back begins.
+        factors = [
+            d_read[:-1],
+            o * (1 - squashed**2),  # ∂h/∂c
+            g * i * (1 - i),  # ∂c/∂ the sums of i, f and g, and ∂h/∂ those of o
+            c_before * f * (1 - f),
+            i * (1 - g**2),
+            squashed * o * (1 - o),
+            f,  # ∂c/∂c before
+        ]
+
+        def back(after: tuple[Tensor, ...], at: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+            *_, dh, dc = after
+            dh_read, by_c, by_i, by_f, by_g, by_o, keep = ops.split(at, len(factors), axis=-1)
+            dh = dh + dh_read
+            dc = dc + dh * by_c
+            d_sums = (dc * by_i, dc * by_f, dc * by_g, dh * by_o)
+            dh = ops.matmul(ops.concatenate(d_sums, axis=-1), ops.transpose(recurrent_kernel))
+            handed = (*d_sums, dh, dc * keep)
+            return handed, handed
+
+        (*_, dh, dc), (*parts, _, _) = ops.scan(
+            back, (none, none, none, none, none, d_read[-1]), ops.concatenate(factors, axis=-1), reverse=True
+        )
+        d_sums = ops.concatenate(parts, axis=-1)
+        units, width = recurrent_kernel.shape
+        rows = ops.reshape(h_before, (-1, units))
+        d_kernel = ops.matmul(ops.transpose(rows), ops.reshape(d_sums, (-1, width)))
+        return d_sums, d_kernel, dh, dc
+
+    return ops.concatenate([states, memories[-1:]]), gradient
