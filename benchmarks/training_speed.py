@@ -85,7 +85,7 @@ def contestants(
     padded = tf.keras.utils.pad_sequences(ids, longest, padding='post')  # (rows, longest)
     labels = np.array(labels_of(rows), np.float32)
     batch_size = config.training.batch_size
-    bucketed = dataset.training_batches(read, batch_size, SEED)
+    bucketed = dataset.training_batches(read, batch_size, longest, SEED)
     ours, plain = (_network(config, len(files.vocabulary)) for _ in range(2))
     runs: dict[str, Callable[[], Any]] = {
         'buckets': lambda: ours.fit(bucketed, verbose=0),

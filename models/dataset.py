@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from vaiven.models.preprocessing import IDS, LABEL, NGRAMS, NO_POSITION, NO_RATING, POSITION, RATING
 
-# Longer texts are learnt from up to there: memory and time of a step go by the longest text, and no gradient
-# reaches further back. What is served reads them whole.
+# Longer texts are validated, and the paths combined, by their first tokens: memory and time of a batch go by the
+# longest text. What is served reads them whole.
 LONGEST = 2048
 # Texts of like length share a batch, so that little of it is padding: by 8 tokens, and the long ones by a quarter
 # of their length.
@@ -29,11 +29,9 @@ LEAST_SURE = 0.51
 def read_rows(files: Sequence[str], soft_labels: float = 0.0) -> tf.data.Dataset:
     """Yields (ids int32 (tokens), label float ()) from gzipped TFRecords of tf.Example, in file order.
 
-    The ids are the first `LONGEST` of a text, at most. The label is that of `soft_label`.
+    The label is that of `soft_label`.
     """
-    return read_features(files).map(
-        lambda row: (row[IDS][:LONGEST], soft_label(row[LABEL], row[RATING], soft_labels))
-    )
+    return read_features(files).map(lambda row: (row[IDS], soft_label(row[LABEL], row[RATING], soft_labels)))
 
 
 def soft_label(label: tf.Tensor, rating: tf.Tensor, slope: float) -> tf.Tensor:
@@ -94,15 +92,27 @@ def read_features(files: Sequence[str]) -> tf.data.Dataset:
 
 
 def training_batches(
-    rows: tf.data.Dataset, batch_size: int, seed: int, epoch: int | tf.Tensor = 0
+    rows: tf.data.Dataset, batch_size: int, window: int, seed: int, epoch: int | tf.Tensor = 0
 ) -> tf.data.Dataset:
-    """The batches of an epoch, shuffled by its number, in length buckets, padded with 0 to the longest of each."""
+    """The batches of an epoch, shuffled by its number, in length buckets, padded with 0 to the longest of each.
+
+    Of a text that is longer than `window` tokens an epoch sees one stretch of as many, each epoch another one. So an
+    opinion has to be found in every part of a text, and a few long texts are many examples.
+    """
     order = tf.cast(epoch, tf.int64) * SEED_STEP + seed
-    return _bucket(rows.shuffle(SHUFFLED_ROWS, seed=order, reshuffle_each_iteration=False), batch_size)
+
+    def stretch(number: tf.Tensor, row: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        ids, label = row
+        places = tf.maximum(tf.size(ids) - window, 0) + 1
+        begin = tf.random.stateless_uniform([], [order, number], 0, places, tf.int32)
+        return ids[begin : begin + window], label
+
+    shuffled = rows.shuffle(SHUFFLED_ROWS, seed=order, reshuffle_each_iteration=False)
+    return _bucket(shuffled.enumerate().map(stretch), batch_size)
 
 
 def evaluation_batches(rows: tf.data.Dataset, batch_size: int) -> tf.data.Dataset:
-    return _bucket(rows, batch_size)
+    return _bucket(rows.map(lambda ids, label: (ids[:LONGEST], label)), batch_size)
 
 
 def _bucket(rows: tf.data.Dataset, batch_size: int) -> tf.data.Dataset:

@@ -100,17 +100,15 @@ def train(
             network = train_language(network_config, training, vocabulary, *texts, **kept)
         return network if hardware.plain else plain_network(network)
     rows = dataset.read_rows(train_files, training.soft_labels).cache()
-    lengths = dataset.lengths_of(rows)
-    steps = dataset.count_batches(lengths, training.batch_size)
-    if cut := int(np.sum(lengths == dataset.LONGEST)):
-        progress.info(
-            'of the longest %d texts, only the first %d tokens are learnt from', cut, dataset.LONGEST
-        )
+    lengths, window = dataset.lengths_of(rows), min(training.window, dataset.LONGEST)
+    steps = dataset.count_batches(np.minimum(lengths, window), training.batch_size)
+    if longer := int(np.sum(lengths > window)):
+        progress.info('of %d texts each epoch learns from another stretch of %d tokens', longer, window)
     held = dataset.read_rows(eval_files, training.soft_labels)
     validation = dataset.evaluation_batches(held, training.batch_size).cache()
 
     def batches(epoch: tf.Tensor) -> tf.data.Dataset:
-        return hardware.even(dataset.training_batches(rows, training.batch_size, training.seed, epoch))
+        return hardware.even(dataset.training_batches(rows, training.batch_size, window, training.seed, epoch))
 
     with hardware.building():
         network = JointNetwork(

@@ -22,7 +22,7 @@ def mixed(tmp_path) -> str:
 
 def test_batches_hold_texts_of_like_length(mixed):
     rows = dataset.read_rows([mixed])
-    batches = list(dataset.training_batches(rows, 16, seed=0))
+    batches = list(dataset.training_batches(rows, 16, dataset.LONGEST, seed=0))
     for ids, labels in batches:
         lengths = np.count_nonzero(ids.numpy(), axis=1)
         assert len(labels) == len(ids) <= 16
@@ -33,8 +33,8 @@ def test_batches_hold_texts_of_like_length(mixed):
 def test_the_number_of_batches_is_known_beforehand(mixed):
     rows = dataset.read_rows([mixed])
     for size in (1, 16, 64):
-        batches = list(dataset.training_batches(rows, size, seed=0))
-        assert dataset.count_batches(dataset.lengths_of(rows), size) == len(batches)
+        batches = list(dataset.training_batches(rows, size, 50, seed=0))
+        assert dataset.count_batches(np.minimum(dataset.lengths_of(rows), 50), size) == len(batches)
     assert dataset.count_batches(np.zeros(0, int), 8) == 0
 
 
@@ -45,11 +45,33 @@ def test_long_texts_share_a_batch_with_few_others_and_are_cut(tmp_path):
         assert ids.shape[0] * ids.shape[1] <= dataset.BATCH_TOKENS
 
 
+def test_of_a_long_text_each_epoch_sees_another_stretch():
+    texts = [tf.range(1000), tf.range(2000, 2050), tf.range(3000, 3007)]
+    rows = tf.data.Dataset.from_tensor_slices(tf.ragged.stack(texts)).map(
+        lambda ids: (ids, tf.cast(ids[0], tf.float32))
+    )
+
+    def seen(epoch):
+        batches = dataset.training_batches(rows, 1, 50, seed=4, epoch=epoch)
+        return {int(labels[0]): ids[0].numpy() for ids, labels in batches}
+
+    stretches = [seen(epoch) for epoch in range(40)]
+    for each in stretches:
+        assert len(each[0]) == 50
+        np.testing.assert_array_equal(np.diff(each[0]), 1)
+        np.testing.assert_array_equal(each[2000], texts[1])
+        np.testing.assert_array_equal(each[3000], texts[2])
+    begins = [each[0][0] for each in stretches]
+    assert len(set(begins)) > 30
+    assert min(begins) < 150 < 800 < max(begins) <= 950
+    np.testing.assert_array_equal(seen(7)[0], stretches[7][0])
+
+
 def test_epochs_have_other_orders_and_each_its_own_every_time():
     rows = tf.data.Dataset.range(64).map(lambda n: (tf.cast([n], tf.int32), tf.cast(n, tf.float32)))
 
     def order(epoch):
-        batches = dataset.training_batches(rows, 8, 0, epoch)
+        batches = dataset.training_batches(rows, 8, 50, 0, epoch)
         return list(itertools.chain.from_iterable(labels.numpy().tolist() for _, labels in batches))
 
     tf.random.set_seed(1)
@@ -65,4 +87,4 @@ def test_texts_of_no_one_and_a_hundred_thousand_tokens_train(mixed, tmp_path, ca
     few = write_rows(tmp_path / 'few.gz', *opinions(20))
     network = train(config, TrainingConfig(epochs=1), VOCABULARY, [mixed], [few])
     assert all(np.isfinite(value).all() for value in network.get_weights())
-    assert 'of the longest 2 texts, only the first 2048 tokens are learnt from' in caplog.messages
+    assert 'of 4 texts each epoch learns from another stretch of 128 tokens' in caplog.messages

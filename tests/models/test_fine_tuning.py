@@ -59,7 +59,7 @@ def moved(folder, decay: float, unfreeze_steps: int) -> dict[int, float]:
     before = [np.array(variable) for variable in network.trainable_variables]
 
     def batches(epoch):
-        return dataset.training_batches(rows, 8, 0, epoch)
+        return dataset.training_batches(rows, 8, 128, 0, epoch)
 
     steps = dataset.count_batches(dataset.lengths_of(rows), 8)
     rates = LayerRates(network, decay, unfreeze_steps)
