@@ -21,7 +21,9 @@ class TrainingConfig:
     Attributes:
         task: `sentiment` learns opinions and language from labelled texts; `language` learns language alone, from
             texts that are read on and on, as streams: `batch_size` streams side by side, `window` tokens a step.
-        window: tokens of each stream in a step; gradients reach no further back (truncated BPTT).
+        window: tokens of a text in a step; gradients reach no further back (truncated BPTT). Of the language task's
+            streams that is one window after the other; of a longer text with an opinion, a stretch that begins
+            elsewhere in each epoch.
         targets: `all` tokens of a window are predicted and the state is kept for the next window, or the `last`
             alone, from windows that begin anew and slide by one token.
         epochs: passes over the rows with the whole loss, at most; the best by the validation split is kept.

@@ -23,8 +23,9 @@ class NetworkConfig:
         units: size of the hidden state, a direction and layer.
         embedding_size: size of a token's vector; the softmax is tied to it. 0: one-hot vectors, and a softmax of
             its own.
-        piece_buckets: pieces of words are hashed into that many vectors, which are added to the words' own
-            (Bojanowski et al. 2017); 0 for none. One-hot vectors never have any.
+        piece_buckets: pieces of words are hashed into that many vectors, which are added to the words' own, in what
+            is read and in the softmax (Bojanowski et al. 2017); 0 for none. Characters and one-hot vectors never have
+            any.
         token_dropout: share of tokens of a text that the network does not see (Gal & Ghahramani 2016).
         embedding_dropout: share of the vocabulary that it does not see in a batch (Merity et al. 2018).
         weight_dropout: share of the recurrent weights dropped in a batch (DropConnect: Merity et al. 2018).
@@ -32,7 +33,7 @@ class NetworkConfig:
         locked_dropout: whether the same components are dropped at every step of a text (Gal & Ghahramani 2016).
         head_dropout: share of the pooled components dropped before the sentiment's weights.
         wide_ngrams: the most words, pairs and pieces of words that the wide path beside the recurrent one knows;
-            0 for no wide path.
+            0 for no wide path. A network of language alone never has one.
     """
 
     cell: Cell = 'lstm'
@@ -51,9 +52,9 @@ class NetworkConfig:
 
     def __post_init__(self) -> None:
         require(self.cell in CELLS, f'network.cell must be one of {", ".join(CELLS)}', self.cell)
-        for name in ('layers', 'units'):
-            require(getattr(self, name) >= 1, f'network.{name} must be at least 1', getattr(self, name))
-        require(self.embedding_size >= 0, 'network.embedding_size must not be negative', self.embedding_size)
+        for name, least, most in (('layers', 1, 32), ('units', 1, 16_384), ('embedding_size', 0, 16_384)):
+            value = getattr(self, name)
+            require(least <= value <= most, f'network.{name} must lie between {least} and {most}', value)
         require(
             self.piece_buckets == 0 or 2 <= self.piece_buckets <= 2**24,
             'network.piece_buckets must lie between 2 and 16777216, or be 0 for none',
