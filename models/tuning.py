@@ -1,5 +1,6 @@
 """The search for better settings: random ones around those of the configuration. The TFX Tuner calls `tuner_fn`."""
 
+import dataclasses
 import logging
 import math
 from typing import Any
@@ -14,8 +15,9 @@ from tfx.components.tuner.component import TunerFnResult
 
 from vaiven.models.callbacks import TrainingError
 from vaiven.models.checkpoints import digest
-from vaiven.models.configuration import from_dict
+from vaiven.models.configuration import ConfigError, from_dict
 from vaiven.models.inputs import Inputs, read_inputs
+from vaiven.models.network.config import NetworkConfig
 from vaiven.models.training import train
 from vaiven.models.tuning_config import TuningConfig
 
@@ -45,8 +47,9 @@ def search_space(inputs: Inputs) -> keras_tuner.HyperParameters:
         space.Float(path, value / factor, value * factor, sampling='log', default=value)
 
     scale('training.learning_rate', training.learning_rate, 4.0)
-    halved = max(1, network.units // 2)
-    units = sorted({halved, network.units, network.units * 2})
+    units = [
+        each for each in (network.units // 2, network.units, network.units * 2) if _possible(network, each)
+    ]
     space.Choice('network.units', units, default=network.units)
     share('network.dropout', network.dropout, 0.7)
     share('network.token_dropout', network.token_dropout, 0.5)
@@ -56,6 +59,14 @@ def search_space(inputs: Inputs) -> keras_tuner.HyperParameters:
         if training.language_weight:
             scale('training.language_weight', training.language_weight, 10.0)
     return space
+
+
+def _possible(network: NetworkConfig, units: int) -> bool:
+    try:
+        dataclasses.replace(network, units=units)
+    except ConfigError:
+        return False
+    return True
 
 
 class Search(base_tuner.BaseTuner):

@@ -86,6 +86,13 @@ def test_every_trial_makes_sense_as_a_configuration(inputs):
         assert tuned.network.units in (2, 4, 8)
 
 
+@pytest.mark.parametrize(('units', 'tried'), [(1, [1, 2]), (6, [3, 6, 12]), (16_384, [8192, 16_384])])
+def test_no_network_is_tried_that_the_configuration_refuses(units, tried):
+    inputs = Inputs({'network': {'units': units}, 'training': TRAINING}, '', (), (), ())
+    (choice,) = (setting for setting in search_space(inputs).space if setting.name == 'network.units')
+    assert choice.values == tried
+
+
 def test_language_alone_is_tuned_without_what_only_sentiment_has(inputs):
     values = {**inputs.values, 'training': {**TRAINING, 'task': 'language'}}
     names = {setting.name for setting in search_space(Inputs(values, '', (), (), ())).space}
