@@ -145,9 +145,10 @@ def test_a_server_that_is_killed_and_comes_back_is_found_again(
                     rest(gateway.rest_url, path, b'{"signature_name": "embed", "instances": ["a"]}')[0] == 200
                 )
                 assert {failure.partition(':')[0] for failure in callers.failures} == {'UNAVAILABLE'}
+                callers.more()  # A caller that failed before may be late to write it down.
                 known = len(callers.failures)
                 callers.more()
-                assert len(callers.failures) == known
+                assert callers.failures[known:] == []
     finally:
         first.stop()
 
