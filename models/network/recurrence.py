@@ -25,8 +25,8 @@ class LSTM(keras.layers.LSTM):
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
         if mask is not None or self.use_cudnn is False or keras.distribution.list_devices('gpu'):
             return super().inner_loop(sequences, initial_state, mask, training)
-        cell = self.cell
-        states, memory = lstm(sequences, *initial_state, cell.kernel, cell.recurrent_kernel, cell.bias)
+        (h, c), cell = initial_state, self.cell
+        states, memory = lstm(sequences, h, c, cell.kernel, cell.recurrent_kernel, cell.bias)
         return states[:, -1], states, [states[:, -1], memory]
 
 
