@@ -26,7 +26,7 @@ class Plan(NamedTuple):
 
     Attributes:
         folds: into how many parts the corpus is divided.
-        settings: what the corpus asks for: few and long texts are learnt from in stretches, in small batches and many steps.
+        settings: what the corpus asks for: few and long texts are learnt from in stretches, in small batches.
         quick_folds: how many of them `--quick` measures.
         quick_settings: what `--quick` changes besides.
     """
@@ -47,7 +47,7 @@ PLANS: dict[str, Plan] = {
             'text.max_tokens=2048',
             'training.window=200',
             'training.batch_size=16',
-            'training.epochs=10',
+            'training.epochs=7',
             'training.learning_rate=0.001',
         ),
         ('training.epochs=2', 'training.window=100', 'text.max_tokens=400'),

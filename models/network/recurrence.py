@@ -15,7 +15,7 @@ from vaiven.models.network.layers import Tensor
 
 
 class LSTM(keras.layers.LSTM):
-    """Keras' own layer, weights and all. Without a GPU, texts without a mask are read as below.
+    """Keras' own layer, weights and all. On TensorFlow without a GPU, texts without a mask are read as below.
 
     With `use_cudnn=False` it is Keras' own to the last operation: a graph that is only served needs no gradients.
     """
@@ -23,11 +23,15 @@ class LSTM(keras.layers.LSTM):
     def inner_loop(
         self, sequences: Tensor, initial_state: list[Tensor], mask: Tensor | None, training: bool = False
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
-        if mask is not None or self.use_cudnn is False or keras.distribution.list_devices('gpu'):
+        if mask is not None or self.use_cudnn is False or not _written_out():
             return super().inner_loop(sequences, initial_state, mask, training)
         (h, c), cell = initial_state, self.cell
         states, memory = lstm(sequences, h, c, cell.kernel, cell.recurrent_kernel, cell.bias)
         return states[:, -1], states, [states[:, -1], memory]
+
+
+def _written_out() -> bool:
+    return keras.backend.backend() == 'tensorflow' and not keras.distribution.list_devices('gpu')
 
 
 def lstm(
