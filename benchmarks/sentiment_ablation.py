@@ -36,7 +36,7 @@ STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 FOLDS, QUICK_FOLDS = 3, 1
 QUICK_STEPS = (STEPS[0][0], STEPS[5][0])
-QUICK_SETTINGS = ('training.epochs=2',)
+QUICK_SETTINGS = ('training.epochs=3',)
 
 
 @click.command(help=__doc__)
