@@ -33,12 +33,13 @@ from benchmarks.corpora import MissingDataError, novels
 OURS = (
     'text.max_tokens=100000', 'vocabulary.min_count=1', 'vocabulary.max_size=16000', 'training.task=language',
     'network.bidirectional=false', 'network.wide_ngrams=0', 'network.token_dropout=0', 'network.units=400',
-    'network.embedding_size=200', 'network.dropout=0.2', 'training.batch_size=64', 'training.window=32',
-    'training.learning_rate=0.004', 'training.softmax_candidates=512', 'training.epochs=6',
+    'network.embedding_size=200', 'network.piece_buckets=32768', 'network.dropout=0.3', 'network.weight_dropout=0.2',
+    'training.batch_size=64', 'training.window=32', 'training.learning_rate=0.004', 'training.softmax_candidates=512',
+    'training.epochs=8', 'training.weight_averaging=0.999',
 )  # fmt: skip
 QUICK = (
     'vocabulary.max_size=10000', 'network.units=256', 'network.embedding_size=128', 'training.epochs=3',
-    'training.batch_size=32',
+    'training.batch_size=32', 'network.dropout=0.2', 'network.weight_dropout=0', 'training.weight_averaging=0',
 )  # fmt: skip
 WORDS, QUICK_WORDS = 10**9, 800_000
 MEASURED_WORDS, QUICK_MEASURED_WORDS = 60_000, 20_000

@@ -47,7 +47,7 @@ PLANS: dict[str, Plan] = {
             'text.max_tokens=2048',
             'training.window=200',
             'training.batch_size=16',
-            'training.epochs=7',
+            'training.epochs=8',
             'training.learning_rate=0.001',
         ),
         ('training.epochs=2', 'training.window=100', 'text.max_tokens=400'),

@@ -34,11 +34,15 @@ def language_loss(
     ids = ops.cast(ids, 'int32')
     lengths = ops.sum(ops.cast(ids != PAD_ID, 'int32'), axis=1)
     drawn = draw(network, candidates, seed)
-    read = {'forward': ids, 'backward': reverse_sequences(ids, lengths)}
-    return {
-        direction: cross_entropy(network, outputs[direction][:, :-1], read[direction][:, 1:], drawn)
-        for direction in network.directions
-    }
+    losses = {}
+    for direction in network.directions:
+        read, vectors = ids, outputs['vectors']
+        if direction == 'backward':
+            read, vectors = reverse_sequences(read, lengths), reverse_sequences(vectors, lengths)
+        losses[direction] = cross_entropy(
+            network, outputs[direction][:, :-1], read[:, 1:], vectors[:, 1:], drawn
+        )
+    return losses
 
 
 def draw(network: Network, candidates: int, seed: Any) -> Tensor | None:
@@ -61,13 +65,16 @@ def _log_expected(ids: Tensor, count: int, vocabulary_size: int) -> Tensor:
     return ops.log(share * count)
 
 
-def cross_entropy(network: Network, projected: Tensor, targets: Tensor, drawn: Tensor | None) -> Tensor:
+def cross_entropy(
+    network: Network, projected: Tensor, targets: Tensor, vectors: Tensor, drawn: Tensor | None
+) -> Tensor:
     """Mean over the targets that are there, in nats.
 
     Args:
         network: gives the softmax.
         projected: (batch, time, embedding_size).
         targets: int (batch, time), 0 for none.
+        vectors: `token_vectors` of the targets, (batch, time, embedding_size).
         drawn: what `draw` gave.
     """
     weight = ops.cast(targets != PAD_ID, 'float32')
@@ -78,10 +85,10 @@ def cross_entropy(network: Network, projected: Tensor, targets: Tensor, drawn: T
     else:
         count, size = drawn.shape[0], network.vocabulary_size
         bias = network.softmax_bias
-        own = ops.cast(projected, 'float32') * ops.cast(network.token_vectors(targets), 'float32')
+        own = ops.cast(projected, 'float32') * ops.cast(vectors, 'float32')
         true = ops.sum(own, axis=-1) + ops.take(bias, targets)
-        vectors = ops.cast(network.token_vectors(drawn), projected.dtype)
-        others = ops.cast(ops.matmul(projected, ops.transpose(vectors)), 'float32') + ops.take(bias, drawn)
+        candidates = ops.cast(network.token_vectors(drawn), projected.dtype)
+        others = ops.cast(ops.matmul(projected, ops.transpose(candidates)), 'float32') + ops.take(bias, drawn)
         others = others - _log_expected(drawn, count, size)
         hit = ops.cast(targets[:, :, None] == drawn[None, None, :], others.dtype)
         others = others - 1e4 * hit

@@ -162,7 +162,12 @@ class Network(keras.Model):
         return states, lengths
 
     def read_on(
-        self, direction: str, ids: Tensor, before: list[list[Tensor]] | None, training: bool = False
+        self,
+        direction: str,
+        ids: Tensor,
+        before: list[list[Tensor]] | None,
+        training: bool = False,
+        vectors: Tensor | None = None,
     ) -> tuple[Tensor, list[list[Tensor]]]:
         """One stack's states over ids in the order in which it reads, from what it remembers.
 
@@ -171,11 +176,13 @@ class Network(keras.Model):
             ids: int (batch, time).
             before: as `first_states` or an earlier call gave it; None for the first states.
             training: whether to drop.
+            vectors: of the ids, where they are there already, as `token_vectors` gives them.
 
         Returns:
             states (batch, time, units), and what it remembers after the last step.
         """
-        return self._go_on(direction, ids, self.token_vectors(ids), before, training)
+        vectors = self.token_vectors(ids) if vectors is None else vectors
+        return self._go_on(direction, ids, vectors, before, training)
 
     def _go_on(
         self,
@@ -242,7 +249,9 @@ class Network(keras.Model):
         The forward state at a step has seen the tokens up to it; the backward state those from the end down to it.
         """
         ids = ops.cast(ids, 'int32')
-        vectors = self.token_vectors(ids)  # once for both: pieces of words are as much work as a stack
+        return self._encode(ids, self.token_vectors(ids), training)
+
+    def _encode(self, ids: Tensor, vectors: Tensor, training: bool) -> tuple[dict[str, Tensor], Tensor]:
         read = {direction: self._read(direction, ids, vectors, training) for direction in self.directions}
         return {direction: states for direction, (states, _) in read.items()}, read['forward'][1]
 
@@ -273,15 +282,18 @@ class Network(keras.Model):
         """What gradients train: a dict.
 
         Returns:
-            `sentiment` (batch), the recurrent path's logit; and for each direction (batch, time, embedding_size)
-            in the order of its own reading: `token_logits` makes of it the next token read.
+            `sentiment` (batch), the recurrent path's logit; for each direction (batch, time, embedding_size) in the
+            order of its own reading: `token_logits` makes of it the next token read; and `vectors` (batch, time,
+            embedding_size) of the tokens: with pieces they are as much work as a stack, and the losses want them again.
         """
-        states, lengths = self.encode(ids, training=training)
+        ids = ops.cast(ids, 'int32')
+        vectors = self.token_vectors(ids)
+        states, lengths = self._encode(ids, vectors, training)
         language = {
             direction: self.project(direction, self.between_dropout(each, training=training))
             for direction, each in states.items()
         }
-        return {'sentiment': self._sentiment((states, lengths), training), **language}
+        return {'sentiment': self._sentiment((states, lengths), training), 'vectors': vectors, **language}
 
     def project(self, direction: str, states: Tensor) -> Tensor:
         """States to the space of the embedding: (…, units) → (…, embedding_size); one-hot: (…, vocabulary_size)."""

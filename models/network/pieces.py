@@ -46,8 +46,9 @@ class PieceVectors(keras.layers.Layer):
 
     def call(self, ids: Tensor) -> Tensor:
         pieces = ops.take(self.pieces, ids, axis=0)  # (…, most)
-        present = ops.cast(pieces > 0, self.compute_dtype)
-        vectors = ops.cast(ops.take(self.vectors, pieces, axis=0), self.compute_dtype)  # (…, most, size)
-        total = ops.squeeze(ops.matmul(present[..., None, :], vectors), axis=-2)
-        count = ops.sum(present, axis=-1, keepdims=True)
+        count = ops.sum(ops.cast(pieces > 0, self.compute_dtype), axis=-1, keepdims=True)
+        # Number 0 is none. Blanked in the table, so that its gradient is summed up densely, and only once.
+        is_one = ops.cast(ops.arange(self.buckets) > 0, self.compute_dtype)
+        vectors = ops.cast(self.vectors, self.compute_dtype) * is_one[:, None]
+        total = ops.sum(ops.take(vectors, pieces, axis=0), axis=-2)  # (…, size)
         return total / ops.sqrt(ops.maximum(count, 1))

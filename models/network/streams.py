@@ -75,21 +75,25 @@ class StreamReader(keras.Model):
                 for state in layer:
                     state.assign(ops.zeros_like(state))
 
-    def call(self, windows: Tensor, training: bool = False) -> dict[str, Tensor]:
-        """For each direction (streams, tokens, embedding_size): `token_logits` makes of it the next token read."""
+    def call(self, windows: Tensor, training: bool = False) -> dict[str, tuple[Tensor, Tensor]]:
+        """For each direction two times (streams, tokens, embedding_size): `token_logits` makes of the first the next
+        token read, and the second is that token's vector."""
         return {
-            direction: self._read_window(direction, windows[:, number, :-1], training)
+            direction: self._read_window(direction, windows[:, number], training)
             for number, direction in enumerate(self.network.directions)
         }
 
-    def _read_window(self, direction: str, ids: Tensor, training: bool) -> Tensor:
+    def _read_window(self, direction: str, window: Tensor, training: bool) -> tuple[Tensor, Tensor]:
+        ids, vectors = window[:, :-1], self.network.token_vectors(window)
+        read, targets = vectors[:, :-1], vectors[:, 1:]
         if self.last_only:
-            states, _ = self.network.read_on(direction, ids, None, training)
-            states = states[:, -1:]
+            states, _ = self.network.read_on(direction, ids, None, training, read)
+            states, targets = states[:, -1:], targets[:, -1:]
         else:
-            states, after = self.network.read_on(direction, ids, self._remembered(direction), training)
+            states, after = self.network.read_on(direction, ids, self._remembered(direction), training, read)
             self._remember(direction, after)
-        return self.network.project(direction, self.network.between_dropout(states, training=training))
+        dropped = self.network.between_dropout(states, training=training)
+        return self.network.project(direction, dropped), targets
 
     def _remembered(self, direction: str) -> list[list[Tensor]]:
         # Copies: PyTorch assigns in place, and its gradients need what the step began from.
@@ -112,7 +116,8 @@ class StreamReader(keras.Model):
         losses = []
         for number, direction in enumerate(self.network.directions):
             targets = ops.cast(x[:, number, -1:] if self.last_only else x[:, number, 1:], 'int32')
-            loss = cross_entropy(self.network, y_pred[direction], targets, drawn)
+            projected, vectors = y_pred[direction]
+            loss = cross_entropy(self.network, projected, targets, vectors, drawn)
             count = ops.sum(ops.cast(targets != PAD_ID, 'float32'))
             self.trackers[direction].update_state(loss, sample_weight=count)
             self.language_tracker.update_state(loss, sample_weight=count)
