@@ -73,11 +73,13 @@ SIZES = (
         (
             'network.units=512',
             'network.dropout=0.1',
+            'network.weight_dropout=0.1',
             'training.batch_size=16',
+            'training.window=64',
             'training.learning_rate=0.002',
             'training.weight_averaging=0.999',
         ),
-        epochs=8,
+        epochs=18,
     ),
 )
 QUICK_SIZES = (
