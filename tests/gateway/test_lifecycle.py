@@ -135,7 +135,8 @@ def test_a_server_that_is_killed_and_comes_back_is_found_again(
             second = ServerProcess(
                 MODEL, tmp_path / MODEL,
                 port=int(first.grpc_address.rpartition(':')[2]), rest_port=int(first.rest_url.rpartition(':')[2]),
-                flags={'model_config_file': tmp_path / 'models.config',
+                # Else a label can be asked for before its version is there: NOT_FOUND, as from TensorFlow Serving.
+                flags={'model_config_file': tmp_path / 'models.config', 'wait_for_labels': True,
                        'allow_version_labels_for_unavailable_models': True},
             )  # fmt: skip
             with second:

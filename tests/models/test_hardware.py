@@ -87,7 +87,7 @@ def test_what_cudnn_has_is_built_from_the_layers_of_keras_that_reach_it():
         )
         layers = [layer for stack in network.stacks.values() for layer in stack]
         kind = {'lstm': keras.layers.LSTM, 'gru': keras.layers.GRU}.get(cell)
-        assert all((type(layer) is kind) == (kind is not None) for layer in layers if cell in ('lstm', 'gru'))
+        assert all(kind is None or isinstance(layer, kind) for layer in layers)
         for layer in layers:
             if kind is None:
                 assert not isinstance(layer, keras.layers.LSTM)

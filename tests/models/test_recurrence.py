@@ -85,11 +85,15 @@ def test_lengths_and_batches_may_be_unknown_in_a_graph() -> None:
         np.testing.assert_allclose(ask(values), np.array(theirs(values)[0]), atol=1e-6)
 
 
-def test_a_served_graph_is_keras_own() -> None:
-    layer = LSTM(UNITS, return_sequences=True, use_cudnn=False)
+@pytest.mark.parametrize('gpus', [[], ['gpu:0']])
+@pytest.mark.parametrize('use_cudnn', ['auto', False])
+def test_with_a_gpu_and_where_it_is_served_it_is_keras_own(monkeypatch, gpus, use_cudnn) -> None:
+    monkeypatch.setattr(keras.distribution, 'list_devices', lambda kind: gpus)
+    layer = LSTM(UNITS, return_sequences=True, use_cudnn=use_cudnn)
     graph = (
         tf.function(layer, input_signature=[tf.TensorSpec([None, None, FEATURES])])
         .get_concrete_function()
         .graph
     )
-    assert not [node.name for node in graph.as_graph_def().node if node.op == 'IdentityN']
+    written_out = [node.name for node in graph.as_graph_def().node if node.op == 'IdentityN']
+    assert bool(written_out) == (not gpus and use_cudnn == 'auto')
