@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from vaiven.models.network.config import NetworkConfig
 from vaiven.models.network.network import Network
 from vaiven.models.preprocessing import NO_LABEL
 from vaiven.models.text import BOS_ID
@@ -73,16 +74,24 @@ def plain_network(network: Network, *, use_cudnn: bool | str = 'auto') -> Networ
 
     The vocabulary is what it is now, so what a token's pieces add to its vector is added up here, once.
     """
-    config = dataclasses.replace(network.config, piece_buckets=0)
-    plain = Network(config, network.vocabulary_size, use_cudnn=use_cudnn)
-    plain(np.full((1, 2), BOS_ID))  # builds all of it
-    of_pieces = {weight.path for weight in network.pieces.weights} if network.pieces is not None else set()
-    for mine, theirs in zip(
-        plain.weights, [weight for weight in network.weights if weight.path not in of_pieces], strict=True
-    ):
-        mine.assign(keras.ops.convert_to_numpy(theirs))
-    plain.embedding.embeddings.assign(keras.ops.convert_to_numpy(network.vector_table()))
-    return plain
+
+    def built(config: NetworkConfig) -> Network:
+        plain = Network(config, network.vocabulary_size, use_cudnn=use_cudnn)
+        plain(np.full((1, 2), BOS_ID))  # builds all of it
+        return plain
+
+    plain = built(network.config)
+    plain.set_weights(network.get_weights())
+    if plain.pieces is None:
+        return plain
+    # Added up in 32 bits, whatever the network was trained in.
+    whole = built(dataclasses.replace(network.config, piece_buckets=0))
+    of_pieces = {weight.path for weight in plain.pieces.weights}
+    whole.set_weights(
+        [keras.ops.convert_to_numpy(each) for each in plain.weights if each.path not in of_pieces]
+    )
+    whole.embedding.embeddings.assign(plain.vector_table())
+    return whole
 
 
 def find_hardware(training: TrainingConfig) -> Hardware:

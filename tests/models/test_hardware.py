@@ -10,9 +10,11 @@ import pytest
 import tensorflow as tf
 
 from tests.models.rows import VOCABULARY, opinions, write_rows
-from vaiven.models.hardware import Hardware, find_hardware
+from vaiven.models.hardware import Hardware, find_hardware, plain_network
 from vaiven.models.network.config import CELLS, NetworkConfig
+from vaiven.models.network.network import Network
 from vaiven.models.network.objective import JointNetwork
+from vaiven.models.pieces import tell_pieces
 from vaiven.models.training import train
 from vaiven.models.training_config import TrainingConfig
 
@@ -67,6 +69,24 @@ def test_in_16_bits_sums_and_losses_stay_in_32():
     assert outputs['sentiment'].dtype == 'float32'
     assert network.token_logits(outputs['forward']).dtype == 'float32'
     assert network.compute_loss(ids, np.array([1.0], 'float32'), outputs).dtype == 'float32'
+
+
+def test_vectors_of_pieces_are_added_up_in_32_bits_after_a_training_in_16():
+    with Hardware(tf.distribute.get_strategy(), 'mixed_float16').building():
+        network = Network(
+            NetworkConfig(units=4, embedding_size=8, piece_buckets=64, wide_ngrams=0), 7, seed=1
+        )
+        network(np.array([[2, 3]]))
+    tell_pieces(network, ['[PAD]', '[UNK]', '[BOS]', '[EOS]', 'maravillosa', 'maravilloso', 'perro'])
+    word, vectors, pieces = (
+        np.array(table)
+        for table in (network.embedding.embeddings, network.pieces.vectors, network.pieces.pieces)
+    )
+    present = pieces > 0
+    count = np.maximum(present.sum(1, keepdims=True), 1)
+    expected = word + (vectors[pieces] * present[..., None]).sum(1) / np.sqrt(count)
+    found = np.array(plain_network(network).embedding.embeddings)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def test_16_bits_are_left_out_where_no_gpu_is(caplog):
