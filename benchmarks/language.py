@@ -39,7 +39,7 @@ class Size(NamedTuple):
 
 OURS = (
     'text.unit=character', 'text.max_tokens=2500', 'vocabulary.min_count=1', 'training.task=language',
-    'network.bidirectional=false', 'network.wide_ngrams=0',
+    'network.bidirectional=false',
     'network.token_dropout=0', 'network.embedding_size=64', 'training.softmax_candidates=0',
 )  # fmt: skip
 SIZES = (

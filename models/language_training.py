@@ -16,7 +16,7 @@ from vaiven.models.network.streams import StreamReader
 from vaiven.models.pieces import tell_pieces
 from vaiven.models.preprocessing import IDS, POSITION
 from vaiven.models.streams import SlidingWindows, TextStreams
-from vaiven.models.text import BOS_ID, PAD_ID
+from vaiven.models.text import PAD_ID
 from vaiven.models.training_config import TrainingConfig
 
 # A window that yields one target is too costly to slide over the whole validation text: so many batches.
@@ -60,8 +60,6 @@ def train_language(
                 'tokens. Give more text, or lower training.window'
             )
     network = Network(config, len(vocabulary), seed=training.seed)
-    network(np.full((1, 2), BOS_ID))  # builds all of it
-    tell_pieces(network, vocabulary)
     last_only = training.targets == 'last'
     batches: SlidingWindows | TextStreams
     if last_only:
@@ -82,6 +80,7 @@ def train_language(
         last_only=last_only,
         seed=training.seed,
     )
+    tell_pieces(network, vocabulary)
     progress.info(
         'training on %d steps of %d × %d tokens, %d tokens known',
         batches.steps, streams, training.window, len(vocabulary),

@@ -82,6 +82,7 @@ def _recurrence(
         h_before = ops.concatenate([h[None], states[:-1]])
         c_before = ops.concatenate([c[None], memories[:-1]])
         squashed = ops.tanh(memories)
+        kernel_back = ops.transpose(recurrent_kernel)
         # All that a step multiplies by is known before the way back begins.
         factors = [
             d_read[:-1],
@@ -99,7 +100,7 @@ def _recurrence(
             dh = dh + dh_read
             dc = dc + dh * by_c
             d_sums = (dc * by_i, dc * by_f, dc * by_g, dh * by_o)
-            dh = ops.matmul(ops.concatenate(d_sums, axis=-1), ops.transpose(recurrent_kernel))
+            dh = ops.matmul(ops.concatenate(d_sums, axis=-1), kernel_back)
             handed = (*d_sums, dh, dc * keep)
             return handed, handed
 

@@ -108,7 +108,9 @@ def test_what_was_found_is_written_into_the_configuration(inputs):
     assert tuned.subject() != inputs.subject()
 
 
-def test_a_search_that_was_killed_goes_on_with_its_trial(inputs, tmp_path, monkeypatch):
+def killed_in_its_third_trial(inputs, tmp_path, monkeypatch) -> list[float]:
+    """The rates that a search of five trials had tried by then."""
+
     def killed(rate):
         if len(tried) == 3:
             raise KeyboardInterrupt
@@ -117,6 +119,11 @@ def test_a_search_that_was_killed_goes_on_with_its_trial(inputs, tmp_path, monke
     tried = loss_by_rate(monkeypatch, killed)
     with pytest.raises(KeyboardInterrupt):
         search(inputs, tmp_path, 5)
+    return tried
+
+
+def test_a_search_that_was_killed_goes_on_with_its_trial(inputs, tmp_path, monkeypatch):
+    tried = killed_in_its_third_trial(inputs, tmp_path, monkeypatch)
     again = loss_by_rate(monkeypatch, lambda rate: rate)
     best = best_of(search(inputs, tmp_path, 5))
     assert again[0] == tried[2]
@@ -128,14 +135,7 @@ def test_a_search_that_was_killed_goes_on_with_its_trial(inputs, tmp_path, monke
 def test_a_search_around_other_rates_takes_no_trial_of_the_one_that_was_killed(
     setting, inputs, tmp_path, monkeypatch
 ):
-    def killed(rate):
-        if len(before) == 3:
-            raise KeyboardInterrupt
-        return rate
-
-    before = loss_by_rate(monkeypatch, killed)
-    with pytest.raises(KeyboardInterrupt):
-        search(inputs, tmp_path, 5)
+    killed_in_its_third_trial(inputs, tmp_path, monkeypatch)
     tried = loss_by_rate(monkeypatch, lambda rate: rate)
     other = inputs.tuned({setting: 0.5})
     search(other, tmp_path, 5)
