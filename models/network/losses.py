@@ -1,11 +1,11 @@
 """What training minimises: sentiment + λ · language, both directions."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 from keras import ops
 
-from vaiven.models.network.layers import Tensor, reverse_sequences
+from vaiven.models.network.layers import Tensor, reverse_sequences, span
 from vaiven.models.network.network import Network
 from vaiven.models.text import PAD_ID
 
@@ -33,6 +33,7 @@ def language_loss(
     """
     ids = ops.cast(ids, 'int32')
     lengths = ops.sum(ops.cast(ids != PAD_ID, 'int32'), axis=1)
+    steps = ops.shape(ids)[1] - 1
     drawn = draw(network, candidates, seed)
     losses = {}
     for direction in network.directions:
@@ -40,33 +41,41 @@ def language_loss(
         if direction == 'backward':
             read, vectors = reverse_sequences(read, lengths), reverse_sequences(vectors, lengths)
         losses[direction] = cross_entropy(
-            network, outputs[direction][:, :-1], read[:, 1:], vectors[:, 1:], drawn
+            network, span(outputs[direction], 0, steps), read[:, 1:], span(vectors, 1, steps), drawn
         )
     return losses
 
 
-def draw(network: Network, candidates: int, seed: Any) -> Tensor | None:
-    """Tokens for a sampled softmax, int (candidates); None for the full one, which small vocabularies have."""
-    if not network.tied or not 0 < candidates < network.vocabulary_size:
+class Candidates(NamedTuple):
+    """Tokens that stand for the whole vocabulary in a sampled softmax.
+
+    Attributes:
+        ids: int (candidates).
+        vectors: their `token_vectors`, (candidates, embedding_size).
+        bias: of the softmax, less the logarithm of how often each is expected in a draw, (candidates).
+    """
+
+    ids: Tensor
+    vectors: Tensor
+    bias: Tensor
+
+
+def draw(network: Network, candidates: int, seed: Any) -> Candidates | None:
+    """What a sampled softmax takes; None for the full one, which small vocabularies have."""
+    size = network.vocabulary_size
+    if not network.tied or not 0 < candidates < size:
         return None
-    return _draw(candidates, network.vocabulary_size, seed)
-
-
-def _draw(count: int, vocabulary_size: int, seed: Any) -> Tensor:
-    """Log-uniform over the ids from 1: 0 is padding, which is never predicted."""
-    uniform = keras.random.uniform((count,), seed=seed)
-    drawn = ops.floor(ops.exp(uniform * ops.log(float(vocabulary_size))))
-    return ops.cast(ops.clip(drawn, 1, vocabulary_size - 1), 'int32')
-
-
-def _log_expected(ids: Tensor, count: int, vocabulary_size: int) -> Tensor:
-    ids = ops.cast(ids, 'float32')
-    share = ops.log((ids + 1) / ids) / ops.log(float(vocabulary_size))
-    return ops.log(share * count)
+    # Log-uniform over the ids from 1: 0 is padding, which is never predicted.
+    uniform = keras.random.uniform((candidates,), seed=seed)
+    ids = ops.cast(ops.clip(ops.floor(ops.exp(uniform * ops.log(float(size)))), 1, size - 1), 'int32')
+    number = ops.cast(ids, 'float32')
+    share = ops.log((number + 1) / number) / ops.log(float(size))
+    bias = ops.take(network.softmax_bias, ids) - ops.log(share * candidates)
+    return Candidates(ids, network.token_vectors(ids), bias)
 
 
 def cross_entropy(
-    network: Network, projected: Tensor, targets: Tensor, vectors: Tensor, drawn: Tensor | None
+    network: Network, projected: Tensor, targets: Tensor, vectors: Tensor, drawn: Candidates | None
 ) -> Tensor:
     """Mean over the targets that are there, in nats.
 
@@ -83,14 +92,11 @@ def cross_entropy(
             targets, network.token_logits(projected), from_logits=True
         )
     else:
-        count, size = drawn.shape[0], network.vocabulary_size
-        bias = network.softmax_bias
         own = ops.cast(projected, 'float32') * ops.cast(vectors, 'float32')
-        true = ops.sum(own, axis=-1) + ops.take(bias, targets)
-        candidates = ops.cast(network.token_vectors(drawn), projected.dtype)
-        others = ops.cast(ops.matmul(projected, ops.transpose(candidates)), 'float32') + ops.take(bias, drawn)
-        others = others - _log_expected(drawn, count, size)
-        hit = ops.cast(targets[:, :, None] == drawn[None, None, :], others.dtype)
-        others = others - 1e4 * hit
+        true = ops.sum(own, axis=-1) + ops.take(network.softmax_bias, targets)
+        candidates = ops.transpose(ops.cast(drawn.vectors, projected.dtype))
+        others = ops.cast(ops.matmul(projected, candidates), 'float32') + drawn.bias
+        # A target that was drawn counts once.
+        others = ops.where(targets[:, :, None] == drawn.ids, -1e4, others)
         each = ops.logsumexp(ops.concatenate([true[:, :, None], others], axis=-1), axis=-1) - true
     return ops.sum(each * weight) / ops.maximum(ops.sum(weight), 1.0)

@@ -52,65 +52,58 @@ def lstm(
     # What the inputs bring depends on no state: one product for all steps.
     sums = ops.reshape(ops.matmul(steps, kernel) + bias, (time, batch, kernel.shape[-1]))
     # Copied, as a gradient that is written out takes values, not variables.
-    read = _recurrence(sums, ops.copy(recurrent_kernel), h, c)
-    return ops.transpose(read[:-1], (1, 0, 2)), read[-1]
+    states, memory = _recurrence(sums, ops.copy(recurrent_kernel), h, c)
+    return ops.transpose(states, (1, 0, 2)), memory
 
 
 @ops.custom_gradient
 def _recurrence(
     sums: Tensor, recurrent_kernel: Tensor, h: Tensor, c: Tensor
-) -> tuple[Tensor, Callable[..., tuple[Tensor, ...]]]:
-    """All h and after them the last c, (time + 1, batch, units), from what the inputs bring, (time, batch, 4 · units).
+) -> tuple[tuple[Tensor, Tensor], Callable[..., tuple[Tensor, ...]]]:
+    """All h, (time, batch, units), and the last c, from what the inputs bring, (time, batch, 4 · units).
 
     `ops.scan` wants all that a step gives away in the shape of all that it hands on, so the gates are handed on, too.
+    It goes over the numbers of the steps: to read a step's part where it lies is cheaper than to deal them all out.
     """
+    steps = ops.arange(ops.shape(sums)[0])
+    none = ops.zeros_like(h)
 
-    def forth(before: tuple[Tensor, ...], brought: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    def forth(before: tuple[Tensor, ...], t: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         *_, h, c = before
-        i, f, g, o = ops.split(brought + ops.matmul(h, recurrent_kernel), 4, axis=-1)
+        i, f, g, o = ops.split(sums[t] + ops.matmul(h, recurrent_kernel), 4, axis=-1)
         i, f, g, o = ops.sigmoid(i), ops.sigmoid(f), ops.tanh(g), ops.sigmoid(o)
         c = f * c + i * g
         h = o * ops.tanh(c)
         return (i, f, g, o, h, c), (i, f, g, o, h, c)
 
-    none = ops.zeros_like(h)
-    _, (i, f, g, o, states, memories) = ops.scan(forth, (none, none, none, none, h, c), sums)
+    _, (i, f, g, o, states, memories) = ops.scan(forth, (none, none, none, none, h, c), steps)
 
-    def gradient(*args: Any, upstream: Any = None) -> tuple[Tensor, ...]:
-        """Of the loss by the four arguments, from that by the result: `d…` is always ∂loss/∂…"""
-        d_read = args[0] if upstream is None else upstream
+    def gradient(d_states: Tensor, d_memory: Tensor) -> tuple[Tensor, ...]:
+        """Of the loss by the four arguments, from that by the results: `d…` is always ∂loss/∂…"""
         h_before = ops.concatenate([h[None], states[:-1]])
         c_before = ops.concatenate([c[None], memories[:-1]])
         squashed = ops.tanh(memories)
         kernel_back = ops.transpose(recurrent_kernel)
         # All that a step multiplies by is known before the way back begins.
-        factors = [
-            d_read[:-1],
-            o * (1 - squashed**2),  # ∂h/∂c
-            g * i * (1 - i),  # ∂c/∂ the sums of i, f and g, and ∂h/∂ those of o
-            c_before * f * (1 - f),
-            i * (1 - g**2),
-            squashed * o * (1 - o),
-            f,  # ∂c/∂c before
-        ]
+        h_by_c = o * (1 - squashed**2)
+        c_by_sums = (g * i * (1 - i), c_before * f * (1 - f), i * (1 - g**2))
+        h_by_o = squashed * o * (1 - o)
+        factors = ops.concatenate([*c_by_sums, h_by_o], axis=-1)
 
-        def back(after: tuple[Tensor, ...], at: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-            *_, dh, dc = after
-            dh_read, by_c, by_i, by_f, by_g, by_o, keep = ops.split(at, len(factors), axis=-1)
-            dh = dh + dh_read
-            dc = dc + dh * by_c
-            d_sums = (dc * by_i, dc * by_f, dc * by_g, dh * by_o)
-            dh = ops.matmul(ops.concatenate(d_sums, axis=-1), kernel_back)
-            handed = (*d_sums, dh, dc * keep)
+        def back(after: tuple[Tensor, ...], t: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+            _, dh, dc = after
+            dh = dh + d_states[t]
+            dc = dc + dh * h_by_c[t]
+            d_sums = ops.concatenate([dc, dc, dc, dh], axis=-1) * factors[t]
+            handed = (d_sums, ops.matmul(d_sums, kernel_back), dc * f[t])
             return handed, handed
 
-        (*_, dh, dc), (*parts, _, _) = ops.scan(
-            back, (none, none, none, none, none, d_read[-1]), ops.concatenate(factors, axis=-1), reverse=True
+        (_, dh, dc), (d_sums, *_) = ops.scan(
+            back, (ops.concatenate([none] * 4, axis=-1), none, d_memory), steps, reverse=True
         )
-        d_sums = ops.concatenate(parts, axis=-1)
         units, width = recurrent_kernel.shape
         rows = ops.reshape(h_before, (-1, units))
         d_kernel = ops.matmul(ops.transpose(rows), ops.reshape(d_sums, (-1, width)))
         return d_sums, d_kernel, dh, dc
 
-    return ops.concatenate([states, memories[-1:]]), gradient
+    return (states, memories[-1]), gradient

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from vaiven.models.network.layers import Tensor
+from vaiven.models.network.layers import Tensor, span
 from vaiven.models.network.losses import cross_entropy, draw
 from vaiven.models.network.network import Network
 from vaiven.models.text import BOS_ID, PAD_ID
@@ -84,11 +84,11 @@ class StreamReader(keras.Model):
         }
 
     def _read_window(self, direction: str, window: Tensor, training: bool) -> tuple[Tensor, Tensor]:
-        ids, vectors = window[:, :-1], self.network.token_vectors(window)
-        read, targets = vectors[:, :-1], vectors[:, 1:]
+        ids, vectors, steps = window[:, :-1], self.network.token_vectors(window), ops.shape(window)[1] - 1
+        read, targets = span(vectors, 0, steps), span(vectors, 1, steps)
         if self.last_only:
             states, _ = self.network.read_on(direction, ids, None, training, read)
-            states, targets = states[:, -1:], targets[:, -1:]
+            states, targets = span(states, steps - 1, 1), span(targets, steps - 1, 1)
         else:
             states, after = self.network.read_on(direction, ids, self._remembered(direction), training, read)
             self._remember(direction, after)
