@@ -7,21 +7,38 @@ import numpy as np
 Shape = tuple[int, int]  # (batch, time)
 
 
-def keras_lstm(shapes: Sequence[Shape], features: int, units: int) -> Callable[[], None]:
+def our_lstm(shapes: Sequence[Shape], features: int, units: int) -> Callable[[], None]:
     """One call: for each shape, one gradient of all weights and inputs, on fixed random numbers."""
-    import keras
+    return _on_tensorflow(shapes, features, units, 'auto')
+
+
+def keras_lstm(shapes: Sequence[Shape], features: int, units: int) -> Callable[[], None]:
+    """The same with Keras' own layer."""
+    return _on_tensorflow(shapes, features, units, False)
+
+
+def _on_tensorflow(
+    shapes: Sequence[Shape], features: int, units: int, use_cudnn: bool | str
+) -> Callable[[], None]:
     import tensorflow as tf
 
-    layer = keras.layers.Bidirectional(keras.layers.LSTM(units, return_sequences=True))
-    layer.build((None, None, features))
+    from vaiven.models.network.cells import recurrent_layer
+
+    forward, backward = (
+        recurrent_layer('lstm', units, use_cudnn=use_cudnn, seed=seed, name=f'lstm_{seed}') for seed in (0, 1)
+    )
+    for layer in (forward, backward):
+        layer.build((None, None, features))
+    weights = [weight.value for layer in (forward, backward) for weight in layer.trainable_weights]
     batches = [tf.constant(batch) for batch in _batches(shapes, features)]
 
     @tf.function(input_signature=[tf.TensorSpec([None, None, features])])
     def step(batch: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
             tape.watch(batch)
-            loss = tf.reduce_sum(layer(batch))
-        gradients = tape.gradient(loss, [batch, *layer.trainable_weights])
+            # As our network reads: what a direction says stays in the order of its reading.
+            loss = tf.reduce_sum(forward(batch)) + tf.reduce_sum(backward(tf.reverse(batch, [1])))
+        gradients = tape.gradient(loss, [batch, *weights])
         return tf.add_n([tf.reduce_sum(gradient) for gradient in gradients])
 
     def run() -> None:
@@ -32,7 +49,7 @@ def keras_lstm(shapes: Sequence[Shape], features: int, units: int) -> Callable[[
 
 
 def torch_lstm(shapes: Sequence[Shape], features: int, units: int) -> Callable[[], None]:
-    """The same in PyTorch. Raises ImportError where that is not installed."""
+    """The same with PyTorch's. Raises ImportError where that is not installed."""
     import torch
 
     layer = torch.nn.LSTM(features, units, batch_first=True, bidirectional=True)

@@ -1,9 +1,14 @@
-"""Tokens a second of training in length buckets, against plain `fit` on one padded array.
+"""Tokens a second of training, against plain `fit` on one padded array.
 
     python -m benchmarks.training_speed [--quick] [--set a.b=c]
 
-The same rows, the same network and the same loss in one process, in turns; padding counts for no token. Where
-PyTorch can be imported, its `nn.LSTM` and Keras' layer run over the shapes of the same batches, too.
+The same rows, the same network and the same loss in one process, in turns; padding counts for no token:
+
+    ours         as `vaiven run` trains: length buckets, our LSTM, Adam in one pass
+    padded       `fit` on all rows padded to the longest, everything else as before
+    plain        the same with Keras' own LSTM and Adam
+
+and, where PyTorch can be imported, its `nn.LSTM` beside our layer and Keras' over the shapes of the same batches.
 """
 
 import importlib.util
@@ -18,11 +23,14 @@ import numpy as np
 
 from benchmarks import report
 from benchmarks.corpora import Review, reviews
-from benchmarks.lstm_layers import keras_lstm, torch_lstm
+from benchmarks.lstm_layers import keras_lstm, our_lstm, torch_lstm
 
 SEED = 7
 QUICK_ROWS, FULL_ROWS = 1_280, 5_120
-QUICK_REPEATS, FULL_REPEATS = 3, 5
+QUICK_REPEATS, FULL_REPEATS = 3, 9
+RATIOS = (
+    ('ours', 'plain'), ('ours', 'padded'), ('our_lstm', 'torch_lstm'), ('keras_lstm', 'torch_lstm'),
+)  # fmt: skip
 
 
 @click.command(help=__doc__)
@@ -51,7 +59,7 @@ def main(quick: bool, settings: tuple[str, ...], preset: str) -> None:
     speed = {name: [shape['tokens'] / each for each in values] for name, values in seconds.items()}
     ratio = {
         f'{ours} / {theirs}': report.spread([a / b for a, b in zip(speed[ours], speed[theirs], strict=True)])
-        for ours, theirs in (('buckets', 'padded'), ('keras_lstm', 'torch_lstm')) if theirs in speed
+        for ours, theirs in RATIOS if theirs in speed
     }  # fmt: skip
     for name, values in speed.items():
         report.say(f'{name:>16}: {np.mean(values):8.0f} tokens/s')
@@ -70,30 +78,36 @@ def contestants(
     rows: list[Review], preset: str, settings: tuple[str, ...], folder: Path
 ) -> tuple[dict[str, Callable[[], Any]], dict[str, int]]:
     """What to time, by name (each call is one pass over the rows), and the size of the data."""
+    import keras
     import tensorflow as tf
 
     from benchmarks.folds import Fold
     from benchmarks.prepared import labels_of, prepare
     from vaiven.models import dataset
+    from vaiven.models.hardware import share_cores
     from vaiven.pipeline.config import configure
 
     config = configure(preset, settings)
+    share_cores(config.network)
     files = prepare(Fold(rows, [], [], []), config, folder)
     read = dataset.read_rows([files.train]).cache()
     ids = [row.numpy() for row, _ in read]
     longest = max(len(row) for row in ids)
-    padded = tf.keras.utils.pad_sequences(ids, longest, padding='post')  # (rows, longest)
-    labels = np.array(labels_of(rows), np.float32)
     batch_size = config.training.batch_size
+    labelled = keras.utils.pad_sequences(ids, longest, padding='post'), np.array(labels_of(rows), np.float32)
+    shuffled = tf.data.Dataset.from_tensor_slices(labelled).shuffle(len(rows), SEED)
+    padded = dataset.punctual(shuffled.batch(batch_size))  # as the others, for a fair comparison
     bucketed = dataset.training_batches(read, batch_size, longest, SEED)
-    ours, plain = (_network(config, len(files.vocabulary)) for _ in range(2))
+    ours, same, plain = (_network(config, len(files.vocabulary), plain) for plain in (False, False, True))
     runs: dict[str, Callable[[], Any]] = {
-        'buckets': lambda: ours.fit(bucketed, verbose=0),
-        'padded': lambda: plain.fit(padded, labels, batch_size=batch_size, verbose=0),
+        'ours': lambda: ours.fit(bucketed, verbose=0),
+        'padded': lambda: same.fit(padded, verbose=0),
+        'plain': lambda: plain.fit(padded, verbose=0),
     }
     if importlib.util.find_spec('torch'):
         batch_shapes = [tuple(batch.shape) for batch, _ in bucketed]
         sizes = config.network.embedding_size, config.network.units
+        runs['our_lstm'] = our_lstm(batch_shapes, *sizes)
         runs['keras_lstm'] = keras_lstm(batch_shapes, *sizes)
         runs['torch_lstm'] = torch_lstm(batch_shapes, *sizes)
     shape = {
@@ -103,19 +117,19 @@ def contestants(
     return runs, shape
 
 
-def _network(config: Any, vocabulary_size: int) -> Any:
+def _network(config: Any, vocabulary_size: int, plain: bool) -> Any:
     import keras
 
+    from vaiven.models.fitting import AveragingAdam
     from vaiven.models.network.objective import JointNetwork
 
     network = JointNetwork(
         config.network, vocabulary_size, language_weight=config.training.language_weight,
-        softmax_candidates=config.training.softmax_candidates, seed=SEED,
+        softmax_candidates=config.training.softmax_candidates, seed=SEED, use_cudnn=False if plain else 'auto',
     )  # fmt: skip
+    adam = keras.optimizers.Adam if plain else AveragingAdam
     network.compile(
-        optimizer=keras.optimizers.Adam(
-            config.training.learning_rate, global_clipnorm=config.training.clip_norm
-        ),
+        optimizer=adam(config.training.learning_rate, global_clipnorm=config.training.clip_norm),
         jit_compile=False,
     )
     return network

@@ -10,6 +10,7 @@ import tensorflow as tf
 from vaiven.models import callbacks as ours
 from vaiven.models.callbacks import TrainingError
 from vaiven.models.checkpoints import Checkpoint, Validated
+from vaiven.models.dataset import punctual
 from vaiven.models.network.layers import Tensor
 from vaiven.models.training_config import TrainingConfig
 
@@ -91,11 +92,11 @@ def fit(
         after_epochs.append(ours.Scalars(f'{logs}/{phase}'))
     try:
         network.fit(
-            tf.data.Dataset.range(begin, epochs).flat_map(batches),
+            punctual(tf.data.Dataset.range(begin, epochs).flat_map(batches)),
             initial_epoch=epochs if stop.due else begin,
             epochs=epochs,
             steps_per_epoch=steps,
-            validation_data=validation,
+            validation_data=None if validation is None else punctual(validation),
             callbacks=[*after_epochs, ours.Progress(epochs), ours.StopAtNaN()],
             shuffle=False,
             verbose=0,
@@ -108,8 +109,11 @@ def fit(
 
 
 class AveragingAdam(keras.optimizers.Adam):
-    """Adam (Kingma & Ba 2015) whose average weights can be had under every strategy: Keras' own way of assigning
-    them fails where a variable is a mirrored one.
+    """Adam (Kingma & Ba 2015) in one pass over each weight: Keras makes a dozen of it, and with vectors of pieces a
+    network has more weights than a batch has work.
+
+    Average weights can be had under every strategy: Keras' own way of assigning them fails where a variable is a
+    mirrored one.
 
     Args:
         rates: as in `fit`; None for one rate.
@@ -120,9 +124,22 @@ class AveragingAdam(keras.optimizers.Adam):
         self.rates = rates
 
     def update_step(self, gradient: Tensor, variable: Any, learning_rate: Tensor) -> None:
+        index, dtype = self._get_variable_index(variable), variable.dtype
         if self.rates is not None:
-            learning_rate *= self.rates(self._get_variable_index(variable), self.iterations)
-        super().update_step(gradient, variable, learning_rate)
+            learning_rate *= self.rates(index, self.iterations)
+        step = tf.cast(self.iterations + 1, dtype)
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=self._momentums[index].value.handle,
+            v=self._velocities[index].value.handle,
+            beta1_power=self.beta_1**step,
+            beta2_power=self.beta_2**step,
+            lr=tf.cast(learning_rate, dtype),
+            beta1=self.beta_1,
+            beta2=self.beta_2,
+            epsilon=self.epsilon,
+            grad=tf.cast(tf.convert_to_tensor(gradient), dtype),
+        )
 
     def finalize_variable_values(self, var_list: Sequence[keras.Variable]) -> None:
         if self.use_ema:

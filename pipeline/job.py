@@ -83,10 +83,12 @@ def _run_pipeline(shown: Screen, config: Config, files: DataFiles, paths: RunPat
     started = time.monotonic()
     shown.doing('loading TFX')
     # Ten seconds, and the C++ parts write to the terminal: only now, when the screen is there.
+    from vaiven.models.hardware import share_cores
     from vaiven.pipeline.figures import Figures
     from vaiven.pipeline.graph import local_pipeline
     from vaiven.pipeline.runner import ComponentError, run
 
+    share_cores(config.network)
     done_before, current = DoneBefore(paths.root), fingerprints(config, files)
     figures = Figures()
     rows = [('loading TFX', f'{time.monotonic() - started:.1f}', '', '')]

@@ -1,6 +1,6 @@
 """Vectors of pieces of words."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -37,18 +37,39 @@ class PieceVectors(keras.layers.Layer):
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         self.vectors = self.add_weight(
-            shape=(self.buckets, self.size), initializer=self.initializer, name='vectors'
+            shape=(self.buckets, self.size), initializer=self._initial_vectors, name='vectors'
         )
         self.pieces = self.add_weight(
             shape=(self.vocabulary_size, self.most), initializer='zeros', dtype='int32', trainable=False,
             name='pieces',
         )  # fmt: skip
 
+    def _initial_vectors(self, shape: Sequence[int], dtype: Any = None) -> Tensor:
+        vectors = self.initializer(shape, dtype=dtype)
+        return ops.concatenate([ops.zeros_like(vectors[:1]), vectors[1:]])
+
     def call(self, ids: Tensor) -> Tensor:
         pieces = ops.take(self.pieces, ids, axis=0)  # (…, most)
         count = ops.sum(ops.cast(pieces > 0, self.compute_dtype), axis=-1, keepdims=True)
-        # Number 0 is none. Blanked in the table, so that its gradient is summed up densely, and only once.
-        is_one = ops.cast(ops.arange(self.buckets) > 0, self.compute_dtype)
-        vectors = ops.cast(self.vectors, self.compute_dtype) * is_one[:, None]
-        total = ops.sum(ops.take(vectors, pieces, axis=0), axis=-2)  # (…, size)
+        total = _sum_rows(ops.cast(self.vectors, self.compute_dtype), pieces)
         return total / ops.sqrt(ops.maximum(count, 1))
+
+
+def _sum_rows(table: Tensor, rows: Tensor) -> Tensor:
+    """Sums of a table's rows, (n, size) and int (…, most) → (…, size). Row 0 is zero, and stays it: no gradient
+    reaches it, so that the many places which have no piece cost nothing on the way back."""
+
+    @ops.custom_gradient
+    def added_up(table: Tensor) -> tuple[Tensor, Callable[..., Tensor]]:
+        def gradient(*args: Any, upstream: Any = None) -> Tensor:
+            d_total = args[0] if upstream is None else upstream
+            each = ops.broadcast_to(ops.expand_dims(d_total, -2), (*ops.shape(rows), table.shape[-1]))
+            return ops.segment_sum(
+                ops.reshape(each, (-1, table.shape[-1])),
+                ops.reshape(ops.where(rows > 0, rows, -1), (-1,)),
+                num_segments=table.shape[0],
+            )
+
+        return ops.sum(ops.take(table, rows, axis=0), axis=-2), gradient
+
+    return added_up(ops.copy(table))

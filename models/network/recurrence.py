@@ -6,7 +6,6 @@ then one product over all steps. With 512 units and 16 texts side by side that h
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import keras
 from keras import ops

@@ -27,7 +27,7 @@ IDS = np.array([[2, 5, 6, 7, 9, 3], [2, 8, 22, 3, 0, 0], [2, 3, 0, 0, 0, 0]], 'i
 NGRAMS = np.array([[7, 4, 8], [9, 99, 0], [0, 0, 0]], 'int32')  # of the wide path
 LABELS = np.array([1, 0, -1], 'float32')
 # Two layers, so that a cell reads another one's states, too.
-SIZES = {'layers': 2, 'units': 5, 'embedding_size': 4, 'wide_ngrams': 16}
+SIZES = {'layers': 2, 'units': 5, 'embedding_size': 4, 'wide_ngrams': 16, 'piece_buckets': 11}
 REGULARISED = {
     'token_dropout': 0.1, 'embedding_dropout': 0.1, 'weight_dropout': 0.2, 'dropout': 0.1, 'head_dropout': 0.1,
 }  # fmt: skip
@@ -39,17 +39,22 @@ def network_of(cell: str, softmax_candidates: int = 0, **options) -> JointNetwor
         softmax_candidates=softmax_candidates, seed=3,
     )  # fmt: skip
     network(IDS)
+    pieces = network.pieces
+    pieces.pieces.assign(np.arange(VOCABULARY_SIZE * pieces.most).reshape(-1, pieces.most) % pieces.buckets)
     return network
 
 
 def random_weights(cell: str) -> list[np.ndarray]:
-    """Of all weights, also of those that begin at zero; the numbers of the n-grams are 0, 1, 2 and so on."""
+    """Of all weights, also of those that begin at zero; the numbers of the n-grams are 0, 1, 2 and so on, and the
+    pieces stay."""
     rng = np.random.default_rng(CELLS.index(cell))
-    return [
-        rng.normal(scale=0.4, size=weight.shape).astype('float32')
-        if weight.dtype.kind == 'f'
-        else np.arange(weight.size)
+    drawn = [
+        rng.normal(scale=0.4, size=weight.shape).astype('float32') if weight.dtype.kind == 'f' else weight
         for weight in network_of(cell).get_weights()
+    ]
+    return [
+        np.arange(len(weight)) if weight.dtype.kind == 'i' and weight.ndim == 1 else weight
+        for weight in drawn
     ]
 
 

@@ -88,3 +88,12 @@ def test_texts_of_no_one_and_a_hundred_thousand_tokens_train(mixed, tmp_path, ca
     network = train(config, TrainingConfig(epochs=1), VOCABULARY, [mixed], [few])
     assert all(np.isfinite(value).all() for value in network.get_weights())
     assert 'of 4 texts each epoch learns from another stretch of 128 tokens' in caplog.messages
+
+
+def test_nothing_that_is_made_of_rows_is_tuned_while_it_is_read(mixed):
+    for batches in (
+        dataset.labelled_batches([mixed], 8),
+        dataset.evaluation_batches(dataset.read_rows([mixed]), 8),
+        dataset.training_batches(dataset.read_rows([mixed]).cache(), 8, 50, 0),
+    ):
+        assert batches.options().autotune.enabled is False

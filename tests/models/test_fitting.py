@@ -14,7 +14,7 @@ import tensorflow as tf
 from tests.models import killed_training
 from tests.models.rows import opinions, write_rows
 from vaiven.models.checkpoints import Checkpoint, CheckpointError
-from vaiven.models.fitting import TrainingError, fit
+from vaiven.models.fitting import AveragingAdam, TrainingError, fit
 from vaiven.models.language_training import train_language
 from vaiven.models.network.config import NetworkConfig
 from vaiven.models.training_config import TrainingConfig
@@ -112,7 +112,7 @@ def test_the_language_task_goes_on_too(tmp_path):
     )
 
     def train(**options):
-        return train_language(network, training, list("abcdefghijkl"), text, text[:60], **options)
+        return train_language(network, training, list('abcdefghijkl'), text, text[:60], **options)
 
     with pytest.raises(KeyboardInterrupt):
         train(callbacks=[Stop(2)], checkpoint=checkpoint(tmp_path))
@@ -312,3 +312,33 @@ def test_learning_curves_are_written_for_tensorboard(tmp_path):
         'line/validation/distance',
     }
     assert set(map(tuple, values.values())) == {(1, 2)}
+
+
+def test_adam_in_one_pass_moves_weights_as_keras_own_does():
+    draw = np.random.default_rng(0)
+    dense, rows = draw.normal(size=(4, 3)).astype('float32'), draw.normal(size=(6, 2)).astype('float32')
+    ids, after = tf.constant([1, 4, 1]), []
+    for kind in (keras.optimizers.Adam, AveragingAdam):
+        weights = [keras.Variable(dense), keras.Variable(rows)]
+        optimizer = kind(0.01, global_clipnorm=0.5)
+        for _ in range(5):
+            with tf.GradientTape() as tape:
+                values = [weight.value for weight in weights]
+                picked = tf.gather(values[1], ids)  # a sparse gradient, in which one row stands twice
+                loss = tf.reduce_sum(tf.sin(values[0])) + tf.reduce_sum(picked**3)
+            optimizer.apply(tape.gradient(loss, values), weights)
+        after.append([np.array(weight) for weight in weights])
+    for theirs, ours, before in zip(*after, (dense, rows), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=2e-6)
+        assert np.abs(ours - before).max() > 0.03
+
+
+def test_no_epoch_and_no_validation_waits_for_tf_datas_tuner(monkeypatch):
+    seen = []
+
+    def fit_and_look(self, x, validation_data, **options):
+        seen.extend([x, validation_data])
+
+    monkeypatch.setattr(Line, 'fit', fit_and_look)
+    run()
+    assert [each.options().autotune.enabled for each in seen] == [False, False]

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from tests.models.rows import VOCABULARY, opinions, write_rows
-from vaiven.models.hardware import Hardware, find_hardware, plain_network
+from vaiven.models.hardware import Hardware, find_hardware, plain_network, share_cores
 from vaiven.models.network.config import CELLS, NetworkConfig
 from vaiven.models.network.network import Network
 from vaiven.models.network.objective import JointNetwork
@@ -120,3 +120,26 @@ def test_what_cudnn_has_is_built_from_the_layers_of_keras_that_reach_it():
             )
             assert (layer.use_bias, layer.unroll, layer.recurrent_dropout) == (True, False, 0.0)
             assert getattr(layer, 'reset_after', True)
+
+
+@pytest.mark.parametrize(
+    ('bidirectional', 'said', 'expected'), [(True, None, [2]), (False, None, []), (True, '3', [])]
+)
+def test_two_directions_share_the_cores_unless_the_environment_says_otherwise(
+    monkeypatch, bidirectional, said, expected
+):
+    seen: list[int] = []
+    monkeypatch.setattr(tf.config.threading, 'set_intra_op_parallelism_threads', seen.append)
+    monkeypatch.setattr('os.sched_getaffinity', lambda process: {0, 1, 2, 3, 4})
+    monkeypatch.delenv('TF_NUM_INTRAOP_THREADS', raising=False)
+    if said:
+        monkeypatch.setenv('TF_NUM_INTRAOP_THREADS', said)
+    share_cores(NetworkConfig(bidirectional=bidirectional))
+    assert seen == expected
+
+
+def test_cores_stay_as_they_are_once_tensorflow_has_computed():
+    tf.constant(1) + 1
+    before = tf.config.threading.get_intra_op_parallelism_threads()
+    share_cores(NetworkConfig())
+    assert tf.config.threading.get_intra_op_parallelism_threads() == before

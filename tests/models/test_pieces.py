@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from vaiven.models.configuration import ConfigError
 from vaiven.models.hardware import plain_network
@@ -32,10 +33,23 @@ def test_words_that_share_pieces_share_numbers_and_long_ones_are_cut():
 def test_the_vector_is_the_sum_over_the_root_of_the_number():
     layer = PieceVectors(4, 8, 2)
     layer.build((None, None))
-    layer.vectors.assign(np.arange(16).reshape(8, 2))
+    layer.vectors.assign(np.arange(16).reshape(8, 2) * (np.arange(8) > 0)[:, None])
     layer.pieces.assign(np.pad([[0, 0, 0, 0], [3, 0, 0, 0], [1, 2, 3, 4], [0, 0, 0, 0]], ((0, 0), (0, 16))))
     found = np.array(layer(np.array([[0, 1], [2, 3]])))
     np.testing.assert_allclose(found, [[[0, 0], [6, 7]], [[20 / 2, 24 / 2], [0, 0]]], atol=1e-6)
+
+
+def test_vectors_learn_from_each_place_where_they_stand_and_none_from_no_piece():
+    layer = PieceVectors(3, 5, 2, seed=0)
+    layer.build((None, None))
+    layer.pieces.assign(np.pad([[0, 0], [3, 0], [1, 3]], ((0, 0), (0, 18))))
+    assert not np.array(layer.vectors)[0].any()
+    ids, upstream = np.array([[0, 1], [2, 2]]), np.arange(1.0, 9).reshape(2, 2, 2)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(layer(ids) * upstream)
+    found = np.array(tape.gradient(loss, layer.vectors.value))
+    both = upstream[1].sum(axis=0) / np.sqrt(2)
+    np.testing.assert_allclose(found, [[0, 0], both, [0, 0], upstream[0, 1] + both, [0, 0]], atol=1e-6)
 
 
 def test_words_of_alike_pieces_have_alike_vectors_and_unknown_ones_none():
@@ -61,7 +75,9 @@ def test_for_use_the_vectors_of_pieces_are_added_up_once_and_every_answer_stays(
     for name in before:
         np.testing.assert_allclose(np.array(after[name]), np.array(before[name]), atol=1e-6)
     np.testing.assert_allclose(
-        np.array(plain.token_logits(after['forward'])), np.array(network.token_logits(before['forward'])), atol=1e-6
+        np.array(plain.token_logits(after['forward'])),
+        np.array(network.token_logits(before['forward'])),
+        atol=1e-6,
     )
     assert np.abs(np.array(network.pieces(ids[0, 1:2]))).max() > 0.01
 
