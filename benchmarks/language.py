@@ -27,7 +27,7 @@ class Size(NamedTuple):
     """How much is learnt from, and for how long.
 
     Attributes:
-        characters: of training text.
+        characters: of training text, 0 for all there is.
         settings: of our network for that much text.
         epochs: passes of our network over it.
     """
@@ -81,6 +81,18 @@ SIZES = (
         ),
         epochs=18,
     ),
+    Size(
+        0,
+        (
+            'network.units=512',
+            'network.dropout=0.05',
+            'training.batch_size=32',
+            'training.window=64',
+            'training.learning_rate=0.002',
+            'training.weight_averaging=0.999',
+        ),
+        epochs=2,
+    ),
 )
 QUICK_SIZES = (
     Size(75_000, ('network.units=128', 'network.dropout=0.2', *SIZES[0].settings[2:]), epochs=10),
@@ -97,14 +109,14 @@ class Novels(NamedTuple):
     held_out: list[str]
 
     def training_text(self, characters: int) -> str:
-        """As much of each training novel, from its begin."""
+        """As much of each training novel, from its begin; 0 for all of all."""
         share = characters // len(self.train)
-        return ' '.join(text[: share - 1] for text in self.train)
+        return ' '.join(text[: share - 1] if share else text for text in self.train)
 
 
 @click.command(help=__doc__)
 @click.option('--quick', is_flag=True, help='Less text and fewer epochs; the same code.')
-@click.option('--size', 'only', type=int, multiple=True, metavar='CHARACTERS', help='This much text only.')
+@click.option('--size', 'only', type=int, multiple=True, metavar='CHARACTERS', help='This much text only; 0: all.')
 @click.option('--set', 'settings', multiple=True, metavar='NAME=VALUE', help='As for `vaiven run --set`.')
 @click.option('--without-ours', is_flag=True, help='The baselines alone.')
 def main(quick: bool, only: tuple[int, ...], settings: tuple[str, ...], without_ours: bool) -> None:
@@ -132,7 +144,7 @@ def main(quick: bool, only: tuple[int, ...], settings: tuple[str, ...], without_
             figures[name] = contestant(corpus, size)
             figures[name]['seconds'] = time.monotonic() - begun
             report.say(
-                f'{size.characters:>9} characters, {name:>10}: {figures[name]["bits_per_character"]:.3f} '
+                f'{size.characters or "all":>9} characters, {name:>10}: {figures[name]["bits_per_character"]:.3f} '
                 f'bits a character  ({figures[name]["seconds"]:.0f} s)'
             )
         if 'vaiven' in figures:
