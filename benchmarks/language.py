@@ -116,7 +116,9 @@ class Novels(NamedTuple):
 
 @click.command(help=__doc__)
 @click.option('--quick', is_flag=True, help='Less text and fewer epochs; the same code.')
-@click.option('--size', 'only', type=int, multiple=True, metavar='CHARACTERS', help='This much text only; 0: all.')
+@click.option(
+    '--size', 'only', type=int, multiple=True, metavar='CHARACTERS', help='This much text only; 0: all.'
+)
 @click.option('--set', 'settings', multiple=True, metavar='NAME=VALUE', help='As for `vaiven run --set`.')
 @click.option('--without-ours', is_flag=True, help='The baselines alone.')
 def main(quick: bool, only: tuple[int, ...], settings: tuple[str, ...], without_ours: bool) -> None:

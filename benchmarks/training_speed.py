@@ -39,12 +39,17 @@ RATIOS = (
 @click.option('--preset', default='reviews', show_default=True)
 def main(quick: bool, settings: tuple[str, ...], preset: str) -> None:
     report.quiet_libraries()
+    from vaiven.models.hardware import share_cores
+    from vaiven.pipeline.config import configure
+
+    config = configure(preset, settings)
+    share_cores(config.network)
     rows = [row for row in reviews('vader') if row.label is not None]
     rows = rows[: QUICK_ROWS if quick else FULL_ROWS]
     repeats = QUICK_REPEATS if quick else FULL_REPEATS
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix='vaiven-benchmark-') as folder:
-        runs, shape = contestants(rows, preset, settings, Path(folder))
+        runs, shape = contestants(rows, config, Path(folder))
         report.say(
             f'{len(rows)} film sentences, {shape["tokens"]} tokens, the longest {shape["longest"]}; '
             f'{repeats} passes each, in turns, after one that is not timed'
@@ -75,7 +80,7 @@ def main(quick: bool, settings: tuple[str, ...], preset: str) -> None:
 
 
 def contestants(
-    rows: list[Review], preset: str, settings: tuple[str, ...], folder: Path
+    rows: list[Review], config: Any, folder: Path
 ) -> tuple[dict[str, Callable[[], Any]], dict[str, int]]:
     """What to time, by name (each call is one pass over the rows), and the size of the data."""
     import keras
@@ -84,11 +89,7 @@ def contestants(
     from benchmarks.folds import Fold
     from benchmarks.prepared import labels_of, prepare
     from vaiven.models import dataset
-    from vaiven.models.hardware import share_cores
-    from vaiven.pipeline.config import configure
 
-    config = configure(preset, settings)
-    share_cores(config.network)
     files = prepare(Fold(rows, [], [], []), config, folder)
     read = dataset.read_rows([files.train]).cache()
     ids = [row.numpy() for row, _ in read]
@@ -100,9 +101,9 @@ def contestants(
     bucketed = dataset.training_batches(read, batch_size, longest, SEED)
     ours, same, plain = (_network(config, len(files.vocabulary), plain) for plain in (False, False, True))
     runs: dict[str, Callable[[], Any]] = {
-        'ours': lambda: ours.fit(bucketed, verbose=0),
-        'padded': lambda: same.fit(padded, verbose=0),
-        'plain': lambda: plain.fit(padded, verbose=0),
+        'ours': lambda: ours.fit(bucketed, shuffle=False, verbose=0),
+        'padded': lambda: same.fit(padded, shuffle=False, verbose=0),
+        'plain': lambda: plain.fit(padded, shuffle=False, verbose=0),
     }
     if importlib.util.find_spec('torch'):
         batch_shapes = [tuple(batch.shape) for batch, _ in bucketed]
