@@ -78,6 +78,7 @@ def train_language(
         streams=streams,
         softmax_candidates=training.softmax_candidates,
         last_only=last_only,
+        state_reset=training.state_reset,
         seed=training.seed,
     )
     tell_pieces(network, vocabulary)

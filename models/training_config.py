@@ -26,6 +26,8 @@ class TrainingConfig:
             elsewhere in each epoch.
         targets: `all` tokens of a window are predicted and the state is kept for the next window, or the `last`
             alone, from windows that begin anew and slide by one token.
+        state_reset: how probable it is for each stream of the language task to begin anew with a window, as every text
+            does that is read later; 0 for the begin of an epoch alone.
         epochs: passes over the rows with the whole loss, at most; the best by the validation split is kept.
         language_epochs: passes before that with the language loss alone, over labelled and unlabelled text.
         layer_decay: how many times lower the learning rate is with each layer further below the opinion (Howard &
@@ -50,6 +52,7 @@ class TrainingConfig:
     task: Task = 'sentiment'
     window: int = 128
     targets: Targets = 'all'
+    state_reset: float = 0.01
     epochs: int = 5
     language_epochs: int = 0
     layer_decay: float = 1.0
@@ -93,6 +96,9 @@ class TrainingConfig:
                 f'training.{name} must not be negative, and must be finite',
                 getattr(self, name),
             )
+        require(
+            0 <= self.state_reset < 1, 'training.state_reset must be at least 0 and below 1', self.state_reset
+        )
         require(0 <= self.last_rate <= 1, 'training.last_rate must lie between 0 and 1', self.last_rate)
         require(
             1 <= self.layer_decay <= 100, 'training.layer_decay must lie between 1 and 100', self.layer_decay

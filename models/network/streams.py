@@ -25,6 +25,9 @@ class StreamReader(keras.Model):
         streams: rows of a batch.
         softmax_candidates: tokens that the sampled softmax draws; 0 for the full one.
         last_only: whether each window begins anew and only its last token is a target.
+        state_reset: how probable it is for each row of a batch to begin anew, from the first states. Later on every
+            text begins there: a network that never learnt from them can get into states that it knows nothing of,
+            and not find out again.
         seed: of the draws.
     """
 
@@ -35,6 +38,7 @@ class StreamReader(keras.Model):
         streams: int,
         softmax_candidates: int,
         last_only: bool = False,
+        state_reset: float = 0.0,
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
@@ -47,6 +51,8 @@ class StreamReader(keras.Model):
         self.softmax_candidates = softmax_candidates
         self.last_only = last_only
         self.draw_seed = keras.random.SeedGenerator(seed)
+        self.state_reset = state_reset
+        self.reset_seed = keras.random.SeedGenerator(seed + 1)
         self.memory = {
             direction: [
                 [
@@ -90,14 +96,23 @@ class StreamReader(keras.Model):
             states, _ = self.network.read_on(direction, ids, None, training, read)
             states, targets = span(states, steps - 1, 1), span(targets, steps - 1, 1)
         else:
-            states, after = self.network.read_on(direction, ids, self._remembered(direction), training, read)
+            before = self._remembered(direction, training)
+            states, after = self.network.read_on(direction, ids, before, training, read)
             self._remember(direction, after)
         dropped = self.network.between_dropout(states, training=training)
         return self.network.project(direction, dropped), targets
 
-    def _remembered(self, direction: str) -> list[list[Tensor]]:
+    def _remembered(self, direction: str, training: bool) -> list[list[Tensor]]:
         # Copies: PyTorch assigns in place, and its gradients need what the step began from.
-        return [[ops.copy(state) for state in layer] for layer in self.memory[direction]]
+        states = [[ops.copy(state) for state in layer] for layer in self.memory[direction]]
+        if not training or not self.state_reset:
+            return states
+        drawn = keras.random.uniform((ops.shape(states[0][0])[0], 1), seed=self.reset_seed)
+        # The first states are all zero.
+        return [
+            [ops.where(drawn < self.state_reset, ops.zeros_like(state), state) for state in layer]
+            for layer in states
+        ]
 
     def _remember(self, direction: str, after: Sequence[Sequence[Tensor]]) -> None:
         for layer, states in zip(self.memory[direction], after, strict=True):

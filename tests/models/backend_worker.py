@@ -106,7 +106,7 @@ def trained_step(cell: str) -> dict[str, np.ndarray]:
 def read_stream(cell: str) -> dict[str, np.ndarray]:
     """The same for a window of running text, two windows on end."""
     network = network_of(cell, bidirectional=False, **REGULARISED)
-    reader = StreamReader(network, streams=2, softmax_candidates=8, seed=4)
+    reader = StreamReader(network, streams=2, softmax_candidates=8, state_reset=0.5, seed=4)
     windows = np.random.default_rng(1).integers(4, VOCABULARY_SIZE, (4, 1, 7)).astype('int32')
     moved = _moved(
         reader, network, lambda: reader.fit(windows, np.zeros(4), batch_size=2, shuffle=False, verbose=0)

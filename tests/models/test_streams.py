@@ -93,6 +93,22 @@ def test_without_the_memory_of_the_windows_before_the_loss_is_another() -> None:
     assert abs(np.mean(each) - kept) > 1e-6
 
 
+def test_some_streams_begin_anew_and_only_while_the_network_learns() -> None:
+    network = reader().network
+    model = StreamReader(network, streams=64, softmax_candidates=0, state_reset=0.5)
+    window = np.random.default_rng(0).integers(4, 100, (64, 1, 5))
+
+    def read_after(states: float, training: bool) -> np.ndarray:
+        for state in model.memory['forward'][0]:
+            state.assign(np.full(state.shape, states))
+        return np.array(model(window, training=training)['forward'][0])
+
+    anew, kept, drawn = read_after(0, False), read_after(0.7, False), read_after(0.7, True)
+    is_new, is_kept = (np.isclose(drawn, other, atol=1e-6).all(axis=(1, 2)) for other in (anew, kept))
+    assert (is_new ^ is_kept).all()
+    assert 16 < is_new.sum() < 48
+
+
 def test_the_last_target_alone_is_learnt_where_windows_begin_anew() -> None:
     model = reader(last_only=True)
     (batch,) = list(SlidingWindows(TEXT, 2, 6).epoch(0).take(1))
