@@ -63,6 +63,7 @@ def _recurrence(
 
     `ops.scan` wants all that a step gives away in the shape of all that it hands on, so the gates are handed on, too.
     It goes over the numbers of the steps: to read a step's part where it lies is cheaper than to deal them all out.
+    The gradient is called as TensorFlow calls one, with an argument for each result.
     """
     steps = ops.arange(ops.shape(sums)[0])
     none = ops.zeros_like(h)
