@@ -14,7 +14,7 @@ import math
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,10 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaiven.serving.server.batching_parameters import BatchingParameters
+from vaiven.serving.server.joining import Feeds, NotRowsError, UnlikeShapesError, join, part, rows_of
 from vaiven.serving.server.metrics import Metrics
 from vaiven.serving.server.status import Code, StatusError, invalid_argument
-
-Feeds = Mapping[str, NDArray[Any]]
 
 
 class Hold(Protocol):
@@ -116,7 +115,7 @@ class Batcher:
             StatusError: INVALID_ARGUMENT for more rows than a batch may have, UNAVAILABLE where the queue is full,
                 RESOURCE_EXHAUSTED where the deadline passed in the queue, or what the run ended with.
         """
-        rows = _rows(feeds)
+        rows = rows_of(feeds)
         if self.metrics is not None:
             self.metrics.batch_input(rows)
         largest = self.parameters.max_batch_size
@@ -245,14 +244,19 @@ class _Queue:
         if len(batch) == 1 and not self._parameters.allowed_batch_sizes:
             return [self._run_alone(batch[0])]
         try:
-            joined = _joined(batch, self._parameters)
-            rows = _rows(joined)
+            sizes = [task.rows for task in batch]
+            joined = join(
+                [task.feeds for task in batch],
+                self._parameters.allowed_size(sum(sizes)) - sum(sizes),
+                pad=self._parameters.pad_variable_length_inputs,
+            )
+            rows = rows_of(joined)
             if self._metrics is not None:
-                self._metrics.batch_run(rows, rows - sum(task.rows for task in batch))
-            return list(_parted(self._run(joined, self._fetches, _latest(batch)), batch, rows))
-        except _NotRowsError:
+                self._metrics.batch_run(rows, rows - sum(sizes))
+            return list(part(self._run(joined, self._fetches, _latest(batch)), sizes, rows))
+        except NotRowsError:
             self._joins = False
-        except (StatusError, _UnlikeShapesError):
+        except (StatusError, UnlikeShapesError):
             # What is wrong with one request must not fail those that happened to come with it.
             pass
         return [self._run_alone(task) for task in batch]
@@ -278,63 +282,7 @@ class _Queue:
                 task.answer.set_result(answer)
 
 
-class _NotRowsError(Exception):
-    """An output does not have one row for each row of the inputs."""
-
-
-class _UnlikeShapesError(Exception):
-    """Rows of different shapes came together, and are not to be padded."""
-
-
 def _latest(batch: Sequence[_Task]) -> float | None:
     """When nobody waits for the batch any more; None for never."""
     deadlines = [task.deadline for task in batch]
     return None if None in deadlines else max(filter(None, deadlines))
-
-
-def _rows(feeds: Feeds) -> int:
-    sizes = {len(value) for value in feeds.values()}
-    if len(sizes) != 1:
-        raise invalid_argument('Batching session Run() input tensors must have equal 0th-dimension size')
-    return sizes.pop()
-
-
-def _joined(batch: Sequence[_Task], parameters: BatchingParameters) -> dict[str, NDArray[Any]]:
-    """The inputs of all tasks, one after the other, filled up to an allowed number of rows."""
-    missing = parameters.allowed_size(sum(task.rows for task in batch)) - sum(task.rows for task in batch)
-    found = {}
-    for name in batch[0].feeds:
-        values = [task.feeds[name] for task in batch]
-        if parameters.pad_variable_length_inputs:
-            values = _padded(values)
-        elif len({value.shape[1:] for value in values}) > 1:
-            raise _UnlikeShapesError
-        if missing and len(values[-1]):
-            values.append(np.repeat(values[-1][:1], missing, axis=0))
-        found[name] = np.concatenate(values) if len(values) > 1 else values[0]
-    return found
-
-
-def _padded(values: list[NDArray[Any]]) -> list[NDArray[Any]]:
-    """All with rows of one shape: what is missing takes the first element of the tensor, as upstream."""
-    if len({value.ndim for value in values}) > 1:
-        raise _UnlikeShapesError
-    largest = [max(sizes) for sizes in zip(*(value.shape[1:] for value in values), strict=True)]
-    padded = []
-    for value in values:
-        if list(value.shape[1:]) != largest:
-            whole = np.empty((len(value), *largest), value.dtype)
-            whole[...] = value.flat[0] if value.size else (b'' if value.dtype == object else 0)
-            whole[tuple(slice(size) for size in value.shape)] = value
-            value = whole
-        padded.append(value)
-    return padded
-
-
-def _parted(outputs: list[NDArray[Any]], batch: Sequence[_Task], rows: int) -> Iterator[list[NDArray[Any]]]:
-    if any(output.ndim == 0 or len(output) != rows for output in outputs):
-        raise _NotRowsError
-    start = 0
-    for task in batch:
-        yield [output[start : start + task.rows] for output in outputs]
-        start += task.rows
