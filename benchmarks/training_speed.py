@@ -4,6 +4,7 @@
 
 The same rows, the same network and the same loss in one process, in turns; padding counts for no token:
 
+\b
     ours         as `vaiven run` trains: length buckets, our LSTM, Adam in one pass
     padded       `fit` on all rows padded to the longest, everything else as before
     plain        the same with Keras' own LSTM and Adam
