@@ -13,7 +13,7 @@ from vaiven.models.network.network import Network
 from vaiven.models.text import SPECIAL_TOKENS, UNK_ID
 from vaiven.pipeline.config import Config
 
-# Held-out text is read in pieces side by side, each after characters before it that are read and not scored.
+# Held-out text is read in pieces side by side, each but the first after characters that are read and not scored.
 PIECE, CONTEXT = 2048, 512
 _WINDOW = 256
 
@@ -47,17 +47,18 @@ class CharacterModel:
         return float(self.surprisal(text).mean())
 
     def surprisal(self, text: str) -> np.ndarray:
-        """Bits of each character after those before it, of which the network has read `CONTEXT` at least."""
+        """Bits of each character after those before it: all of them, or `CONTEXT` at least."""
         ids = np.array(to_ids(text, self.vocabulary))
-        begins = np.arange(0, len(text), PIECE)[:, None] - CONTEXT
-        read = ids[np.clip(begins + np.arange(CONTEXT + PIECE + 1)[None, :], 0, len(ids) - 1)]
+        begins = np.maximum(np.arange(0, len(text), PIECE) - CONTEXT, 0)[:, None]
+        read = ids[np.minimum(begins + np.arange(CONTEXT + PIECE + 1)[None, :], len(ids) - 1)]
         before = self.network.first_states(len(read))
         bits = []
         for start in range(0, CONTEXT + PIECE, _WINDOW):
             answers, before = self._ask(tf.constant(read[:, start : start + _WINDOW + 1], tf.int32), before)
             bits.append(-answers.numpy() / np.log(2))
         # The bits at a place are those of the token after it: `ids` begins with a space.
-        found = np.concatenate(bits, axis=1)[:, CONTEXT:].reshape(-1)[: len(text)]
+        rows = np.concatenate(bits, axis=1)
+        found = np.concatenate([rows[0, :PIECE], rows[1:, CONTEXT:].reshape(-1)])[: len(text)]
         known = set(self.vocabulary[len(SPECIAL_TOKENS) :])
         unseen = np.array([character not in known for character in text])
         return found + unseen * np.log2(UNICODE_CHARACTERS - len(known))

@@ -86,12 +86,13 @@ SIZES = (
         (
             'network.units=512',
             'network.dropout=0.05',
-            'training.batch_size=32',
+            'network.weight_dropout=0.05',
+            'training.batch_size=16',
             'training.window=64',
             'training.learning_rate=0.002',
             'training.weight_averaging=0.999',
         ),
-        epochs=2,
+        epochs=3,
     ),
 )
 QUICK_SIZES = (

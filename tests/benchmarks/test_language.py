@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from benchmarks.language import HELD_OUT, VALIDATION, divide
 
@@ -41,6 +42,16 @@ def test_bits_do_not_depend_on_what_comes_later(model) -> None:
     text = 'abc ' * 100
     whole, part = (model.surprisal(t) for t in (text + 'cccc', text))
     np.testing.assert_allclose(whole[: len(part)], part, atol=1e-4)
+
+
+def test_nothing_is_read_before_the_begin_of_a_text(model) -> None:
+    from benchmarks.character_model import to_ids
+
+    text = 'bc a' * 40
+    states, _ = model.network.read_on('forward', tf.constant([to_ids(text, model.vocabulary)[:-1]]), None)
+    known = tf.nn.log_softmax(model.network.token_logits(model.network.project('forward', states)))[0]
+    bits = -tf.gather(known, to_ids(text, model.vocabulary)[1:], batch_dims=1).numpy() / np.log(2)
+    np.testing.assert_allclose(model.surprisal(text), bits, atol=1e-4)
 
 
 def test_a_character_never_seen_costs_its_name(model) -> None:
