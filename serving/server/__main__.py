@@ -10,7 +10,7 @@ import sys
 def run() -> None:
     """Serves, and ends the process."""
     os.environ.setdefault('GRPC_VERBOSITY', 'NONE')  # read when grpc is imported
-    from vaiven.serving.server.server import main
+    from vaiven.serving.server.process import main
 
     status = main(sys.argv[1:])
     sys.stdout.flush()

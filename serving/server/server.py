@@ -4,9 +4,7 @@ import asyncio
 import gc
 import importlib.metadata
 import os
-import resource
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -31,12 +29,8 @@ from vaiven.serving.server.rest import Rest, RestSettings
 from vaiven.serving.server.rest_connections import Connections
 from vaiven.serving.server.status import StatusError
 
-# As the stock server: −1.
-FAILED = 255
 # Connections to the REST port that wait to be taken: where there is no room for one, it is a second late.
 BACKLOG = 1024
-# A connection takes one.
-FILE_DESCRIPTORS = 1 << 16
 # Objects made and not freed, after which Python looks for cycles among them; its own 700 are fewer than requests make.
 GARBAGE_THRESHOLD = 10_000
 
@@ -280,47 +274,3 @@ def _call_at_end_of_input(loop: asyncio.AbstractEventLoop, stop: object) -> None
         loop.call_soon_threadsafe(stop)  # type: ignore[arg-type]
 
     threading.Thread(target=wait, name='stdin', daemon=True).start()
-
-
-def main(arguments: list[str]) -> int:
-    """Runs a server with the stock server's flags, and ends as that one does: 0, or 255 after a start that failed."""
-    from vaiven.serving.server import flags
-
-    log.start(sys.stderr)
-    try:
-        if {'--help', '-h', '-help'} & set(arguments):
-            raise ServingError('')
-        options, unknown = flags.parse(arguments)
-    except ServingError as error:
-        sys.stdout.write(f'{error}\n{flags.usage()}\n'.lstrip('\n'))
-        return FAILED
-    if options.version:
-        sys.stdout.write(f'TensorFlow ModelServer: vaiven {importlib.metadata.version("vaiven")}\n')
-        sys.stdout.write(f'TensorFlow Library: {runtime.tensorflow().__version__}\n')
-        return 0
-    for argument in unknown:
-        sys.stdout.write(f'unknown argument: {argument}\n')
-    if unknown:
-        sys.stdout.write(flags.usage() + '\n')
-    sys.stdout.flush()
-    _allow_connections()
-    try:
-        asyncio.run(_serve(options))
-    except ServingError as error:
-        sys.stdout.write(f'Failed to start server. Error: {error}\n')
-        return FAILED
-    except KeyboardInterrupt:
-        pass  # came before the event loop had taken over the signal
-    return 0
-
-
-def _allow_connections() -> None:
-    """Many systems allow a process 1024 file descriptors until it asks for more."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = FILE_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(FILE_DESCRIPTORS, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-async def _serve(options: Options) -> None:
-    await Server(options).run()
