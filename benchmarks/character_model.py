@@ -59,9 +59,13 @@ class CharacterModel:
         # The bits at a place are those of the token after it: `ids` begins with a space.
         rows = np.concatenate(bits, axis=1)
         found = np.concatenate([rows[0, :PIECE], rows[1:, CONTEXT:].reshape(-1)])[: len(text)]
+        return self.with_unseen(found, text)
+
+    def with_unseen(self, bits: np.ndarray, text: str) -> np.ndarray:
+        """Bits of the characters of a text as ids, and what tells those apart that share `[UNK]`."""
         known = set(self.vocabulary[len(SPECIAL_TOKENS) :])
         unseen = np.array([character not in known for character in text])
-        return found + unseen * np.log2(UNICODE_CHARACTERS - len(known))
+        return bits + unseen * np.log2(UNICODE_CHARACTERS - len(known))
 
 
 def to_ids(text: str, vocabulary: Sequence[str]) -> list[int]:

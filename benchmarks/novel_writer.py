@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.baselines.kneser_ney import UNICODE_CHARACTERS
 from benchmarks.character_model import CharacterModel, to_ids
 from vaiven.models.generation import Draw, write_on
 from vaiven.models.network.network import Network
@@ -41,9 +40,7 @@ class NovelWriter(CharacterModel):
             bits.append(
                 -tf.gather(self._next_of(part[:, :-1]), part[:, -1], batch_dims=1).numpy() / np.log(2)
             )
-        known = set(self.vocabulary[len(SPECIAL_TOKENS) :])
-        unseen = np.array([character not in known for character in text[window:]])
-        return np.concatenate(bits) + unseen * np.log2(UNICODE_CHARACTERS - len(known))
+        return self.with_unseen(np.concatenate(bits), text[window:])
 
     def write_by_windows(self, begin: str, length: int) -> str:
         """The likeliest character after the last ones, as many as `begin` has, read anew each time."""
