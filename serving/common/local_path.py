@@ -24,7 +24,9 @@ def local_path(text: str, what: str = 'the folder') -> Path:
     scheme, place = match[1].lower(), text[match.end() :]
     if scheme == 'file' and place.removeprefix('localhost').startswith('/'):
         return Path(place.removeprefix('localhost'))
-    rule = f'{scheme}:// is not supported' if scheme != 'file' else 'file:// needs an absolute path, file:///…'
+    rule = (
+        f'{scheme}:// is not supported' if scheme != 'file' else 'file:// needs an absolute path, file:///…'
+    )
     raise ServingError(
         f'{what} must be a folder of this machine: {rule}. Received: {text!r}; copy it here, or mount it'
     )

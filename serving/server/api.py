@@ -41,11 +41,13 @@ class Call(NamedTuple):
         entrypoint: `GRPC` or `REST`.
         deadline: on the clock `time.monotonic`; None for none.
         large: see `Execution.answer`.
+        peer: says who calls, as gRPC names it; '' where nobody knows.
     """
 
     entrypoint: str
     deadline: float | None = None
     large: bool = False
+    peer: Callable[[], str] = str
 
 
 class Api:

@@ -1,4 +1,4 @@
-"""Bearer tokens: who may ask at all. RFC 6750's header, `Authorization: Bearer TOKEN`, on both ports."""
+"""Bearer tokens: who may ask, and who may configure. RFC 6750's header, `Authorization: Bearer TOKEN`."""
 
 import hashlib
 import hmac
@@ -16,12 +16,15 @@ from vaiven.serving.errors import ServingError
 from vaiven.serving.server import configfile, log
 
 REFUSAL = 'missing or wrong bearer token'
+ADMIN_REFUSAL = 'this call needs an admin token, one of --admin_tokens_file'
 MAX_TOKEN_BYTES = 4096
 MAX_TOKENS = 1000
 CHECK_SECONDS = 1.0
 _MAX_FILE_BYTES = 8 << 20
 _SCHEME = 'bearer '
 _HEALTH = '/grpc.health.v1.Health/'
+# What changes the server, or looks inside it.
+_ADMIN = ('/tensorflow.serving.ModelService/HandleReloadConfigRequest', '/tensorflow.ProfilerService/')
 
 
 class Tokens:
@@ -104,31 +107,59 @@ def _read(path: Path) -> tuple[bytes, ...]:
             raise ServingError(f'tokens file {path}, line {number}: {rule}')
         digests.append(hashlib.sha256(token).digest())
     if not digests:
-        raise ServingError(
-            f'tokens file {path} holds no token: write one a line, or leave --auth_tokens_file out'
-        )
+        raise ServingError(f'tokens file {path} holds no token: write one a line, or leave the flag out')
     if len(digests) > MAX_TOKENS or len(data) > _MAX_FILE_BYTES:
         raise ServingError(f'tokens file {path} holds more than {MAX_TOKENS} tokens')
     return tuple(digests)
 
 
-class TokenInterceptor(grpc.aio.ServerInterceptor):
-    """Answers calls without a good token with UNAUTHENTICATED, before their message is read; health is open to all.
+class Access:
+    """What the two files of tokens allow: an admin token is good wherever an ordinary one is.
 
-    For `grpc.aio.server(interceptors=[TokenInterceptor(tokens)])`.
+    Where a file is not given, its calls are open: without admin tokens everybody who may ask may configure.
     """
 
-    def __init__(self, tokens: Tokens) -> None:
-        self._tokens = tokens
+    def __init__(self, ordinary: Tokens | None, admin: Tokens | None = None) -> None:
+        self._ordinary = ordinary
+        self._admin = admin
+
+    def allows(self, header: str | None) -> bool:
+        """Whether a request with this Authorization header may ask for predictions, states and metadata."""
+        if self._ordinary is None or self._ordinary.allows(header):
+            return True
+        return self._admin is not None and self._admin.allows(header)
+
+    def allows_admin(self, header: str | None) -> bool:
+        """Whether it may change the configuration, or profile."""
+        return self.allows(header) if self._admin is None else self._admin.allows(header)
+
+    def knows(self, header: str | None) -> bool:
+        """Whether the header has a token of either file."""
+        return any(tokens is not None and tokens.allows(header) for tokens in (self._ordinary, self._admin))
+
+
+class TokenInterceptor(grpc.aio.ServerInterceptor):
+    """Refuses calls before their message is read; health is open to all.
+
+    Without a good token a call ends with UNAUTHENTICATED; with an ordinary one, where an admin token is needed,
+    with PERMISSION_DENIED. For `grpc.aio.server(interceptors=[TokenInterceptor(tokens, admin_tokens)])`.
+    """
+
+    def __init__(self, tokens: Tokens | None, admin_tokens: Tokens | None = None) -> None:
+        self._access = Access(tokens, admin_tokens)
 
     async def intercept_service(
         self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: Any
     ) -> Any:
-        if not handler_call_details.method.startswith(_HEALTH):
+        method = handler_call_details.method
+        if not method.startswith(_HEALTH):
             metadata = handler_call_details.invocation_metadata or ()
-            headers = [value for key, value in metadata if key == 'authorization']
-            if len(headers) != 1 or not self._tokens.allows(_text(headers[0])):
-                return grpc.stream_stream_rpc_method_handler(_refuse)
+            headers = [_text(value) for key, value in metadata if key == 'authorization']
+            header = headers[0] if len(headers) == 1 else None  # two are one too many
+            admin = method.startswith(_ADMIN)
+            if not (self._access.allows_admin(header) if admin else self._access.allows(header)):
+                known = self._access.knows(header)
+                return grpc.stream_stream_rpc_method_handler(_refuse_ordinary if known else _refuse)
         return await continuation(handler_call_details)
 
 
@@ -138,3 +169,7 @@ def _text(value: str | bytes) -> str:
 
 async def _refuse(messages: Any, context: Any) -> None:
     await context.abort(grpc.StatusCode.UNAUTHENTICATED, REFUSAL)
+
+
+async def _refuse_ordinary(messages: Any, context: Any) -> None:
+    await context.abort(grpc.StatusCode.PERMISSION_DENIED, ADMIN_REFUSAL)

@@ -10,6 +10,9 @@ from vaiven.serving.errors import ServingError
 from vaiven.serving.server import log
 from vaiven.serving.wire import messages
 
+# What protobuf says first of a file that is no such message; the message's full name follows.
+PARSE_ERROR = 'Error parsing text-format'
+
 
 def read(path: Path, message_class: Any, *, secret: bool = False) -> Any:
     """The text proto in `path`.
@@ -33,7 +36,7 @@ def read(path: Path, message_class: Any, *, secret: bool = False) -> Any:
         return text_format.Parse(text, message_class(), descriptor_pool=messages.pool)
     except text_format.ParseError as error:
         where = f'line {error.GetLine()}, column {error.GetColumn()}' if secret else str(error)
-        raise ServingError(f'Error parsing text-format {name} in {path}: {where}') from None
+        raise ServingError(f'{PARSE_ERROR} {name} in {path}: {where}') from None
 
 
 def warn_if_public(path: Path) -> None:

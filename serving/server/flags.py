@@ -82,6 +82,12 @@ class Options:
     max_concurrent_requests: int = _flag(1024, 'requests in the server; more: RESOURCE_EXHAUSTED (ours)')
     rest_api_tls: bool = _flag(False, 'TLS of --ssl_config_file for REST, too (ours)')
     auth_tokens_file: str = _flag('', 'file with bearer tokens, one a line; both ports ask for one (ours)')
+    admin_tokens_file: str = _flag(
+        '', 'file with admin tokens: reloads and ProfilerService ask for one of these (ours)'
+    )
+    request_log_root: str = _flag(
+        '', 'folders, comma-separated, that request logs stay below, whoever configures them (ours)'
+    )
     drain_seconds: int = _flag(30, 'time that running requests get at the end (ours)')
     wait_for_labels: bool = _flag(False, 'open the ports when every version with a label is loaded (ours)')
     reloaded_config_file: str = _flag('', 'keep what ModelService is told in this file (ours)')

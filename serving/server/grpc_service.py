@@ -91,11 +91,11 @@ def _handler(request_class: Any, answer: Answer, workers: Executor) -> Callable[
         deadline = None if left is None else time.monotonic() + left
         try:
             if len(data) < LARGE_BYTES:
-                return write(await answer(parse(data), Call('GRPC', deadline)))
+                return write(await answer(parse(data), Call('GRPC', deadline, False, context.peer)))
             loop = asyncio.get_running_loop()
             request = await loop.run_in_executor(workers, parse, data)
             return await loop.run_in_executor(
-                workers, write, await answer(request, Call('GRPC', deadline, True))
+                workers, write, await answer(request, Call('GRPC', deadline, True, context.peer))
             )
         except StatusError as error:
             code, text = error.code, error.message

@@ -7,6 +7,8 @@ from typing import Any
 
 from google.protobuf import text_format
 
+from vaiven.serving.common.local_path import local_path
+from vaiven.serving.errors import ServingError
 from vaiven.serving.server import request_log
 from vaiven.serving.server.source import VersionPolicy
 from vaiven.serving.server.status import invalid_argument
@@ -74,7 +76,11 @@ def _model(entry: Any) -> Model:
         )
     if platform != 'tensorflow':
         raise invalid_argument(f'Model {entry.name} has unsupported platform {platform}; known: tensorflow')
-    if not Path(entry.base_path).is_absolute() or '\0' in entry.base_path:
+    try:
+        base_path = local_path(entry.base_path, f'model {entry.name}: base_path')
+    except ServingError as error:
+        raise invalid_argument(str(error)) from error
+    if not base_path.is_absolute() or '\0' in entry.base_path:
         raise invalid_argument(
             f'Expected model {entry.name} to have an absolute path or URI; got base_path()={entry.base_path}'
         )
@@ -82,7 +88,7 @@ def _model(entry: Any) -> Model:
     if entry.HasField('logging_config'):
         logging = entry.logging_config
         request_log.check(entry.name, logging)
-    return Model(entry.name, Path(entry.base_path), _policy(entry), dict(entry.version_labels), logging)
+    return Model(entry.name, base_path, _policy(entry), dict(entry.version_labels), logging)
 
 
 def _policy(entry: Any) -> VersionPolicy:

@@ -1,12 +1,16 @@
 """ProfilerService: what TensorFlow did in the next so many milliseconds, for TensorBoard's profile page."""
 
 import asyncio
+import os
 import socket
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from vaiven.serving.common.local_path import local_path
+from vaiven.serving.errors import ServingError
 from vaiven.serving.server import runtime
+from vaiven.serving.server.peers import is_local
 from vaiven.serving.server.status import Code, StatusError, failed_precondition, invalid_argument
 from vaiven.serving.wire import messages
 
@@ -18,24 +22,31 @@ _Terminated = messages.message_class('tensorflow.TerminateResponse')
 class Profiler:
     """Answers the service's methods; one profile at a time, as TensorFlow has it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, local_only: bool = True) -> None:
+        """
+        Args:
+            local_only: whether only callers on this machine may have profiles written to its disk. Say false where
+                every caller has shown an admin token.
+        """
+        self._local_only = local_only
         self._stops: dict[str, asyncio.Event] = {}
 
-    async def profile(self, request: Any, call: Any = None) -> Any:
+    async def profile(self, request: Any, call: Any) -> Any:
         """Profiles for `duration_ms`, or until `terminate`.
 
-        The XSpace goes to `<repository_root>/plugins/profile/<session_id>/<host_name>.xplane.pb`, where TensorBoard
-        looks for it; without a root it comes back in the response. The root must be there: nobody far away is to make
-        folders at will.
+        The XSpace goes to `<repository_root>/<session_id>/<host_name>.xplane.pb`; TensorBoard sends
+        `LOGDIR/plugins/profile` as the root, and folders that are missing are made. Without a root the XSpace comes
+        back in the response.
 
         Raises:
-            StatusError: INVALID_ARGUMENT, or FAILED_PRECONDITION while another profile is running.
+            StatusError: INVALID_ARGUMENT, PERMISSION_DENIED for a root from a caller that may not have one, or
+                FAILED_PRECONDITION while another profile is running.
         """
         if not 1 <= request.duration_ms <= LONGEST_MS:
             raise invalid_argument(
-                f'duration_ms must lie between 1 and {LONGEST_MS}. Received: {request.duration_ms}'
+                f'duration_ms must be between 1 and {LONGEST_MS}. Received: {request.duration_ms}'
             )
-        target = _target(request)
+        target = self._target(request, call.peer())
         if self._stops:
             raise failed_precondition('another profile is running: wait for its end, or terminate it')
         stop = self._stops[request.session_id] = asyncio.Event()
@@ -72,27 +83,46 @@ class Profiler:
             found = list(Path(folder).rglob('*.xplane.pb'))
             return await asyncio.to_thread(found[0].read_bytes) if found else b''
 
-    async def terminate(self, request: Any, call: Any = None) -> Any:
+    async def terminate(self, request: Any, call: Any) -> Any:
         """Ends the profile of that session now; no other is touched."""
         if request.session_id in self._stops:
             self._stops[request.session_id].set()
         return _Terminated()
 
-    async def monitor(self, request: Any, call: Any = None) -> Any:
+    async def monitor(self, request: Any, call: Any) -> Any:
         raise StatusError(Code.UNIMPLEMENTED, 'unimplemented.')
 
+    def _target(self, request: Any, peer: str) -> Path | None:
+        """The file to write; None where the request names no root."""
+        if not request.repository_root:
+            return None
+        session, host = request.session_id, request.host_name or socket.gethostname()
+        for name, value in (('session_id', session), ('host_name', host)):
+            if not value or value in ('.', '..') or not set(value).isdisjoint('/\\\0'):
+                raise invalid_argument(f'{name} must be a name without slashes. Received: {value!r}')
+        root = _root(request.repository_root)
+        if self._local_only and not is_local(peer):
+            raise StatusError(
+                Code.PERMISSION_DENIED,
+                "only callers on the server's machine may name a repository_root: leave it out and take the trace "
+                'from the answer, or start the server with --admin_tokens_file',
+            )
+        return root / session / f'{host}.xplane.pb'
 
-def _target(request: Any) -> Path | None:
-    if not request.repository_root:
-        return None
-    root = Path(request.repository_root)
-    session, host = request.session_id, request.host_name or socket.gethostname()
-    for name, value in (('session_id', session), ('host_name', host)):
-        if not value or value in ('.', '..') or not set(value).isdisjoint('/\\\0'):
-            raise invalid_argument(f'{name} must be a name without slashes. Received: {value!r}')
-    if not root.is_absolute() or not root.is_dir():
-        raise invalid_argument(f'repository_root must be a folder of the server. Received: {str(root)!r}')
-    return root / 'plugins' / 'profile' / session / f'{host}.xplane.pb'
+
+def _root(text: str) -> Path:
+    try:
+        root = local_path(text, 'repository_root')
+    except ServingError as error:
+        raise invalid_argument(str(error)) from error
+    if '\0' in text or not root.is_absolute() or '..' in root.parts:
+        raise invalid_argument(f'repository_root must be an absolute path without "..". Received: {text!r}')
+    there = next(folder for folder in (root, *root.parents) if os.path.lexists(folder))
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise invalid_argument(
+            f'repository_root must be a folder that the server can write. Received: {text!r}'
+        )
+    return root
 
 
 def _save(target: Path, data: bytes) -> None:

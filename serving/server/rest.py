@@ -13,7 +13,7 @@ from aiohttp import web
 from vaiven.serving.limits import MAX_VERSION
 from vaiven.serving.server import exposition, jsonvalues, log, rest_state
 from vaiven.serving.server.api import SIGNATURE_FIELD, Api
-from vaiven.serving.server.auth import REFUSAL, Tokens
+from vaiven.serving.server.auth import REFUSAL, Access, Tokens
 from vaiven.serving.server.metrics import Metrics
 from vaiven.serving.server.rest_infer import RestInference
 from vaiven.serving.server.status import HTTP_STATUS, Code, StatusError, invalid_argument
@@ -55,7 +55,7 @@ class Rest:
         settings: RestSettings,
         *,
         metrics: Metrics | None = None,
-        tokens: Tokens | None = None,
+        tokens: Access | Tokens | None = None,
     ) -> None:
         """The port.
 
@@ -124,7 +124,7 @@ class Rest:
             response.force_close()
         return response
 
-    def _allowed(self, request: web.BaseRequest, tokens: Tokens) -> bool:
+    def _allowed(self, request: web.BaseRequest, tokens: Access | Tokens) -> bool:
         headers = request.headers.getall('Authorization', [])
         return len(headers) == 1 and tokens.allows(headers[0])
 

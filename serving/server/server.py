@@ -14,10 +14,11 @@ from pathlib import Path
 import grpc.aio
 from aiohttp import web
 
+from vaiven.serving.common.local_path import local_path
 from vaiven.serving.errors import ServerStartError, ServingError
 from vaiven.serving.server import log, modelconfig, monitoring, ports, runtime, tls
 from vaiven.serving.server.api import Api
-from vaiven.serving.server.auth import TokenInterceptor, Tokens
+from vaiven.serving.server.auth import Access, TokenInterceptor, Tokens
 from vaiven.serving.server.batching import BatchThreads
 from vaiven.serving.server.flags import Options
 from vaiven.serving.server.grpc_service import add_services
@@ -48,11 +49,11 @@ class Server:
         self._channel_arguments = channel_arguments(options.grpc_channel_arguments)
         self._tls = tls.read(Path(options.ssl_config_file)) if options.ssl_config_file else None
         self._tokens = Tokens(Path(options.auth_tokens_file)) if options.auth_tokens_file else None
-        self._metrics_path, self._metrics = '', None
+        self._admins = Tokens(Path(options.admin_tokens_file)) if options.admin_tokens_file else None
+        self._metrics_path = ''
         if options.monitoring_config_file:
             self._metrics_path = monitoring.metrics_path(Path(options.monitoring_config_file))
-        if self._metrics_path:
-            self._metrics = Metrics(importlib.metadata.version('vaiven'), states=self._states)
+        self._metrics: Metrics | None = None
         self._batch_threads: BatchThreads | None = None
         self._manager: Manager | None = None
         self._api: Api | None = None
@@ -104,8 +105,11 @@ class Server:
         """Whether every model became available (and not a stop came first). Raises ServerStartError."""
         options = self.options
         began = time.monotonic()
-        await asyncio.to_thread(runtime.tensorflow)
+        library = await asyncio.to_thread(runtime.tensorflow)
         log.event('TensorFlow imported', seconds=time.monotonic() - began)
+        if self._metrics_path:
+            version = importlib.metadata.version('vaiven')
+            self._metrics = Metrics(version, library.__version__, states=self._states)
         loader = Loader(options, self._workers, self._metrics)
         self._batch_threads = loader.batch_threads
         self._manager = manager = Manager(
@@ -144,7 +148,8 @@ class Server:
         """Opens the ports. Raises ServerStartError if somebody took one meanwhile."""
         options = self.options
         assert self._api is not None
-        interceptors = [TokenInterceptor(self._tokens)] if self._tokens is not None else []
+        guarded = self._tokens is not None or self._admins is not None
+        interceptors = [TokenInterceptor(self._tokens, self._admins)] if guarded else []
         self._grpc = grpc.aio.server(
             interceptors=interceptors,
             # A dict, for of two values under one name the first would count.
@@ -158,7 +163,8 @@ class Server:
                 }.items()
             ),
         )
-        profiler = Profiler() if options.enable_profiler else None
+        # With admin tokens whoever comes so far has shown one.
+        profiler = Profiler(local_only=self._admins is None) if options.enable_profiler else None
         add_services(self._grpc, self._api, self._workers, self._waiters, profiler)
         try:
             for address in _grpc_addresses(options):
@@ -183,7 +189,8 @@ class Server:
             options.rest_api_enable_cors_support,
             self._metrics_path,
         )
-        rest = Rest(api, self._workers, settings, metrics=self._metrics, tokens=self._tokens)
+        access = Access(self._tokens, self._admins) if self._tokens is not None else None
+        rest = Rest(api, self._workers, settings, metrics=self._metrics, tokens=access)
         self._rest = web.ServerRunner(
             Connections(rest.handle, settings.timeout_seconds), shutdown_timeout=options.drain_seconds
         )
@@ -260,7 +267,8 @@ def _models(options: Options) -> list[modelconfig.Model]:
     try:
         if options.model_config_file:
             return modelconfig.read(Path(options.model_config_file))
-        return [modelconfig.Model(options.model_name, Path(options.model_base_path).absolute())]
+        base_path = local_path(options.model_base_path, f'model {options.model_name}: base_path')
+        return [modelconfig.Model(options.model_name, base_path.absolute())]
     except StatusError as error:
         raise ServingError(error.message) from error
 

@@ -25,7 +25,8 @@ def test_paths_and_file_addresses_are_folders_of_this_machine(text: str, path: s
 
 
 @pytest.mark.parametrize(
-    'text', ['gs://bucket/m', 's3://b/m', 'hdfs://n:1/m', 'GS://x', 'abfs+x.y-z://x', 'file://host/m', 'file://m']
+    'text',
+    ['gs://bucket/m', 's3://b/m', 'hdfs://n:1/m', 'GS://x', 'abfs+x.y-z://x', 'file://host/m', 'file://m'],
 )
 def test_other_schemes_are_refused_in_one_line(text: str) -> None:
     with pytest.raises(ServingError) as caught:

@@ -11,7 +11,7 @@ import grpc.aio
 import pytest
 
 from vaiven.serving.errors import ServingError
-from vaiven.serving.server.auth import MAX_TOKENS, REFUSAL, TokenInterceptor, Tokens
+from vaiven.serving.server.auth import MAX_TOKENS, REFUSAL, Access, TokenInterceptor, Tokens
 
 TOKEN = 'abc-DEF_123.~+/='
 
@@ -181,3 +181,65 @@ def test_grpc_asks_for_a_token_but_not_for_health(tmp_path: Path) -> None:
     assert ask(known, '/a.Service/Ask', ('authorization', 'Bearer ' + 'x' * 5000)) == refused
     assert ask(known, '/a.Service/Ask', ('authorization-bin', b'\xff' + TOKEN.encode())) == refused
     assert ask(known, '/a.Service/None', good)[0] == 'UNIMPLEMENTED'
+
+
+RELOAD = '/tensorflow.serving.ModelService/HandleReloadConfigRequest'
+STATUS = '/tensorflow.serving.ModelService/GetModelStatus'
+PROFILE = '/tensorflow.ProfilerService/Profile'
+
+
+def ask_guarded(ordinary: Tokens | None, admin: Tokens | None, method: str, token: str | None) -> str:
+    """Name of the code of a call with `token`; UNIMPLEMENTED is what a call gets that was let in."""
+
+    async def run() -> str:
+        server = grpc.aio.server(interceptors=[TokenInterceptor(ordinary, admin)])
+        port = server.add_insecure_port('127.0.0.1:0')
+        await server.start()
+        metadata = () if token is None else (('authorization', f'Bearer {token}'),)
+        try:
+            async with grpc.aio.insecure_channel(f'127.0.0.1:{port}') as channel:
+                await channel.unary_unary(method)(b'x', metadata=metadata, timeout=30)
+        except grpc.aio.AioRpcError as error:
+            return error.code().name
+        finally:
+            await server.stop(None)
+        raise AssertionError('there is no such method')
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ('files', 'method', 'token', 'code'),
+    [
+        ('both', RELOAD, 'ordinary', 'PERMISSION_DENIED'),
+        ('both', PROFILE, 'ordinary', 'PERMISSION_DENIED'),
+        ('both', RELOAD, 'wrong', 'UNAUTHENTICATED'),
+        ('both', RELOAD, None, 'UNAUTHENTICATED'),
+        ('both', RELOAD, 'admin', 'UNIMPLEMENTED'),
+        ('both', PROFILE, 'admin', 'UNIMPLEMENTED'),
+        ('both', STATUS, 'admin', 'UNIMPLEMENTED'),
+        ('both', STATUS, 'ordinary', 'UNIMPLEMENTED'),
+        ('both', STATUS, None, 'UNAUTHENTICATED'),
+        ('admin', STATUS, None, 'UNIMPLEMENTED'),
+        ('admin', RELOAD, None, 'UNAUTHENTICATED'),
+        ('admin', RELOAD, 'admin', 'UNIMPLEMENTED'),
+        ('ordinary', RELOAD, 'ordinary', 'UNIMPLEMENTED'),
+    ],
+)
+def test_reloads_and_profiles_need_an_admin_token_where_there_are_any(
+    tmp_path: Path, files: str, method: str, token: str | None, code: str
+) -> None:
+    known: dict[str, Tokens | None] = {'ordinary': None, 'admin': None}
+    for name in known:
+        if files in ('both', name):
+            (tmp_path / name).mkdir()
+            known[name] = tokens(tmp_path / name, f'{name}\n')
+    assert ask_guarded(known['ordinary'], known['admin'], method, token) == code
+
+
+def test_an_admin_token_is_good_wherever_an_ordinary_one_is(tmp_path: Path) -> None:
+    for name in ('ordinary', 'admin'):
+        (tmp_path / name).mkdir()
+    access = Access(tokens(tmp_path / 'ordinary', 'ordinary'), tokens(tmp_path / 'admin', 'admin'))
+    assert [access.allows(f'Bearer {name}') for name in ('ordinary', 'admin', 'wrong')] == [True, True, False]
+    assert [access.allows_admin(f'Bearer {name}') for name in ('ordinary', 'admin')] == [False, True]

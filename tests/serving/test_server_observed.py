@@ -1,5 +1,6 @@
 """What a real server tells of its requests: the page for Prometheus, and request logs that warm up the next."""
 
+import importlib.metadata
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,6 +50,11 @@ def page(rest: Rest) -> dict[str, float]:
     assert status == 200
     lines = [line.rpartition(' ') for line in text.splitlines() if not line.startswith('#')]
     return {name: float(value) for name, _, value in lines}
+
+
+def test_the_page_names_the_versions_that_answer(rest: Rest) -> None:
+    ours, library = map(importlib.metadata.version, ('vaiven', 'tensorflow'))
+    assert page(rest)[f'vaiven_build_info{{version="{ours}",tensorflow="{library}"}}'] == 1
 
 
 def examples(kind: type, signature: str) -> object:

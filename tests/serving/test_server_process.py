@@ -227,3 +227,35 @@ def test_help_and_version_and_arguments_that_nobody_knows() -> None:
     lines = result.stdout.splitlines()
     assert lines[:2] == ['unknown argument: --knows_nobody=1', 'unknown argument: serve']
     assert lines[2].startswith('usage: ')
+
+
+@pytest.mark.parametrize(
+    ('flag', 'message'),
+    [
+        ('--model_config_file', 'tensorflow.serving.ModelServerConfig'),
+        ('--monitoring_config_file', 'tensorflow.serving.MonitoringConfig'),
+    ],
+)
+def test_a_configuration_that_does_not_parse_is_on_standard_error_too(
+    tmp_path: Path, flag: str, message: str
+) -> None:
+    (tmp_path / 'file').write_text('what is this {')
+    result = run(f'--port={free_port()}', f'{flag}={tmp_path}/file', '--model_base_path=/x')
+    assert result.returncode == 255
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f'Error parsing text-format {message}')
+    assert result.stdout == f'Failed to start server. Error: {line}\n'
+
+
+@pytest.mark.parametrize('address', ['gs://bucket/half', 's3://bucket/half', 'hdfs://node/half'])
+def test_a_base_path_on_another_system_is_refused_at_once(tmp_path: Path, address: str) -> None:
+    file = tmp_path / 'models.config'
+    file.write_text(
+        f'model_config_list {{ config {{ name: "half" base_path: "{address}" model_platform: "tensorflow" }} }}'
+    )
+    for flag in (f'--model_base_path={address}', f'--model_config_file={file}'):
+        result = run(f'--port={free_port()}', flag)
+        assert result.returncode == 255
+        (line,) = result.stdout.splitlines()
+        assert 'base_path must be a folder of this machine' in line
+        assert address in line
