@@ -1,7 +1,7 @@
 """Text to tokens, inside the TensorFlow graph, so that training and serving cannot differ.
 
-`text → well-formed UTF-8, NFC, lower case → tokens → ids`. The ids of a text always begin with `[BOS]` and end
-with `[EOS]`: an empty text has two tokens, and no row is ever wholly masked (cuDNN's kernels need that).
+`text → well-formed UTF-8, one spelling, lower case → tokens → ids`. The ids of a text always start with `[BOS]` and
+end with `[EOS]`: an empty text has two tokens, and no row is ever wholly masked (cuDNN's kernels need that).
 """
 
 import dataclasses
@@ -18,8 +18,8 @@ SPECIAL_TOKENS = ('[PAD]', '[UNK]', '[BOS]', '[EOS]')
 PAD_ID, UNK_ID, BOS_ID, EOS_ID = range(len(SPECIAL_TOKENS))
 
 # A word with its inner apostrophes, a number, or one other sign; each with its combining marks. RE2 syntax.
-_WORD = r"[\p{L}\p{M}]+(?:['’][\p{L}\p{M}]+)*|\p{N}+|[^\s\p{Z}\p{L}\p{M}\p{N}]\p{M}*"
-_SPACE = r'[\s\p{Z}]+'
+_WORD = r"[\p{L}\p{M}]+(?:'[\p{L}\p{M}]+)*|\p{N}+|[^\s\p{Z}\p{L}\p{M}\p{N}]\p{M}*"
+_SPACE = r'[\s\p{Z}\p{Cc}]+'
 
 # What marks a piece that goes on with a word (Schuster & Nakajima 2012); no word of `_WORD` begins with it.
 CONTINUED = '##'
@@ -40,12 +40,18 @@ class TextConfig:
         unit: what a token is: a `word` (or number, or sign), a `character` (a code point), or a `wordpiece`: a
             whole word where the vocabulary has it, else its longest known pieces from the left.
         lowercase: whether capital letters are made small first.
-        max_tokens: a longer text is cut after this many tokens, begin and end not counted.
+        max_tokens: a longer text is cut after this many tokens, `[BOS]` and `[EOS]` not counted.
+        html: whether HTML's character references (`&#39;`) become characters and its tags (`<br />`) white space.
+        mask_urls: whether all web addresses become one word.
+        mask_user_names: whether all user names (`@name`) become one.
     """
 
     unit: Unit = 'word'
     lowercase: bool = True
     max_tokens: int = 256
+    html: bool = True
+    mask_urls: bool = False
+    mask_user_names: bool = False
 
     def __post_init__(self) -> None:
         require(self.unit in UNITS, f'text.unit must be one of {", ".join(UNITS)}', self.unit)
@@ -57,12 +63,29 @@ class TextConfig:
 
 
 def normalize(text: 'tf.Tensor', config: TextConfig) -> 'tf.Tensor':
-    """Well-formed UTF-8 (bad bytes become U+FFFD) in NFC, single spaces, lower case if asked. Shape (n) → (n)."""
+    """One spelling for what reads the same: string (n) → (n).
+
+    Bad bytes become U+FFFD. HTML goes, as `config` says, and so do default-ignorable characters; styled letters and
+    look-alike apostrophes become plain ones (`vaiven.models.normalization`); then NFC, single spaces for white space
+    and control characters, and lower case if asked. Words and wordpieces have the quotation marks of a keyboard, too;
+    characters keep those of the book.
+    """
     import tensorflow as tf
     import tensorflow_text as tf_text
 
+    from vaiven.models import normalization
+
     text = tf.strings.unicode_transcode(text, 'UTF-8', 'UTF-8', errors='replace')
-    text = tf_text.normalize_utf8(text, 'NFC')
+    if config.html:
+        text = normalization.without_html(text)
+    text = normalization.plain_letters(normalization.without_ignorable(text))
+    text = normalization.plain_apostrophes(tf_text.normalize_utf8(text, 'NFC'))
+    if config.mask_urls:
+        text = normalization.mask_urls(text)
+    if config.mask_user_names:
+        text = normalization.mask_user_names(text)
+    if config.unit != 'character':
+        text = normalization.plain_quotes(text)
     text = tf.strings.strip(tf.strings.regex_replace(text, _SPACE, ' '))
     return tf.strings.lower(text, encoding='utf-8') if config.lowercase else text
 

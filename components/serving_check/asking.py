@@ -11,6 +11,13 @@ import tensorflow_text  # noqa: F401
 
 Answers = dict[str, np.ndarray]
 
+# One text as keyboards, phones, word processors and styled posts write it; a model must read them alike.
+SPELLINGS = (
+    "I don't like it",
+    'I don’t like it',
+    'I do\u00adn\u02bct like\u200b it',
+    'Ｉ ｄｏｎ＇ｔ ｌｉｋｅ ｉｔ',
+)
 # Where texts break programs: nothing, white space, accents in both Unicode forms, right-to-left, emoji with joiners.
 PROBES = (
     '',
@@ -21,6 +28,7 @@ PROBES = (
     'فيلم رائع',
     '👩‍👩‍👧 ❤️ 10/10',
     'word ' * 400,
+    *SPELLINGS,
 )
 # A model of characters refuses to go on with some that it never saw, which is no fault of a server.
 BEGINS = ('', ' ')
@@ -55,6 +63,13 @@ class InProcess:
         _, specs = function.structured_input_signature
         tensors = {name: tf.constant(value, specs[name].dtype) for name, value in inputs.items()}
         return {name: _array(tensor) for name, tensor in function(**tensors).items()}
+
+    def spelling_difference(self) -> float:
+        """How far the answers of `serving_default` to `SPELLINGS` lie from the one to the first of them."""
+        plain, *others = (
+            self.predict('serving_default', self.inputs('serving_default', [text])) for text in SPELLINGS
+        )
+        return max(difference(plain, other) for other in others)
 
 
 def difference(expected: Answers, received: Answers) -> float:

@@ -24,6 +24,7 @@ class Check:
         rows: how many texts were asked.
         grpc, rest: the largest differences of the answers of `serving_default` to them.
         signatures: the largest difference of each signature's answers to the probes, over either.
+        spellings: the largest difference between the answers to one text with other apostrophes and letter forms.
         seconds: from before the server's start to after its end.
         reason: why the model is not blessed; empty where it is.
     """
@@ -32,6 +33,7 @@ class Check:
     grpc: float = 0.0
     rest: float = 0.0
     signatures: dict[str, float] = dataclasses.field(default_factory=dict)
+    spellings: float = 0.0
     seconds: float = 0.0
     reason: str = ''
 
@@ -72,6 +74,7 @@ def _ask(check: Check, folder: str, texts: Sequence[str], config: ServingCheckCo
         with ServerProcess(_MODEL, base, timeout=config.start_seconds) as server:
             # Loaded while the server runs: the operating system has the files in memory by now.
             model = asking.InProcess(folder)
+            check.spellings = model.spelling_difference()
             with Client(server.grpc_address) as grpc, Client(server.rest_url) as rest:
                 for name in model.signatures():
                     inputs = model.inputs(name, asking.BEGINS if name == 'generate' else asking.PROBES)
@@ -93,4 +96,9 @@ def _reason(check: Check, tolerance: float) -> str:
     wrong = [f'{name} {value:.2g}' for name, value in differences.items() if value > tolerance]
     if wrong:
         return f'served answers differ by more than {tolerance:g} from those in process: {", ".join(wrong)}'
+    if check.spellings > tolerance:
+        return (
+            'one text gets other answers where its apostrophes or letters are typed in another way, '
+            f'as in {asking.SPELLINGS[1]!r}; normalise text inside the model'
+        )
     return ''

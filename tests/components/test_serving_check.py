@@ -16,6 +16,7 @@ from vaiven.components.serving_check.check import Check, check_model
 from vaiven.components.serving_check.component import ServingCheck
 from vaiven.components.serving_check.config import ServingCheckConfig
 from vaiven.models.configuration import ConfigError
+from vaiven.models.text import TextConfig, normalize
 
 TEXTS = tf.TensorSpec([None], tf.string, name='text')
 
@@ -44,6 +45,7 @@ def export(folder, probability):
 
 
 def length(text):
+    text = normalize(text, TextConfig())
     return tf.sigmoid(tf.cast(tf.strings.length(text, unit='UTF8_CHAR'), tf.float32) / 50 - 1)
 
 
@@ -75,6 +77,15 @@ def test_a_model_whose_answers_change_is_not_blessed(tmp_path):
     check = check_model(folder, ['some text'], ServingCheckConfig())
     assert 'served answers differ by more than 1e-06' in check.reason
     assert check.rows == 1
+
+
+def test_a_model_that_reads_another_apostrophe_as_another_word_is_not_blessed(tmp_path):
+    def apostrophes(text):
+        plain = tf.strings.regex_full_match(text, ".*'.*")
+        return tf.where(plain, 0.9, 0.2)
+
+    check = check_model(export(tmp_path, apostrophes), ['some text'], ServingCheckConfig())
+    assert 'one text gets other answers where its apostrophes' in check.reason
 
 
 def test_a_model_that_fails_on_an_empty_text_is_not_blessed(tmp_path):
