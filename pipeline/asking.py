@@ -57,8 +57,9 @@ def _ask(screen: Screen, server: ServerProcess, model: str, questions: Questions
                 screen.line(f'  {_shown(prefix)} … ' + ' | '.join(word.token for word in words))
         if questions.begins:
             screen.line(screen.bold(f'written on, {where}'))
-            for begin in questions.begins:
-                screen.line(f'  {_written(*asked, begin)}')
+            # One seed for all would draw the same numbers for each, and like texts would meet in one sentence.
+            for seed, begin in enumerate(questions.begins, 1):
+                screen.line(f'  {_written(*asked, begin, seed)}')
 
 
 def _ask_sentiment(screen: Screen, grpc: Vaiven, rest: Vaiven, questions: Questions) -> None:
@@ -72,9 +73,9 @@ def _ask_sentiment(screen: Screen, grpc: Vaiven, rest: Vaiven, questions: Questi
         )
 
 
-def _written(grpc: Vaiven, rest: Vaiven, begin: str) -> str:
+def _written(grpc: Vaiven, rest: Vaiven, begin: str, seed: int) -> str:
     try:
-        one, other = (asked.generate(begin, length=_WRITTEN, seed=1)[0] for asked in (grpc, rest))
+        one, other = (asked.generate(begin, length=_WRITTEN, seed=seed)[0] for asked in (grpc, rest))
     except InvalidRequestError as error:
         return f'{_shown(begin)} … {error}'  # as when it begins with a character that was never seen
     if one != other:

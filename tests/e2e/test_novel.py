@@ -1,5 +1,6 @@
 """The novel writer as a user runs it: from a text file to text that a served model writes on."""
 
+import io
 import json
 import random
 import re
@@ -7,6 +8,9 @@ import re
 import pytest
 
 from tests.e2e.support import vaiven, wait_until_none_mentions
+from vaiven.pipeline import asking
+from vaiven.pipeline.questions import Questions
+from vaiven.pipeline.screen import Screen
 from vaiven.serving.client import Client, InvalidRequestError, Vaiven
 from vaiven.serving.errors import ServingError
 from vaiven.serving.process import ServerProcess
@@ -86,6 +90,13 @@ def test_a_thousand_characters_are_written_in_one_call_over_grpc_and_over_rest(s
     found = json.loads(over_grpc.stdout)
     assert (found['text'], len(found['generated'])) == ('El niño ', 1000)
     assert over_rest.stdout == over_grpc.stdout
+
+
+def test_the_demo_continues_equal_prompts_in_different_ways(server):
+    shown = io.StringIO()
+    asking._ask(Screen(shown), server, 'novel', Questions(begins=('',) * 4))
+    _, *written = shown.getvalue().splitlines()
+    assert len(set(written)) == 4
 
 
 def test_an_empty_seed_begins_a_text_and_no_repeat_breaks_the_circle_of_the_likeliest(server):
