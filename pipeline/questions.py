@@ -37,8 +37,8 @@ DEFAULT_QUESTIONS = {
         (
             'a warm , funny and beautifully acted film',
             'tedious , badly written and far too long',
-            'not a bad film at all',
-            'the cast is wonderful , but the story goes nowhere',
+            'an unforgettable film',
+            'I was bored from start to finish',
         ),
         (None, None, None, None),
         ('this is one of the', 'the film is', 'a movie that'),
