@@ -89,10 +89,12 @@ class LocalTransport:
 
     def _load(self) -> None:
         """Raises ServingError without TensorFlow, and StatusError where no version can be loaded."""
+        from vaiven.serving.server import waiting
         from vaiven.serving.server.api import Api
         from vaiven.serving.server.api import Call as Came
         from vaiven.serving.server.flags import Options
-        from vaiven.serving.server.manager import Manager, Settings
+        from vaiven.serving.server.manager import Manager
+        from vaiven.serving.server.served_model import Settings
 
         try:
             from vaiven.serving.server.loader import Loader
@@ -108,7 +110,7 @@ class LocalTransport:
         level = tensorflow.level
         tensorflow.setLevel(logging.ERROR)  # it warns of how the server loads, once
         try:
-            api.configure([self._model()])
+            waiting.wait(manager, api.configuration.apply([self._model()], from_file=True))
         except BaseException:
             manager.stop()
             raise
@@ -126,9 +128,6 @@ class LocalTransport:
             states = messages.HealthCheckResponse
             return states(status=states.SERVING if api.ready() else states.NOT_SERVING)
 
-        async def reload(request: Any, deadline: float) -> Any:
-            return await asyncio.to_thread(api.reload, request)
-
         threading.Thread(target=self._run, name='saved-model', daemon=True).start()
         self._answers = {
             'Predict': lambda request, deadline: api.predict(request, Came('LOCAL', deadline)),
@@ -137,7 +136,9 @@ class LocalTransport:
             'MultiInference': lambda request, deadline: api.multi_inference(request, Came('LOCAL', deadline)),
             'GetModelMetadata': metadata,
             'GetModelStatus': status,
-            'HandleReloadConfigRequest': reload,
+            'HandleReloadConfigRequest': lambda request, deadline: api.reload(
+                request, Came('LOCAL', deadline)
+            ),
             'Check': check,
         }
 

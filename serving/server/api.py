@@ -4,21 +4,16 @@ Every method raises StatusError where the request is to fail.
 """
 
 import asyncio
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from vaiven.serving import files
-from vaiven.serving.errors import ServingError
-from vaiven.serving.server import inference, log, modelconfig
+from vaiven.serving.server import inference
+from vaiven.serving.server.configuration import Configuration
 from vaiven.serving.server.execution import Steps, clocked
 from vaiven.serving.server.manager import Manager
 from vaiven.serving.server.metrics import Metrics
-from vaiven.serving.server.modelconfig import Model
-from vaiven.serving.server.request_log import RequestLog
 from vaiven.serving.server.status import Code, StatusError, invalid_argument, not_found
 from vaiven.serving.server.version import Version
 from vaiven.serving.wire import messages
@@ -62,8 +57,7 @@ class Api:
         most: int = 1024,
         most_rows: int = 0,
         metrics: Metrics | None = None,
-        tags: Sequence[str] = ('serve',),
-        reloaded: Path | None = None,
+        configuration: Configuration | None = None,
     ) -> None:
         """The API.
 
@@ -74,8 +68,7 @@ class Api:
             most: inference requests at the same time; one more is RESOURCE_EXHAUSTED.
             most_rows: rows or examples of a request; 0 for any number.
             metrics: counts requests; None for nobody.
-            tags: of the meta graph, for the request log.
-            reloaded: the file that gets each configuration that `reload` took; None for none.
+            configuration: changes what is served, and has the request logs; None for one without a file.
         """
         self.manager = manager
         self.draining = False
@@ -85,13 +78,10 @@ class Api:
         self._as_content = as_content
         self._check = check_methods
         self._metrics = metrics
-        self._tags = tuple(tags)
-        self._reloaded = reloaded
-        self._logs: dict[str, RequestLog] = {}
-        self._configuring = threading.Lock()
+        self.configuration = configuration or Configuration(manager, metrics=metrics)
 
     def ready(self) -> bool:
-        """Whether traffic should come here: every model has an AVAILABLE version, and the server stays."""
+        """Whether traffic should come here, see `Manager.ready`, and the server stays."""
         return not self.draining and self.manager.ready()
 
     async def predict(self, request: Any, call: Call) -> Any:
@@ -131,7 +121,7 @@ class Api:
                     runtime = partial(self._metrics.runtime, spec.name, _GRPC_NAMES[kind])
                     answering = clocked(answering, runtime)
                 response = await version.execution.answer(answering, call.deadline, large=call.large)
-            kept = self._logs.get(spec.name)
+            kept = self.configuration.logs.get(spec.name)
             if kept is not None and kept.wants():
                 kept.write(kind, request, response, number)
             return response
@@ -200,15 +190,9 @@ class Api:
             _write_state(response.model_version_status.add(), version)
         return response
 
-    def reload(self, request: Any) -> Any:
-        """Blocks until models that are new have an AVAILABLE version; not so new versions of known ones.
-
-        To be called in a thread of its own.
-        """
-        models = modelconfig.models(request.config)
-        with self._configuring:
-            self._configure(models, wait=True)
-            self._keep(request.config)
+    async def reload(self, request: Any, call: Call) -> Any:
+        """A ReloadConfigResponse, when models that are new have an AVAILABLE version; see `Configuration.reload`."""
+        await self.configuration.reload(request.config)
         response = messages.ReloadConfigResponse()
         response.status.SetInParent()
         for name in request.metric_names:
@@ -216,43 +200,9 @@ class Api:
                 response.metric.add(name=name, int64_value_increase=self._metrics.value(name))
         return response
 
-    def configure(self, models: Sequence[Model], *, wait: bool = True) -> None:
-        """Serves exactly `models`, see `Manager.configure`, and logs their requests as they say.
-
-        May take long: not to be called in the event loop. Raises StatusError.
-        """
-        with self._configuring:
-            self._configure(models, wait)
-
-    def _configure(self, models: Sequence[Model], wait: bool) -> None:
-        self.manager.configure(models, wait=wait)
-        old, new = self._logs, {}
-        for model in models:
-            if model.logging is None:
-                continue
-            kept = old.get(model.name)
-            if kept is None or kept.config != model.logging:
-                kept = RequestLog(model.name, model.logging, tags=self._tags, metrics=self._metrics)
-            new[model.name] = kept
-        self._logs = new
-        for name, each in old.items():
-            if new.get(name) is not each:
-                each.close()
-
-    def _keep(self, config: Any) -> None:
-        """For the next start. What cannot be written is logged: the server has the configuration in any case."""
-        if self._reloaded is None:
-            return
-        try:
-            files.replace_message(self._reloaded, config)
-        except ServingError as error:
-            log.problem('configuration not kept', error=error)
-
     def close(self) -> None:
         """Completes the request logs. Not to be called in the event loop."""
-        logs, self._logs = self._logs, {}
-        for each in logs.values():
-            each.close()
+        self.configuration.close()
 
     def signature_inputs(self, spec: Any, name: str) -> dict[str, Any]:
         """The TensorInfo of each input of a signature, for decoding JSON by it."""

@@ -5,7 +5,7 @@ records and whoever takes a snapshot must hold the same lock; writing a snapshot
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 
@@ -67,6 +67,16 @@ class Family:
         """Drops the cell of these label values, if there is one."""
         self._cells.pop(values, None)
 
+    def forget_where(self, labels: Collection[str], value: str) -> None:
+        """Drops the cells in which one of `labels` has that value."""
+        places = [place for place, label in enumerate(self.labels) if label in labels]
+        for values in self._seen():
+            if any(values[place] == value for place in places):
+                self.forget(values)
+
+    def _seen(self) -> list[Labels]:
+        return list(self._cells)
+
     def header(self) -> list[str]:
         lines = [f'# HELP {self.name} {_escaped_help(self._help)}'] if self._help else []
         return [*lines, f'# TYPE {self.name} {self.kind}']
@@ -111,6 +121,9 @@ class HistogramFamily(Family):
 
     def forget(self, values: Labels) -> None:
         self._histograms.pop(values, None)
+
+    def _seen(self) -> list[Labels]:
+        return list(self._histograms)
 
     def snapshot(self) -> Callable[[], list[str]]:
         now = [(values, [*cell.counts], cell.total) for values, cell in self._histograms.items()]

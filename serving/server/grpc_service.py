@@ -29,7 +29,7 @@ Answer = Callable[[Any, Call], Awaitable[Any]]
 
 
 def add_services(
-    server: grpc.aio.Server, api: Api, workers: Executor, waiters: Executor, profiler: Profiler | None = None
+    server: grpc.aio.Server, api: Api, workers: Executor, profiler: Profiler | None = None
 ) -> None:
     """Registers all services.
 
@@ -37,7 +37,6 @@ def add_services(
         server: the server, not started yet.
         api: answers the requests.
         workers: parses and writes what is large.
-        waiters: runs what may take long without using a processor: a reload waits for models to load.
         profiler: answers ProfilerService; None leaves it out.
     """
     answers: dict[str, Answer] = {
@@ -47,7 +46,7 @@ def add_services(
         'MultiInference': api.multi_inference,
         'GetModelMetadata': _at_once(api.metadata),
         'GetModelStatus': _at_once(api.status),
-        'HandleReloadConfigRequest': _in_thread(api.reload, waiters),
+        'HandleReloadConfigRequest': api.reload,
     }
     services = ['tensorflow.serving.PredictionService', 'tensorflow.serving.ModelService']
     if profiler is not None:
@@ -71,13 +70,6 @@ def add_services(
 def _at_once(answer: Callable[[Any], Any]) -> Answer:
     async def work(request: Any, call: Call) -> Any:
         return answer(request)
-
-    return work
-
-
-def _in_thread(answer: Callable[[Any], Any], threads: Executor) -> Answer:
-    async def work(request: Any, call: Call) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(threads, answer, request)
 
     return work
 

@@ -34,6 +34,10 @@ class Loader:
         """Of the meta graph that is loaded."""
         return self._session.tags
 
+    def forget(self, name: str) -> None:
+        """Forgets how requests ran a model that is not served any more."""
+        self._ways.pop(name, None)
+
     def load(self, version: Version) -> Execution:
         """The version, ready for traffic. Raises StatusError."""
         tflite = version.path / TfliteModel.FILE

@@ -56,6 +56,14 @@ class Metrics:
             while len(known) > MAX_VERSIONS:
                 self._forget(model, next(iter(known)))
 
+    def forget(self, model: str) -> None:
+        """Drops all series of a model that is not served any more; if it comes again they start from 0."""
+        with self._lock:
+            self._signatures.pop(model, None)
+            self._cells = {key: cells for key, cells in self._cells.items() if key[0] != model}
+            for family in self._families.all():
+                family.forget_where(('model_name', 'model'), model)
+
     def _forget(self, model: str, version: int) -> None:
         del self._signatures[model][version]
         for key in [key for key in self._cells if key[:2] == (model, version)]:

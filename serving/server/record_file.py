@@ -27,7 +27,10 @@ class RecordFile:
     """
 
     def __init__(self, prefix: str) -> None:
-        """Begins the file. Raises OSError."""
+        """Starts the file. Raises OSError, also where the folder of `prefix` is a link: it was none when checked."""
+        folder = os.path.dirname(prefix)
+        if os.path.realpath(folder) != folder:
+            raise OSError(f'{folder} leads elsewhere now: {os.path.realpath(folder)}')
         moment = datetime.now(UTC).strftime('%Y%m%dT%H%M%S.%fZ')
         between = '' if prefix.endswith('/') else '-'
         self.path = f'{prefix}{between}{moment}-{os.getpid()}-{next(_numbers)}.tfrecord'

@@ -77,7 +77,9 @@ class RequestLog:
             if metrics is not None and records:
                 metrics.logged(model_name, status, records)
 
-        self._files = RecordFiles(config.log_collector_config.filename_prefix, model_name, tell)
+        folder, name = os.path.split(config.log_collector_config.filename_prefix)
+        # The folder that was checked stays the one that is written to, whatever its links say later.
+        self._files = RecordFiles(os.path.join(os.path.realpath(folder), name), model_name, tell)
 
     def wants(self) -> bool:
         """Whether this request is in the sample."""

@@ -16,18 +16,21 @@ from aiohttp import web
 
 from vaiven.serving.common.local_path import local_path
 from vaiven.serving.errors import ServerStartError, ServingError
-from vaiven.serving.server import log, modelconfig, monitoring, ports, runtime, tls
+from vaiven.serving.server import log, modelconfig, monitoring, ports, runtime, tls, waiting
 from vaiven.serving.server.api import Api
 from vaiven.serving.server.auth import Access, TokenInterceptor, Tokens
 from vaiven.serving.server.batching import BatchThreads
+from vaiven.serving.server.configuration import Configuration
 from vaiven.serving.server.flags import Options
 from vaiven.serving.server.grpc_service import add_services
 from vaiven.serving.server.loader import Loader
-from vaiven.serving.server.manager import Manager, Settings
+from vaiven.serving.server.log_folders import LogFolders
+from vaiven.serving.server.manager import Manager
 from vaiven.serving.server.metrics import Metrics
 from vaiven.serving.server.profiler import Profiler
 from vaiven.serving.server.rest import Rest, RestSettings
 from vaiven.serving.server.rest_connections import Connections
+from vaiven.serving.server.served_model import Settings
 from vaiven.serving.server.status import StatusError
 
 # Connections to the REST port that wait to be taken: where there is no room for one, it is a second late.
@@ -45,16 +48,17 @@ class Server:
         self._stop_waiting = threading.Event()
         cpus = os.cpu_count() or 1
         self._workers = ThreadPoolExecutor(options.grpc_max_threads or 4 * cpus, 'request')
-        self._waiters = ThreadPoolExecutor(4, 'wait')
         self._channel_arguments = channel_arguments(options.grpc_channel_arguments)
         self._tls = tls.read(Path(options.ssl_config_file)) if options.ssl_config_file else None
         self._tokens = Tokens(Path(options.auth_tokens_file)) if options.auth_tokens_file else None
         self._admins = Tokens(Path(options.admin_tokens_file)) if options.admin_tokens_file else None
+        self._log_folders = LogFolders(options.request_log_root)
         self._metrics_path = ''
         if options.monitoring_config_file:
             self._metrics_path = monitoring.metrics_path(Path(options.monitoring_config_file))
         self._metrics: Metrics | None = None
         self._batch_threads: BatchThreads | None = None
+        self._loader: Loader | None = None
         self._manager: Manager | None = None
         self._api: Api | None = None
         self._grpc: grpc.aio.Server | None = None
@@ -64,6 +68,12 @@ class Server:
         for name in self._manager.names() if self._manager is not None else ():
             for version in self._manager.versions(name):  # type: ignore[union-attr]
                 yield name, version.number, version.state.name
+
+    def _forget(self, model: str) -> None:
+        if self._metrics is not None:
+            self._metrics.forget(model)
+        if self._loader is not None:
+            self._loader.forget(model)
 
     def stop(self) -> None:
         """Ends the server; safe to call more than once, from the event loop."""
@@ -110,7 +120,7 @@ class Server:
         if self._metrics_path:
             version = importlib.metadata.version('vaiven')
             self._metrics = Metrics(version, library.__version__, states=self._states)
-        loader = Loader(options, self._workers, self._metrics)
+        self._loader = loader = Loader(options, self._workers, self._metrics)
         self._batch_threads = loader.batch_threads
         self._manager = manager = Manager(
             loader.load,
@@ -122,6 +132,14 @@ class Server:
                 any_label=options.allow_version_labels_for_unavailable_models,
                 wait_for_labels=options.wait_for_labels,
             ),
+            forget=self._forget,
+        )
+        configuration = Configuration(
+            manager,
+            metrics=self._metrics,
+            tags=loader.tags,
+            log_folders=self._log_folders,
+            reloaded=Path(options.reloaded_config_file) if options.reloaded_config_file else None,
         )
         self._api = Api(
             manager,
@@ -130,13 +148,11 @@ class Server:
             most=options.max_concurrent_requests,
             most_rows=options.max_batch_rows,
             metrics=self._metrics,
-            tags=loader.tags,
-            reloaded=Path(options.reloaded_config_file) if options.reloaded_config_file else None,
+            configuration=configuration,
         )
         try:
-            await asyncio.to_thread(self._api.configure, models, wait=False)
-            for model in models:
-                await asyncio.to_thread(manager.wait_for, model.name, self._stop_waiting)
+            waited_for = await asyncio.to_thread(configuration.apply, models, from_file=True)
+            await asyncio.to_thread(waiting.wait, manager, waited_for, self._stop_waiting)
         except StatusError as error:
             raise ServerStartError(error.message) from error
         # What TensorFlow made stays; looking through all of it for garbage now and then costs requests dear.
@@ -165,7 +181,7 @@ class Server:
         )
         # With admin tokens whoever comes so far has shown one.
         profiler = Profiler(local_only=self._admins is None) if options.enable_profiler else None
-        add_services(self._grpc, self._api, self._workers, self._waiters, profiler)
+        add_services(self._grpc, self._api, self._workers, profiler)
         try:
             for address in _grpc_addresses(options):
                 if self._tls is not None:
@@ -214,7 +230,7 @@ class Server:
             try:
                 models = await asyncio.to_thread(modelconfig.read, path)
                 if models != last:
-                    await asyncio.to_thread(self._api.configure, models, wait=False)
+                    await asyncio.to_thread(self._api.configuration.apply, models, from_file=True)
                     log.event('configuration', file=path, models=len(models))
                 last = models
             except StatusError as error:
@@ -242,7 +258,6 @@ class Server:
         if self._batch_threads is not None:
             self._batch_threads.close()
         self._workers.shutdown(wait=False, cancel_futures=True)
-        self._waiters.shutdown(wait=False, cancel_futures=True)
 
 
 def _grpc_addresses(options: Options) -> list[str]:

@@ -49,6 +49,11 @@ class Version:
         assert self._execution is not None, f'{self.name} {self.number} is not in memory'
         return self._execution
 
+    @property
+    def trying(self) -> bool:
+        """Whether a load is running, or waits for a thread."""
+        return self._trying
+
     def acquire(self) -> bool:
         """Keeps the model in memory until `release`; False if it is not AVAILABLE (any more)."""
         with self._lock:
@@ -119,6 +124,11 @@ class Version:
             self.attempts = 0
             return True
         return False
+
+    def give_up(self) -> None:
+        """Ends a version that is not in memory, and whose load will not be tried again."""
+        self._trying = False
+        self._move(State.END)
 
     def unload(self) -> None:
         """Takes no more requests; memory is freed when the last running one ends."""

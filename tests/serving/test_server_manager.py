@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from asking import wait_until
 
-from vaiven.serving.server.manager import Manager, Settings
+from vaiven.serving.server import source, waiting
+from vaiven.serving.server.manager import Manager
 from vaiven.serving.server.modelconfig import Model
+from vaiven.serving.server.served_model import Settings
 from vaiven.serving.server.source import VersionPolicy
 from vaiven.serving.server.status import Code, StatusError
 from vaiven.serving.server.version import State, Version
@@ -47,14 +50,14 @@ def manager() -> Any:
 def test_a_version_that_fails_at_once_makes_room_for_the_one_before(manager: Manager, tmp_path: Path) -> None:
     for number in ('1', '2'):
         (tmp_path / number).mkdir()
-    manager.configure([Model('m', tmp_path)])
+    waiting.wait(manager, manager.configure([Model('m', tmp_path)]))
     assert {v.number: v.state for v in manager.versions('m')} == {2: State.END, 1: State.AVAILABLE}
 
 
 def test_when_every_version_fails_waiting_ends_with_the_reason(manager: Manager, tmp_path: Path) -> None:
     (tmp_path / '2').mkdir()
     with pytest.raises(StatusError, match='no version of model m could be loaded: NOT_FOUND: no graph'):
-        manager.configure([Model('m', tmp_path)])
+        waiting.wait(manager, manager.configure([Model('m', tmp_path)]))
 
 
 @pytest.mark.parametrize('waits', [False, True])
@@ -73,16 +76,62 @@ def test_versions_with_labels_are_waited_for_where_the_settings_say_so(tmp_path:
     )
     labels = {'stable': 1, 'broken': 2, 'gone': 9}
     model = Model('m', tmp_path, VersionPolicy(latest=None), labels)
-    manager.configure([model], wait=False)
-    waiting = threading.Thread(target=manager.wait_for, args=('m',))
-    waiting.start()
-    waiting.join(1)
-    assert waiting.is_alive() == waits
+    thread = threading.Thread(target=waiting.wait, args=(manager, manager.configure([model])))
+    thread.start()
+    thread.join(1)
+    assert thread.is_alive() == waits
     go.set()
-    waiting.join(60)
-    assert not waiting.is_alive()
+    thread.join(60)
+    assert not thread.is_alive()
     if waits:
         assert {v.number: v.state for v in manager.versions('m')} == {
             3: State.AVAILABLE, 2: State.END, 1: State.AVAILABLE
         }  # fmt: skip
+    manager.stop()
+
+
+@pytest.mark.parametrize('retries', [0, 5])
+def test_a_version_that_vanishes_while_it_is_loaded_ends(tmp_path: Path, retries: int) -> None:
+    for number in ('1', '2'):
+        (tmp_path / number).mkdir()
+
+    def vanishing(version: Version) -> Any:
+        if version.number == 2:
+            version.path.rmdir()
+        return load(version)
+
+    manager = Manager(vanishing, Settings(poll_seconds=0.05, load_retries=retries, retry_seconds=0.05))
+    waiting.wait(manager, manager.configure([Model('m', tmp_path)]))
+    wait_until(
+        lambda: {v.number: v.state for v in manager.versions('m')} == {2: State.END, 1: State.AVAILABLE}
+    )
+    manager.stop()
+
+
+def test_a_model_whose_folder_cannot_be_read_for_any_reason_leaves_the_others_alone(
+    manager: Manager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / 'good' / '1').mkdir(parents=True)
+    read = source.versions
+
+    def versions(base_path: Path) -> Any:
+        if base_path.name == 'bad':
+            raise RuntimeError('what nobody has thought of')
+        return read(base_path)
+
+    monkeypatch.setattr(source, 'versions', versions)
+    good = Model('good', tmp_path / 'good')
+    manager.configure([Model('bad', tmp_path / 'bad'), good])
+    waiting.wait(manager, [good])
+    assert manager.ready()
+    assert manager.unready() == ['bad']
+
+
+def test_with_one_look_at_the_disk_a_new_base_path_is_looked_at_too(tmp_path: Path) -> None:
+    for folder in ('old', 'new'):
+        (tmp_path / folder / '1').mkdir(parents=True)
+    manager = Manager(load, Settings(poll_seconds=0, load_retries=0))
+    for folder in ('old', 'new'):
+        waiting.wait(manager, manager.configure([Model('m', tmp_path / folder)]))
+        wait_until(lambda: [v.path for v in manager.versions('m')] == [tmp_path / folder / '1'])  # noqa: B023
     manager.stop()

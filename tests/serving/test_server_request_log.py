@@ -14,13 +14,19 @@ import pytest
 from asking import wait_until
 
 from vaiven.serving.process import ServerProcess
-from vaiven.serving.server import record_files
+from vaiven.serving.server import record_files, runtime
 from vaiven.serving.server.metrics import Metrics
 from vaiven.serving.server.record_files import RecordFiles
 from vaiven.serving.server.request_log import RequestLog, check
 from vaiven.serving.server.status import Code, StatusError
 from vaiven.serving.server.warmup import MAX_RECORDS, records
 from vaiven.serving.wire import messages, tensors
+
+
+@pytest.fixture(scope='module', autouse=True)
+def _imported() -> None:
+    """A server has TensorFlow before it logs; `close` does not wait as long as an import may take."""
+    runtime.tensorflow()
 
 
 def config(prefix: Path | str, rate: float = 1.0, kind: str = '') -> Any:

@@ -1,0 +1,67 @@
+"""Which folders request logs may be written to: the operator's choice, never that of who calls ModelService."""
+
+import os
+from collections.abc import Iterable
+
+from vaiven.serving.errors import ServingError
+from vaiven.serving.server.modelconfig import Model
+from vaiven.serving.server.status import Code, StatusError
+
+FLAG = '--request_log_root'
+
+
+class LogFolders:
+    """The rule for `filename_prefix` of a `logging_config`.
+
+    With roots, every prefix must be below one of them, links followed. Without, the configuration file of the server
+    may name any folder, and a reload only prefixes which that file has named.
+    """
+
+    def __init__(self, roots: str = '') -> None:
+        """
+        Args:
+            roots: folders, comma-separated; '' for none.
+
+        Raises:
+            ServingError: one of them is not an absolute path of a folder.
+        """
+        self._roots = [os.path.realpath(_checked(root)) for root in roots.split(',') if root]
+        self._of_file: frozenset[str] = frozenset()
+
+    def check(self, models: Iterable[Model], *, from_file: bool) -> None:
+        """Checks the prefixes of `models`; those of the file are remembered.
+
+        Raises:
+            StatusError: PERMISSION_DENIED for a prefix that is not allowed.
+        """
+        prefixes = {
+            model.name: str(model.logging.log_collector_config.filename_prefix)
+            for model in models
+            if model.logging is not None
+        }
+        for name, prefix in prefixes.items():
+            rule = self._broken_rule(prefix, from_file)
+            if rule:
+                text = f'logging_config of model {name}: {rule}. Received: {prefix!r}'
+                raise StatusError(Code.PERMISSION_DENIED, text)
+        if from_file:
+            self._of_file = frozenset(prefixes.values())
+
+    def _broken_rule(self, prefix: str, from_file: bool) -> str:
+        if self._roots:
+            folder = os.path.realpath(os.path.dirname(prefix))
+            if any(os.path.commonpath([root, folder]) == root for root in self._roots):
+                return ''
+            return f'filename_prefix must be below a folder of {FLAG}, {", ".join(self._roots)}'
+        if from_file or prefix in self._of_file:
+            return ''
+        return (
+            "a reload may name only a filename_prefix of the server's --model_config_file: start the server with "
+            f'{FLAG}=FOLDER to allow others below FOLDER'
+        )
+
+
+def _checked(root: str) -> str:
+    if '\0' in root or not os.path.isabs(root) or not os.path.isdir(root):
+        raise ServingError(f'{FLAG} takes absolute paths of folders, comma-separated. Received: {root!r}')
+    return root
