@@ -83,6 +83,7 @@ def line_of(entry: dict[str, Any]) -> str:
         'decision': lambda: f'{entry["action"]} after {entry["total"]:,} requests: {entry["because"]}',
         'waiting': lambda: f'waiting: {entry["error"]}',
         'metrics': lambda: entry['error'],
+        'named': lambda: f'version {entry["stable"]} is stable now, since no version had that label',
         'restoring': lambda: 'the server has lost its labels: they are given again',
         'stopped': lambda: 'stopped; the same command goes on from here',
         'end': lambda: f'version {entry["version"]}: {entry["result"]}; {entry["because"]}',
@@ -102,12 +103,16 @@ def manifests(
 ) -> None:
     """Write the rollout of VERSION by this plan as files for a cluster. No server and no cluster is asked.
 
+    A step of Argo Rollouts lasts as the plan says, but at least as long as its analysis needs to measure, and ends with
+    an analysis of its own: without data, or with bad data, it does not go on.
+
     \b
     Example:
       vaiven rollout manifests 7 --plan plan.yaml --format argo --out rollout-7
     """
     if prometheus is not None and kind != 'argo':
         raise click.UsageError('--prometheus goes with --format argo: KServe looks at no metrics')
+    from vaiven.serving.rollout import manifest_analysis
     from vaiven.serving.rollout import manifests as making
     from vaiven.serving.rollout import plan as plans
 
@@ -120,3 +125,10 @@ def manifests(
     )
     for path in making.write(found, out):
         click.echo(str(path))
+    if kind == 'argo' and (numbers := manifest_analysis.lengthened(plan)):
+        seconds = manifest_analysis.LEAST_PAUSE_SECONDS
+        click.echo(
+            f'step {", ".join(map(str, numbers))}: {seconds} s long, more than the plan says, so that the analysis '
+            f'measures {manifest_analysis.MEASUREMENTS} times',
+            err=True,
+        )

@@ -3,6 +3,8 @@
 After a change that is meant: vaiven rollout manifests 7 --plan golden/plan.yaml --format KIND --out golden/KIND
 """
 
+import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 import yaml
 
 from vaiven.serving.errors import ServingError
-from vaiven.serving.rollout import manifests
+from vaiven.serving.rollout import manifest_analysis, manifests
 from vaiven.serving.rollout import plan as plans
 from vaiven.serving.server import flags
 
@@ -125,6 +127,7 @@ def test_the_limits_of_the_plan_are_the_conditions_of_the_analysis(
         ('argo', {'model': 'a' * 60}, 'lower-case letters'),
         ('kserve', {'steps': [0.5, 100]}, 'whole percents. Received: 0.5'),
         ('argo', {'steps': [0.5, 100]}, 'whole percents. Received: 0.5'),
+        ('argo', {'steps': [0, 100]}, 'a step of 0 % has no traffic'),
         ('argo', {'gates': {'error_rate': None, 'p99_ratio': None}}, 'leaves out both'),
     ],
 )
@@ -132,3 +135,169 @@ def test_what_a_cluster_cannot_do_is_refused(kind: str, plan: dict[str, Any], me
     made = plans.of({'model': 'reviews', 'requests': 'r.csv', **plan}, Path('/'))
     with pytest.raises(ServingError, match=message):
         MAKE[kind](made, 7)
+
+
+def seconds(duration: str) -> int:
+    number, unit = re.fullmatch(r'(\d+)(s|m|h)', duration).groups()  # type: ignore[union-attr]
+    return int(number) * {'s': 1, 'm': 60, 'h': 3600}[unit]
+
+
+def simulated(made: manifests.Manifests) -> dict[int, dict[str, int]]:
+    """By weight, how often each analysis measures while the rollout has it, if nothing ever fails."""
+    templates = {each['metadata']['name']: each['spec']['metrics'] for each in made['analysis.yaml']}
+    canary = made['rollout.yaml'][0]['spec']['strategy']['canary']
+    clock, weight, background_start = 0, 0, math.inf
+    spans: list[tuple[int, int, int]] = []
+    closing: dict[int, int] = {}
+    for index, step in enumerate(canary['steps']):
+        if index == canary['analysis']['startingStep']:
+            background_start = clock
+        start = clock
+        if 'setWeight' in step:
+            weight = step['setWeight']
+        elif 'pause' in step:
+            clock += seconds(step['pause']['duration'])
+        else:
+            [template] = step['analysis']['templates']
+            counts = {metric['count'] for metric in templates[template['templateName']]}
+            [closing[weight]] = counts
+            clock += max(
+                seconds(metric.get('initialDelay', '0s'))
+                + (metric['count'] - 1) * seconds(metric['interval'])
+                for metric in templates[template['templateName']]
+            )
+        spans.append((weight, start, clock))
+    [template] = canary['analysis']['templates']
+    measured: dict[int, dict[str, int]] = {}
+    for metric in templates[template['templateName']]:
+        assert 'count' not in metric, 'it measures until the last step has ended'
+        moment = background_start + seconds(metric['initialDelay'])
+        while moment < clock:
+            [at] = [weight for weight, start, end in spans if start <= moment < end]
+            found = measured.setdefault(at, {'closing': closing[at]})
+            found[metric['name']] = found.get(metric['name'], 0) + 1
+            moment += seconds(metric['interval'])
+    return measured
+
+
+@pytest.mark.parametrize('values', [
+    {},  # the plan of the documentation: pauses of 60 s
+    {'minimum_seconds': 0},
+    {'minimum_seconds': 599.5, 'steps': [1, 100]},
+    {'minimum_seconds': 3600, 'steps': [5, {'percent': 50, 'minimum_seconds': 10}, 100]},
+])  # fmt: skip
+def test_every_step_is_measured_a_few_times_before_the_next_one(values: dict[str, Any]) -> None:
+    plan = plans.of({'model': 'reviews', 'requests': 'r.csv', **values}, Path('/'))
+    measured = simulated(manifests.argo(plan, 7))
+    assert list(measured) == [step.percent for step in plan.steps]
+    for weight, counts in measured.items():
+        assert counts.keys() == {'closing', 'error-rate', 'p99-ratio'}
+        assert min(counts.values()) >= manifest_analysis.MEASUREMENTS >= 3, weight
+
+
+def test_bad_data_and_no_data_show_within_the_first_step(plan: plans.Plan) -> None:
+    measured = simulated(manifests.argo(plan, 7))[5]
+    background, closing = (each['spec']['metrics'] for each in manifests.argo(plan, 7)['analysis.yaml'])
+    for metric in background:
+        assert metric['failureLimit'] < measured[metric['name']]
+        assert metric['inconclusiveLimit'] < measured[metric['name']]
+    for metric in closing:
+        # An analysis with a count is successful where neither limit is exceeded: most must be good by then.
+        assert metric['failureLimit'] + metric['inconclusiveLimit'] < metric['count'] / 2
+
+
+@pytest.mark.parametrize(
+    ('result', 'phase'),
+    [
+        ([], 'Inconclusive'),
+        ([math.nan], 'Inconclusive'),
+        ([0.0], 'Successful'),
+        ([99.0], 'Failed'),
+        ([math.inf], 'Failed'),
+    ],
+)
+def test_without_data_a_measurement_is_neither_good_nor_bad(
+    objects: dict[str, dict[str, Any]], result: list[float], phase: str
+) -> None:
+    for name in ('vaiven-reviews', 'vaiven-reviews-step'):
+        for metric in objects[f'AnalysisTemplate/{name}']['spec']['metrics']:
+            good, bad = (
+                eval(metric[condition].replace('&&', 'and'), {'result': result, 'len': len})
+                for condition in ('successCondition', 'failureCondition')
+            )
+            assert ('Failed' if bad else 'Successful' if good else 'Inconclusive') == phase
+            assert 'vector(0), 1e-9' not in metric['provider']['prometheus']['query']
+
+
+def test_the_stable_pods_are_looked_at_over_longer_than_the_step_in_which_nobody_asks_them(
+    plan: plans.Plan, objects: dict[str, dict[str, Any]]
+) -> None:
+    steps = objects['Rollout/vaiven-reviews']['spec']['strategy']['canary']['steps']
+    last = seconds(steps[-2]['pause']['duration'])
+    for metric in objects['AnalysisTemplate/vaiven-reviews-step']['spec']['metrics']:
+        query = metric['provider']['prometheus']['query']
+        windows = {
+            side: {seconds(each) for each in re.findall(rf'{side}-hash[^\]]*\[(\w+)\]', query)}
+            for side in ('latest', 'stable')
+        }
+        assert windows['latest'] == {300}
+        closing = (metric['count'] - 1) * seconds(metric['interval'])
+        assert min(windows['stable']) >= last + closing + 300
+
+
+def test_a_step_that_is_made_longer_is_told(tmp_path: Path) -> None:
+    (tmp_path / 'plan.yaml').write_text(
+        '{model: reviews, requests: r.csv, steps: [5, {percent: 100, minimum_seconds: 900}]}'
+    )
+    answer = subprocess.run(
+        [
+            sys.executable, '-m', 'vaiven.pipeline.cli', 'rollout', 'manifests', '7',
+            '--plan', str(tmp_path / 'plan.yaml'), '--format', 'argo', '--out', str(tmp_path / 'out'),
+        ],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert answer.returncode == 0
+    assert answer.stderr == (
+        'step 1: 600 s long, more than the plan says, so that the analysis measures 5 times\n'
+    )
+
+
+@pytest.fixture(scope='module')
+def deployed() -> dict[str, Any]:
+    """The pod of `kubeflow/serving`."""
+    return yaml.safe_load((SERVING / 'deployment.yaml').read_text())['spec']['template']['spec']
+
+
+def test_the_pods_of_argo_are_those_of_the_deployment(
+    objects: dict[str, dict[str, Any]], deployed: dict[str, Any]
+) -> None:
+    pod = objects['Rollout/vaiven-reviews']['spec']['template']['spec']
+    for part in ('automountServiceAccountToken', 'terminationGracePeriodSeconds', 'securityContext'):
+        assert pod[part] == deployed[part]
+    [container], [reviewed] = pod['containers'], deployed['containers']
+    for part in (
+        'startupProbe', 'readinessProbe', 'livenessProbe', 'lifecycle', 'securityContext', 'resources'
+    ):  # fmt: skip
+        assert container[part] == reviewed[part]
+    assert {'name': 'scratch', 'mountPath': '/tmp'} in container['volumeMounts']
+
+
+def test_the_pods_of_kserve_are_those_of_the_deployment_as_far_as_knative_lets_a_pod_say(
+    plan: plans.Plan, deployed: dict[str, Any]
+) -> None:
+    for [document] in manifests.kserve(plan, 7).values():
+        pod = document['spec']['predictor']
+        [container], [reviewed] = pod['containers'], deployed['containers']
+        # Knative puts a preStop hook of its own, takes the timeout as the grace period, and refuses both fields.
+        assert not {'lifecycle', 'terminationGracePeriodSeconds'} & {*pod, *container}
+        assert pod['timeout'] == deployed['terminationGracePeriodSeconds']
+        for probe in ('startupProbe', 'readinessProbe', 'livenessProbe'):
+            told = {**reviewed[probe]}
+            for kind in ('tcpSocket', 'httpGet'):
+                if kind in told:  # the only port that Knative allows has another name
+                    told[kind] = {**told[kind], 'port': 'http1'}
+            assert container[probe] == told
+        apart_from_volumes = {
+            key: value for key, value in deployed['securityContext'].items() if key != 'fsGroup'
+        }
+        assert container['securityContext'] == {**apart_from_volumes, **reviewed['securityContext']}
