@@ -22,7 +22,8 @@ from vaiven.serving.commands.rollout_status import show_status
 from vaiven.serving.errors import ServingError
 
 if TYPE_CHECKING:
-    from vaiven.serving.rollout.rollout import Change
+    from vaiven.serving.rollout.change import Change
+    from vaiven.serving.rollout.rollout import Rollout
 
 
 @click.group()
@@ -56,12 +57,16 @@ def rollout() -> None:
 def canary(version: int, percent: float, as_json: bool, load_timeout: float, **options: Any) -> None:
     """Load VERSION beside the stable one, give it the label `canary`, and send it a share of the traffic.
 
+    Where no version has the label `stable`, the newest other version that is loaded gets it. The last line says which
+    version answers requests that name neither a version nor a label.
+
     \b
     Example:
       vaiven rollout canary 7 --percent 10
     """
     with changing(**options) as moving:
-        tell(moving.canary(version, percent, load_timeout), options['model'], as_json)
+        change = moving.canary(version, percent, load_timeout)
+        tell(change, options['model'], as_json, _plain_version(moving))
 
 
 @rollout.command(short_help='Make a version the stable one.')
@@ -160,20 +165,39 @@ def prune(
     click.echo(f'{model}: {", ".join(map(str, gone)) or "nothing"} {verb}')
 
 
-def tell(change: Change, model: str, as_json: bool) -> None:
+def _plain_version(moving: Rollout) -> int | None:
+    from vaiven.serving.client import RequestError
+
+    try:
+        return moving.plain_version()
+    except RequestError:
+        return None  # the change has been made, and is told without it
+
+
+def tell(change: Change, model: str, as_json: bool, plain: int | None = None) -> None:
     if as_json:
         values = {
             'model': model, 'before': change.before, 'stable': change.after, 'loaded': change.loaded,
             'canary': change.canary, 'percent': change.percent, 'withdrawn': change.withdrawn,
+            'named_stable': change.named_stable, 'plain': plain,
         }  # fmt: skip
         click.echo(json.dumps(values))
         return
+    if change.named_stable is not None:
+        click.echo(f'{model}: version {change.named_stable} is stable now, since no version had that label')
     before = '' if change.before in (None, change.after) else f' (it was {change.before})'
     again = ' already' if change.before == change.after else ''
     if change.canary is not None:
         click.echo(
             f'{model}: version {change.canary} gets {change.percent:g} %, version {change.after} the rest'
         )
+        if plain == change.after:
+            click.echo(f'requests without a label get version {plain}, the stable one')
+        elif plain is not None:
+            click.echo(
+                f'requests without a label get version {plain}, the newest that is loaded: '
+                'let clients ask for the label stable, or go through `vaiven gateway`'
+            )
     elif change.withdrawn is not None:
         click.echo(f'{model}: version {change.withdrawn} is taken back; version {change.after} is stable')
     else:

@@ -83,7 +83,7 @@ def show_status(
     if lost and now.labels:
         notes.append(f'{weights[lost[0]]:g} % of the traffic asks for {lost[0]}, which names no version')
     if now.stable is None:
-        notes.append('no version is stable: `vaiven rollout promote VERSION` makes one so')
+        notes.append(_no_stable(now.available))
     if as_json:
         told: dict[str, Any] = {'model': model, 'server': place.server, 'versions': rows, 'notes': notes}
         click.echo(json.dumps(told, ensure_ascii=False))
@@ -93,6 +93,21 @@ def show_status(
         click.echo(line)
     for note in notes:
         click.echo(note)
+
+
+def _no_stable(available: list[int]) -> str:
+    makes = '`vaiven rollout promote VERSION` makes one so'
+    if len(available) == 1:
+        return (
+            f'no version is stable: version {available[0]} is served alone, and becomes stable with the first canary '
+            f'beside it; {makes} now'
+        )
+    if available:
+        return (
+            'no version is stable: `vaiven rollout canary VERSION` makes the newest other loaded version so, '
+            f'and {makes}'
+        )
+    return f'no version is stable: {makes}'
 
 
 def _folder(model: str, base_path: Path | None, required: bool) -> tuple[Path | None, list[str]]:

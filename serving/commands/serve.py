@@ -66,6 +66,7 @@ def serve(
         # After a rollout the configuration has labels: users of these are not to find them missing at a start.
         '--allow_version_labels_for_unavailable_models',
         '--wait_for_labels',
+        '--plain_requests_follow_stable',
     ]
     if config_file is None:
         base_path = found(folder)

@@ -12,7 +12,7 @@ from typing import Any
 
 from vaiven.serving.client import RequestError
 from vaiven.serving.errors import ServingError
-from vaiven.serving.rollout import folder
+from vaiven.serving.rollout import choice, folder
 from vaiven.serving.rollout.compare import judged_values
 from vaiven.serving.rollout.gate import FAIL, WAIT, Judged
 from vaiven.serving.rollout.gates import Gates
@@ -101,6 +101,7 @@ class Auto:
                 f'the rollout of version {progress.version} is under way in {self.record.path}: '
                 'finish that first, or end it with `vaiven rollout rollback`'
             )
+        self._unnamed = False  # whether no version was stable when this began
         self.at = progress or self._begin(version)
         self.moves = Moves(self.rollout, self.at, self._write, timeout)
         with_live = self.plan.metrics is not None and self.plan.gates.error_rate is not None
@@ -115,6 +116,9 @@ class Auto:
         try:
             if progress is not None:
                 self._go_on()
+            if self._unnamed:
+                self._write('named')
+                self.rollout.name_stable(self.at.stable, timeout)
             return self._go()
         except TakenOverError as error:
             return self._end(TAKEN_OVER, str(error))
@@ -130,25 +134,28 @@ class Auto:
 
     def _begin(self, version: int | None) -> Progress:
         now = self.rollout.status()
-        if now.stable is None:
-            raise ServingError(f'no version of {self.plan.model!r} has the label {STABLE}: promote one first')
+        stable = now.stable
+        if stable is None:
+            self._unnamed = True
+            newest = max([*now.available, *folder.versions(self.rollout.base_path)], default=0)
+            stable = choice.unnamed_stable(self.plan.model, now, newest if version is None else version)
         refused = {
             each.get('version')
             for each in self.record.entries(self.plan.model)
             if each.get('event') == DECISION and each.get('action') == ROLL_BACK
         }
-        newer = [each for each in folder.versions(self.rollout.base_path) if each > now.stable]
+        newer = [each for each in folder.versions(self.rollout.base_path) if each > stable]
         chosen = (
             version if version is not None else next((each for each in newer if each not in refused), None)
         )
         if chosen is None:
             why = ', that was not rolled back before: name one to try it again' if newer else ''
             raise ServingError(
-                f'{self.rollout.base_path} has no version above {now.stable}, which is {STABLE}{why}'
+                f'{self.rollout.base_path} has no version above {stable}, which is {STABLE}{why}'
             )
         plan = self.plan.plain()
-        self._say(self.record.write(self.plan.model, BEGIN, version=chosen, stable=now.stable, plan=plan))
-        return Progress(chosen, now.stable, plan)
+        self._say(self.record.write(self.plan.model, BEGIN, version=chosen, stable=stable, plan=plan))
+        return Progress(chosen, stable, plan)
 
     def _go_on(self) -> None:
         """Raises ServingError where the plan is not the one that the rollout began with, and nobody has ended it."""

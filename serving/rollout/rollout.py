@@ -7,15 +7,15 @@ version, and the split never names a label that is not there.
 import contextlib
 import os
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from vaiven.serving import split as splits
 from vaiven.serving.client import Client, RequestError
 from vaiven.serving.errors import ServingError
-from vaiven.serving.rollout import configuration, folder
+from vaiven.serving.rollout import choice, configuration, folder
+from vaiven.serving.rollout.change import Change, newest
 from vaiven.serving.rollout.delivery import ByReload, Delivery
 from vaiven.serving.rollout.state import CANARY, LABELS, Status, label_version, status
 from vaiven.serving.split import STABLE, Split
@@ -23,26 +23,6 @@ from vaiven.serving.split import STABLE, Split
 POLL_SECONDS = 0.1
 # Who watches the split looks so often; whoever has not yet, still asks for the label that goes.
 SETTLE_SECONDS = 2 * splits.WATCH_SECONDS
-
-
-@dataclass(frozen=True)
-class Change:
-    """What a move did.
-
-    Attributes:
-        before, after: the stable version.
-        loaded: versions in memory afterwards, newest first.
-        canary: the version with that label afterwards.
-        withdrawn: the version that was the canary, and was taken back.
-        percent: the canary's share of the traffic.
-    """
-
-    before: int | None
-    after: int
-    loaded: list[int]
-    canary: int | None = None
-    withdrawn: int | None = None
-    percent: float = 0.0
 
 
 class Rollout:
@@ -83,6 +63,10 @@ class Rollout:
         """How the traffic is split now. Raises ServingError where the file is no split, or cannot be read."""
         return splits.find(self.split_path) or Split(self.model)
 
+    def plain_version(self) -> int:
+        """The version that requests get which name no version and no label. Raises RequestError."""
+        return self.client.metadata(self.model).version
+
     @property
     def logs(self) -> bool:
         """Whether the configuration that every change sends has the server log the model's requests."""
@@ -91,22 +75,24 @@ class Rollout:
     def canary(self, version: int, percent: float, timeout: float = 120.0) -> Change:
         """Gives `version` the label `canary` and a share of the traffic; again, with another share, changes that.
 
+        Where no version has the label `stable`, the version that plain requests got until now gets it: the newest
+        loaded one beside `version`.
+
         Raises:
-            ServingError: no version is stable, another is the canary, there is no such version on disk, the folder
-                is not the one that is served, or the split cannot be written.
+            ServingError: no other version is loaded, another is the canary, there is no such version on disk, the
+                folder is not the one that is served, or the split cannot be written.
             RequestError: the server refused, or could not load the version; all is then as it was.
         """
         share = Split(self.model, {CANARY: percent, STABLE: 100 - percent}, f'{self.model}/{version}')
         with folder.alone(self.base_path):
             now = self.status()
             self._check(now, version)
-            if now.stable is None:
-                raise ServingError(f'no version of {self.model!r} has the label {STABLE}: promote one first')
-            if version == now.stable:
+            stable = now.stable if now.stable is not None else choice.unnamed_stable(self.model, now, version)
+            if version == stable:
                 raise ServingError(
                     f'version {version} of {self.model!r} is {STABLE}: a canary is another one'
                 )
-            if now.canary not in (None, version, now.stable):
+            if now.canary not in (None, version, stable):
                 raise ServingError(
                     f'version {now.canary} of {self.model!r} is the {CANARY}: promote it or roll it back first'
                 )
@@ -115,11 +101,25 @@ class Rollout:
                 self._write_split(Split(self.model))
             self._load(version, now, timeout)
             loaded = {version, *now.available}
-            self._tell(loaded, {**self._labels(now), CANARY: version}, timeout)
+            self._tell(loaded, {**self._labels(now), STABLE: stable, CANARY: version}, timeout)
             if not self._divided():  # nobody has asked for the label so far
                 self._delivery.settle()
             self._write_split(share)
-            return Change(now.stable, now.stable, _newest(loaded), version, None, percent)
+            return Change(
+                now.stable,
+                stable,
+                newest(loaded),
+                version,
+                percent=percent,
+                named_stable=stable if now.stable is None else None,
+            )
+
+    def name_stable(self, version: int, timeout: float = 120.0) -> None:
+        """Gives a loaded version the label `stable`, and changes nothing else. Raises as `promote`."""
+        with folder.alone(self.base_path):
+            now = self.status()
+            self._check(now, version)
+            self._tell(set(now.available), {**self._labels(now), STABLE: version}, timeout)
 
     def promote(self, version: int | None = None, timeout: float = 120.0) -> Change:
         """Gives `version` (None: the canary) the label `stable` and all traffic, loading it first where it is not.
@@ -147,7 +147,9 @@ class Rollout:
             now = self.status()
             if now.canary is not None and now.stable is not None:
                 return self._withdraw(now, timeout)
-            return self._promote(self.previous(now), now, timeout)
+            return self._promote(
+                choice.previous(self.model, now, folder.versions(self.base_path)), now, timeout
+            )
 
     def pin(self, version: int, timeout: float = 120.0) -> Change:
         """Promotes `version` and unloads all others: no newer one is loaded until it is promoted. Raises as that."""
@@ -169,33 +171,21 @@ class Rollout:
                 self._load(version, now, timeout)
                 self._tell({version, *now.available}, {**self._labels(now), label: version}, timeout)
 
-    def previous(self, now: Status) -> int:
-        """The version that a rollback without canary would take. Raises ServingError where there is none."""
-        if now.stable is None:
-            raise ServingError(f'no version of {self.model!r} has the label {STABLE}: promote one first')
-        for numbers in (now.available, folder.versions(self.base_path)):
-            lower = [number for number in numbers if number < now.stable]
-            if lower:
-                return max(lower)
-        raise ServingError(
-            f'version {now.stable} of {self.model!r} is {STABLE}, and there is no lower one to go back to'
-        )
-
     def _promote(self, version: int, now: Status, timeout: float) -> Change:
         self._check(now, version)
         self._load(version, now, timeout)
         labels = {**self._labels(now), STABLE: version}
-        keep = self._keep(version, now, labels)
+        keep = choice.keep(version, now, labels)
         if now.canary is not None or self._divided():
             # Whoever has the old split asks for the canary: that is the same version now.
             self._tell({version, *now.available}, {**labels, CANARY: version}, timeout)
             self._retire_split()
             labels.pop(CANARY, None)
-            keep = self._keep(version, now, labels)
+            keep = choice.keep(version, now, labels)
         withdrawn = now.canary if now.canary not in (version, now.stable) else None
         keep -= {withdrawn} - set(labels.values())
         self._tell(keep, labels, timeout)
-        return Change(now.stable, version, _newest(keep), None, withdrawn)
+        return Change(now.stable, version, newest(keep), None, withdrawn)
 
     def _withdraw(self, now: Status, timeout: float) -> Change:
         """All traffic to `stable` at once; the label and its version go when nobody can be asking for them."""
@@ -210,7 +200,7 @@ class Rollout:
         withdrawn = now.canary if now.canary != now.stable else None
         keep = {number for number in now.available if number != withdrawn} | set(labels.values())
         self._tell(keep, labels, timeout)
-        return Change(now.stable, now.stable, _newest(keep), None, withdrawn)
+        return Change(now.stable, now.stable, newest(keep), None, withdrawn)
 
     def _load(self, version: int, now: Status, timeout: float) -> None:
         """Has `version` loaded beside the others, everywhere: servers check labels against what is loaded."""
@@ -257,12 +247,6 @@ class Rollout:
         kept = {label: number for label, number in written.items() if label not in LABELS}
         return {label: number for label, number in {**kept, **now.labels}.items() if number in now.available}
 
-    def _keep(self, version: int, now: Status, labels: Mapping[str, int]) -> set[int]:
-        """What stays in memory: what has a label or had, what is newest, and what a rollback would take."""
-        lower = [number for number in now.available if number < version]
-        had = {number for number in now.available if number == now.stable}
-        return {version, *labels.values(), *had, *now.available[:1], *lower[:1]}
-
     def _divided(self) -> bool:
         """Whether the split may send somebody elsewhere than to `stable`."""
         try:
@@ -291,7 +275,3 @@ class Rollout:
             raise ServingError(
                 f'{self.base_path} has no version {version}; it has: {", ".join(map(str, pushed))}'
             )
-
-
-def _newest(versions: Iterable[int]) -> list[int]:
-    return sorted(versions, reverse=True)

@@ -90,6 +90,10 @@ class Options:
     )
     drain_seconds: int = _flag(30, 'time that running requests get at the end (ours)')
     wait_for_labels: bool = _flag(False, 'open the ports when every version with a label is loaded (ours)')
+    plain_requests_follow_stable: bool = _flag(
+        False,
+        'requests without version and label get the version with the label stable, if there is one (ours)',
+    )
     reloaded_config_file: str = _flag('', 'keep what ModelService is told in this file (ours)')
     exit_with_stdin: bool = _flag(False, 'end when standard input ends (ours)')
 

@@ -18,6 +18,7 @@ from vaiven.serving.server.status import (
     not_found,
 )
 from vaiven.serving.server.version import Version
+from vaiven.serving.split import STABLE
 
 
 class Manager:
@@ -64,6 +65,9 @@ class Manager:
         served = self._served.get(name)
         versions = served.versions if served is not None else ()
         if choice is None:
+            if self._settings.follow_stable and served is not None:
+                stable = served.labels.get(STABLE)
+                versions = tuple(sorted(versions, key=lambda version: version.number != stable))
             for version in versions:
                 if version.acquire():
                     return version

@@ -20,6 +20,8 @@ class Settings:
     load_threads: int = 1
     any_label: bool = False  # a new label may name a version that is not there yet
     wait_for_labels: bool = False  # a model is ready when its versions with labels are, too
+    # Requests that name no version and no label get the version with the label `stable`, where it is AVAILABLE.
+    follow_stable: bool = False
 
 
 class ServedModel:

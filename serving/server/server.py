@@ -131,6 +131,7 @@ class Server:
                 load_threads=options.num_load_threads or 1,
                 any_label=options.allow_version_labels_for_unavailable_models,
                 wait_for_labels=options.wait_for_labels,
+                follow_stable=options.plain_requests_follow_stable,
             ),
             forget=self._forget,
         )

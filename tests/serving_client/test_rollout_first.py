@@ -1,0 +1,135 @@
+"""The first rollout on a server that has no labels yet, and what requests without a label get meanwhile."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.serving_client.fake_rollout import FakeStage
+from tests.serving_client.test_serve_restarts import serving
+from vaiven.serving.client import Client
+from vaiven.serving.errors import ServingError
+from vaiven.serving.process import ServerProcess
+from vaiven.serving.rollout.choice import unnamed_stable
+from vaiven.serving.rollout.state import Status, VersionStatus
+
+
+@pytest.fixture
+def base_path(pushed: Path, tmp_path: Path) -> Path:
+    """As two runs leave it: versions 1 and 2."""
+    base = tmp_path / 'vaiven-runs' / 'reviews' / 'serving' / 'reviews'
+    for version in ('1', '2'):
+        shutil.copytree(pushed / version, base / version)
+    return base
+
+
+@pytest.fixture
+def first_alone(base_path: Path, tmp_path: Path) -> Iterator[Client]:
+    """A server as the stock one, told to serve version 1 alone, without labels."""
+    config = tmp_path / 'models.config'
+    config.write_text(
+        f'model_config_list {{ config {{ name: "reviews" base_path: "{base_path}" model_platform: "tensorflow" '
+        'model_version_policy { specific { versions: 1 } } } }'
+    )
+    server = ServerProcess('reviews', base_path, flags={'model_config_file': config})
+    with server as running, Client(running.grpc_address) as client:
+        yield client
+
+
+def rollout(client: Client, folder: Path, *arguments: str, status: int = 0) -> str:
+    command = [
+        sys.executable,
+        '-m',
+        'vaiven.pipeline.cli',
+        'rollout',
+        arguments[0],
+        '--server',
+        client.address,
+    ]
+    answer = subprocess.run(
+        [*command, *arguments[1:]], capture_output=True, text=True, cwd=folder, timeout=120
+    )
+    assert answer.returncode == status, answer
+    return answer.stdout if status == 0 else answer.stderr
+
+
+def plain(client: Client) -> float:
+    """The version that answers a request without version and label."""
+    return float(client.predict('reviews', {'text': ['g']}, signature='embed')['embedding'][0, 1])
+
+
+def test_the_commands_of_the_readme_work_after_two_runs_and_serve(base_path: Path, tmp_path: Path) -> None:
+    with serving(tmp_path / 'log', base_path) as client:
+        client.wait_until_available('reviews', version=1, timeout=60)
+        client.wait_until_available('reviews', version=2, timeout=60)
+        assert plain(client) == 2.0  # no label: as TensorFlow Serving, the newest
+        assert 'no version is stable' in rollout(client, tmp_path, 'status')
+        assert rollout(client, tmp_path, 'canary', '2', '--percent', '10').splitlines() == [
+            'reviews: version 1 is stable now, since no version had that label',
+            'reviews: version 2 gets 10 %, version 1 the rest',
+            'requests without a label get version 1, the stable one',
+        ]
+        assert plain(client) == 1.0
+        assert 'version 2 is stable (it was 1)' in rollout(client, tmp_path, 'promote')
+        assert plain(client) == 2.0
+        assert 'version 1 is stable (it was 2)' in rollout(client, tmp_path, 'rollback')
+        assert plain(client) == 1.0
+        assert 'no lower one to go back to' in rollout(client, tmp_path, 'rollback', status=2)
+
+
+def test_the_version_that_is_served_alone_becomes_stable_and_the_canary_says_who_gets_plain_requests(
+    first_alone: Client, base_path: Path, tmp_path: Path
+) -> None:
+    note = rollout(first_alone, tmp_path, 'status').splitlines()[-1]
+    assert 'version 1 is served alone' in note
+    refused = rollout(first_alone, tmp_path, 'canary', '1', '--percent', '10', status=2)
+    assert refused.count('\n') == 1
+    assert 'only version 1 is served' in refused
+    lines = rollout(first_alone, tmp_path, 'canary', '2', '--percent', '10').splitlines()
+    assert lines[0] == 'reviews: version 1 is stable now, since no version had that label'
+    assert lines[2] == (
+        'requests without a label get version 2, the newest that is loaded: '
+        'let clients ask for the label stable, or go through `vaiven gateway`'
+    )
+    assert plain(first_alone) == 2.0  # TensorFlow Serving's rule, labels or not
+    told = json.loads(rollout(first_alone, tmp_path, 'canary', '2', '--percent', '33.3', '--json'))
+    assert (told['stable'], told['canary'], told['named_stable'], told['plain']) == (1, 2, None, 2)
+
+
+def test_a_canary_that_cannot_be_loaded_names_no_stable_version(first_alone: Client, base_path: Path) -> None:
+    (base_path / '3').mkdir()
+    (base_path / '3' / 'saved_model.pb').write_bytes(b'no model')
+    folder = base_path.parents[3]
+    rollout(first_alone, folder, 'canary', '3', '--percent', '10', status=2)
+    assert first_alone.label_version('reviews', 'stable') is None
+    assert [each.version for each in first_alone.status('reviews') if each.available] == [1]
+
+
+@pytest.mark.parametrize(
+    ('loaded', 'canary', 'stable'),
+    [([1], 2, 1), ([2, 1], 2, 1), ([3, 2, 1], 3, 2), ([3, 2], 2, 3), ([5], 9, 5)],
+)
+def test_stable_is_what_plain_requests_got(loaded: list[int], canary: int, stable: int) -> None:
+    now = Status([VersionStatus(version, 'AVAILABLE') for version in loaded])
+    assert unnamed_stable('m', now, canary) == stable
+
+
+@pytest.mark.parametrize(('loaded', 'why'), [([2], 'only version 2 is served'), ([], 'no version is loaded')])
+def test_without_another_loaded_version_none_can_be_stable(loaded: list[int], why: str) -> None:
+    now = Status([VersionStatus(version, 'AVAILABLE') for version in loaded])
+    with pytest.raises(ServingError, match=why):
+        unnamed_stable('m', now, 2)
+
+
+def test_an_automatic_rollout_names_the_version_that_is_served_alone(tmp_path: Path) -> None:
+    stage = FakeStage(tmp_path)
+    stage.server.loaded, stage.server.labels = {1}, {}
+    assert stage.auto().result == 'promoted'
+    assert stage.events()[:3] == ['begin', 'named', 'step']
+    assert (stage.entries[0]['stable'], stage.entries[0]['version']) == (1, 2)
+    assert 'restoring' not in stage.events()
+    assert stage.server.labels == {'stable': 2}
