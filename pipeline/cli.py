@@ -25,6 +25,7 @@ COMMANDS = {
     'next': ('vaiven.serving.commands.next_word:next_word', 'Ask a server for the words that come next.'),
     'generate': ('vaiven.serving.commands.generate:generate', 'Have a server write on after a text.'),
     'rollout': ('vaiven.serving.commands.rollout:rollout', 'Show, promote or roll back served versions.'),
+    'export': ('vaiven.serving.commands.export:export', 'Write the rows of a split as a table.'),
     'gateway': ('vaiven.serving.commands.gateway:gateway', 'Split the traffic of callers that cannot.'),
     'kubeflow': ('vaiven.pipeline.commands.kubeflow:kubeflow', 'Write the pipeline for Kubeflow.'),
     'lecture': ('vaiven.pipeline.commands.lecture:lecture', 'Make a page for teaching recurrent networks.'),

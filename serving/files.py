@@ -2,8 +2,9 @@
 
 import contextlib
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from google.protobuf import text_format
 
@@ -12,10 +13,15 @@ from vaiven.serving.errors import ServingError
 
 def replace(path: Path, text: str) -> None:
     """Writes a file whole; it is on the disk then. Raises ServingError, and leaves the file as it was."""
+    replace_with(path, lambda stream: stream.write(text))
+
+
+def replace_with(path: Path, write: Callable[[TextIO], object]) -> None:
+    """`replace` by what `write` puts into the stream that it is given. An error of `write` leaves the file, too."""
     temporary = path.with_name(f'.{path.name}.{os.getpid()}')
     try:
-        with temporary.open('w', encoding='utf-8') as stream:
-            stream.write(text)
+        with temporary.open('w', encoding='utf-8', newline='') as stream:
+            write(stream)
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(path)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vaiven.serving.commands.options import VERSION, Seconds, server_options, where
-from vaiven.serving.commands.rollout_options import FILE, json_option
+from vaiven.serving.commands.rollout_options import FILE, base_path_option, folder_of, json_option
 from vaiven.serving.commands.texts import printable
 from vaiven.serving.errors import ServingError
 
@@ -31,7 +31,10 @@ LEAST_ASKED = 2500
 @click.option('--new', default='canary', show_default=True, metavar='WHICH', help='A version or a label.')
 @click.option('--old', default='stable', show_default=True, metavar='WHICH', help='A version or a label.')
 @click.option(
-    '--requests', metavar='FILE', type=FILE, help='Rows to ask: .csv .tsv .jsonl .txt, or a .tfrecord log.'
+    '--requests',
+    metavar='FILE',
+    type=FILE,
+    help='Rows to ask: .csv .tsv .jsonl .txt, or a .tfrecord log.  [default: the held-out rows of the new version]',
 )
 @click.option(
     '--log', metavar='PREFIX', type=click.Path(path_type=Path), help='Requests that the server logged.'
@@ -51,6 +54,7 @@ LEAST_ASKED = 2500
 @click.option('--parallel', type=click.IntRange(1, 64), default=1, show_default=True, help='Pairs at a time.')
 @click.option('--examples', type=click.IntRange(min=0), default=5, show_default=True, help='Flips to show.')
 @server_options
+@base_path_option
 @json_option
 def compare(
     new: str,
@@ -67,20 +71,27 @@ def compare(
     server: str | None,
     model: str,
     timeout: float,
+    base_path: Path | None,
     as_json: bool,
 ) -> None:
     """Ask two versions the same requests: agreement, accuracy, drift, errors, latency, and a verdict.
 
     Intervals hold with 95 % each; those of shares and means hold however often one looks. Exit status 1 where the new
-    version is worse, 3 where that cannot be told from so few requests.
+    version is worse, 3 where that cannot be told from so few requests. Without --requests and --log, the requests are
+    the rows that the run of the new version held out (its split `test`).
 
     \b
     Examples:
+      vaiven rollout compare
       vaiven rollout compare --requests held-out.csv
       vaiven rollout compare --old 3 --new 4 --log /logs/reviews --follow --seconds 600
     """
-    if (requests is None) == (log is None):
+    if requests is not None and log is not None:
         raise click.UsageError('give --requests or --log, and not both')
+    if base_path is not None and (requests is not None or log is not None):
+        raise click.UsageError(
+            '--base-path tells where the held-out rows are: leave --requests and --log out'
+        )
     if follow and log is None:
         raise click.UsageError('--follow goes with --log')
     if follow and limit is None and seconds is None:
@@ -90,21 +101,21 @@ def compare(
     from vaiven.serving.rollout.pairs import pairs
     from vaiven.serving.rollout.requests import Columns, Log, read, sampled
 
-    asking: Iterable[Asked | None]
-    if requests is not None:
-        rows = read(requests, model, Columns(text_column, label_column))
-        if limit is None and seconds is None:
-            limit = max(len(rows), LEAST_ASKED)
-        random.shuffle(rows)
-        asking = chain(rows, sampled(rows))
-    else:
-        assert log is not None
-        asking = Log(log, model, follow).requests()
+    rows = read(requests, model, Columns(text_column, label_column)) if requests is not None else None
     comparison = Comparison()
     with place.client() as client:
         versions = [_version(client, model, which) for which in (old, new)]
         if versions[0] == versions[1]:
             raise ServingError(f'{old} and {new} are both version {versions[0]}: name two versions')
+        asking: Iterable[Asked | None]
+        if log is not None:
+            asking = Log(log, model, follow).requests()
+        else:
+            rows = rows or _held_out(model, base_path, versions[1])
+            if limit is None and seconds is None:
+                limit = max(len(rows), LEAST_ASKED)
+            random.shuffle(rows)
+            asking = chain(rows, sampled(rows))
         asked = until(asking, limit, seconds)
         for pair in pairs(client, model, asked, versions[0], versions[1], parallel=parallel):
             if pair is not None:
@@ -117,6 +128,21 @@ def compare(
             click.echo(line)
     if report['verdict'] != BETTER_OR_EQUAL:
         raise click.exceptions.Exit(1 if report['verdict'] == WORSE else 3)
+
+
+def _held_out(model: str, base_path: Path | None, version: int) -> list[Asked]:
+    """The rows that the run of a version held out. Raises ServingError where they are not there."""
+    from vaiven.serving.rollout import held_out
+
+    try:
+        folder = held_out.folder_of(folder_of(model, base_path), version)
+        rows = held_out.requests(folder)
+    except ServingError as error:
+        raise ServingError(f'{error}; or give --requests or --log') from error
+    click.echo(
+        f'requests: {len(rows):,} rows that the run of version {version} held out ({folder})', err=True
+    )
+    return rows
 
 
 def until(asking: Iterable[Asked | None], limit: int | None, seconds: float | None) -> Iterator[Asked | None]:

@@ -2,18 +2,14 @@
 
 import json
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import descriptor_pb2, message_factory
-from google.protobuf.descriptor_pool import DescriptorPool
-from google.protobuf.message import DecodeError
-
 from vaiven.serving.errors import ServingError
-from vaiven.serving.rollout.records import Records
+from vaiven.serving.rollout.evaluation import metrics
 
 STORE = 'metadata.sqlite'
 
@@ -42,6 +38,15 @@ RUN = """
 select Context.name from Association join Context on Context.id = Association.context_id
 join Type on Type.id = Context.type_id where Association.execution_id = ? and Type.name = 'pipeline_run'
 """
+# TextExampleGen's: those that the transformation made have no count of rows.
+EXAMPLES_FOLDER = (
+    ANCESTORS
+    + """
+select Artifact.uri from made_by join Artifact on Artifact.id = made_by.artifact
+join Type on Type.id = Artifact.type_id join ArtifactProperty rows on rows.artifact_id = Artifact.id
+where Type.name = 'Examples' and rows.name = 'rows' order by Artifact.id desc
+"""
+)
 INPUT = (
     ANCESTORS
     + """
@@ -57,11 +62,15 @@ join ArtifactProperty property on property.artifact_id = made_by.artifact
 where property.name in ('rows', 'input_fingerprint')
 """
 )
+# A version is measured where it was the candidate; as the baseline of a later one it has figures that are not its own.
 EVALUATION = """
 select Artifact.uri from Event used
 join Event made on made.execution_id = used.execution_id and made.type = 4
 join Artifact on Artifact.id = made.artifact_id join Type on Type.id = Artifact.type_id
-where used.artifact_id = ? and used.type = 3 and Type.name = 'ModelEvaluation' order by Artifact.id desc
+where used.artifact_id = ? and used.type = 3 and Type.name = 'ModelEvaluation' and (
+    exists (select 1 from EventPath where event_id = used.id and step_key = 'model')
+    or not exists (select 1 from EventPath where event_id = used.id and step_key = 'baseline_model')
+) order by Artifact.id desc
 """
 
 
@@ -97,94 +106,79 @@ def origins(store: Path, base_path: Path) -> dict[int, Origin]:
     Raises:
         ServingError: the file is no ML Metadata store, or cannot be read.
     """
-    found = {}
+    with _opened(store) as connection:
+        return {
+            version: _origin(connection, execution, store)
+            for version, execution in _pushed(connection, base_path).items()
+        }
+
+
+def examples_of(store: Path, base_path: Path, version: int) -> Path | None:
+    """The folder of the examples that a version was trained and tested on; None where the store knows of none.
+
+    Raises:
+        ServingError: the file is no ML Metadata store, or cannot be read.
+    """
+    with _opened(store) as connection:
+        execution = _pushed(connection, base_path).get(version)
+        folder = _first(connection, EXAMPLES_FOLDER, _first(connection, MODEL, execution))
+    return None if folder is None else located(store, folder)
+
+
+def located(store: Path, stored: str) -> Path:
+    """Where an artifact lies now: below the folder of its store, which may have been moved or copied since.
+
+    Args:
+        store: the metadata store.
+        stored: the absolute path in it, of the time when the artifact was made.
+    """
+    root, path = store.absolute().parent, Path(stored)
+    parts = path.relative_to(path.anchor).parts
+    tails = (root.joinpath(*parts[start:]) for start in range(len(parts)))
+    return next((tail for tail in tails if tail.exists()), path)
+
+
+@contextmanager
+def _opened(store: Path) -> Iterator[sqlite3.Connection]:
     try:
         with closing(sqlite3.connect(f'{store.absolute().as_uri()}?mode=ro', uri=True)) as connection:
-            for _, execution, destination in connection.execute(PUSHED).fetchall():
-                folder = Path(destination)
-                if folder.parent.name == base_path.name and folder.name.isdecimal():
-                    found[int(folder.name)] = _origin(connection, execution)
+            yield connection
     except (sqlite3.Error, ValueError) as error:
         raise ServingError(f'cannot read the metadata store {store}: {error}') from error
-    return found
 
 
-def _origin(connection: sqlite3.Connection, pushing: int) -> Origin:
-    def first(query: str, key: int | None) -> Any:
-        row = connection.execute(query, (key,)).fetchone() if key is not None else None
-        return row[0] if row else None
+def _pushed(connection: sqlite3.Connection, base_path: Path) -> dict[int, int]:
+    """The execution that pushed each version last."""
+    folders = {
+        Path(destination): pushing for _, pushing, destination in connection.execute(PUSHED).fetchall()
+    }
+    return {
+        int(folder.name): pushing
+        for folder, pushing in folders.items()
+        if folder.parent.name == base_path.name and folder.name.isdecimal()
+    }
 
-    model = first(MODEL, pushing)
+
+def _first(connection: sqlite3.Connection, query: str, key: int | None) -> Any:
+    row = connection.execute(query, (key,)).fetchone() if key is not None else None
+    return row[0] if row else None
+
+
+def _origin(connection: sqlite3.Connection, pushing: int, store: Path) -> Origin:
+    model = _first(connection, MODEL, pushing)
     about = dict(connection.execute(EXAMPLES, (model,)).fetchall()) if model is not None else {}
-    given = json.loads(first(INPUT, model) or '{}').get('splits', [])
-    evaluation = first(EVALUATION, model)
+    given = json.loads(_first(connection, INPUT, model) or '{}').get('splits', [])
+    evaluation = _first(connection, EVALUATION, model)
     measured, problem = {}, ''
     try:
-        measured = metrics(Path(evaluation)) if evaluation else {}
+        measured = metrics(located(store, evaluation)) if evaluation else {}
     except ServingError as error:
         problem = str(error)
     return Origin(
-        first(RUN, pushing) or '',
+        _first(connection, RUN, pushing) or '',
         [str(each.get('pattern', '')) for each in given],
         str(about.get('input_fingerprint', '')),
         about.get('rows'),
         measured,
         problem,
     )
-
-
-def metrics(evaluation: Path) -> dict[str, float]:
-    """The plain numbers of all held-out rows in a folder of TensorFlow Model Analysis; none where it has gone.
-
-    Raises:
-        ServingError: a file is damaged, or cannot be read.
-    """
-    found = {}
-    for path in sorted(evaluation.glob('metrics-*.tfrecord')):
-        with Records(path) as records:
-            while (record := records.next()) is not None:
-                try:
-                    message = _metrics_class().FromString(record)
-                except DecodeError as error:
-                    raise ServingError(f'{path} is damaged: a record holds no metrics') from error
-                if message.slice_key.slices:
-                    continue
-                for each in message.metrics:
-                    key = each.key
-                    of_it = key.model_name in ('', 'candidate') and not key.is_diff
-                    if of_it and each.value.HasField('number'):
-                        found[key.name] = each.value.number.value
-    return found
-
-
-@cache
-def _metrics_class() -> Any:
-    """MetricsForSlice, as far as it matters here: TensorFlow Model Analysis takes seconds to import."""
-    kinds = descriptor_pb2.FieldDescriptorProto
-    file = descriptor_pb2.FileDescriptorProto(name='metrics.proto', package='metrics', syntax='proto3')
-
-    def message(name: str, *fields: tuple[int, str, int | str, bool]) -> None:
-        made = file.message_type.add(name=name)
-        for number, label, kind, repeated in fields:
-            made.field.add(
-                name=label,
-                number=number,
-                type=kinds.TYPE_MESSAGE if isinstance(kind, str) else kind,
-                type_name=f'.metrics.{kind}' if isinstance(kind, str) else None,
-                label=kinds.LABEL_REPEATED if repeated else kinds.LABEL_OPTIONAL,
-            )
-
-    message('Number', (1, 'value', kinds.TYPE_DOUBLE, False))
-    message('Value', (1, 'number', 'Number', False))
-    message(
-        'Key',
-        (1, 'name', kinds.TYPE_STRING, False),
-        (4, 'model_name', kinds.TYPE_STRING, False),
-        (5, 'is_diff', kinds.TYPE_BOOL, False),
-    )
-    message('KeyAndValue', (1, 'key', 'Key', False), (2, 'value', 'Value', False))
-    message('SliceKey', (1, 'slices', kinds.TYPE_BYTES, True))
-    message('Metrics', (1, 'slice_key', 'SliceKey', False), (51, 'metrics', 'KeyAndValue', True))
-    pool = DescriptorPool()
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName('metrics.Metrics'))

@@ -1,6 +1,8 @@
-"""TFRecord files, read without TensorFlow, also while they are being written."""
+"""TFRecord files, read without TensorFlow, also while they are being written, and those that are gzipped."""
 
+import gzip
 import struct
+import zlib
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,7 +27,7 @@ class Records:
         """
         self.path = path
         try:
-            self._stream: BinaryIO = path.open('rb')
+            self._stream: BinaryIO = gzip.open(path) if path.suffix == '.gz' else path.open('rb')  # type: ignore[assignment]  # noqa: SIM115 (closed by `close`)
             self._stream.seek(place)
         except OSError as error:
             raise ServingError(f'cannot read {path}: {error.strerror}') from error
@@ -54,6 +56,8 @@ class Records:
                 if len(record) == length + TAIL_BYTES:
                     return record[:length]
             self._stream.seek(place)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise ServingError(f'{self.path} is damaged: {error}') from error
         except OSError as error:
             raise ServingError(f'cannot read {self.path}: {error.strerror}') from error
         return None

@@ -1,0 +1,122 @@
+"""`vaiven export`: the rows that a run held out, or learnt from, as a table."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from vaiven.serving.commands.options import MODEL, VERSION, Utf8
+from vaiven.serving.errors import ServingError
+
+if TYPE_CHECKING:
+    from vaiven.serving.rollout.held_out import Row
+
+SPLITS = ('train', 'eval', 'test', 'unlabelled')
+FORMATS = ('.csv', '.tsv', '.jsonl')
+
+
+@click.command()
+@click.argument('file', type=click.Path(dir_okay=False, path_type=Path))
+@click.option('--split', type=click.Choice(SPLITS), default='test', show_default=True, help='Which rows.')
+@click.option(
+    '--name', type=Utf8(), help=f'Name of the model.  [default: that of the run; {MODEL} among several]'
+)
+@click.option(
+    '--root',
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar='DIR',
+    help='Folder of the runs.  [default: vaiven-runs/NAME, or the one that was pushed to last]',
+)
+@click.option(
+    '--version', type=VERSION, metavar='N', help='Rows of the run of this version.  [default: the newest]'
+)
+def export(file: Path, split: str, name: str | None, root: Path | None, version: int | None) -> None:
+    """Write the rows of a split to FILE: .csv, .tsv or .jsonl.
+
+    The columns are text and label, and what else the examples have: group, language, rating, position. Labels are
+    written as `negative` and `positive`, which `vaiven rollout compare` and `vaiven run --data` read.
+    FILE is replaced whole.
+
+    \b
+    Examples:
+      vaiven export --split test held-out.csv
+      vaiven export --split train --name shop --version 3 train.jsonl
+    """
+    ending = file.suffix.lower()
+    if ending not in FORMATS:
+        raise click.UsageError(f'FILE must end in {", ".join(FORMATS)}. Received: {file.name}')
+    from vaiven.serving import files
+    from vaiven.serving.rollout import folder, held_out
+
+    base_path = _base_path(name, root)
+    pushed = folder.versions(base_path)
+    if version is not None and version not in pushed:
+        raise ServingError(f'{base_path} has no version {version}; it has: {", ".join(map(str, pushed))}')
+    chosen = pushed[0] if version is None else version
+    rows = list(held_out.rows(held_out.folder_of(base_path, chosen), split))
+    if not rows:
+        raise ServingError(f'split {split!r} of the run of version {chosen} has no rows: nothing was written')
+    files.replace_with(file, lambda stream: _write(stream, ending, rows))
+    click.echo(f'{file}: {len(rows):,} rows, split {split} of the run of version {chosen} in {base_path}')
+
+
+def _base_path(name: str | None, root: Path | None) -> Path:
+    """The folder with the versions. Raises ServingError where nothing was pushed, or names do not tell which."""
+    from vaiven.serving.rollout import folder
+
+    if root is None:
+        found = folder.newest() if name is None else folder.newest(name)
+        if found is None:
+            of_model = '' if name is None else f' of {name!r}'
+            raise ServingError(
+                f'no pushed model{of_model} was found below {folder.RUNS}: run `vaiven run`, or name the folder of '
+                'the runs with --root'
+            )
+        return found
+    serving = root.absolute() / 'serving'
+    models = sorted(path for path in serving.glob('*') if folder.versions(path)) if serving.is_dir() else []
+    chosen = [path for path in models if path.name == name] if name is not None else models
+    if len(chosen) > 1:
+        chosen = [path for path in models if path.name == MODEL]
+    if not chosen:
+        has = ', '.join(path.name for path in models) or 'none'
+        raise ServingError(f'{serving} has no such model with a version; it has: {has}. Name one with --name')
+    return chosen[0]
+
+
+def _write(stream: TextIO, ending: str, rows: list[Row]) -> None:
+    columns = _columns(rows)
+    if ending == '.jsonl':
+        stream.writelines(
+            json.dumps({name: row.get(name) for name in columns}, ensure_ascii=False) + '\n' for row in rows
+        )
+    elif ending == '.csv':
+        # All fields are quoted: line breaks and white space in a text then survive every reader.
+        writer = csv.writer(stream, quoting=csv.QUOTE_ALL, lineterminator='\n')
+        writer.writerow(columns)
+        writer.writerows([row.get(name, '') for name in columns] for row in rows)
+    else:
+        stream.writelines(_tab_separated(columns, [columns]))
+        stream.writelines(_tab_separated(columns, ([row.get(name, '') for name in columns] for row in rows)))
+
+
+def _columns(rows: list[Row]) -> list[str]:
+    """`text` and `label`, and what else any row has."""
+    return list(dict.fromkeys(['text', 'label', *sorted({name for row in rows for name in row})]))
+
+
+def _tab_separated(columns: list[str], table: Iterable[list[Any]]) -> Iterable[str]:
+    """Raises ServingError for a field that a tab-separated file cannot hold: it knows no quotation marks."""
+    for number, fields in enumerate(table, 1):
+        for name, value in zip(columns, map(str, fields), strict=True):
+            if len(value.splitlines()) > 1 or '\t' in value or value != value.rstrip('\r\n'):
+                raise ServingError(
+                    f'row {number} holds a tab or a line break in {name!r}, which a .tsv cannot: '
+                    'name a .csv or .jsonl file'
+                )
+        yield '\t'.join(map(str, fields)) + '\n'

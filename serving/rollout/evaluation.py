@@ -1,0 +1,69 @@
+"""The figures of an evaluation, from the files of TensorFlow Model Analysis, without that library."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import descriptor_pb2, message_factory
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message import DecodeError
+
+from vaiven.serving.errors import ServingError
+from vaiven.serving.rollout.records import Records
+
+
+def metrics(evaluation: Path) -> dict[str, float]:
+    """The plain numbers of all held-out rows in a folder of TensorFlow Model Analysis; none where it has gone.
+
+    Raises:
+        ServingError: a file is damaged, or cannot be read.
+    """
+    found = {}
+    for path in sorted(evaluation.glob('metrics-*.tfrecord')):
+        with Records(path) as records:
+            while (record := records.next()) is not None:
+                try:
+                    message = _metrics_class().FromString(record)
+                except DecodeError as error:
+                    raise ServingError(f'{path} is damaged: a record holds no metrics') from error
+                if message.slice_key.slices:
+                    continue
+                for each in message.metrics:
+                    key = each.key
+                    of_it = key.model_name in ('', 'candidate') and not key.is_diff
+                    if of_it and each.value.HasField('number'):
+                        found[key.name] = each.value.number.value
+    return found
+
+
+@cache
+def _metrics_class() -> Any:
+    """MetricsForSlice, as far as it matters here: TensorFlow Model Analysis takes seconds to import."""
+    kinds = descriptor_pb2.FieldDescriptorProto
+    file = descriptor_pb2.FileDescriptorProto(name='metrics.proto', package='metrics', syntax='proto3')
+
+    def message(name: str, *fields: tuple[int, str, int | str, bool]) -> None:
+        made = file.message_type.add(name=name)
+        for number, label, kind, repeated in fields:
+            made.field.add(
+                name=label,
+                number=number,
+                type=kinds.TYPE_MESSAGE if isinstance(kind, str) else kind,
+                type_name=f'.metrics.{kind}' if isinstance(kind, str) else None,
+                label=kinds.LABEL_REPEATED if repeated else kinds.LABEL_OPTIONAL,
+            )
+
+    message('Number', (1, 'value', kinds.TYPE_DOUBLE, False))
+    message('Value', (1, 'number', 'Number', False))
+    message(
+        'Key',
+        (1, 'name', kinds.TYPE_STRING, False),
+        (4, 'model_name', kinds.TYPE_STRING, False),
+        (5, 'is_diff', kinds.TYPE_BOOL, False),
+    )
+    message('KeyAndValue', (1, 'key', 'Key', False), (2, 'value', 'Value', False))
+    message('SliceKey', (1, 'slices', kinds.TYPE_BYTES, True))
+    message('Metrics', (1, 'slice_key', 'SliceKey', False), (51, 'metrics', 'KeyAndValue', True))
+    pool = DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName('metrics.Metrics'))
