@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 
@@ -14,6 +15,7 @@ class Endpoint:
         inputs, outputs: names of tensors by alias, in the order of the aliases.
         defaults: TensorProtos of inputs that may be left out, by alias.
         aliases, fetches: of all outputs.
+        unservable: why it cannot be asked; empty where it can.
     """
 
     method_name: str
@@ -22,18 +24,23 @@ class Endpoint:
     defaults: dict[str, Any]
     aliases: tuple[str, ...]
     fetches: tuple[str, ...]
+    unservable: str = ''
 
     @classmethod
-    def of(cls, signature: Any) -> 'Endpoint':
+    def of(cls, signature: Any, unservable: str = '') -> 'Endpoint':
         """From a SignatureDef."""
         inputs, outputs = (
             {alias: infos[alias].name for alias in sorted(infos)}
             for infos in (signature.inputs, signature.outputs)
         )
         defaults = {alias: signature.defaults[alias] for alias in signature.defaults}
-        return cls(signature.method_name, inputs, outputs, defaults, tuple(outputs), tuple(outputs.values()))
+        return cls(
+            signature.method_name, inputs, outputs, defaults, tuple(outputs), tuple(outputs.values()), unservable
+        )
 
 
-def endpoints(signatures: Mapping[str, Any]) -> dict[str, Endpoint]:
-    """The endpoints of SignatureDefs by name."""
-    return {name: Endpoint.of(signature) for name, signature in signatures.items()}
+def endpoints(
+    signatures: Mapping[str, Any], unservable: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, Endpoint]:
+    """The endpoints of SignatureDefs by name; `unservable` says of some why they cannot be asked."""
+    return {name: Endpoint.of(signature, unservable.get(name, '')) for name, signature in signatures.items()}

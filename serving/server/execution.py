@@ -1,25 +1,27 @@
 """Where a model's run happens: in the event loop, in a worker thread, or in a batch with others.
 
-A thread costs a request more than a small model does, so what has been seen to take next to no time runs where it is;
-not so models with loops, whose next run may take any time, and would hold up the whole server.
+A thread costs a request more than a small model does, so what was measured to cost next to no time runs where it is.
+That is for outputs whose cost the shapes of the inputs decide alone, and for inputs no larger than those measured:
+any other run may take any time, and would hold up the whole server.
 """
 
 import asyncio
 import time
-from collections import defaultdict
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from numpy.typing import NDArray
 
-from vaiven.serving.server.batching import Batcher, Hold
-from vaiven.serving.server.costs import LARGE_BYTES, Seen, size_of
+from vaiven.serving.server.batch_queue import Hold
+from vaiven.serving.server.batching import Batcher
+from vaiven.serving.server.costs import LARGE_BYTES, Seen, measure, size_of
 from vaiven.serving.server.endpoints import Endpoint
 from vaiven.serving.server.status import Code, StatusError
 
 T = TypeVar('T')
+# Sets of inputs and outputs whose runs are remembered; more only by odd output filters.
+MAX_SEEN = 256
 Arrays = list[NDArray[Any]]
 Feeds = Mapping[str, NDArray[Any]]
 # What to feed and to fetch is yielded, the values come back, the answer is returned.
@@ -56,8 +58,12 @@ class LoadedModel(Protocol):
 
     signatures: Mapping[str, Any]
     endpoints: Mapping[str, Endpoint]
-    # Whether a run can take no longer than others have with inputs of that size: there are no loops in it.
-    steady: bool
+
+    def fixed_cost(self, fetches: Sequence[str]) -> bool:
+        """Whether what it costs to compute `fetches` depends on nothing but the shapes of the inputs."""
+
+    def prepared(self, feeds: Feeds, fetches: Sequence[str]) -> bool:
+        """Whether a run alone in the caller's thread has been made ready."""
 
     def run(
         self, feeds: Feeds, fetches: Sequence[str], timeout: float | None = None, *, alone: bool = False
@@ -72,12 +78,12 @@ class Execution:
     """Runs one loaded version for the event loop."""
 
     def __init__(self, model: LoadedModel, workers: Executor, hold: Hold) -> None:
-        """`hold` is what a run keeps that goes on when nobody waits for it any more."""
+        """`hold` is what a run keeps that continues when nobody waits for it any more."""
         self.model = model
         self._hold = hold
         self.batcher: Batcher | None = None
         self._workers = workers
-        self._seen: defaultdict[tuple[str, ...], Seen] = defaultdict(Seen)
+        self._seen: dict[tuple[tuple[str, ...], tuple[str, ...]], Seen] = {}
 
     async def answer(self, steps: 'Steps[T]', deadline: float | None = None, *, large: bool = False) -> T:
         """The answer of `steps`.
@@ -90,33 +96,39 @@ class Execution:
         Raises:
             StatusError: DEADLINE_EXCEEDED, or what the run ended with.
         """
-        if large:
+        if large and self.batcher is None:
+            # The inputs of requests that wait for a thread are not in memory twice.
             return await self._in_thread(
                 run_here, steps, lambda feeds, fetches: self.timed(feeds, fetches, deadline)
             )
         try:
-            asked = next(steps)
+            asked = await self._step(steps, None, large=large)
             while True:
-                feeds, fetches = asked
-                if self.model.steady and self._seen[tuple(fetches)].at_once(feeds):
-                    values = self.timed(feeds, fetches)
-                else:
-                    values = await self._run(feeds, fetches, deadline)
-                if size_of(values) < LARGE_BYTES:
-                    asked = steps.send(values)
-                else:
-                    found = await self._in_thread(_sent, steps, values)
-                    if isinstance(found, _End):
-                        return found.answer
-                    asked = found
-        except StopIteration as end:
-            answer: T = end.value
+                values = await self._run(*asked, deadline)
+                asked = await self._step(steps, values, large=large or size_of(values) >= LARGE_BYTES)
+        except _AnsweredError as end:
+            answer: T = end.answer
             return answer
 
+    async def _step(
+        self, steps: 'Steps[Any]', values: Arrays | None, *, large: bool
+    ) -> tuple[Feeds, Sequence[str]]:
+        """What `steps` ask for after `values`. Raises _AnsweredError with their answer at the end."""
+        if large:
+            asked: tuple[Feeds, Sequence[str]] = await self._in_thread(_sent, steps, values)
+            return asked
+        return _sent(steps, values)
+
     async def _run(self, feeds: Feeds, fetches: Sequence[str], deadline: float | None) -> Arrays:
-        if self.batcher is not None and self.batcher.takes(feeds):
-            return await self.batcher.run(feeds, fetches, deadline)
-        return await self._in_thread(self.timed, feeds, fetches, deadline)
+        batcher = self.batcher if self.batcher is not None and self.batcher.takes(feeds) else None
+        if batcher is not None:
+            batcher.check(feeds)
+        if (batcher is None or batcher.as_it_is(feeds)) and self._at_once(feeds, fetches):
+            return self._run_in_loop(feeds, fetches)
+        if batcher is not None:
+            return await batcher.run(feeds, fetches, deadline)
+        values: Arrays = await self._in_thread(self.timed, feeds, fetches, deadline)
+        return values
 
     async def _in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
         future = self._workers.submit(work, *arguments)
@@ -128,33 +140,57 @@ class Execution:
             future.add_done_callback(lambda done: self._hold.release())
             raise
 
+    def _of(self, feeds: Feeds, fetches: Sequence[str]) -> Seen:
+        key = tuple(feeds), tuple(fetches)
+        seen = self._seen.get(key)
+        if seen is None:
+            if len(self._seen) >= MAX_SEEN:
+                self._seen.pop(next(iter(self._seen)), None)  # another thread may have taken it
+            seen = self._seen.setdefault(key, Seen(self.model.fixed_cost(fetches)))
+        return seen
+
+    def _at_once(self, feeds: Feeds, fetches: Sequence[str]) -> bool:
+        return self._of(feeds, fetches).at_once(feeds) and self.model.prepared(feeds, fetches)
+
+    def _run_in_loop(self, feeds: Feeds, fetches: Sequence[str]) -> Arrays:
+        seen = self._of(feeds, fetches)
+        started, wall_started = time.thread_time(), time.perf_counter()
+        try:
+            return self.model.run(feeds, fetches, alone=True)
+        finally:
+            seen.note_here(time.thread_time() - started, time.perf_counter() - wall_started)
+
     def timed(self, feeds: Feeds, fetches: Sequence[str], deadline: float | None = None) -> Arrays:
         """One run, in the thread of the caller; what it costs is remembered."""
-        seen = self._seen[tuple(fetches)]
         seconds = None if deadline is None else deadline - time.monotonic()
         if seconds is not None and seconds <= 0:  # it waited for a thread
             raise StatusError(Code.DEADLINE_EXCEEDED, 'Timed out waiting for notification')
-        steady = self.model.steady
-        if steady and seen.short:
+        seen = self._of(feeds, fetches)
+        if not seen.fixed:
+            return self.model.run(feeds, fetches, seconds)
+        size = measure(feeds)
+        if size in seen.short:
             seconds = None  # faster without
         # What runs in this thread alone cannot be broken off, and is not blamed for the time that others took.
-        alone = steady and seen.small
+        alone = size in seen.small
+        prepared = alone and self.model.prepared(feeds, fetches)
         clock = time.thread_time if alone else time.perf_counter
-        began = clock()
+        started = clock()
         values = self.model.run(feeds, fetches, seconds, alone=alone)
-        seen.note(feeds, clock() - began)
+        seen.note(size, clock() - started, alone=alone, prepared=prepared)
         return values
 
 
-@dataclass(frozen=True)
-class _End:
-    """`StopIteration` cannot pass through a future."""
+class _AnsweredError(Exception):
+    """Carries the answer; `StopIteration` cannot pass through a future."""
 
-    answer: Any
+    def __init__(self, answer: Any) -> None:
+        super().__init__()
+        self.answer = answer
 
 
-def _sent(steps: 'Steps[Any]', values: Arrays) -> Any:
+def _sent(steps: 'Steps[Any]', values: Arrays | None) -> tuple[Feeds, Sequence[str]]:
     try:
-        return steps.send(values)
+        return steps.send(values)  # type: ignore[arg-type]  # None starts them
     except StopIteration as end:
-        return _End(end.value)
+        raise _AnsweredError(end.value) from None

@@ -53,6 +53,8 @@ def predict(
     signature = servable.model.endpoints.get(name)
     if signature is None:
         raise failed_precondition(f'Serving signature key "{name}" not found.')
+    if signature.unservable:
+        raise failed_precondition(f'Serving signature key "{name}" cannot be served: {signature.unservable}')
     if check_method and signature.method_name not in _PREDICTABLE:
         raise StatusError(
             Code.INTERNAL,
@@ -195,6 +197,9 @@ def _signature(model: LoadedModel, name: str, method: str | None, what: str) -> 
     signature = model.signatures.get(name)
     if signature is None:
         raise invalid_argument(f'No signature was found with the name: {name}')
+    unservable = model.endpoints[name].unservable
+    if unservable:
+        raise failed_precondition(f'Signature {name} cannot be served: {unservable}')
     if method is not None and signature.method_name != method:
         raise invalid_argument(
             f'Expected {what} signature method_name to be {method}. Was: {signature.method_name}'

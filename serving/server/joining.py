@@ -67,9 +67,14 @@ def _padded(values: list[NDArray[Any]]) -> list[NDArray[Any]]:
     return padded
 
 
+def are_rows(outputs: Sequence[NDArray[Any]], rows: int) -> bool:
+    """Whether each of `outputs` has one row for each of `rows`."""
+    return all(output.ndim and len(output) == rows for output in outputs)
+
+
 def part(outputs: list[NDArray[Any]], sizes: Sequence[int], rows: int) -> Iterator[list[NDArray[Any]]]:
     """Each request's rows of the outputs of a batch of `rows`. Raises NotRowsError."""
-    if any(output.ndim == 0 or len(output) != rows for output in outputs):
+    if not are_rows(outputs, rows):
         raise NotRowsError
     start = 0
     for size in sizes:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 
 from vaiven.serving.server import batching_parameters, log, session
-from vaiven.serving.server.batching import Batcher, BatchThreads
+from vaiven.serving.server.batch_queue import BatchThreads
+from vaiven.serving.server.batching import Batcher
 from vaiven.serving.server.execution import Arrays, Execution, Feeds, LoadedModel
 from vaiven.serving.server.flags import Options
 from vaiven.serving.server.metrics import Metrics
@@ -48,17 +49,28 @@ class Loader:
             model = SavedModel(version.path, self._session, self._ways[version.name])
         try:
             execution = Execution(model, self._workers, version)
-            if self._options.enable_model_warmup:
-                self._warm_up(version, execution)
             execution.batcher = self._batcher(version, execution)
+            warmed_up = self._options.enable_model_warmup and self._warm_up(version, execution)
+            if isinstance(model, TfliteModel) and not warmed_up:
+                model.try_out()
         except BaseException:
             model.close()
             raise
+        for name, endpoint in sorted(model.endpoints.items()):
+            if endpoint.unservable:
+                log.problem(
+                    'signature not served',
+                    model=version.name,
+                    version=version.number,
+                    signature=name,
+                    error=endpoint.unservable,
+                )
         if self._metrics is not None:
             self._metrics.loaded(version.name, version.number, list(model.signatures))
         return execution
 
-    def _warm_up(self, version: Version, execution: Execution) -> None:
+    def _warm_up(self, version: Version, execution: Execution) -> int:
+        """Runs the records of the version; how many there were. Raises StatusError where one fails."""
         began = time.monotonic()
         trial = _Trial(version.name, version.number, execution.model)
         code = Code.OK
@@ -74,6 +86,7 @@ class Loader:
                 self._metrics.warmed_up(str(version.path), code.name, seconds)
         if count:
             log.event('warmed up', model=version.name, version=version.number, records=count, seconds=seconds)
+        return count
 
     def _batcher(self, version: Version, execution: Execution) -> Batcher | None:
         parameters = self._batching
@@ -88,7 +101,9 @@ class Loader:
 def _run_all_ways(
     execution: Execution, feeds: Feeds, fetches: Sequence[str], deadline: float | None
 ) -> Arrays:
-    values = execution.timed(feeds, fetches, deadline)
+    batcher = execution.batcher
+    run = batcher.run_here if batcher is not None and batcher.takes(feeds) else execution.timed
+    values = run(feeds, fetches, deadline)
     if isinstance(execution.model, SavedModel):
         execution.model.prepare(feeds, fetches)
     return values

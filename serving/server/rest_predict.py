@@ -42,7 +42,7 @@ def predict_inputs(body: dict[str, Any], inputs: dict[str, Any]) -> tuple[dict[s
     if 'instances' in body:
         instances = body['instances']
         if not isinstance(instances, list):
-            raise invalid_argument(f"JSON Value: {show(body)} Excepting 'instances' to be an list/array")
+            raise invalid_argument(f"JSON Value: {show(body)} Expecting 'instances' to be an list/array")
         if not instances:
             raise invalid_argument(f"JSON Value: {show(body)} No values in 'instances' array")
         return _rows(instances, inputs), True

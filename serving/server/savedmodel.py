@@ -5,7 +5,6 @@ function of a signature costs 285 µs, and check feeds only when the graph does,
 """
 
 import contextlib
-import itertools
 import math
 import threading
 from collections.abc import Mapping, Sequence
@@ -17,15 +16,16 @@ from numpy.typing import NDArray
 
 from vaiven.serving.server import runtime
 from vaiven.serving.server.endpoints import Endpoint, endpoints
+from vaiven.serving.server.graph_costs import outputs_of_fixed_cost
+from vaiven.serving.server.load_checks import unservable
 from vaiven.serving.server.session import SessionSettings
 from vaiven.serving.server.source import is_saved_model
 from vaiven.serving.server.status import Code, StatusError, invalid_argument
 from vaiven.serving.wire import messages
+from vaiven.serving.wire.dtypes import NAMES, kind_of_number
 
 # One for every combination of inputs and outputs asked for; more only by odd output filters.
 MAX_CALLABLES = 256
-# Operations that run for as long as their inputs say.
-LOOPS = frozenset(('While', 'StatelessWhile', 'For', 'Enter', 'RefEnter', 'ReduceDataset'))
 MAX_TIMEOUT = 1 << 30  # milliseconds, twelve days
 # Of running the same outputs.
 MAX_WAYS = 8
@@ -85,16 +85,43 @@ class SavedModel:
             self._session.close()
             raise _load_error(tf, error) from error
         self._graph.finalize()
+        try:
+            self._read(meta_graph, config)
+        except StatusError:
+            self._session.close()
+            raise
         self._callables: dict[tuple[tuple[str, ...], tuple[str, ...], int, bool], Any] = {}
         self._lock = threading.Lock()
         self._ways = ways or Ways()
         self._op_error = tf.errors.OpError
-        self.steady = not _loops(meta_graph.graph_def)
+
+    def _read(self, meta_graph: Any, config: Any) -> None:
+        """What has to be known of the graph, which is not kept. Raises StatusError where it cannot be served."""
         self.signatures: Mapping[str, Any] = {
             name: messages.SignatureDef.FromString(signature.SerializeToString())
             for name, signature in meta_graph.signature_def.items()
         }
-        self.endpoints: Mapping[str, Endpoint] = endpoints(self.signatures)
+        graph = meta_graph.graph_def
+        self.endpoints: Mapping[str, Endpoint] = endpoints(self.signatures, unservable(self.signatures, graph))
+        compiled = config.graph_options.optimizer_options.global_jit_level > 0  # each shape by itself
+        self._fixed: frozenset[str] = (
+            frozenset() if compiled else outputs_of_fixed_cost(graph, self.endpoints.values())
+        )
+        # TensorFlow gives arrays of quantised dtypes back as plain integers.
+        self._quantised = {
+            info.name: kind_of_number(info.dtype).dtype
+            for signature in self.signatures.values()
+            for info in signature.outputs.values()
+            if NAMES.get(info.dtype, '').startswith('DT_Q')
+        }
+
+    def fixed_cost(self, fetches: Sequence[str]) -> bool:
+        """Whether what it costs to compute `fetches` depends on nothing but the shapes of the inputs."""
+        return self._fixed.issuperset(fetches)
+
+    def prepared(self, feeds: Mapping[str, NDArray[Any]], fetches: Sequence[str]) -> bool:
+        """Whether a run alone in the caller's thread has been made ready."""
+        return (tuple(feeds), tuple(fetches), 0, True) in self._callables
 
     def run(
         self,
@@ -116,11 +143,17 @@ class SavedModel:
         milliseconds = 0 if timeout is None else 1 << math.ceil(1000 * timeout).bit_length()
         try:
             call = self._callable(tuple(feeds), tuple(fetches), min(milliseconds, MAX_TIMEOUT), alone)
-            return [_array(value) for value in call(*feeds.values())]
+            values = [_array(value) for value in call(*feeds.values())]
         except self._op_error as error:
-            raise StatusError(Code(error.error_code), error.message) from error
+            raise StatusError(Code(error.error_code), _without_traceback(error.message)) from error
         except (ValueError, TypeError) as error:
-            raise invalid_argument(str(error)) from error
+            raise invalid_argument(_without_traceback(str(error))) from error
+        if self._quantised:
+            values = [
+                value.view(self._quantised[name]) if name in self._quantised else value
+                for name, value in zip(fetches, values, strict=True)
+            ]
+        return values
 
     def prepare(self, feeds: Mapping[str, NDArray[Any]], fetches: Sequence[str]) -> None:
         """Runs it in each way in which earlier versions were asked for `fetches`; where a limit is too short for a
@@ -157,19 +190,19 @@ class SavedModel:
             return self._callables.setdefault(key, self._session._make_callable_from_options(options))
 
 
-def _loops(graph: Any) -> bool:
-    nodes = itertools.chain(graph.node, *(function.node_def for function in graph.library.function))
-    return any(node.op in LOOPS for node in nodes)
-
-
 def _array(value: Any) -> NDArray[Any]:
     # A scalar string comes as bytes, and numpy's own string dtype would drop NUL bytes at its end.
     return np.asarray(value, object) if isinstance(value, bytes) else np.asarray(value)
 
 
+def _without_traceback(text: str) -> str:
+    """An error of TensorFlow without the lines of Python that it may quote, which say nothing to a caller."""
+    return text.partition('Traceback (most recent call last)')[0].partition('\n\nOriginal stack trace')[0].rstrip()
+
+
 def _load_error(tf: Any, error: Exception) -> StatusError:
     if isinstance(error, tf.errors.OpError):
-        return StatusError(Code(error.error_code), error.message)
+        return StatusError(Code(error.error_code), _without_traceback(error.message))
     if isinstance(error, OSError):
         return StatusError(Code.NOT_FOUND, str(error))
-    return StatusError(Code.INTERNAL, f'{type(error).__name__}: {error}')
+    return StatusError(Code.INTERNAL, f'{type(error).__name__}: {_without_traceback(str(error))}')

@@ -19,7 +19,7 @@ from vaiven.serving.errors import ServerStartError, ServingError
 from vaiven.serving.server import log, modelconfig, monitoring, ports, runtime, tls, waiting
 from vaiven.serving.server.api import Api
 from vaiven.serving.server.auth import Access, TokenInterceptor, Tokens
-from vaiven.serving.server.batching import BatchThreads
+from vaiven.serving.server.batch_queue import BatchThreads
 from vaiven.serving.server.configuration import Configuration
 from vaiven.serving.server.flags import Options
 from vaiven.serving.server.grpc_service import add_services

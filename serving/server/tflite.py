@@ -3,7 +3,7 @@
 import queue
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,14 +11,16 @@ from numpy.typing import NDArray
 from vaiven.serving.server import runtime
 from vaiven.serving.server.endpoints import Endpoint, endpoints
 from vaiven.serving.server.status import Code, StatusError, invalid_argument
-from vaiven.serving.wire import messages
+from vaiven.serving.server.tflite_signatures import declared_signatures, fit_names, plain_name
+from vaiven.serving.wire import messages, tensors
 from vaiven.serving.wire.dtypes import kind_of_array
 
 DEFAULT = 'serving_default'
+PREDICT = 'tensorflow/serving/predict'
 
 
 class TfliteModel:
-    """A `model.tflite` with its signatures; one that has none gets `serving_default` of all inputs and outputs.
+    """A `model.tflite` with its signatures: those of its metadata, else its own, else one of all its tensors.
 
     An interpreter runs one request at a time, so there are several, and a request waits for one that is free.
     """
@@ -27,17 +29,37 @@ class TfliteModel:
 
     def __init__(self, path: Path, interpreters: int = 1) -> None:
         """Loads the model. Raises StatusError where TensorFlow Lite cannot."""
-        tf = runtime.tensorflow()
-        self.steady = False  # a run may have to wait for an interpreter
-        self._free: queue.SimpleQueue[_Interpreter] = queue.SimpleQueue()
+        self._path = path
         try:
+            self._data = path.read_bytes()
+            runtime.tensorflow().lite.Interpreter(model_content=self._data)  # it is a model at all
+            self._declared = declared_signatures(self._data)
+            self._free: queue.SimpleQueue[_Interpreter] = queue.SimpleQueue()
             for _ in range(interpreters):
-                interpreter = _Interpreter(tf.lite.Interpreter(model_path=str(path)))
+                interpreter = self._interpreter()
                 self._free.put(interpreter)
             self.signatures: Mapping[str, Any] = interpreter.signatures()
             self.endpoints: Mapping[str, Endpoint] = endpoints(self.signatures)
-        except (ValueError, RuntimeError) as error:
-            raise invalid_argument(f'{path} is no TFLite model that can run here: {error}') from error
+        except (OSError, ValueError, RuntimeError) as error:
+            raise self._refused(error) from error
+
+    def _interpreter(self) -> '_Interpreter':
+        interpreter = runtime.tensorflow().lite.Interpreter(model_content=self._data)
+        if not self._declared and interpreter.get_signature_list():
+            return _OwnSignatures(interpreter)
+        return _AllTensors(interpreter, self._declared)
+
+    def _refused(self, error: Exception) -> StatusError:
+        return invalid_argument(f'{self._path} is no TFLite model that can run here: {one_line(error)}')
+
+    def try_out(self) -> None:
+        """Runs each signature once, on zeros and empty strings. Raises StatusError where one fails."""
+        for signature in self.signatures.values():
+            feeds = {info.name: _zeros(info) for info in signature.inputs.values()}
+            try:
+                self.run(feeds, [info.name for info in signature.outputs.values()])
+            except StatusError as error:
+                raise self._refused(error) from error
 
     def run(
         self,
@@ -47,7 +69,7 @@ class TfliteModel:
         *,
         alone: bool = False,
     ) -> list[NDArray[Any]]:
-        """As `SavedModel.run`; a run cannot be broken off, but waits no longer than `timeout` seconds to begin."""
+        """As `SavedModel.run`; a run cannot be broken off, but waits no longer than `timeout` seconds to start."""
         try:
             interpreter = self._free.get(timeout=timeout)
         except queue.Empty:
@@ -55,9 +77,18 @@ class TfliteModel:
         try:
             return interpreter.run(feeds, fetches)
         except (ValueError, RuntimeError) as error:
-            raise invalid_argument(str(error)) from error
+            # One that failed keeps its errors, and would repeat them with the next.
+            interpreter = self._interpreter()
+            raise invalid_argument(one_line(error)) from error
         finally:
             self._free.put(interpreter)
+
+    def fixed_cost(self, fetches: Sequence[str]) -> bool:
+        """False: a run may have to wait for an interpreter, and cannot be broken off."""
+        return False
+
+    def prepared(self, feeds: Mapping[str, NDArray[Any]], fetches: Sequence[str]) -> bool:
+        return False
 
     def close(self) -> None:
         """Frees the interpreters. No `run` may be under way."""
@@ -65,8 +96,31 @@ class TfliteModel:
             self._free.get()
 
 
-class _Interpreter:
-    """An interpreter and what runs its signatures.
+def one_line(error: Exception) -> str:
+    """What TensorFlow Lite says in several lines."""
+    text = error.message if isinstance(error, StatusError) else str(error)
+    return ' '.join(text.split())
+
+
+def _zeros(info: Any) -> NDArray[Any]:
+    proto = messages.TensorProto(dtype=info.dtype)
+    for dim in info.tensor_shape.dim:
+        proto.tensor_shape.dim.add(size=max(1, dim.size))
+    return tensors.to_array(proto)
+
+
+class _Interpreter(Protocol):
+    """An interpreter and what runs its signatures."""
+
+    def signatures(self) -> dict[str, Any]:
+        """SignatureDefs by name."""
+
+    def run(self, feeds: Mapping[str, NDArray[Any]], fetches: Sequence[str]) -> list[NDArray[Any]]:
+        """The values of `fetches`. Raises ValueError and RuntimeError."""
+
+
+class _OwnSignatures:
+    """The signatures that the model itself has.
 
     A tensor is named `SIGNATURE/ALIAS` in feeds and fetches: the names in the model are unique only within one of
     its graphs, of which every signature has its own.
@@ -76,8 +130,6 @@ class _Interpreter:
         self._runners = {
             key: interpreter.get_signature_runner(key) for key in interpreter.get_signature_list()
         }
-        if not self._runners:
-            self._runners[DEFAULT] = _WholeModel(interpreter)
 
     def run(self, feeds: Mapping[str, NDArray[Any]], fetches: Sequence[str]) -> list[NDArray[Any]]:
         key = next(key for key in self._runners if fetches[0].startswith(key + '/'))
@@ -86,43 +138,60 @@ class _Interpreter:
         return [np.asarray(values[name[start:]]) for name in fetches]
 
     def signatures(self) -> dict[str, Any]:
-        """SignatureDefs by name."""
         found = {}
         for key, runner in self._runners.items():
-            signature = found[key] = messages.SignatureDef(method_name='tensorflow/serving/predict')
+            signature = found[key] = messages.SignatureDef(method_name=PREDICT)
             for infos, details in (
                 (signature.inputs, runner.get_input_details()),
                 (signature.outputs, runner.get_output_details()),
             ):
                 for alias, detail in details.items():
-                    infos[alias].name = f'{key}/{alias}'
-                    infos[alias].dtype = kind_of_array(np.empty(0, detail['dtype'])).number
-                    for size in detail.get('shape_signature', detail['shape']):
-                        infos[alias].tensor_shape.dim.add(size=int(size))
+                    _describe(infos[alias], f'{key}/{alias}', detail)
         return found
 
 
-class _WholeModel:
-    """Runs a model without signatures, as a signature of all its tensors."""
+class _AllTensors:
+    """The inputs and outputs of the model's main graph, in the signatures that are declared, or in one."""
 
-    def __init__(self, interpreter: Any) -> None:
+    def __init__(self, interpreter: Any, declared: Mapping[str, Any]) -> None:
         self._interpreter = interpreter
+        self._declared = declared
+        self._inputs = _by_name(interpreter.get_input_details(), 'Input')
+        self._outputs = _by_name(interpreter.get_output_details(), 'Output')
+        fit_names(declared, set(self._inputs), set(self._outputs))
 
-    def get_input_details(self) -> dict[str, Any]:
-        return {detail['name']: detail for detail in self._interpreter.get_input_details()}
-
-    def get_output_details(self) -> dict[str, Any]:
-        return {detail['name']: detail for detail in self._interpreter.get_output_details()}
-
-    def __call__(self, **feeds: NDArray[Any]) -> dict[str, NDArray[Any]]:
-        inputs = self.get_input_details()
+    def run(self, feeds: Mapping[str, NDArray[Any]], fetches: Sequence[str]) -> list[NDArray[Any]]:
         for name, value in feeds.items():
-            self._interpreter.resize_tensor_input(inputs[name]['index'], value.shape)
+            self._interpreter.resize_tensor_input(self._inputs[name]['index'], value.shape)
         self._interpreter.allocate_tensors()
-        for name, value in feeds.items():
-            self._interpreter.set_tensor(inputs[name]['index'], value)
+        for name, detail in self._inputs.items():
+            # What this signature does not have must not keep the values of the request before.
+            given = feeds.get(name)
+            old = self._interpreter.get_tensor(detail['index']) if given is None else given
+            self._interpreter.set_tensor(detail['index'], np.zeros_like(old) if given is None else given)
         self._interpreter.invoke()
-        return {
-            name: self._interpreter.get_tensor(detail['index'])
-            for name, detail in self.get_output_details().items()
-        }
+        return [np.asarray(self._interpreter.get_tensor(self._outputs[name]['index'])) for name in fetches]
+
+    def signatures(self) -> dict[str, Any]:
+        if self._declared:
+            return dict(self._declared)
+        signature = messages.SignatureDef(method_name=PREDICT)
+        for infos, details in ((signature.inputs, self._inputs), (signature.outputs, self._outputs)):
+            for name, detail in details.items():
+                _describe(infos[plain_name(name)], name, detail)
+        return {DEFAULT: signature}
+
+
+def _by_name(details: list[dict[str, Any]], kind: str) -> dict[str, dict[str, Any]]:
+    names = [detail['name'] for detail in details]
+    for name in names:
+        if names.count(name) > 1:
+            raise invalid_argument(f'{kind} tensor name: {name} has multiple indices')
+    return dict(zip(names, details, strict=True))
+
+
+def _describe(info: Any, name: str, detail: Mapping[str, Any]) -> None:
+    info.name = name
+    info.dtype = kind_of_array(np.empty(0, detail['dtype'])).number
+    for size in detail.get('shape_signature', detail['shape']):
+        info.tensor_shape.dim.add(size=int(size))

@@ -9,7 +9,7 @@ from typing import BinaryIO
 from google.protobuf.message import DecodeError
 
 from vaiven.serving.server import inference
-from vaiven.serving.server.batching import Run
+from vaiven.serving.server.batch_queue import Run
 from vaiven.serving.server.execution import run_here
 from vaiven.serving.server.inference import Servable
 from vaiven.serving.server.status import Code, StatusError, invalid_argument

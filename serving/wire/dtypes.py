@@ -30,6 +30,12 @@ _FIELDS = {
     'DT_HALF': (np.float16, 'half_val'),
     'DT_UINT32': (np.uint32, 'uint32_val'),
     'DT_UINT64': (np.uint64, 'uint64_val'),
+    # As TensorFlow has these in numpy: a structure of one field.
+    'DT_QINT8': ([('qint8', np.int8)], 'int_val'),
+    'DT_QUINT8': ([('quint8', np.uint8)], 'int_val'),
+    'DT_QINT16': ([('qint16', np.int16)], 'int_val'),
+    'DT_QUINT16': ([('quint16', np.uint16)], 'int_val'),
+    'DT_QINT32': ([('qint32', np.int32)], 'int_val'),
 }
 
 # numpy has these only where the package ml_dtypes is, which TensorFlow brings along.
@@ -40,6 +46,10 @@ _ML_FIELDS = {
     'DT_FLOAT8_E4M3FNUZ': ('float8_e4m3fnuz', 'float8_val'),
     'DT_FLOAT8_E4M3B11FNUZ': ('float8_e4m3b11fnuz', 'float8_val'),
     'DT_FLOAT8_E5M2FNUZ': ('float8_e5m2fnuz', 'float8_val'),
+    'DT_INT4': ('int4', 'int_val'),
+    'DT_UINT4': ('uint4', 'int_val'),
+    'DT_INT2': ('int2', 'int_val'),
+    'DT_UINT2': ('uint2', 'int_val'),
 }
 
 
@@ -58,6 +68,11 @@ class Kind:
         return np.uint16 if self.field == 'half_val' else None
 
     @property
+    def plain(self) -> np.dtype[Any]:
+        """The integers that a quantised dtype consists of; `dtype` itself for every other."""
+        return self.dtype[0] if self.dtype.names else self.dtype
+
+    @property
     def parts(self) -> np.dtype[Any]:
         """The dtype of the real and the imaginary part of a complex dtype."""
         return np.dtype(f'f{self.dtype.itemsize // 2}')
@@ -69,7 +84,7 @@ class Kind:
 
 
 _BY_NUMBER = {
-    NUMBERS[name]: Kind(name, NUMBERS[name], np.dtype(dtype), field)
+    NUMBERS[name]: Kind(name, NUMBERS[name], np.dtype(dtype), field)  # type: ignore[call-overload]
     for name, (dtype, field) in _FIELDS.items()
 }
 _BY_DTYPE = {kind.dtype: kind for kind in _BY_NUMBER.values()}

@@ -15,7 +15,6 @@ from vaiven.serving.wire import messages
 from vaiven.serving.wire.dtypes import DT_BOOL, DT_STRING, Kind, kind_of_array, kind_of_number
 from vaiven.serving.wire.strings import decode_strings
 
-MAX_TENSOR_BYTES = 1 << 28
 # A message of 20 bytes can ask for any size by repeating one value: no more than could be sent in full.
 MAX_REPEATED_BYTES = 1 << 26
 # What a string takes in numpy and TensorFlow beside its bytes.
@@ -59,12 +58,13 @@ def write_proto(proto: Any, value: ArrayLike, dtype: DTypeLike | None = None, *,
         proto.tensor_content = np.ascontiguousarray(array, array.dtype.newbyteorder('<')).tobytes()
 
 
-def to_array(proto: Any, max_bytes: int = MAX_TENSOR_BYTES) -> NDArray[Any]:
+def to_array(proto: Any, max_repeated_bytes: int = MAX_REPEATED_BYTES) -> NDArray[Any]:
     """The array that a TensorProto holds. It may be read-only; it shares memory with no message.
 
     Args:
         proto: a TensorProto, of these messages or of TensorFlow's own.
-        max_bytes: the size above which the tensor is refused before memory is taken.
+        max_repeated_bytes: how much memory a last value that is repeated may take. A tensor that stands in the
+            message in full is as large as the message, and may have any size.
 
     Raises:
         ValueError: no such dtype, a negative or unknown dimension, too large, or values that do not fill it.
@@ -72,14 +72,12 @@ def to_array(proto: Any, max_bytes: int = MAX_TENSOR_BYTES) -> NDArray[Any]:
     kind = kind_of_number(proto.dtype)
     shape = shape_of(proto.tensor_shape)
     count = math.prod(shape)
-    if count * kind.dtype.itemsize > max_bytes:
-        raise ValueError(f'tensor of shape {_text(shape)} is larger than {max_bytes} bytes')
     content = proto.tensor_content
     if content:
         return _from_content(content, kind, count, shape)
     values = _read_typed(proto, kind)
     if len(values) != count:
-        _check_repeated(values, kind, count, min(max_bytes, MAX_REPEATED_BYTES))
+        _check_repeated(values, kind, count, max_repeated_bytes)
         values = _fill(values, kind, count)
     return values if len(shape) == 1 else values.reshape(shape)
 
@@ -145,6 +143,9 @@ def _write_typed(proto: Any, kind: Kind, array: NDArray[Any]) -> None:
     else:
         if flat.dtype.kind == 'c':
             flat = flat.view(flat.real.dtype)
+        elif kind.field == 'int_val':
+            # Those of 2 and 4 bits, too, which numpy does not know.
+            flat = (flat.view(kind.plain) if flat.dtype.names else flat).astype(np.int32)
         getattr(proto, kind.field).extend(flat.tolist())
 
 
@@ -164,7 +165,7 @@ def _read_typed(proto: Any, kind: Kind) -> NDArray[Any]:
         return parts[: len(parts) // 2 * 2].view(kind.dtype)
     # int_val carries everything up to 32 bits; what is out of range wraps, as in TensorFlow.
     source = np.dtype(np.int32) if kind.field == 'int_val' else kind.dtype
-    return np.fromiter(values, source, len(values)).astype(kind.dtype, copy=False)
+    return np.fromiter(values, source, len(values)).astype(kind.plain, copy=False).view(kind.dtype)
 
 
 def _check_repeated(values: NDArray[Any], kind: Kind, count: int, max_bytes: int) -> None:

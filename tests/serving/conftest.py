@@ -54,6 +54,14 @@ class Half(tf.Module):
         )
         return {'done': seconds + tf.cast(last[0] * 0, tf.float32)}
 
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int32)])
+    def rows(self, number):
+        # Without a loop; what it costs depends on the first number.
+        values = tf.random.uniform([number[0], 1000])
+        for _ in range(20):
+            values = tf.sin(values)
+        return {'mean': tf.reduce_mean(values), 'number': number}
+
     @tf.function(input_signature=[tf.TensorSpec([None], tf.float16), tf.TensorSpec([None], tf.bool)])
     def types(self, half, flag):
         return {'half': half, 'flag': tf.logical_not(flag)}
@@ -65,6 +73,7 @@ for folder, offset in zip(sys.argv[1:], (2, 3)):
     tf.saved_model.save(module, folder, signatures={
         'serving_default': module.half, 'upper': module.upper, 'add': module.add,
         'classify': module.classify, 'regress': module.regress, 'slow': module.slow, 'types': module.types,
+        'rows': module.rows,
     })
     # tf.Module cannot say that a signature is for Classify or Regress; the file can.
     path = folder + '/saved_model.pb'

@@ -140,6 +140,26 @@ def test_a_bad_one_among_good_ones_fails_alone(ask: Grpc, rest: Rest) -> None:
     at_once(CALLERS * 2, call)
 
 
+@pytest.mark.parametrize('rows', [65, 40_000])
+def test_too_many_rows_are_refused_whatever_ran_before(ask: Grpc, rest: Rest, rows: int) -> None:
+    for _ in range(20):  # until such a run is cheap enough for the event loop
+        ask('Predict', predict('half', x=np.ones(8, np.float32)))
+    text = f'Task size {rows} is larger than maximum input batch size 64'
+    assert ask.error('Predict', predict('half', x=np.ones(rows, np.float32))) == ('INVALID_ARGUMENT', text)
+    assert rest('/v1/models/half:predict', {'instances': [1.0] * rows}) == (400, {'error': text})
+    request = examples(messages.RegressionRequest, 'regress', *[1.0] * rows)
+    assert ask.error('Regress', request) == ('INVALID_ARGUMENT', text)
+
+
+def test_cheap_runs_are_filled_up_to_an_allowed_size_too(ask: Grpc, rest: Rest) -> None:
+    name = ':tensorflow:serving:batching_session:processed_batch_size_count'
+    for _ in range(20):
+        ask('Predict', predict('half', x=[1.0, 2.0]))
+    before = metric(rest, name)
+    assert values(ask('Predict', predict('half', x=[1.0, 2.0]))) == [2.5, 3]
+    assert metric(rest, name) == before + 1
+
+
 def test_a_batch_that_takes_too_long_ends_for_its_clients_at_their_time(ask: Grpc) -> None:
     def call(number: int) -> Any:
         try:

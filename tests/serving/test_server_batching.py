@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vaiven.serving.server.batching import Batcher, BatchThreads
+from vaiven.serving.server.batch_queue import BatchThreads
+from vaiven.serving.server.batching import Batcher
 from vaiven.serving.server.batching_parameters import BatchingParameters, read
 from vaiven.serving.server.status import Code, StatusError, invalid_argument
 
@@ -107,6 +108,28 @@ def test_more_rows_than_a_batch_may_have_are_refused_or_split() -> None:
     answers = together(model, BatchingParameters(8, 2), numbers(0), numbers(1, 2, 3, 4, 5))
     assert answers[1][0].tolist() == [2, 4, 6, 8, 10]
     assert model.rows == [1, 2, 2, 1]
+
+
+def test_a_split_request_whose_outputs_are_no_rows_fails() -> None:
+    for output in ('total', 'one'):
+        model = Model()
+        _, error = together(
+            model, BatchingParameters(8, 2), numbers(0), numbers(1, 2, 3, 4, 5), fetches=('y', output)
+        )
+        assert error.code == Code.FAILED_PRECONDITION, output
+        assert '0th dimension' in error.message
+
+
+def test_a_run_for_warm_up_is_checked_split_and_filled_up_as_a_request_is() -> None:
+    model = Model()
+    batcher = Batcher(BatchingParameters(8, 4, allowed_batch_sizes=(2, 4)), BatchThreads(1), model, Hold())
+    assert batcher.run_here(numbers(1, 2, 3, 4, 5), ['y'])[0].tolist() == [2, 4, 6, 8, 10]
+    assert model.rows == [4, 2]
+    assert batcher.run_here(numbers(1), ['y', 'one'])[0].tolist() == [2]
+    with pytest.raises(StatusError, match='Task size 9 is larger than maximum input batch size 8'):
+        batcher.run_here(numbers(*range(9)), ['y'])
+    with pytest.raises(StatusError, match='0th dimension'):
+        batcher.run_here(numbers(*range(5)), ['total'])
 
 
 def test_batches_are_filled_up_to_an_allowed_size_with_the_last_ones_first_row() -> None:

@@ -57,6 +57,27 @@ def test_a_run_that_used_to_be_short_is_broken_off_too_and_holds_up_nobody(ask: 
     assert values(ask('Predict', predict('half', 'slow', seconds=[0.0]), timeout=60), 'done') == [0]
 
 
+def test_a_value_that_says_how_much_there_is_to_do_holds_up_nobody(ask: Grpc, rest: Rest) -> None:
+    for _ in range(100):
+        ask('Predict', predict('half', 'rows', number=[1]))
+        ask('Predict', predict('half', x=[1.0]))
+    request = predict('half', 'rows', number=[100_000])  # some seconds
+    slow = [threading.Thread(target=lambda: code(lambda: ask('Predict', request, timeout=1))) for _ in range(2)]
+    for thread in slow:
+        thread.start()
+    time.sleep(0.1)
+    waits = []
+    while any(thread.is_alive() for thread in slow):
+        started = time.monotonic()
+        assert values(ask('Predict', predict('half', x=[2.0]))) == [3]
+        assert rest('/v1/models/half')[0] == 200
+        waits.append(time.monotonic() - started)
+    assert len(waits) > 20
+    assert max(waits) < 0.5, 'the event loop answers, and a small run of the same model, too'
+    for thread in slow:
+        thread.join()
+
+
 def test_a_client_that_vanishes_during_an_unload_leaves_the_model_to_its_run(
     server: ServerProcess, ask: Grpc, made_models: list[Path], base_path: Path, tmp_path: Path
 ) -> None:

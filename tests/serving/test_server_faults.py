@@ -189,7 +189,7 @@ def test_two_servers_do_not_share_ports(server: ServerProcess, base_path: Path) 
         (b'\0' * 1000, {}, 'JSON Parse error'),
         (b'{"instances": ["\xff\xfe"]}', {}, 'is not of expected type: float'),
         (b'{"instances": [{"\\ud800": 1}]}', {}, 'does not have named input'),
-        (b'{"\\ud800": 1, "instances": 1}', {}, "Excepting 'instances'"),
+        (b'{"\\ud800": 1, "instances": 1}', {}, "Expecting 'instances'"),
         (b'{"instances": [{"\xff": 1}]}', {}, 'does not have named input'),
         (b'{"instances": [1e999]}', {}, 'Number too big to be stored in double'),
         (b'{"instances": ' + b'[' * 10_000 + b'1' + b']' * 10_000 + b'}', {}, ''),

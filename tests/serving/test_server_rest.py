@@ -93,7 +93,7 @@ def test_bool_and_flag_types(rest) -> None:
         (b'[1]', 'JSON Value: [1] Is not object'),
         (b'{}', "Missing 'inputs' or 'instances' key"),
         ({'instances': [1], 'inputs': [1]}, "expecting only one of 'inputs' or 'instances' keys to exist"),
-        ({'instances': 1}, "Excepting 'instances' to be an list/array"),
+        ({'instances': 1}, "Expecting 'instances' to be an list/array"),
         ({'instances': []}, "No values in 'instances' array"),
         ({'instances': ['x']}, 'JSON Value: "x" Type: String is not of expected type: float'),
         ({'instances': [None]}, 'JSON Value: null Type: Null is not of expected type: float'),

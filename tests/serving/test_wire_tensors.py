@@ -10,14 +10,15 @@ from vaiven.serving.wire.dtypes import NUMBERS
 NUMERIC = [
     np.float16, np.float32, np.float64, np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32,
     np.uint64, np.bool_, np.complex64, np.complex128, ml_dtypes.bfloat16, ml_dtypes.float8_e5m2,
-    ml_dtypes.float8_e4m3fn,
+    ml_dtypes.float8_e4m3fn, ml_dtypes.int4, ml_dtypes.uint4, ml_dtypes.int2, ml_dtypes.uint2,
+    [('qint8', np.int8)], [('quint8', np.uint8)], [('qint16', np.int16)], [('quint16', np.uint16)], [('qint32', '<i4')],
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize('typed', [False, True])
-@pytest.mark.parametrize('dtype', NUMERIC, ids=lambda dtype: np.dtype(dtype).name)
+@pytest.mark.parametrize('dtype', NUMERIC, ids=lambda dtype: (np.dtype(dtype).names or [np.dtype(dtype).name])[0])
 def test_every_numeric_dtype_comes_back_as_it_went(dtype: type, typed: bool) -> None:
-    array = np.array([[0, 1, 3], [2, 1, 0]]).astype(dtype)
+    array = np.array([[0, 1, 3], [2, 1, 0]], np.int8).astype(np.dtype(dtype))
     back = tensors.to_array(tensors.to_proto(array, typed=typed))
     assert back.dtype == array.dtype
     np.testing.assert_array_equal(back, array)
@@ -81,6 +82,15 @@ def test_small_integers_wrap_as_in_tensorflow() -> None:
     assert tensors.to_array(proto('DT_UINT8', [2], int_val=[256, -1])).tolist() == [0, 255]
 
 
+def test_integers_of_four_bits_and_quantised_ones_are_read_as_tensorflow_does() -> None:
+    assert tensors.to_array(proto('DT_INT4', [3], int_val=[7, -1])).tolist() == [7, -1, -1]
+    assert tensors.to_array(proto('DT_UINT4', [2], int_val=[-1, 2])).tolist() == [15, 2]
+    quantised = tensors.to_array(proto('DT_QINT8', [3], int_val=[5, -1]))
+    assert quantised.dtype.names == ('qint8',)
+    assert quantised['qint8'].tolist() == [5, -1, -1]
+    assert tensors.to_array(proto('DT_QUINT8', [2], tensor_content=b'\x01\xff'))['quint8'].tolist() == [1, 255]
+
+
 def test_strings_in_tensor_content_are_read() -> None:
     content = bytes([1, 0, 2]) + b'abc'
     assert tensors.to_array(proto('DT_STRING', [3], tensor_content=content)).tolist() == [b'a', b'', b'bc']
@@ -101,7 +111,7 @@ def test_strings_in_tensor_content_are_read() -> None:
         ('DT_FLOAT', [1] * 65, {'float_val': [1]}, 'at most 64 dimensions'),
         ('DT_INVALID', [1], {}, 'DT_INVALID cannot be converted'),
         ('DT_RESOURCE', [], {}, 'DT_RESOURCE cannot be converted'),
-        ('DT_QINT8', [1], {'int_val': [1]}, 'DT_QINT8 cannot be converted'),
+        ('DT_VARIANT', [1], {'int_val': [1]}, 'DT_VARIANT cannot be converted'),
         ('DT_STRING', [2], {'tensor_content': b'\x01'}, 'too short for 2 strings'),
         ('DT_STRING', [1], {'tensor_content': b'\x05a'}, '1 bytes for strings of 5'),
         ('DT_STRING', [1], {'tensor_content': b'\xff'}, 'ends inside the lengths'),
