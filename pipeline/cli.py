@@ -17,6 +17,8 @@ from types import FrameType
 
 import click
 
+from vaiven.pipeline.interruption import Terminated
+
 COMMANDS = {
     'run': ('vaiven.pipeline.commands.run:run', 'Train, validate, push and show a model.'),
     'plan': ('vaiven.pipeline.commands.plan:plan', 'Show what a run would do, without doing it.'),
@@ -34,10 +36,6 @@ COMMANDS = {
 
 # Set before any library is loaded, so that nothing but our own lines reaches a terminal.
 QUIET = {'TF_CPP_MIN_LOG_LEVEL': '3', 'GRPC_VERBOSITY': 'NONE', 'GRPC_ENABLE_FORK_SUPPORT': 'false'}
-
-
-class Terminated(BaseException):
-    """SIGTERM, as an exception: context managers get to stop the processes that they started."""
 
 
 class LazyGroup(click.Group):

@@ -24,6 +24,7 @@ from vaiven.components.transform.component import TextTransform
 from vaiven.components.vocabulary.component import Vocabulary
 from vaiven.models.configuration import to_json
 from vaiven.pipeline.baseline import MODEL, LatestBlessedOtherStrategy
+from vaiven.pipeline.beam import beam_args
 from vaiven.pipeline.config import Config
 from vaiven.pipeline.paths import RunPaths
 from vaiven.pipeline.stages import MODEL_SETTINGS
@@ -36,14 +37,20 @@ Baseline = Literal['other', 'latest', 'none']
 
 
 def local_pipeline(config: Config, files: DataFiles, paths: RunPaths) -> tfx_pipeline.Pipeline:
-    """The pipeline for this machine: metadata in SQLite, what is done already taken from the cache."""
+    """The pipeline for this machine: metadata in SQLite, what is done already taken from the cache.
+
+    Args:
+        config: what it makes.
+        files: the data; relative paths where those of `paths` are.
+        paths: relative for a process that works in the root, see `RunPaths.relative`.
+    """
     return tfx_pipeline.Pipeline(
         pipeline_name=config.name,
         pipeline_root=paths.artifacts,
         metadata_connection_config=metadata.sqlite_metadata_connection_config(paths.metadata),
         components=components(config, files, paths.serving, paths.unfinished, 'other'),
         enable_cache=True,
-        beam_pipeline_args=list(config.placement.beam_args),
+        beam_pipeline_args=beam_args(config.placement),
     )
 
 

@@ -1,6 +1,7 @@
 """The main job: from files to a served model, told on a screen."""
 
 import contextlib
+import dataclasses
 import os
 import shlex
 import time
@@ -10,15 +11,19 @@ from typing import TYPE_CHECKING, Any
 from vaiven.components.text_example_gen.files import DataFiles
 from vaiven.models.configuration import UserError
 from vaiven.pipeline.config import Config
+from vaiven.pipeline.done import DoneBefore
+from vaiven.pipeline.interruption import StoppedError, noted
 from vaiven.pipeline.lock import locked
-from vaiven.pipeline.paths import RunPaths
+from vaiven.pipeline.paths import ARTIFACTS, RunPaths
+from vaiven.pipeline.scratch import scratch
 from vaiven.pipeline.screen import Screen, screen
-from vaiven.pipeline.stages import ALWAYS, SOURCES, DoneBefore, fingerprints
+from vaiven.pipeline.stages import ALWAYS, SOURCES, fingerprints
 
 if TYPE_CHECKING:
     from vaiven.pipeline.figures import Figures
     from vaiven.pipeline.questions import Questions
     from vaiven.pipeline.runner import Step
+    from vaiven.pipeline.store import Lost
 
 
 class FolderError(UserError):
@@ -41,6 +46,7 @@ def run_job(config: Config, files: DataFiles, paths: RunPaths, questions: 'Quest
 
     Raises:
         UserError: another run holds the folder, a component failed, or the served model does not answer.
+        StoppedError: Ctrl-C or SIGTERM came in.
     """
     log = paths.new_log()
     try:
@@ -50,23 +56,26 @@ def run_job(config: Config, files: DataFiles, paths: RunPaths, questions: 'Quest
         raise FolderError(
             f'cannot write below {paths.root}: {error.strerror}; give another --root'
         ) from error
-    with locked(paths.root), screen(log) as shown:
+    with locked(paths.root), scratch(), noted() as signals, screen(log) as shown:
         shown.line(shown.bold(f'{config.name}: {_shown(files)} → {_relative(paths.root)}'))
         shown.line(shown.dim(f'log: {_relative(log)}'))
+        running = _Running()
         try:
-            figures = _run_pipeline(shown, config, files, paths)
-        except UserError as error:
-            if hasattr(error, 'component'):
+            figures = _run_pipeline(shown, config, files, paths, running)
+            _tell(shown, figures, paths)
+            if figures.version is None:
+                return 1
+            if questions:
+                from vaiven.pipeline.asking import ask
+
+                ask(shown, config.name, paths.serving, questions, log.removesuffix('.log') + '-server.log')
+                shown.line()
+        except BaseException as error:
+            if signals.exit_status is not None:
+                raise StoppedError(running.component, signals.exit_status) from error
+            if isinstance(error, UserError) and hasattr(error, 'component'):
                 raise _LoggedError(error, _relative(log)) from error
             raise
-        _tell(shown, figures)
-        if figures.version is None:
-            return 1
-        if questions:
-            from vaiven.pipeline.asking import ask
-
-            ask(shown, config.name, paths.serving, questions, log.removesuffix('.log') + '-server.log')
-            shown.line()
         shown.line(f'to serve it: vaiven serve {shlex.quote(_relative(paths.serving))}')
         return 0
 
@@ -79,7 +88,16 @@ class _LoggedError(UserError):
         self.exit_status = error.exit_status
 
 
-def _run_pipeline(shown: Screen, config: Config, files: DataFiles, paths: RunPaths) -> 'Figures':
+@dataclasses.dataclass
+class _Running:
+    """Which component runs; the last one when all are done."""
+
+    component: str | None = None
+
+
+def _run_pipeline(
+    shown: Screen, config: Config, files: DataFiles, paths: RunPaths, running: _Running
+) -> 'Figures':
     started = time.monotonic()
     shown.doing('loading TFX')
     # Ten seconds, and the C++ parts write to the terminal: only now, when the screen is there.
@@ -87,28 +105,40 @@ def _run_pipeline(shown: Screen, config: Config, files: DataFiles, paths: RunPat
     from vaiven.pipeline.figures import Figures
     from vaiven.pipeline.graph import local_pipeline
     from vaiven.pipeline.runner import ComponentError, run
+    from vaiven.pipeline.workspace import bring_in_line, workspace
 
     share_cores(config.network)
     done_before, current = DoneBefore(paths.root), fingerprints(config, files)
     figures = Figures()
     rows = [('loading TFX', f'{time.monotonic() - started:.1f}', '', '')]
     begins: dict[str, float] = {}
+    baseline: list[str] = []
 
     def began(name: str, number: int, count: int) -> None:
+        running.component = name
         begins[name] = time.monotonic()
         shown.line(f'[{number:2}/{count}] {name}')
         shown.doing(f'        {name}')
 
     def ended(step: 'Step') -> None:
         shown.doing(None)
+        uris = [output.uri for outputs in step.outputs.values() for output in outputs]
+        if step.name == 'BaselineModel':
+            baseline.extend(uris)
         if step.name in current:
-            done_before.add(step.name, current[step.name])
+            # An evaluation is made again without the model that it was a comparison with.
+            done_before.add(
+                step.name, current[step.name], uris + baseline if 'Evaluator' in step.name else uris
+            )
         rows.append(
             (step.name, f'{step.seconds:.1f}', 'cached' if step.cached else 'run', figures.note(step))
         )
 
     try:
-        run(local_pipeline(config, files, paths), ALWAYS, SOURCES, began, ended)
+        with workspace(config.placement, files, paths) as (links, inside):
+            prefix = inside.artifacts.removesuffix(ARTIFACTS)
+            _tell_lost(shown, bring_in_line(paths.root, prefix, done_before))
+            run(local_pipeline(config, links, inside), ALWAYS, SOURCES, began, ended)
     except ComponentError as error:
         seconds = time.monotonic() - begins[error.component]
         rows.append((error.component, f'{seconds:.1f}', 'failed', ''))
@@ -118,6 +148,16 @@ def _run_pipeline(shown: Screen, config: Config, files: DataFiles, paths: RunPat
         rows.append(('all', f'{time.monotonic() - started:.1f}', '', ''))
         _table(shown, rows)
     return figures
+
+
+def _tell_lost(shown: Screen, lost: 'Sequence[Lost]') -> None:
+    """Names the models that a run passes over; everything else is made again when it is needed."""
+    for artifact in lost:
+        if artifact.kind == 'Model':
+            shown.line(f'passed over: the model {artifact.uri}, as its files are gone ({artifact.what})')
+    if others := [artifact for artifact in lost if artifact.kind != 'Model']:
+        more = f' and {len(others) - 1} more' if len(others) > 1 else ''
+        shown.line(f'not used, as files are gone: {others[0].what}{more}')
 
 
 def _table(shown: Screen, rows: Sequence[tuple[str, str, str, str]]) -> None:
@@ -130,7 +170,7 @@ def _table(shown: Screen, rows: Sequence[tuple[str, str, str, str]]) -> None:
     shown.line()
 
 
-def _tell(shown: Screen, figures: 'Figures') -> None:
+def _tell(shown: Screen, figures: 'Figures', paths: RunPaths) -> None:
     if figures.accuracy is not None:
         shown.line(shown.bold(f'accuracy on {figures.rows or "the"} held-out rows  {figures.accuracy:6.1%}'))
     if figures.majority is not None and figures.linear is not None:
@@ -145,11 +185,12 @@ def _tell(shown: Screen, figures: 'Figures') -> None:
         shown.line(shown.red(f'not pushed: {figures.reason}'))
     else:
         state = 'pushed' if figures.pushed else 'was there already'
-        shown.line(f'version {figures.version} {state}: {_relative(figures.destination)}')
-    if figures.curves:
         shown.line(
-            shown.dim(f'learning curves: tensorboard --logdir {shlex.quote(_relative(figures.curves))}')
+            f'version {figures.version} {state}: {_relative(os.path.join(paths.root, figures.destination))}'
         )
+    if figures.curves:
+        curves = os.path.join(paths.root, figures.curves)
+        shown.line(shown.dim(f'learning curves: tensorboard --logdir {shlex.quote(_relative(curves))}'))
     shown.line()
 
 
@@ -184,7 +225,7 @@ def _shown(files: DataFiles) -> str:
 
 
 def _relative(path: str) -> str:
-    """The shorter of a path's two forms."""
-    with contextlib.suppress(ValueError):
-        return min(os.path.relpath(path), path, key=len)
-    return path
+    """The shorter of a path's two forms, in one line."""
+    with contextlib.suppress(ValueError, OSError):
+        path = min(os.path.relpath(path), path, key=len)
+    return ''.join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in path)

@@ -4,7 +4,10 @@ import dataclasses
 import os
 import time
 
+from vaiven.pipeline.addresses import require_local
+
 DEFAULT_ROOT = 'vaiven-runs'
+METADATA, ARTIFACTS, DONE = 'metadata.sqlite', 'artifacts', 'done.json'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -12,7 +15,7 @@ class RunPaths:
     """Folders and files of the runs of one pipeline.
 
     Attributes:
-        root: absolute path; artifacts are found again by their absolute paths.
+        root: absolute path; or empty, and all paths are relative to it.
         name: name of the served model.
     """
 
@@ -21,15 +24,30 @@ class RunPaths:
 
     @classmethod
     def at(cls, root: str | None, name: str) -> 'RunPaths':
-        return cls(os.path.abspath(root if root is not None else os.path.join(DEFAULT_ROOT, name)), name)
+        """Paths below a folder given with `--root`, or below the default folder.
+
+        Raises:
+            UserError: `root` is not a path on this machine.
+        """
+        folder = os.path.join(DEFAULT_ROOT, name) if root is None else require_local(root, '--root')
+        return cls(os.path.abspath(folder), name)
+
+    def relative(self) -> 'RunPaths':
+        """The same for a process that works in `root`: a folder that is moved keeps these paths."""
+        return RunPaths('', self.name)
 
     @property
     def metadata(self) -> str:
-        return os.path.join(self.root, 'metadata.sqlite')
+        return os.path.join(self.root, METADATA)
 
     @property
     def artifacts(self) -> str:
-        return os.path.join(self.root, 'artifacts')
+        return os.path.join(self.root, ARTIFACTS)
+
+    @property
+    def inputs(self) -> str:
+        """Links to the files of `--data` and `--unlabelled`, while a run goes on."""
+        return os.path.join(self.root, 'inputs')
 
     @property
     def serving(self) -> str:
@@ -38,7 +56,7 @@ class RunPaths:
 
     @property
     def unfinished(self) -> str:
-        """What a training or a search that was killed goes on from."""
+        """What a training or a search that was killed resumes from."""
         return os.path.join(self.root, 'unfinished')
 
     @property

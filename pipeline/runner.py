@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Collection, Mapping
 
+from ml_metadata.errors import StatusError
 from ml_metadata.proto import metadata_store_pb2
 from tfx.dsl.compiler import compiler, constants
 from tfx.orchestration import metadata
@@ -18,6 +19,7 @@ from vaiven.models.configuration import UserError
 from vaiven.pipeline import code, leftovers
 from vaiven.pipeline.causes import root_cause
 from vaiven.pipeline.outputs import Outputs, outputs_of
+from vaiven.pipeline.store import StoreError
 
 _LOG = logging.getLogger(__name__)
 _State = metadata_store_pb2.Execution  # type: ignore[attr-defined]
@@ -67,6 +69,7 @@ def run(
 
     Raises:
         ComponentError: as soon as one fails; those before it stay done, and the next run finds them in the cache.
+        StoreError: the metadata store cannot be opened or written.
     """
     program = compiler.Compiler().compile(pipeline)
     runtime_parameter_utils.substitute_runtime_parameter(
@@ -75,8 +78,11 @@ def run(
     deployment = runner_utils.extract_local_deployment_config(program)
     connections = deployment.metadata_connection_config
     store = metadata.Metadata(getattr(connections, connections.WhichOneof('connection_config')))
-    with store as opened:
-        leftovers.clear(opened.store, str(pipeline.pipeline_info.pipeline_root))
+    try:
+        with store as opened:
+            leftovers.clear(opened.store, str(pipeline.pipeline_info.pipeline_root))
+    except (OSError, RuntimeError, StatusError) as error:
+        raise StoreError(f'the metadata store cannot be used: {root_cause(error)[1]}') from error
     steps = []
     for number, entry in enumerate(program.nodes, start=1):
         name = entry.pipeline_node.node_info.id

@@ -4,17 +4,17 @@ Light: neither TFX nor TensorFlow is imported, so that a plan is printed at once
 `vaiven.pipeline.graph`.
 """
 
-import contextlib
 import dataclasses
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 
 from vaiven.components.text_example_gen.files import DataFiles
 from vaiven.models.configuration import to_json
 from vaiven.pipeline.code import digest
 from vaiven.pipeline.config import Config
+from vaiven.pipeline.done import DoneBefore
+from vaiven.pipeline.inputs import plain_names
 
 _EXAMPLES, _TUNER, _MODEL = 'TextExampleGen', 'Tuner', 'Trainer'
 _LINEAR, _EVALUATOR, _LANGUAGE_EVALUATOR = 'LinearBaseline', 'Evaluator', 'LanguageEvaluator'
@@ -140,7 +140,11 @@ def stages(config: Config) -> tuple[Stage, ...]:
 def fingerprints(config: Config, files: DataFiles) -> dict[str, str]:
     """For each component a digest of all that decides what it gives: settings, code, data, those before it."""
     values = json.loads(to_json(config))
-    data = [[source.path, source.more, _digest(source.path)] for source in files.sources()]
+    # The name as the run reads it: where a file lies decides nothing.
+    data = [
+        [name, source.more, _digest(source.path)]
+        for name, source in zip(plain_names(files), files.sources(), strict=True)
+    ]
     found: dict[str, str] = {}
     for stage in stages(config):
         # What is always done again decides nothing about those after it.
@@ -156,25 +160,14 @@ def _digest(path: str) -> str:
         return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
-class DoneBefore:
-    """The fingerprints of components that were completed in a folder of runs."""
-
-    def __init__(self, root: str) -> None:
-        self._path = os.path.join(root, 'done.json')
-        self._known: dict[str, list[str]] = {}
-        # A file that is not there or was damaged only makes the plan less sure.
-        with contextlib.suppress(OSError, ValueError), open(self._path, encoding='utf-8') as file:
-            self._known = json.load(file)
-
-    def has(self, name: str, fingerprint: str) -> bool:
-        return fingerprint in self._known.get(name, [])
-
-    def add(self, name: str, fingerprint: str) -> None:
-        if self.has(name, fingerprint):
-            return
-        self._known.setdefault(name, []).append(fingerprint)
-        part = f'{self._path}.part'
-        with contextlib.suppress(OSError):
-            with open(part, 'w', encoding='utf-8') as file:
-                json.dump(self._known, file)
-            os.replace(part, self._path)
+def to_run(config: Config, files: DataFiles, done_before: DoneBefore) -> set[str]:
+    """Names of the components whose results are not in the cache: not done before, or after one that is not."""
+    current = fingerprints(config, files)
+    found: set[str] = set()
+    for stage in stages(config):
+        done = done_before.has(stage.name, current[stage.name])
+        if not done or found.intersection(stage.after):
+            found.add(stage.name)
+        if stage.name in ALWAYS:
+            found.discard(stage.name)
+    return found

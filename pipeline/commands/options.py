@@ -9,6 +9,7 @@ from vaiven.components.text_example_gen import default_data
 from vaiven.components.text_example_gen.check import check_data
 from vaiven.components.text_example_gen.errors import DataError
 from vaiven.components.text_example_gen.files import DataFiles, found
+from vaiven.pipeline.addresses import require_local
 from vaiven.pipeline.config import PRESETS, Config, configure
 
 _OPTIONS = (
@@ -67,6 +68,10 @@ def located(data: Sequence[str], unlabelled: Sequence[str], config: Config) -> D
         DataError: where they cannot be learnt from.
         DownloadError: where there is no data of one's own, and the default data cannot be fetched.
     """
+    data, unlabelled = (
+        [require_local(name, option) for name in names]
+        for option, names in (('--data', data), ('--unlabelled', unlabelled))
+    )
     files = found(data or [default_data.default_data()], unlabelled)
     require_together(files, config)
     check_data(files, config.data)

@@ -28,11 +28,12 @@ def plan(
     config = configured(data, preset, settings, name, text_column, label_column)
     files = located(data, unlabelled, config)
     from vaiven.pipeline.config import settings_of
+    from vaiven.pipeline.done import DoneBefore
     from vaiven.pipeline.paths import RunPaths
-    from vaiven.pipeline.stages import ALWAYS, DoneBefore, fingerprints, stages
+    from vaiven.pipeline.stages import ALWAYS, stages, to_run
 
     paths = RunPaths.at(root, config.name)
-    current, done_before = fingerprints(config, files), DoneBefore(paths.root)
+    running = to_run(config, files, DoneBefore(paths.root))
     for path, value in settings_of(config):
         click.echo(f'{path} = {value}')
     click.echo()
@@ -42,9 +43,6 @@ def plan(
     planned = stages(config)
     width = max(len(stage.name) for stage in planned)
     for number, stage in enumerate(planned, start=1):
-        if stage.name in ALWAYS:
-            state = 'always'
-        else:
-            state = 'cached' if done_before.has(stage.name, current[stage.name]) else 'run'
+        state = 'always' if stage.name in ALWAYS else 'run' if stage.name in running else 'cached'
         click.echo(f'{number:2}  {stage.name:{width}}  {state:6}  {stage.does}')
     return 0

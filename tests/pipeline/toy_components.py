@@ -1,8 +1,12 @@
 """Small components for tests of the runner; the last one can be told to fail, or to be killed."""
 
+import logging
 import os
 import pathlib
 import signal
+import subprocess
+import sys
+import time
 
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
@@ -32,6 +36,23 @@ def Copy(mode_file: Parameter[str], model: InputArtifact[Model], copy: OutputArt
             raise ConfigError('text must be longer. Received: 1')
         case 'die':
             os.kill(os.getpid(), signal.SIGKILL)
+        case 'wait':
+            wait_for_a_child()
+        case 'wait and wrap':  # as libraries do that call back into Python
+            try:
+                wait_for_a_child()
+            except BaseException as error:
+                raise RuntimeError('a callback failed') from error
+
+
+def wait_for_a_child() -> None:
+    """Starts a process as a server is started, and waits for it in vain."""
+    with subprocess.Popen([sys.executable, '-c', 'input()'], stdin=subprocess.PIPE) as child:
+        try:
+            logging.getLogger('vaiven.progress').info('waiting for child %d', child.pid)
+            time.sleep(60)
+        finally:
+            child.kill()
 
 
 def toy_pipeline(root: pathlib.Path, text: str = 'hello') -> Pipeline:

@@ -1,0 +1,48 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from vaiven.components.text_example_gen.files import DataFiles
+from vaiven.pipeline.config import configure
+from vaiven.pipeline.inputs import linked, plain_names
+from vaiven.pipeline.paths import RunPaths
+from vaiven.pipeline.stages import fingerprints
+
+
+@pytest.mark.parametrize(
+    ('paths', 'names'),
+    [
+        (['/a/reviews.csv', '/b/more.txt'], ['reviews.csv', 'more.txt']),
+        (['/a/r.csv', '/b/r.csv'], ['0/r.csv', '1/r.csv']),
+        (['/a/r [1]*?.csv.gz'], ['r__1___.csv.gz']),
+        (['/a/{SPAN}.csv', '/a/ñ\'"%41\n.csv'], ['_SPAN_.csv', 'ñ___41_.csv']),
+        (['/a/.hidden.csv'], ['_hidden.csv']),
+    ],
+)
+def test_a_file_gets_a_name_that_no_library_takes_for_a_pattern(paths, names):
+    assert plain_names(DataFiles(tuple(paths[:1]), tuple(paths[1:]))) == names
+
+
+def test_links_lead_to_the_files_and_are_gone_afterwards(tmp_path):
+    data, more = tmp_path / 'a[b]' / '*.csv', tmp_path / '*.csv'
+    data.parent.mkdir()
+    data.write_text('one')
+    more.write_text('two')
+    paths = RunPaths(str(tmp_path / 'root'), 'reviews')
+    with linked(DataFiles((str(data),), (str(more),)), paths) as links:
+        assert [Path(path).read_text() for path in (*links.data, *links.unlabelled)] == ['one', 'two']
+        assert os.path.commonpath([*links.data, *links.unlabelled]) == paths.inputs
+    assert not os.path.exists(paths.inputs)
+
+
+def test_where_a_file_lies_decides_nothing_about_what_must_be_made_again(tmp_path):
+    marks = []
+    for folder in ('here', 'there [2]'):
+        (tmp_path / folder).mkdir()
+        path = tmp_path / folder / 'data.csv'
+        path.write_text('text,label\n')
+        marks.append(fingerprints(configure(), DataFiles((str(path),))))
+    assert marks[0] == marks[1]
+    path.write_text('text,label\nmore,1\n')
+    assert fingerprints(configure(), DataFiles((str(path),))) != marks[1]
