@@ -22,6 +22,7 @@ from vaiven.pipeline.interruption import Terminated
 COMMANDS = {
     'run': ('vaiven.pipeline.commands.run:run', 'Train, validate, push and show a model.'),
     'plan': ('vaiven.pipeline.commands.plan:plan', 'Show what a run would do, without doing it.'),
+    'prune': ('vaiven.pipeline.commands.prune:prune', 'Remove artifacts that nothing needs.'),
     'serve': ('vaiven.serving.commands.serve:serve', 'Serve a pushed model over gRPC and REST.'),
     'predict': ('vaiven.serving.commands.predict:predict', 'Ask a server for the sentiment of texts.'),
     'next': ('vaiven.serving.commands.next_word:next_word', 'Ask a server for the words that come next.'),
