@@ -4,7 +4,7 @@ import dataclasses
 import json
 from typing import Any, Literal
 
-from tfx.components import Evaluator, ExampleValidator, SchemaGen, StatisticsGen, Trainer, Tuner
+from tfx.components import ExampleValidator, SchemaGen, StatisticsGen, Trainer, Tuner
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import LatestBlessedModelStrategy
@@ -13,6 +13,7 @@ from tfx.orchestration import pipeline as tfx_pipeline
 from tfx.proto import trainer_pb2
 from tfx.types import BaseChannel, Channel, standard_artifacts
 
+from vaiven.components.evaluation.component import PairedEvaluator
 from vaiven.components.evaluation.evaluation import eval_config
 from vaiven.components.language_evaluation.component import LanguageEvaluator
 from vaiven.components.linear_baseline.component import LinearBaseline
@@ -101,17 +102,17 @@ def components(
     model = trainer.outputs['model']
     resolver = _resolver(model, baseline)
     before = resolver.outputs[MODEL] if resolver else None
-    evaluator: Evaluator | LanguageEvaluator
+    evaluator: BaseNode
     linear_baseline = None
     if config.training.task == 'sentiment':
         linear_baseline = LinearBaseline(examples=examples.outputs['examples'])
-        evaluator = Evaluator(
+        evaluator = PairedEvaluator(
             examples=examples.outputs['examples'],
             model=model,
             baseline_model=before,
             eval_config=eval_config(config.evaluation),
             example_splits=[_TEST],
-        )
+        ).with_id('Evaluator')
     else:
         evaluator = LanguageEvaluator(
             examples=examples.outputs['examples'],

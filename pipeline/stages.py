@@ -103,7 +103,7 @@ STAGES = (
         'measures on the held-out rows, and blesses or not',
         (_EXAMPLES, _MODEL, 'BaselineModel'),
         ('evaluation', 'placement'),
-        ('components/evaluation',),
+        ('components/evaluation', _READING),
     ),
     Stage(
         _LANGUAGE_EVALUATOR,

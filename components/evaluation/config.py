@@ -12,7 +12,8 @@ class EvaluationConfig:
 
     Attributes:
         min_accuracy: a model below this accuracy on held-out rows is not blessed.
-        max_accuracy_drop: nor is one that is worse than the latest blessed model by more than this.
+        max_accuracy_drop: nor is one whose drop below the latest blessed model is surely larger: by the same held-out
+            rows, with a confidence of 95 %.
         by_language: also measures each language on its own (no bounds there).
         max_bits_per_character: a language model that needs more on held-out text is not blessed.
         max_bits_rise: nor is one that needs more than the latest blessed model by more than this.

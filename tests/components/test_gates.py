@@ -1,6 +1,7 @@
 """What stands between a trained model and the servers: evaluation, baseline, push; and the types for Kubeflow."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -9,12 +10,12 @@ import pytest
 import tensorflow as tf
 import tensorflow_model_analysis as tfma
 from executor_runs import artifact, channel, run, write_examples
-from tfx.components import Evaluator
 from tfx.orchestration.kubeflow.v2 import compiler_utils
 from tfx.types import standard_artifacts
 from tfx.utils import import_utils
 
 from vaiven.components import kubeflow_entry
+from vaiven.components.evaluation.component import PairedEvaluator
 from vaiven.components.evaluation.config import EvaluationConfig
 from vaiven.components.evaluation.evaluation import eval_config
 from vaiven.components.linear_baseline.artifact import LinearBaselineArtifact
@@ -67,7 +68,7 @@ def models(tmp_path_factory):
 def evaluate(examples, folder, config, model, baseline=None):
     """(metrics of all rows, metrics of each slice, blessed or not)."""
     model_channel = channel(standard_artifacts.Model)
-    evaluator = Evaluator(
+    evaluator = PairedEvaluator(
         examples=channel(standard_artifacts.Examples),
         model=model_channel,
         baseline_model=channel(standard_artifacts.Model) if baseline else None,
@@ -116,6 +117,61 @@ def test_a_model_worse_than_the_blessed_one_is_blessed_within_the_bound_only(
 def test_a_model_as_good_as_the_blessed_one_is_blessed_where_no_drop_is_allowed(examples, models, tmp_path):
     config = EvaluationConfig(min_accuracy=0.5, max_accuracy_drop=0.0)
     assert evaluate(examples, tmp_path, config, models['good'], models['good'])[1]
+
+
+def test_a_drop_that_chance_explains_is_blessed_and_a_proven_one_is_refused_with_its_numbers(
+    examples, models, tmp_path
+):
+    """Two of twenty rows fewer are ten points, ten times what is allowed, and prove nothing."""
+    save_model(tmp_path / 'almost' / 'Format-Serving', 'é|bonita [0-2]')
+    almost = artifact(standard_artifacts.Model, tmp_path / 'almost')
+    config = EvaluationConfig(min_accuracy=0.5, max_accuracy_drop=0.01)
+    slices, blessed = evaluate(examples, tmp_path / '1', config, almost, models['good'])
+    assert (slices[()]['binary_accuracy'], blessed) == (pytest.approx(0.9), True)
+    assert (tmp_path / '1' / 'blessing' / 'BLESSED').exists()
+    assert not evaluate(examples, tmp_path / '2', config, models['worse'], models['good'])[1]
+    assert [path.name for path in (tmp_path / '2' / 'blessing').iterdir()] == ['NOT_BLESSED']
+    pairs = json.loads((tmp_path / '2' / 'evaluation' / 'pairs.json').read_text())
+    assert {name: pairs[name] for name in ('rows', 'both', 'only_before', 'only_now')} == {
+        'rows': 20,
+        'both': 15,
+        'only_before': 5,
+        'only_now': 0,
+    }
+
+
+def test_the_reason_of_a_refusal_has_the_numbers_and_the_setting(examples, models, tmp_path):
+    for number, (bounds, words) in enumerate(
+        (
+            (
+                {'min_accuracy': 0.5, 'max_accuracy_drop': 0.01},
+                'accuracy 75.0% against 100.0% .* 20 held-out rows',
+            ),
+            (
+                {'min_accuracy': 0.5, 'max_accuracy_drop': 0.01},
+                '5 rows only that model gets right, 0 only this one',
+            ),
+            (
+                {'min_accuracy': 0.5, 'max_accuracy_drop': 0.01},
+                'at least 2.5 points .*max_accuracy_drop=0.01 allows 1$',
+            ),
+            (
+                {'min_accuracy': 0.8},
+                '^accuracy 75.0% on 20 held-out rows is below evaluation.min_accuracy=0.8$',
+            ),
+        )
+    ):
+        if number in (0, 3):
+            evaluator = PairedEvaluator(
+                examples=channel(standard_artifacts.Examples),
+                model=channel(standard_artifacts.Model),
+                baseline_model=channel(standard_artifacts.Model),
+                eval_config=eval_config(EvaluationConfig(**bounds)),
+                example_splits=['test'],
+            )
+            given = {'examples': examples, 'model': models['worse'], 'baseline_model': models['good']}
+            made = run(evaluator, tmp_path / str(number), given)
+        assert re.search(words, made['blessing'].get_string_custom_property('reason'))
 
 
 @pytest.mark.parametrize('values', [{'min_accuracy': 1.1}, {'max_accuracy_drop': -0.1}])
