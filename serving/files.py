@@ -18,7 +18,7 @@ def replace(path: Path, text: str) -> None:
 
 def replace_with(path: Path, write: Callable[[TextIO], object]) -> None:
     """`replace` by what `write` puts into the stream that it is given. An error of `write` leaves the file, too."""
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}')
+    temporary = _temporary(path)
     try:
         with temporary.open('w', encoding='utf-8', newline='') as stream:
             write(stream)
@@ -30,6 +30,20 @@ def replace_with(path: Path, write: Callable[[TextIO], object]) -> None:
     finally:
         with contextlib.suppress(OSError):  # it may be that it could not even be named
             temporary.unlink(missing_ok=True)
+
+
+def check(path: Path) -> None:
+    """Raises ServingError where `replace` could not write the file; changes nothing."""
+    temporary = _temporary(path)
+    try:
+        temporary.touch()
+        temporary.unlink()
+    except OSError as error:
+        raise ServingError(f'cannot write {path}: {error.strerror}') from error
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f'.{path.name}.{os.getpid()}')
 
 
 def replace_message(path: Path, message: Any) -> None:

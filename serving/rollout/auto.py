@@ -4,7 +4,6 @@ Each decision is in the record before it is carried out, so that whoever is kill
 """
 
 import contextlib
-import json
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -153,14 +152,13 @@ class Auto:
             raise ServingError(
                 f'{self.rollout.base_path} has no version above {stable}, which is {STABLE}{why}'
             )
-        plan = self.plan.plain()
+        plan = self.plan.plain(self.rollout.base_path)
         self._say(self.record.write(self.plan.model, BEGIN, version=chosen, stable=stable, plan=plan))
         return Progress(chosen, stable, plan)
 
     def _go_on(self) -> None:
         """Raises ServingError where the plan is not the one that the rollout began with, and nobody has ended it."""
-        began, now = self.at.plan, json.loads(json.dumps(self.plan.plain()))
-        changed = [name for name in now if began.get(name) != now[name]]
+        changed = self.plan.changes(self.at.plan, self.rollout.base_path)
         if changed and self.at.decided is None:
             self.moves.hold()
             raise ServingError(

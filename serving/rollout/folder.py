@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import glob
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,11 +24,13 @@ def versions(folder: Path) -> list[int]:
         raise ServingError(f'cannot read {folder}: {error.strerror}') from error
 
 
-def newest(model: str = '*', root: Path | None = None) -> Path | None:
+def newest(model: str | None = None, root: Path | None = None) -> Path | None:
     """The serving folder below `vaiven-runs/` that was pushed to last, for one model or for any."""
     found = [
         ((folder / str(numbers[0])).stat().st_mtime, folder)
-        for folder in (root or Path()).glob(f'{RUNS}/*/serving/{model}')
+        for folder in (root or Path()).glob(
+            f'{RUNS}/*/serving/{"*" if model is None else glob.escape(model)}'
+        )
         if (numbers := [n for n in versions(folder) if (folder / str(n)).is_dir()])
     ]
     return max(found)[1].absolute() if found else None

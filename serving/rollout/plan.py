@@ -8,7 +8,9 @@ minimum_seconds: 60
 gates: {accuracy_drop: 0.02, drift: null}
 """
 
+import json
 import math
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -72,11 +74,36 @@ class Plan:
     metrics: str | None = None
     gates: Limits = field(default_factory=Limits)
 
-    def plain(self) -> dict[str, Any]:
-        """As values that JSON has."""
+    def plain(self, folder: Path | None = None) -> dict[str, Any]:
+        """As values that JSON has; paths are relative to `folder`, so that both can be moved together."""
         steps = [asdict(step) for step in self.steps]
         values = {**asdict(self), 'steps': steps}
-        return {key: str(value) if isinstance(value, Path) else value for key, value in values.items()}
+        return {
+            key: str(value if folder is None else os.path.relpath(value, folder))
+            if isinstance(value, Path)
+            else value
+            for key, value in values.items()
+        }
+
+    def changes(self, earlier: Mapping[str, Any], folder: Path) -> list[str]:
+        """The entries that an earlier plan had otherwise, or not at all.
+
+        Args:
+            earlier: what `plain` gave for it, with the same `folder`, or one that lay elsewhere then.
+            folder: where relative paths begin.
+        """
+        now = json.loads(json.dumps(self.plain(folder)))
+        return [
+            name
+            for name in now
+            if _placed(name, earlier.get(name), folder) != _placed(name, now[name], folder)
+        ]
+
+
+def _placed(name: str, value: Any, folder: Path) -> Any:
+    return (
+        os.path.normpath(folder / value) if name in ('requests', 'log') and isinstance(value, str) else value
+    )
 
 
 def read(path: Path) -> Plan:

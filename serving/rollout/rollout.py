@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from vaiven.serving import files
 from vaiven.serving import split as splits
 from vaiven.serving.client import Client, RequestError
 from vaiven.serving.errors import ServingError
@@ -97,7 +98,11 @@ class Rollout:
                     f'version {now.canary} of {self.model!r} is the {CANARY}: promote it or roll it back first'
                 )
             # Before anything else is changed: a folder that cannot be written is no folder for a canary.
-            if now.canary != version or not os.path.exists(self.split_path):
+            if now.stable is None:
+                files.check(
+                    self.split_path
+                )  # gateways would take a split at its word, and there is no label yet
+            elif now.canary != version or not os.path.exists(self.split_path):
                 self._write_split(Split(self.model))
             self._load(version, now, timeout)
             loaded = {version, *now.available}

@@ -11,10 +11,12 @@ import pytest
 
 from tests.serving_client.fake_rollout import FakeStage
 from tests.serving_client.test_serve_restarts import serving
+from vaiven.serving import split as splits
 from vaiven.serving.client import Client
 from vaiven.serving.errors import ServingError
 from vaiven.serving.process import ServerProcess
 from vaiven.serving.rollout.choice import unnamed_stable
+from vaiven.serving.rollout.rollout import Rollout
 from vaiven.serving.rollout.state import Status, VersionStatus
 
 
@@ -123,6 +125,33 @@ def test_without_another_loaded_version_none_can_be_stable(loaded: list[int], wh
     now = Status([VersionStatus(version, 'AVAILABLE') for version in loaded])
     with pytest.raises(ServingError, match=why):
         unnamed_stable('m', now, 2)
+
+
+def test_the_split_never_names_a_label_that_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = FakeStage(tmp_path)
+    stage.server.loaded, stage.server.labels = {1}, {}
+    written: list[tuple[set[str], set[str]]] = []
+
+    def write(path: Path, split: splits.Split) -> None:
+        named = {label for label, share in split.weights.items() if share}
+        written.append((named, set(stage.server.labels)))
+
+    monkeypatch.setattr(splits, 'write', write)
+    change = stage.rollout().canary(2, 10)
+    assert (change.named_stable, change.canary) == (1, 2)
+    assert written
+    assert all(named <= labels for named, labels in written)
+
+
+def test_without_a_place_for_the_split_no_version_is_named_stable(tmp_path: Path) -> None:
+    stage = FakeStage(tmp_path)
+    stage.server.loaded, stage.server.labels = {1}, {}
+    elsewhere = Rollout(stage.server, 'm', stage.config, split_path=tmp_path / 'none' / 'split.json')  # type: ignore[arg-type]
+    with pytest.raises(ServingError, match=r'cannot write .*split\.json: No such file'):
+        elsewhere.canary(2, 10)
+    assert (stage.server.loaded, stage.server.labels) == ({1}, {})
 
 
 def test_an_automatic_rollout_names_the_version_that_is_served_alone(tmp_path: Path) -> None:

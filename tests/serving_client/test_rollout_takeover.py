@@ -1,5 +1,6 @@
 """What somebody else moves is left alone; what a crash or a kill leaves is gone on with. Server in this process."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from tests.serving_client.fake_rollout import Entry, FakeStage, Stop, kill, once
 from vaiven.serving import split as splits
 from vaiven.serving.client import DeadlineError, NotFoundError, UnavailableError
 from vaiven.serving.errors import ServingError
-from vaiven.serving.rollout import auto, moves, rollout
+from vaiven.serving.rollout import auto, configuration, moves, rollout
 from vaiven.serving.rollout.records import HEAD
 from vaiven.serving.rollout.rollout import Rollout
 from vaiven.serving.wire import messages, tensors
@@ -254,6 +255,23 @@ def test_another_plan_is_refused_until_the_rollout_is_ended(stage: FakeStage, mo
     stage.rollout().rollback()
     assert stage.auto(steps=[50, 100]).result == 'taken over'
     assert stage.auto(steps=[50, 100]).result == 'promoted'
+
+
+def test_a_rollout_resumes_after_its_folder_was_moved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rollout, 'SETTLE_SECONDS', 0.0)
+    stage = FakeStage(tmp_path / 'here')
+    shutil.copy(stage.folder / 'rows.tsv', stage.folder / 'others.tsv')
+    with pytest.raises(Stop):
+        stage.auto(once(step(2), kill))
+    stage.folder.rename(tmp_path / 'there')
+    stage.folder, stage.base_path = tmp_path / 'there', tmp_path / 'there' / 'm'
+    stage.config = configuration.of_one_model('m', stage.base_path)
+    with pytest.raises(ServingError, match='not the same: requests'):
+        stage.auto(requests='others.tsv')
+    assert stage.auto().result == 'promoted'
+    assert stage.events().count('begin') == 1
 
 
 def test_what_was_decided_is_carried_out_whatever_the_plan_says_now(stage: FakeStage) -> None:
