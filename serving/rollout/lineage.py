@@ -130,7 +130,7 @@ def located(store: Path, stored: str) -> Path:
 
     Args:
         store: the metadata store.
-        stored: the absolute path in it, of the time when the artifact was made.
+        stored: the address in it: a path relative to that folder, or an absolute one of when it was made.
     """
     root, path = store.absolute().parent, Path(stored)
     parts = path.relative_to(path.anchor).parts
@@ -149,12 +149,11 @@ def _opened(store: Path) -> Iterator[sqlite3.Connection]:
 
 def _pushed(connection: sqlite3.Connection, base_path: Path) -> dict[int, int]:
     """The execution that pushed each version last."""
-    folders = {
-        Path(destination): pushing for _, pushing, destination in connection.execute(PUSHED).fetchall()
-    }
+    rows = connection.execute(PUSHED).fetchall()  # oldest first
+    folders = ((Path(destination), pushing) for _, pushing, destination in rows)
     return {
         int(folder.name): pushing
-        for folder, pushing in folders.items()
+        for folder, pushing in folders
         if folder.parent.name == base_path.name and folder.name.isdecimal()
     }
 

@@ -3,9 +3,11 @@
 import csv
 import json
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -67,6 +69,31 @@ def test_each_version_has_its_own_figures_though_the_next_was_evaluated_against_
         2: {'binary_accuracy': 0.8125},
     }
     assert {version: origin.rows for version, origin in found.items()} == {1: 1000, 2: 2000}
+
+
+def test_addresses_relative_to_the_run_are_found_and_the_last_push_of_a_number_counts(
+    base_path: Path, tmp_path: Path
+) -> None:
+    store = tmp_path / 'copy' / 'metadata.sqlite'
+    shutil.copytree(base_path.parents[1], tmp_path / 'copy')
+    with closing(sqlite3.connect(store)) as connection, connection:
+        tail = "substr({0}, instr({0}, '{1}/'))"
+        connection.execute(f'update Artifact set uri = {tail.format("uri", "artifacts")}')
+        # The second run pushed its model as version 1 again, from where the folder had been moved to.
+        destinations = connection.execute(
+            "select artifact_id from ArtifactProperty where name = 'pushed_destination' order by artifact_id"
+        ).fetchall()
+        for [artifact], place in zip(
+            destinations, ('/old/serving/reviews/1', 'serving/reviews/1'), strict=False
+        ):
+            connection.execute(
+                "update ArtifactProperty set string_value = ? where artifact_id = ? and name = 'pushed_destination'",
+                (place, artifact),
+            )
+    base = tmp_path / 'copy' / 'serving' / 'reviews'
+    [(version, origin)] = lineage.origins(store, base).items()
+    assert (version, origin.metrics, origin.rows) == (1, {'binary_accuracy': 0.8125}, 2000)
+    assert held_out.folder_of(base, 1).is_relative_to(tmp_path / 'copy')
 
 
 def test_a_copy_of_a_run_is_read_and_not_where_it_was_copied_from(base_path: Path, tmp_path: Path) -> None:
