@@ -4,6 +4,7 @@ Every method raises StatusError where the request is to fail.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from functools import partial
@@ -16,9 +17,11 @@ from vaiven.serving.server.manager import Manager
 from vaiven.serving.server.metrics import Metrics
 from vaiven.serving.server.status import Code, StatusError, invalid_argument, not_found
 from vaiven.serving.server.version import Version
-from vaiven.serving.wire import messages
+from vaiven.serving.wire import messages, tensors
 
 SIGNATURE_FIELD = 'signature_def'
+# Of a tensor whose conversion would hold the event loop up.
+MANY_VALUES = 1 << 13
 
 
 _GRPC_NAMES = {
@@ -56,6 +59,7 @@ class Api:
         check_methods: bool = False,
         most: int = 1024,
         most_rows: int = 0,
+        max_repeated_bytes: int = tensors.MAX_REPEATED_BYTES,
         metrics: Metrics | None = None,
         configuration: Configuration | None = None,
     ) -> None:
@@ -67,6 +71,7 @@ class Api:
             check_methods: the method of a signature must fit the request.
             most: inference requests at the same time; one more is RESOURCE_EXHAUSTED.
             most_rows: rows or examples of a request; 0 for any number.
+            max_repeated_bytes: memory of a tensor that a request gives in short.
             metrics: counts requests; None for nobody.
             configuration: changes what is served, and has the request logs; None for one without a file.
         """
@@ -76,6 +81,7 @@ class Api:
         self._most = most
         self._most_rows = most_rows
         self._as_content = as_content
+        self._max_repeated_bytes = max_repeated_bytes
         self._check = check_methods
         self._metrics = metrics
         self.configuration = configuration or Configuration(manager, metrics=metrics)
@@ -86,7 +92,10 @@ class Api:
 
     async def predict(self, request: Any, call: Call) -> Any:
         """A PredictResponse to a PredictRequest."""
-        steps = partial(inference.predict, as_content=self._as_content)
+        steps = partial(
+            inference.predict, as_content=self._as_content, max_repeated_bytes=self._max_repeated_bytes
+        )
+        call = call._replace(large=call.large or _declares_much(request))
         return await self._infer('predict', request, _spec(request), steps, call)
 
     async def classify(self, request: Any, call: Call) -> Any:
@@ -220,6 +229,13 @@ def _spec(request: Any) -> Any:
     if not request.HasField('model_spec'):
         raise invalid_argument('Missing ModelSpec')
     return request.model_spec
+
+
+def _declares_much(request: Any) -> bool:
+    """Whether a PredictRequest has inputs that are large, however short the message: a value can be repeated."""
+    return any(
+        math.prod(dim.size for dim in value.tensor_shape.dim) >= MANY_VALUES for value in request.inputs.values()
+    )
 
 
 def _rows(request: Any) -> int:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vaiven.serving.errors import ServingError
+from vaiven.serving.limits import MOST_MESSAGE_BYTES
 
 
 def _flag(default: Any, text: str) -> Any:
@@ -171,6 +172,11 @@ def _check_ranges(options: Options) -> None:
     for name in ('max_request_bytes', 'max_concurrent_requests', 'rest_api_timeout_in_ms'):
         if getattr(options, name) <= 0:
             raise ServingError(f'--{name} must be above 0. Received: {getattr(options, name)}')
+    if options.max_request_bytes > MOST_MESSAGE_BYTES:
+        raise ServingError(
+            f'--max_request_bytes must not be above {MOST_MESSAGE_BYTES}, the most that gRPC can carry. '
+            f'Received: {options.max_request_bytes}'
+        )
     for name in (
         'drain_seconds', 'max_num_load_retries', 'load_retry_interval_micros', 'grpc_max_threads',
         'rest_api_num_threads', 'max_batch_rows', 'tensorflow_session_parallelism', 'num_tflite_pools',

@@ -36,7 +36,12 @@ class Servable(Protocol):
 
 
 def predict(
-    servable: Servable, request: Any, *, as_content: bool = False, check_method: bool = False
+    servable: Servable,
+    request: Any,
+    *,
+    as_content: bool = False,
+    check_method: bool = False,
+    max_repeated_bytes: int = tensors.MAX_REPEATED_BYTES,
 ) -> 'Steps[Any]':
     """Answers a PredictRequest with a PredictResponse.
 
@@ -45,6 +50,7 @@ def predict(
         request: the request; its `model_spec` has been resolved to `servable` already.
         as_content: write `tensor_content` instead of typed lists.
         check_method: whether the signature must say that it is for Predict.
+        max_repeated_bytes: see `tensors.to_array`.
 
     Raises:
         StatusError: the request does not fit the signature, or the run failed.
@@ -61,7 +67,7 @@ def predict(
             f'Expected prediction signature method_name to be one of {_set(_PREDICTABLE)}. '
             f'Was: {signature.method_name}',
         )
-    feeds = _feeds(signature, request.inputs)
+    feeds = _feeds(signature, request.inputs, max_repeated_bytes)
     aliases: Sequence[str] = signature.aliases
     fetches = signature.fetches
     if request.output_filter:
@@ -133,7 +139,7 @@ def _set(names: Iterable[str]) -> str:
     return '{' + ','.join(sorted(names)) + '}'
 
 
-def _feeds(signature: Endpoint, inputs: Any) -> dict[str, NDArray[Any]]:
+def _feeds(signature: Endpoint, inputs: Any, max_repeated_bytes: int) -> dict[str, NDArray[Any]]:
     """Tensor names and values for the graph; absent inputs take the signature's defaults."""
     wanted = signature.inputs
     if len(inputs) > len(wanted) or (len(inputs) < len(wanted) and not signature.defaults):
@@ -155,7 +161,7 @@ def _feeds(signature: Endpoint, inputs: Any) -> dict[str, NDArray[Any]]:
                 f'default value provided. Inputs expected to be in the set {_set(wanted)}.'
             )
         try:
-            feeds[tensor] = tensors.to_array(value)
+            feeds[tensor] = tensors.to_array(value, max_repeated_bytes)
         except ValueError as error:
             raise invalid_argument(f'tensor parsing error: {alias}: {error}') from error
     return feeds

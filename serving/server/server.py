@@ -148,6 +148,7 @@ class Server:
             check_methods=options.enable_signature_method_name_check,
             most=options.max_concurrent_requests,
             most_rows=options.max_batch_rows,
+            max_repeated_bytes=options.max_request_bytes,
             metrics=self._metrics,
             configuration=configuration,
         )

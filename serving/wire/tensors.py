@@ -17,6 +17,8 @@ from vaiven.serving.wire.strings import decode_strings
 
 # A message of 20 bytes can ask for any size by repeating one value: no more than could be sent in full.
 MAX_REPEATED_BYTES = 1 << 26
+# Values that are converted in one call of C, which lets no other thread run.
+_AT_ONCE = 1 << 16
 # What a string takes in numpy and TensorFlow beside its bytes.
 STRING_BYTES = 64
 # As many as numpy allows, and fewer than TensorFlow's 254.
@@ -146,7 +148,9 @@ def _write_typed(proto: Any, kind: Kind, array: NDArray[Any]) -> None:
         elif kind.field == 'int_val':
             # Those of 2 and 4 bits, too, which numpy does not know.
             flat = (flat.view(kind.plain) if flat.dtype.names else flat).astype(np.int32)
-        getattr(proto, kind.field).extend(flat.tolist())
+        field = getattr(proto, kind.field)
+        for start in range(0, len(flat), _AT_ONCE):
+            field.extend(flat[start : start + _AT_ONCE].tolist())
 
 
 def _read_typed(proto: Any, kind: Kind) -> NDArray[Any]:
@@ -154,18 +158,30 @@ def _read_typed(proto: Any, kind: Kind) -> NDArray[Any]:
     values = getattr(proto, kind.field)
     if kind.number == DT_STRING:
         items = np.empty(len(values), object)
-        items[:] = values
+        for start in range(0, len(values), _AT_ONCE):
+            items[start : start + _AT_ONCE] = values[start : start + _AT_ONCE]
         return items
     if kind.field == 'float8_val':
         return np.frombuffer(values, np.uint8).view(kind.dtype)
     if kind.bits is not None:
-        return np.fromiter(values, np.int32, len(values)).astype(kind.bits).view(kind.dtype)
+        return _numbers(values, np.dtype(np.int32)).astype(kind.bits).view(kind.dtype)
     if kind.dtype.kind == 'c':
-        parts = np.fromiter(values, kind.parts, len(values))
+        parts = _numbers(values, kind.parts)
         return parts[: len(parts) // 2 * 2].view(kind.dtype)
     # int_val carries everything up to 32 bits; what is out of range wraps, as in TensorFlow.
     source = np.dtype(np.int32) if kind.field == 'int_val' else kind.dtype
-    return np.fromiter(values, source, len(values)).astype(kind.plain, copy=False).view(kind.dtype)
+    return _numbers(values, source).astype(kind.plain, copy=False).view(kind.dtype)
+
+
+def _numbers(values: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """The numbers of a repeated field."""
+    if len(values) <= _AT_ONCE:
+        return np.fromiter(values, dtype, len(values))
+    array = np.empty(len(values), dtype)
+    for start in range(0, len(values), _AT_ONCE):
+        part = values[start : start + _AT_ONCE]
+        array[start : start + len(part)] = np.fromiter(part, dtype, len(part))
+    return array
 
 
 def _check_repeated(values: NDArray[Any], kind: Kind, count: int, max_bytes: int) -> None:

@@ -148,6 +148,97 @@ for name, keys in (('one', ['serving_default']), ('two', ['serving_default', 'do
         break
     open(folder + '/model.tflite', 'wb').write(data)
     os.unlink(folder + '/saved_model.pb')
+else:
+    # SignatureDefs in the metadata, and an operation that TensorFlow Lite has not.
+    import flatbuffers
+    from flatbuffers import flexbuffers
+    from tensorflow.core.protobuf import meta_graph_pb2
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    def declare(model_data, signatures):
+        model = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(model_data, 0))
+        builder = flexbuffers.Builder()
+        with builder.Map():
+            for key in sorted(signatures):
+                builder.Key(key)
+                # As a string of C++, which need not be text.
+                data = signatures[key].SerializeToString()
+                builder._WriteBlob(data, append_zero=True, type_=flexbuffers.Type.STRING)
+        buffer, metadata = schema.BufferT(), schema.MetadataT()
+        buffer.data = bytes(builder.Finish())
+        metadata.name, metadata.buffer = 'signature_defs_metadata', len(model.buffers)
+        model.buffers.append(buffer)
+        model.metadata = [*(model.metadata or []), metadata]
+        packed = flatbuffers.Builder(1024)
+        packed.Finish(model.Pack(packed), b'TFL3')
+        return bytes(packed.Output())
+
+    def described(inputs, outputs):
+        signature = meta_graph_pb2.SignatureDef(method_name='tensorflow/serving/predict')
+        for infos, tensors in ((signature.inputs, inputs), (signature.outputs, outputs)):
+            for alias, name in tensors.items():
+                infos[alias].name, infos[alias].dtype = name, 1
+                for size in (-1, 2):
+                    infos[alias].tensor_shape.dim.add(size=size)
+        return signature
+
+    def of_session(build):
+        with tf.Graph().as_default(), v1.Session() as session:
+            converter = v1.lite.TFLiteConverter.from_session(session, *build())
+            converter.allow_custom_ops = True
+            return converter.convert()
+
+    def sums():
+        a, b = (v1.placeholder(tf.float32, [None, 2], name) for name in 'ab')
+        return [a, b], [tf.add(a, b, 'sum'), tf.multiply(a, b, 'product')]
+
+    def parsed():
+        examples = v1.placeholder(tf.string, [None], 'examples')
+        return [examples], [tf.io.parse_example(examples, {'x': tf.io.FixedLenFeature([1], tf.float32)})['x']]
+
+    names = {
+        'added': described({'left': 'a:0', 'right': 'b:0'}, {'total': 'sum'}),
+        'serving_default': described({'left': 'a', 'right': 'b'}, {'total': 'sum', 'area': 'product'}),
+        'twice': described({'left': 'a'}, {'total': 'sum'}),
+    }
+    wrong = {'serving_default': described({'left': 'c:0'}, {'total': 'sum'})}
+    for name, data in {
+        'declared': declare(of_session(sums), names),
+        'tensors': of_session(sums),
+        'unknown': declare(of_session(sums), wrong),
+        'parsed': of_session(parsed),
+    }.items():
+        os.makedirs(f'{root}/lite-{name}/1')
+        open(f'{root}/lite-{name}/1/model.tflite', 'wb').write(data)
+
+
+class Odd(tf.Module):
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32)])
+    def half(self, x):
+        return {'y': x / 2 + 2}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    def ragged(self, text):
+        return {'words': tf.strings.split(text)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32)])
+    def python(self, x):
+        return {'y': tf.numpy_function(lambda value: value * 2, [x], tf.float32)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.dtypes.experimental.int4)])
+    def int4(self, x):
+        return {'y': tf.identity(x)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.qint8)])
+    def qint8(self, x):
+        return {'y': tf.identity(x)}
+
+
+odd = Odd()
+for folder, keys in {
+    'ragged': ['ragged'], 'python': ['python'], 'mixed': ['half', 'ragged', 'python', 'int4', 'qint8'],
+}.items():
+    tf.saved_model.save(odd, f'{root}/{folder}/1', signatures={key: getattr(odd, key) for key in keys})
 """
 
 
@@ -162,7 +253,11 @@ def _make(code: str, *arguments: object) -> None:
 
 @pytest.fixture(scope='session')
 def other_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of base paths: `tf1`, `words`, `lite-one` and `lite-two`, each with version 1; change none."""
+    """A folder of base paths, each with version 1; change none.
+
+    `tf1`, `words`, `ragged`, `python` and `mixed`; `lite-one`, `lite-two`, `lite-declared`, `lite-tensors`,
+    `lite-unknown` and `lite-parsed`.
+    """
     root = tmp_path_factory.mktemp('others')
     _make(MAKE_OTHERS, root)
     return root

@@ -26,7 +26,13 @@ def server(
     (folder / 'lite-two' / '2').mkdir()
     (folder / 'lite-two' / '2' / 'model.tflite').write_bytes(b'no model')
     config = folder / 'models.config'
-    paths = {'one': other_models / 'lite-one', 'two': folder / 'lite-two', 'half': base_path}
+    paths = {
+        'one': other_models / 'lite-one',
+        'two': folder / 'lite-two',
+        'declared': other_models / 'lite-declared',
+        'tensors': other_models / 'lite-tensors',
+        'half': base_path,
+    }
     config.write_text(
         'model_config_list {'
         + ''.join(
@@ -72,6 +78,34 @@ def test_what_does_not_fit_is_refused_and_the_next_answered(ask: Grpc) -> None:
     assert values(ask('Predict', predict('one', a=A, b=B)), 'sum')[0] == [3, 4]
 
 
+def test_signatures_in_the_metadata_are_the_models(ask: Grpc, rest: Rest) -> None:
+    status, answer = rest('/v1/models/declared/metadata')
+    signatures = answer['metadata']['signature_def']['signature_def']
+    assert (status, set(signatures)) == (200, {'serving_default', 'added', 'twice'})
+    assert signatures['added']['inputs']['left']['name'] == 'a', 'the model has no tensor a:0'
+    answer = ask('Predict', predict('declared', left=A, right=B))
+    assert (values(answer, 'total')[0], values(answer, 'area')[0]) == ([3, 4], [2, 4])
+    assert list(ask('Predict', predict('declared', 'added', left=A, right=B)).outputs) == ['total']
+
+
+def test_an_input_that_a_signature_lacks_keeps_nothing_of_the_request_before(ask: Grpc) -> None:
+    ask('Predict', predict('declared', left=A, right=B))
+    for _ in range(4):  # all interpreters
+        assert values(ask('Predict', predict('declared', 'twice', left=B)), 'total') == B
+
+
+def test_a_model_without_signatures_is_one_of_all_its_tensors(ask: Grpc) -> None:
+    assert values(ask('Predict', predict('tensors', a=A, b=B)), 'product') == [[2, 4], [6, 8], [10, 12]]
+
+
+def test_an_error_does_not_come_back_with_the_next_one(ask: Grpc) -> None:
+    wrong = predict('declared', left=[[1.0, 2.0, 3.0]], right=[[1.0, 2.0]])
+    texts = {ask.error('Predict', wrong)[1] for _ in range(10)}
+    assert len(texts) == 1
+    assert '\n' not in texts.pop()
+    assert values(ask('Predict', predict('declared', left=A, right=B)), 'total')[0] == [3, 4]
+
+
 def test_a_version_without_one_is_a_saved_model(ask: Grpc) -> None:
     assert values(ask('Predict', predict('half', x=[2.0]))) == [3]
 
@@ -91,3 +125,25 @@ def test_metadata_and_states_are_those_of_any_model(rest: Rest) -> None:
     info = signatures['serving_default']['inputs']['a']
     assert info['dtype'] == 'DT_FLOAT'
     assert [dim['size'] for dim in info['tensor_shape']['dim']] == ['-1', '2']
+
+
+@pytest.mark.parametrize(
+    ('name', 'says'),
+    [
+        ('parsed', 'unresolved custom op: ParseExample'),
+        ('unknown', "Signature input left references an unknown tensor: Unknown tensor 'c:0'"),
+    ],
+)
+def test_what_cannot_run_fails_its_load_in_one_line(
+    server: ServerProcess, other_models: Path, name: str, says: str
+) -> None:
+    asking = Grpc(server.grpc_address)
+    reload = messages.ReloadConfigRequest()
+    models = [('one', 'lite-one'), ('two', 'lite-two'), (name, f'lite-{name}')]
+    for model, folder in models:
+        reload.config.model_config_list.config.add(
+            name=model, base_path=str(other_models / folder), model_platform='tensorflow'
+        )
+    _, text = asking.error('HandleReloadConfigRequest', reload)
+    assert says in text
+    assert '\n' not in text

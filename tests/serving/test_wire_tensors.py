@@ -123,6 +123,26 @@ def test_what_is_no_tensor_is_refused(dtype: str, shape: list[int], fields: dict
         tensors.to_array(proto(dtype, shape, **fields))
 
 
+def test_a_tensor_that_stands_in_the_message_in_full_may_have_any_size() -> None:
+    size = (1 << 28) + 1
+    assert len(tensors.to_array(proto('DT_UINT8', [size], tensor_content=bytes(size)))) == size
+
+
+def test_memory_for_a_repeated_value_is_limited_as_told() -> None:
+    assert len(tensors.to_array(proto('DT_FLOAT', [100], float_val=[1]), 400)) == 100
+    with pytest.raises(ValueError, match='repeats its last value 101 times is larger than 400 bytes'):
+        tensors.to_array(proto('DT_FLOAT', [102], float_val=[1]), 400)
+
+
+@pytest.mark.parametrize('dtype', [np.float32, np.uint64, np.float16, np.complex64, np.object_])
+def test_long_typed_lists_come_back_as_they_went(dtype: type) -> None:
+    items = [b'a', b'b'] * 100_000
+    array = np.array(items, object) if dtype == np.object_ else (np.arange(200_000) % 999).astype(dtype)
+    if dtype == np.uint64:
+        array[-1] = np.iinfo(np.uint64).max
+    np.testing.assert_array_equal(tensors.to_array(tensors.to_proto(array, typed=True)), array)
+
+
 def test_unknown_rank_is_refused() -> None:
     request = messages.TensorProto(dtype=NUMBERS['DT_FLOAT'])
     request.tensor_shape.unknown_rank = True
