@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-# Version 2 was evaluated against version 1; a third model was evaluated and not pushed.
+# Version 2 was evaluated against version 1; a third model was evaluated against that, and not pushed.
 MAKE_RUN = """
 import sys
 from pathlib import Path
@@ -60,12 +60,15 @@ def execute(context, name, inputs, output, values={}, own={}):
 
 def evaluate(folder, accuracy):
     with tf.io.TFRecordWriter(str(folder / 'metrics-00000-of-00001.tfrecord')) as writer:
-        message = metrics.MetricsForSlice()
-        for model_name, value in (('candidate', accuracy), ('baseline', 0.1)):
-            each = message.metric_keys_and_values.add()
-            each.key.name, each.key.model_name = 'binary_accuracy', model_name
-            each.value.double_value.value = value
-        writer.write(message.SerializeToString())
+        for sliced in (False, True):
+            message = metrics.MetricsForSlice()
+            if sliced:
+                message.slice_key.single_slice_keys.add(column='language', bytes_value=b'es')
+            for model_name, value in (('candidate', accuracy), ('baseline', 0.1)):
+                each = message.metric_keys_and_values.add()
+                each.key.name, each.key.model_name = 'binary_accuracy', model_name
+                each.value.double_value.value = 0.0 if sliced else value
+            writer.write(message.SerializeToString())
 
 
 def write_split(folder, split, rows):
@@ -86,14 +89,15 @@ def write_split(folder, split, rows):
 
 
 before = []
-for version, accuracy, pushed in ((1, 0.75, 1), (2, 0.8125, 1), (3, 0.5, 0)):
-    [context] = store.put_contexts([proto.Context(type_id=run_type, name=f'2026-01-0{version}T12:00:00')])
+for number, (version, accuracy, pushed) in enumerate(((1, 0.75, 1), (2, 0.8125, 1), (2, 0.5, 0)), 1):
+    [context] = store.put_contexts([proto.Context(type_id=run_type, name=f'2026-01-0{number}T12:00:00')])
     examples, folder = execute(
-        context, 'TextExampleGen', {}, 'Examples', {'rows': 1000 * version},
+        context, 'TextExampleGen', {}, 'Examples',
+        {'rows': 1000 * number, 'input_fingerprint': f'sha256:{number}', 'span': 0},
         {'input_config': '{"splits": [{"name": "data-0", "pattern": "reseñas.csv"}]}'},
     )
     write_split(folder, 'test', [
-        {'text': f'g{version}', 'label': 1, 'rating': 0.1, 'language': 'es'},
+        {'text': f'g{number}', 'label': 1, 'rating': 0.1, 'language': 'es'},
         {'text': 'año, "largo"\\n y malo', 'label': 0},
         *({'text': 'g' * (n + 2), 'label': 1} for n in range(20)),
         *({'text': 'b' * (n + 2), 'label': 0} for n in range(20)),
