@@ -83,7 +83,7 @@ def show_status(
     if lost and now.labels:
         notes.append(f'{weights[lost[0]]:g} % of the traffic asks for {lost[0]}, which names no version')
     if now.stable is None:
-        notes.append(_no_stable(now.available))
+        notes.append(_no_stable(now.available, now.loading))
     if as_json:
         told: dict[str, Any] = {'model': model, 'server': place.server, 'versions': rows, 'notes': notes}
         click.echo(json.dumps(told, ensure_ascii=False))
@@ -95,9 +95,9 @@ def show_status(
         click.echo(note)
 
 
-def _no_stable(available: list[int]) -> str:
+def _no_stable(available: list[int], loading: list[int]) -> str:
     makes = '`vaiven rollout promote VERSION` makes one so'
-    if len(available) == 1:
+    if len(available) == 1 and not loading:
         return (
             f'no version is stable: version {available[0]} is served alone, and becomes stable with the first canary '
             f'beside it; {makes} now'

@@ -101,7 +101,7 @@ class Auto:
                 'finish that first, or end it with `vaiven rollout rollback`'
             )
         self._unnamed = False  # whether no version was stable when this began
-        self.at = progress or self._begin(version)
+        self.at = progress or self._begin(version, timeout)
         self.moves = Moves(self.rollout, self.at, self._write, timeout)
         with_live = self.plan.metrics is not None and self.plan.gates.error_rate is not None
         self.gates = Gates(
@@ -131,8 +131,8 @@ class Auto:
                     self._write('stopped')
             raise
 
-    def _begin(self, version: int | None) -> Progress:
-        now = self.rollout.status()
+    def _begin(self, version: int | None, timeout: float) -> Progress:
+        now = self.rollout.settled(timeout)
         stable = now.stable
         if stable is None:
             self._unnamed = True

@@ -60,6 +60,17 @@ class Rollout:
         """Raises RequestError."""
         return status(self.client, self.model)
 
+    def settled(self, timeout: float = 120.0) -> Status:
+        """The status, where no version is stable only when none is being loaded any more: one of them may become so.
+
+        Raises:
+            RequestError: as `status`.
+        """
+        deadline = time.monotonic() + timeout
+        while (now := self.status()).stable is None and now.loading and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+        return now
+
     def split(self) -> Split:
         """How the traffic is split now. Raises ServingError where the file is no split, or cannot be read."""
         return splits.find(self.split_path) or Split(self.model)
@@ -86,7 +97,7 @@ class Rollout:
         """
         share = Split(self.model, {CANARY: percent, STABLE: 100 - percent}, f'{self.model}/{version}')
         with folder.alone(self.base_path):
-            now = self.status()
+            now = self.settled(timeout)
             self._check(now, version)
             stable = now.stable if now.stable is not None else choice.unnamed_stable(self.model, now, version)
             if version == stable:

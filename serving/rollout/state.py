@@ -22,6 +22,13 @@ class Status:
         return [each.version for each in self.versions if each.available]
 
     @property
+    def loading(self) -> list[int]:
+        """Those on their way into memory, as after a start: a server is ready with the first version of a model."""
+        return [
+            each.version for each in self.versions if each.state in ('START', 'LOADING') and not each.error
+        ]
+
+    @property
     def stable(self) -> int | None:
         return self.labels.get(STABLE)
 

@@ -66,7 +66,7 @@ def plain(client: Client) -> float:
 
 def test_the_commands_of_the_readme_work_after_two_runs_and_serve(base_path: Path, tmp_path: Path) -> None:
     with serving(tmp_path / 'log', base_path) as client:
-        client.wait_until_available('reviews', version=1, timeout=60)
+        # The server is ready with version 2, and may still be loading version 1: the canary waits for that.
         client.wait_until_available('reviews', version=2, timeout=60)
         assert plain(client) == 2.0  # no label: as TensorFlow Serving, the newest
         assert 'no version is stable' in rollout(client, tmp_path, 'status')
@@ -125,6 +125,24 @@ def test_without_another_loaded_version_none_can_be_stable(loaded: list[int], wh
     now = Status([VersionStatus(version, 'AVAILABLE') for version in loaded])
     with pytest.raises(ServingError, match=why):
         unnamed_stable('m', now, 2)
+
+
+def test_a_canary_waits_for_a_version_that_is_being_loaded_beside_it(tmp_path: Path) -> None:
+    stage = FakeStage(tmp_path)
+    stage.server.labels = {}
+    answers = [VersionStatus(2, 'AVAILABLE', ''), VersionStatus(1, 'LOADING', '')]
+    looks: list[int] = []
+
+    def status(model: str) -> list[VersionStatus]:
+        looks.append(1)
+        if len(looks) < 3:
+            return answers
+        stage.server.loaded = {1, 2}
+        return [VersionStatus(version, 'AVAILABLE', '') for version in (2, 1)]
+
+    stage.server.status = status  # type: ignore[method-assign]
+    change = stage.rollout().canary(2, 10)
+    assert (change.named_stable, change.canary) == (1, 2)
 
 
 def test_the_split_never_names_a_label_that_is_not_there(
