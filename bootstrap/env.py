@@ -97,13 +97,14 @@ def make_interpreter(python: pathlib.Path, interpreter: pathlib.Path, tools: Too
 
 
 def link_for_type_checkers() -> None:
-    """mypy and editors cannot follow setuptools' import hook: give them the namespace as a folder."""
+    """mypy and editors cannot follow setuptools' import hook: give them the package as a folder."""
     folder = VENV / 'typing' / 'vaiven'
     folder.mkdir(parents=True, exist_ok=True)
-    for name in FOLDERS:
+    parts = {**{path.name: path for path in (ROOT / 'package').glob('*.py')}, **{name: ROOT / name for name in FOLDERS}}
+    for name, path in parts.items():
         link = folder / name
         link.unlink(missing_ok=True)
-        link.symlink_to(ROOT / name, target_is_directory=True)
+        link.symlink_to(path, target_is_directory=path.is_dir())
 
 
 def complain(text: str) -> int:

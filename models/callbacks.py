@@ -13,6 +13,9 @@ from vaiven.models.checkpoints import Checkpoint, Validated
 from vaiven.models.configuration import UserError
 
 progress = logging.getLogger('vaiven.progress')
+# How far an epoch is: for whoever shows it on a terminal.
+steps = logging.getLogger('vaiven.steps')
+STEPS_SECONDS = 0.5
 
 
 class TrainingError(UserError):
@@ -91,15 +94,27 @@ class Save(keras.callbacks.Callback):
 
 
 class Progress(keras.callbacks.Callback):
-    """One line an epoch: what was learned, what the validation split says, and how fast it went."""
+    """One line an epoch: what was learned, what the validation split says, and how fast it went.
+
+    Inside an epoch, some times a second, how many steps are done.
+    """
 
     def __init__(self, epochs: int) -> None:
         super().__init__()
         self.epochs = epochs
         self.began = 0.0
+        self._epoch = 0
+        self._next = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self.began = time.monotonic()
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        total = self.params.get('steps')
+        if total and (now := time.monotonic()) >= self._next:
+            self._next = now + STEPS_SECONDS
+            steps.info('%s: %d of %d', f'epoch {self._epoch + 1}/{self.epochs}', batch + 1, total)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         logs = logs or {}

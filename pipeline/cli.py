@@ -35,6 +35,9 @@ COMMANDS = {
     'doctor': ('vaiven.pipeline.commands.doctor:doctor', 'Say what this machine has and what it lacks.'),
 }
 
+# Of the distribution: what a command needs beside the client, where that is not all of the pipeline.
+EXTRAS = {'serve': 'server', 'gateway': 'gateway', 'lecture': 'lecture'}
+
 # Set before any library is loaded, so that nothing but our own lines reaches a terminal.
 QUIET = {'TF_CPP_MIN_LOG_LEVEL': '3', 'GRPC_VERBOSITY': 'NONE', 'GRPC_ENABLE_FORK_SUPPORT': 'false'}
 
@@ -73,17 +76,17 @@ def show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 
 @click.group(cls=LazyGroup, context_settings={'help_option_names': ['-h', '--help']})
 @click.option(
-    '--version', is_flag=True, is_eager=True, expose_value=False, callback=show_version, help='The version.'
+    '-V', '--version', is_flag=True, is_eager=True, expose_value=False, callback=show_version, help='The version.'
 )
 def vaiven() -> None:
     """A small, fast, private text model: trained, checked, served and rolled out.
 
     \b
     Examples:
-      vaiven run                              train on film reviews, push, serve, ask
-      vaiven serve &                          serve the newest pushed model
-      vaiven predict "What a film!"           ask it
-      vaiven doctor                           what this machine has and lacks
+      vaiven run                        train on film reviews, push, serve, ask
+      vaiven serve --background         serve the newest pushed model
+      vaiven predict "What a film!"     ask it
+      vaiven doctor                     what this machine has and lacks
     """
 
 
@@ -91,6 +94,9 @@ def run(arguments: Sequence[str]) -> int:
     """Runs one command and returns its exit status; says what went wrong in one line on stderr."""
     try:
         with vaiven.make_context('vaiven', list(arguments)) as context:
+            from vaiven.serving.common.terminal import colour_choice
+
+            context.color = colour_choice()
             answer = vaiven.invoke(context)
             sys.stdout.flush()
         return answer if isinstance(answer, int) and not isinstance(answer, bool) else 0
@@ -99,6 +105,11 @@ def run(arguments: Sequence[str]) -> int:
     except click.exceptions.NoArgsIsHelpError as error:
         print(error.format_message(), file=sys.stderr)
         return error.exit_code
+    except click.MissingParameter as error:
+        from vaiven.pipeline import usage
+
+        path = error.ctx.command_path if error.ctx else 'vaiven'
+        return complain(f'{usage.missing(error, arguments)} (see `{path} --help`)', error.exit_code)
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else 'vaiven'
         return complain(f'{error.format_message()} (see `{path} --help`)', error.exit_code)
@@ -121,7 +132,7 @@ def run(arguments: Sequence[str]) -> int:
             show_traceback_if_debugging()
             return complain(
                 f'the Python module {error.name!r} is not installed, and this needs it: '
-                "make env, or pip install 'vaiven[pipeline]'",
+                f"make env, or pip install 'vaiven[{EXTRAS.get(arguments[0], 'pipeline')}]'",
                 1,
             )
         status = getattr(error, 'exit_status', None)
@@ -132,7 +143,9 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def complain(message: str, status: int) -> int:
-    print(f'vaiven: {message}', file=sys.stderr, flush=True)
+    from vaiven.serving.common.terminal import folded
+
+    print(folded(f'vaiven: {message}', sys.stderr), file=sys.stderr, flush=True)
     return status
 
 

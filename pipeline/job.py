@@ -161,12 +161,9 @@ def _tell_lost(shown: Screen, lost: 'Sequence[Lost]') -> None:
 
 
 def _table(shown: Screen, rows: Sequence[tuple[str, str, str, str]]) -> None:
-    width = max(len(row[0]) for row in rows)
+    styles = {'cached': 'dim', 'failed': 'red'}
     shown.line()
-    shown.line(shown.bold(f'{"component":{width}}  seconds'))
-    for name, seconds, state, note in rows:
-        line = f'{name:{width}}  {seconds:>7}  {state:6}  {note}'.rstrip()
-        shown.line({'cached': shown.dim, 'failed': shown.red}.get(state, str)(line))
+    shown.table(('component', 'seconds', '', ''), [(styles.get(row[2], ''), row) for row in rows])
     shown.line()
 
 

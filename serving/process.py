@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -46,6 +46,7 @@ class ServerProcess:
         flags: Mapping[str, object] | None = None,
         log_path: str | os.PathLike[str] | None = None,
         timeout: float = 120.0,
+        inherited: Sequence[int] = (),
     ) -> None:
         """Prepares a server; `with` or `start` starts it.
 
@@ -53,11 +54,12 @@ class ServerProcess:
             model_name: name of the model.
             base_path: folder with its numbered versions.
             port: port of the gRPC API; None takes a free one.
-            rest_port: port of the REST API; None takes a free one.
+            rest_port: port of the REST API; None takes a free one, 0 is none.
             host: address to listen on.
             flags: more flags of the server, by name without dashes.
             log_path: file for the server's log; None keeps it only until the end.
             timeout: seconds to wait for an AVAILABLE version.
+            inherited: file descriptors that the child keeps, with their numbers.
         """
         self._model_name = model_name
         self._base_path = Path(base_path).absolute()
@@ -68,6 +70,7 @@ class ServerProcess:
         self._flags = {'max_num_load_retries': 0, 'optimize_graphs': False, **(flags or {})}
         self._log_path = log_path
         self._timeout = timeout
+        self._inherited = tuple(inherited)
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
         self._address = ''
@@ -99,8 +102,11 @@ class ServerProcess:
     ) -> None:
         self.stop()
 
-    def start(self) -> None:
+    def start(self, started: Callable[[int], None] | None = None) -> None:
         """Starts the server and waits for it.
+
+        Args:
+            started: is told the process id as soon as there is one, before the server is ready.
 
         Raises:
             ServerStartError: it ended, or was not ready in time; with the last lines of its log.
@@ -109,7 +115,7 @@ class ServerProcess:
             raise ServerStartError('the server is running already: stop it first')
         for attempt in range(PORT_ATTEMPTS):
             try:
-                self._start()
+                self._start(started)
                 return
             except _PortTakenError:
                 # Somebody took a free port between our look and the child's.
@@ -143,6 +149,16 @@ class ServerProcess:
                 self._log.close()
                 self._log = None
 
+    def leave(self) -> None:
+        """Leaves the server running: nothing here ends it any more. Start it without `exit_with_stdin`."""
+        process, self._process = self._process, None
+        if process is not None and process.stdin is not None:
+            process.stdin.close()
+            process.returncode = 0  # or Popen warns of a child that is still running
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+
     def log_tail(self, lines: int = 20) -> str:
         """The last lines that the server wrote."""
         return '\n'.join(self._log_text().splitlines()[-lines:])
@@ -154,9 +170,9 @@ class ServerProcess:
         number = self._log.fileno()
         return os.pread(number, os.fstat(number).st_size, 0).decode('utf-8', 'replace')
 
-    def _start(self) -> None:
-        free = iter(ports.free(self._host, 2))
-        port, rest_port = (number or next(free) for number in self._ports)
+    def _start(self, started: Callable[[int], None] | None) -> None:
+        free = iter(ports.free(self._host, 2) if None in self._ports else ())
+        port, rest_port = (next(free) if number is None else number for number in self._ports)
         self._address = f'{self._host}:{port}'
         self._url = f'http://{self._host}:{rest_port}'
         flags = {
@@ -168,7 +184,7 @@ class ServerProcess:
             'exit_with_stdin': True,
             **self._flags,
         }
-        command = [sys.executable, '-m', 'vaiven.serving.server', *map(_argument, flags, flags.values())]
+        command = [sys.executable, '-m', 'vaiven.serving.server', *map(argument, flags, flags.values())]
         self._log = (
             tempfile.TemporaryFile('w+b') if self._log_path is None else Path(self._log_path).open('w+b')  # noqa: SIM115 (closed by `stop`)
         )
@@ -178,8 +194,11 @@ class ServerProcess:
             stdout=self._log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            pass_fds=self._inherited,
         )
         try:
+            if started is not None:
+                started(self._process.pid)
             self._wait()
         except BaseException:
             self.stop()
@@ -212,7 +231,8 @@ class _PortTakenError(ServerStartError):
     pass
 
 
-def _argument(name: str, value: object) -> str:
+def argument(name: str, value: object) -> str:
+    """A flag as the server takes it."""
     return f'--{name}={str(value).lower() if isinstance(value, bool) else value}'
 
 

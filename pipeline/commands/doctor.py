@@ -2,12 +2,14 @@
 
 import dataclasses
 import json
+import sys
 from pathlib import Path
 
 import click
 
 from vaiven.pipeline.doctor import libraries, machine
 from vaiven.pipeline.doctor.check import BAD, NOTE, OK, Check
+from vaiven.serving.common import terminal
 
 MARKS = {OK: ('ok', 'green'), NOTE: ('note', 'yellow'), BAD: ('BAD', 'red')}
 
@@ -33,9 +35,11 @@ def doctor(as_json: bool) -> int:
     width = max(len(check.name) for check in checks)
     for check in checks:
         text, colour = MARKS[check.state]
-        click.echo(f'{click.style(f"{text:4}", fg=colour)}  {check.name:{width}}  {check.found}')
+        indent = ' ' * (width + 8)
+        line = terminal.folded(f'{text:4}  {check.name:{width}}  {check.found}', sys.stdout, indent)
+        click.echo(click.style(line[:4], fg=colour) + line[4:])
         if check.remedy:
-            click.echo(f'{"":{width + 8}}→ {check.remedy}')
+            click.echo(terminal.folded(f'{indent}→ {check.remedy}', sys.stdout, f'{indent}  '))
     bad = [check.name for check in checks if check.state == BAD]
     if bad:
         click.echo(f'`vaiven run` cannot work here: {", ".join(bad)}')

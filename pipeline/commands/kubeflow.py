@@ -15,7 +15,8 @@ def kubeflow() -> None:
 
     \b
     Example:
-      vaiven kubeflow compile --image registry/vaiven:1 --data gs://bucket/reviews.csv --root gs://bucket/runs
+      vaiven kubeflow compile --image registry/vaiven:1 \\
+          --data gs://bucket/reviews.csv --root gs://bucket/runs
     """
 
 
@@ -63,7 +64,8 @@ def compile_command(
 
     \b
     Example:
-      vaiven kubeflow compile --image registry/vaiven:1 --data gs://bucket/reviews.csv --root gs://bucket/runs
+      vaiven kubeflow compile --image registry/vaiven:1 \\
+          --data gs://bucket/reviews.csv --root gs://bucket/runs
     """
     config = configured(data, preset, settings, name, text_column, label_column)
     files = addressed(data, unlabelled)

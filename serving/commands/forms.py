@@ -5,11 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+import click
+
 from vaiven.serving.commands.texts import field
+from vaiven.serving.common import terminal
 
 T = TypeVar('T')
 FORMS = ('text', 'csv', 'jsonl')
@@ -46,7 +50,8 @@ class Form(Generic[T]):
         if form == 'text':
             rows = self.text or self.rows
             return ''.join('\t'.join(map(field, row)) + '\n' for each in numbered for row in rows(*each))
-        return ''.join(line + '\n' for each in numbered for line in self.shown(*each))
+        lines = ''.join(line + '\n' for each in numbered for line in self.shown(*each))
+        return lines if terminal.coloured(sys.stdout) else click.unstyle(lines)
 
 
 def _csv_line(cells: Sequence[str]) -> str:

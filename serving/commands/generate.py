@@ -1,8 +1,10 @@
-"""`vaiven generate`: text written on, by a server."""
+"""`vaiven generate`: continuations of texts, by a server or by a pushed model in this process."""
 
 from __future__ import annotations
 
 import random
+import sys
+from collections.abc import Iterable
 from contextlib import ExitStack, closing
 from functools import partial
 from typing import TYPE_CHECKING
@@ -10,9 +12,11 @@ from typing import TYPE_CHECKING
 import click
 
 from vaiven.serving.commands.forms import Form
-from vaiven.serving.commands.options import WRITER, server_options, version_options, where
+from vaiven.serving.commands.options import server_options, version_options, where
 from vaiven.serving.commands.output import Output, stream_options
+from vaiven.serving.commands.reach import reachable
 from vaiven.serving.commands.texts import Input, Texts, batches, input_options, printable
+from vaiven.serving.common import terminal
 from vaiven.serving.defaults import TEMPERATURE, TOP_P
 
 if TYPE_CHECKING:
@@ -40,7 +44,7 @@ BATCH_ROWS = 32
 )
 @input_options
 @stream_options
-@partial(server_options, model=WRITER)
+@partial(server_options, model='')
 @version_options
 def generate(
     seed_text: tuple[str, ...],
@@ -54,27 +58,30 @@ def generate(
     source: Input,
     output: Output,
     server: str | None,
-    model: str,
+    model: str | None,
     timeout: float,
     version: int | None,
     label: str | None,
     rest: bool,
 ) -> None:
-    """Have a server write on after each SEED_TEXT, or from nothing where there is none.
+    """Continue each SEED_TEXT, or write from nothing where there is none.
 
     Tokens are characters, or words and signs, as the model was made. Prints the seed text and what follows, a
     line for each.
 
+    A server is asked. Where none runs and none was named, the newest model below vaiven-runs is used in this process.
+
     \b
     Examples:
       vaiven generate "En un lugar de la Mancha"
-      vaiven generate --length 1000 --count 3 --temperature 0.6 --no-repeat 30 --seed 7
+      vaiven generate --length 1000 --count 3 --temperature 0.6 --seed 7
     """
     place = where(server, model, timeout, version, label, rest)
     chosen = random.randrange(2**31) if seed is None else seed
     with ExitStack() as stack:
         texts = source.texts(seed_text, stack) if source.given(seed_text) else Texts([''])
         writer = stack.enter_context(output.open(WRITTEN, False, stack))
+        place = reachable(place, 'generate', 'generated')
         asking = place.vaiven(stack.enter_context(place.client()))
         from vaiven.serving.commands.answering import answers
 
@@ -99,10 +106,20 @@ def generate(
             writer.write(found, len(batch), texts.share())
 
 
+def _shown(written: Written) -> Iterable[str]:
+    """The prompt in bold and what follows, in lines that the terminal has room for."""
+    prompt = printable(written.text)
+    lines = terminal.folded(prompt + printable(written.generated), sys.stdout, '').split('\n')
+    for line in lines:
+        bold = line if prompt.startswith(line) else prompt if line.startswith(prompt) else ''
+        prompt = prompt[len(bold) :].lstrip() if bold == line else ''
+        yield click.style(bold, bold=True) + line[len(bold) :] if bold else line
+
+
 WRITTEN: Form[Seeded] = Form(
     ('text', 'generated', 'seed'),
     lambda found, number: ((found[0].text, found[0].generated, str(found[1])),),
     lambda found, number: {'text': found[0].text, 'generated': found[0].generated, 'seed': found[1]},
-    lambda found, number: (click.style(printable(found[0].text), bold=True) + printable(found[0].generated),),
+    lambda found, number: _shown(found[0]),
     lambda found, number: ((found[0].text + found[0].generated,),),
 )

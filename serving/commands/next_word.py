@@ -1,10 +1,11 @@
-"""`vaiven next`: how a text may go on, from a server."""
+"""`vaiven next`: the next word of a text, from a server or from a pushed model in this process."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -12,7 +13,9 @@ import click
 from vaiven.serving.commands.forms import Form
 from vaiven.serving.commands.options import server_options, version_options, where
 from vaiven.serving.commands.output import Output, output_options
+from vaiven.serving.commands.reach import reachable
 from vaiven.serving.commands.texts import Input, batches, input_options, printable
+from vaiven.serving.common import terminal
 
 if TYPE_CHECKING:
     from vaiven.serving.client import NextWord
@@ -27,7 +30,7 @@ BATCH_ROWS = 64
 @click.option('--k', default=5, show_default=True, type=click.IntRange(min=1), help='How many words to show.')
 @input_options
 @output_options
-@server_options
+@partial(server_options, model='')
 @version_options
 def next_word(
     prefix: tuple[str, ...],
@@ -35,17 +38,19 @@ def next_word(
     source: Input,
     output: Output,
     server: str | None,
-    model: str,
+    model: str | None,
     timeout: float,
     version: int | None,
     label: str | None,
     rest: bool,
 ) -> None:
-    """Ask a server for the K words that most likely follow each PREFIX.
+    """Predict the K words that most likely follow each PREFIX.
 
     Without PREFIX, takes them from FILE or from standard input: one a line, or the field `text` of jsonl, csv (with a
     header) or tsv (without quotation), gzipped or not. A pipe gets the prefix, a word and its probability, separated
     by tabs, a line for each word.
+
+    A server is asked. Where none runs and none was named, the newest model below vaiven-runs is used in this process.
 
     \b
     Examples:
@@ -56,6 +61,7 @@ def next_word(
     with ExitStack() as stack:
         texts = source.texts(prefix, stack)
         writer = stack.enter_context(output.open(WORDS, False, stack))
+        place = reachable(place, 'next_word', 'tokens')
         asking = place.vaiven(stack.enter_context(place.client()))
         from vaiven.serving.commands.answering import answers
 
@@ -76,9 +82,9 @@ def rows(found: Words, number: int) -> Iterator[tuple[str, str, str]]:
 
 def shown(found: Words, number: int) -> Iterator[str]:
     text, words = found
-    yield f'{printable(text)} …'
+    yield f'{printable(text, terminal.width() - 2)} …'
     for word in words:
-        yield f'  {math.exp(word.log_probability):6.1%}  {printable(word.token)}'
+        yield f'  {math.exp(word.log_probability):6.1%}  {printable(word.token, terminal.width() - 10)}'
 
 
 WORDS: Form[Words] = Form(

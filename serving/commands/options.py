@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 GRPC_ADDRESS = '127.0.0.1:8500'
 REST_ADDRESS = '127.0.0.1:8501'
-MODEL, WRITER = 'reviews', 'novel'
+MODEL = 'reviews'
 CONNECTION = 'vaiven.connection'
 VERSION = click.IntRange(0, MAX_VERSION)
 
@@ -36,6 +36,15 @@ class Utf8(click.ParamType):
         return value
 
 
+class Name(Utf8):
+    """A text that is not empty."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not value:
+            self.fail('must not be empty', param, ctx)
+        return super().convert(value, param, ctx)
+
+
 class Seconds(click.FloatRange):
     """A number of seconds that clocks and sockets can wait for."""
 
@@ -51,7 +60,16 @@ class Seconds(click.FloatRange):
 
 @dataclass(frozen=True)
 class Where:
-    """The server, and the version of a model on it, that a command was told to ask."""
+    """The server, and the version of a model on it, that a command was told to ask.
+
+    Attributes:
+        server: its address.
+        model: name of the model; empty for one that can answer.
+        version, label: which version; neither for the newest.
+        timeout: seconds that one request may take.
+        connection: settings of `Connection`.
+        chosen: whether somebody named this server, or how to reach it; the default address is not a choice.
+    """
 
     server: str
     model: str
@@ -59,6 +77,7 @@ class Where:
     label: str | None
     timeout: float
     connection: dict[str, Any] = field(default_factory=dict)
+    chosen: bool = True
 
     def client(self) -> Client:
         """Raises ServingError where the address is none, or a file of the connection cannot be read."""
@@ -73,7 +92,10 @@ class Where:
 
 
 def server_options(command: Callable[..., Any], model: str = MODEL) -> Callable[..., Any]:
-    """`--server`, `--model` with its default, `--timeout`, and how the connection is secured."""
+    """`--server`, `--model` with its default, `--timeout`, and how the connection is secured.
+
+    An empty `model` is for commands that find one which can answer; see `reach`.
+    """
     for option in (
         *_connection_options(),
         click.option(
@@ -85,7 +107,11 @@ def server_options(command: Callable[..., Any], model: str = MODEL) -> Callable[
             help='How long one request may take.',
         ),
         click.option(
-            '--model', type=Utf8(), default=model, show_default=True, help='Name of the model on the server.'
+            '--model',
+            type=Name(),
+            default=model or None,
+            show_default=model or 'the newest that can answer',
+            help='Name of the model.',
         ),
         click.option(
             '--server',
@@ -93,7 +119,7 @@ def server_options(command: Callable[..., Any], model: str = MODEL) -> Callable[
             metavar='HOST:PORT',
             envvar='VAIVEN_SERVER',
             show_envvar=True,
-            help=f'Where the server is.  [default: {GRPC_ADDRESS}]',
+            help=f'Where the server is, or saved-model:FOLDER.  [default: {GRPC_ADDRESS}]',
         ),
     ):
         command = option(command)
@@ -150,7 +176,7 @@ def version_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def where(
     server: str | None,
-    model: str,
+    model: str | None,
     timeout: float,
     version: int | None = None,
     label: str | None = None,
@@ -164,15 +190,14 @@ def where(
     """
     if version is not None and label is not None:
         raise click.UsageError('give --version or --label, not both')
-    if not model:
-        raise click.UsageError('--model must not be empty')
     told = dict(click.get_current_context().meta.get(CONNECTION, {}))
     if token_file := told.pop('token_file', None):
         told['token'] = _token(token_file)
     address = server or (REST_ADDRESS if rest else GRPC_ADDRESS)
     if rest and not address.startswith(('http://', 'https://')):
         address = f'{"https" if told.keys() & {"tls", "ca", "certificate"} else "http"}://{address}'
-    return Where(address, model, version, label, timeout, told)
+    chosen = bool(server or rest or told)
+    return Where(address, model or '', version, label, timeout, told, chosen)
 
 
 def _token(path: str) -> str:

@@ -1,10 +1,10 @@
-"""`vaiven predict`: the sentiment of texts, from a server."""
+"""`vaiven predict`: the sentiment of texts, from a server or from a pushed model in this process."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,7 +12,9 @@ import click
 from vaiven.serving.commands.forms import Form
 from vaiven.serving.commands.options import server_options, version_options, where
 from vaiven.serving.commands.output import Output, output_options
+from vaiven.serving.commands.reach import reachable
 from vaiven.serving.commands.texts import Input, batches, input_options, printable
+from vaiven.serving.common import terminal
 
 if TYPE_CHECKING:
     from vaiven.serving.client import Course, Sentiment
@@ -25,7 +27,7 @@ BATCH_ROWS = 128
 @input_options
 @click.option('--course', is_flag=True, help='Tell how the sentiment goes, token by token.')
 @output_options
-@server_options
+@partial(server_options, model='')
 @version_options
 def predict(
     text: tuple[str, ...],
@@ -33,22 +35,25 @@ def predict(
     course: bool,
     output: Output,
     server: str | None,
-    model: str,
+    model: str | None,
     timeout: float,
     version: int | None,
     label: str | None,
     rest: bool,
 ) -> None:
-    """Ask a server whether each TEXT speaks well or ill.
+    """Tell the sentiment of each TEXT.
 
     Without TEXT, takes texts from FILE or from standard input: one a line, or the field `text` of jsonl, csv (with a
     header) or tsv (without quotation), gzipped or not. Answers come in the order of the texts. A terminal gets a
-    table; a pipe gets the label, the probability of positive, and the text, separated by tabs. With --course it gets
-    a line for each token: the number of the text, the probability of the text up to there, and the token.
+    table; a pipe gets the label, the probability of that label, and the text, separated by tabs. In csv and jsonl
+    `probability` is that of positive. With --course a pipe gets a line for each token: the number of the text, the
+    probability of positive for the text up to there, and the token.
+
+    A server is asked. Where none runs and none was named, the newest model below vaiven-runs is used in this process.
 
     \b
     Examples:
-      vaiven predict "What a film!" "Qué pérdida de tiempo"
+      vaiven predict "A moving story" "Tedious and far too long"
       vaiven predict --label stable < reviews.txt > answers.tsv
       vaiven predict --file reviews.csv --field body --out answers.jsonl --resume
       vaiven predict --course "It begins well, but the end is awful"
@@ -57,8 +62,8 @@ def predict(
     with ExitStack() as stack:
         texts = source.texts(text, stack)
         writer = stack.enter_context(output.open(COURSE if course else SENTIMENT, not course, stack))
-        client = stack.enter_context(place.client())
-        asking = place.vaiven(client)
+        place = reachable(place, *('sentiment_course', 'probabilities') if course else ('serving_default', 'label'))
+        asking = place.vaiven(stack.enter_context(place.client()))
         ask: Callable[[list[str]], list[Any]] = asking.course if course else asking.sentiment
         from vaiven.serving.commands.answering import answers
 
@@ -71,15 +76,20 @@ def predict(
 
 def shown(answer: Sentiment, number: int) -> Iterable[str]:
     colour = 'green' if answer.label == 'positive' else 'red'
-    text = printable(answer.text, shutil.get_terminal_size().columns - 20)
-    return (f'{click.style(f"{answer.label:8}", fg=colour)}  {answer.probability:6.1%}  {text}',)
+    text = printable(answer.text, terminal.width() - 18)
+    return (f'{click.style(f"{answer.label:8}", fg=colour)}  {sureness(answer):6.1%}  {text}',)
+
+
+def sureness(answer: Sentiment) -> float:
+    """The probability of the label that is shown: a reader takes the number for that one."""
+    return answer.probability if answer.label == 'positive' else 1.0 - answer.probability
 
 
 def course_shown(told: Course, number: int) -> Iterator[str]:
-    yield click.style(printable(told.text, shutil.get_terminal_size().columns), bold=True)
+    yield click.style(printable(told.text, terminal.width()), bold=True)
     for token, probability in zip(told.tokens, told.probabilities, strict=True):
         bar = click.style(f'{"█" * round(20 * probability):20}', fg='green' if probability > 0.5 else 'red')
-        yield f'  {probability:6.1%}  {bar}  {printable(token)}'
+        yield f'  {probability:6.1%}  {bar}  {printable(token, terminal.width() - 32)}'
 
 
 def course_rows(told: Course, number: int) -> Iterator[tuple[str, str, str]]:
@@ -94,6 +104,7 @@ SENTIMENT: Form[Sentiment] = Form(
         'text': answer.text, 'label': answer.label, 'probability': answer.probability,
     },
     shown,
+    lambda answer, number: ((answer.label, f'{sureness(answer):.6f}', answer.text),),
 )  # fmt: skip
 COURSE: Form[Course] = Form(
     ('number', 'probability', 'token'),

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
+from vaiven.serving.common.local_path import local_path
 from vaiven.serving.errors import ServingError
 from vaiven.serving.server.source import is_saved_model
 
+if TYPE_CHECKING:
+    from vaiven.serving.common.running import Running
+
 PORT = click.IntRange(1, 65535)
+PORT_DEFAULT, REST_PORT_DEFAULT = 8500, 8501
 # In the serving folder, beside the versions: what rollouts made of the server's configuration.
 CONFIG = 'models.config'
 
 
 @click.command()
-@click.argument('folder', required=False, type=click.Path(path_type=Path))
+@click.argument('folder', required=False)
 @click.option('--model-name', metavar='NAME', help='Name to serve it under.  [default: that of the folder]')
-@click.option('--port', type=PORT, default=8500, show_default=True, help='Port of the gRPC API.')
+@click.option('--port', type=PORT, default=PORT_DEFAULT, show_default=True, help='Port of the gRPC API.')
 @click.option(
-    '--rest-port', type=click.IntRange(0, 65535), default=8501, show_default=True, help='REST; 0: none.'
+    '--rest-port', type=click.IntRange(0, 65535), default=REST_PORT_DEFAULT, show_default=True, help='REST; 0: none.'
 )
 @click.option('--host', default='127.0.0.1', show_default=True, help='Address to listen on; 0.0.0.0 for all.')
 @click.option(
@@ -32,64 +42,163 @@ CONFIG = 'models.config'
     help='How many versions to have in memory; a rollback needs 2.',
 )
 @click.option('--config-file', metavar='FILE', help='Serve what this ModelServerConfig says, not a folder.')
+@click.option('--background', is_flag=True, help='Return when the server is ready, and leave it running.')
+@click.option('--stop', 'stopping', is_flag=True, help='End the server that runs, after its last requests.')
+@click.pass_context
 def serve(
-    folder: Path | None,
+    context: click.Context,
+    folder: str | None,
     model_name: str | None,
     port: int,
     rest_port: int,
     host: str,
     keep: int,
     config_file: str | None,
+    background: bool,
+    stopping: bool,
 ) -> None:
     """Serve the versions in FOLDER until interrupted; new ones are taken up as they are pushed.
 
     FOLDER holds one numbered folder a version. Without it: the one below vaiven-runs that was pushed to last.
     What rollouts change is kept in FOLDER/models.config, and the next start goes on from it.
     The APIs, paths and messages are those of TensorFlow Serving, and so are the flags of
-    `python -m vaiven.serving.server`, which has more of them.
+    `vaiven-model-server`, which has more of them.
 
     \b
     Examples:
       vaiven serve
-      vaiven serve vaiven-runs/reviews/serving/reviews --port 8500 --rest-port 8501
+      vaiven serve --background               until `vaiven serve --stop`
+      vaiven serve vaiven-runs/reviews/serving/reviews --port 8500
     """
-    from vaiven.serving.server import flags
-
+    if stopping:
+        return _stop(context)
     if folder is not None and config_file is not None:
         raise click.UsageError('give FOLDER or --config-file, not both')
-    arguments = [
-        f'--port={port}',
-        f'--rest_api_port={rest_port}',
-        f'--host={host}',
-        '--max_num_load_retries=0',
-        '--optimize_graphs=false',  # ours are no faster for it, and start in two thirds of the time
+    if rest_port == port:
+        raise click.UsageError(f'--rest-port must differ from --port. Received: {port} for both')
+    from vaiven.serving.server import installed
+
+    installed.require()
+    base_path = None if config_file is not None else found(folder)
+    return _serve(_Start(base_path, model_name, host, port, rest_port, keep, config_file), background)
+
+
+def _stop(context: click.Context) -> None:
+    given = {
+        name for name in context.params
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    } - {'stopping', 'port'}  # fmt: skip
+    if given:
+        raise click.UsageError('--stop takes --port and nothing else')
+    from vaiven.serving.commands import background
+
+    named = context.get_parameter_source('port') is ParameterSource.COMMANDLINE
+    server = background.stop(context.params['port'] if named else None)
+    click.echo(f'the server at {server} has ended')
+
+
+@dataclass(frozen=True)
+class _Start:
+    """What the options say of a server that is to be started."""
+
+    base_path: Path | None
+    model_name: str | None
+    host: str
+    port: int
+    rest_port: int
+    keep: int
+    config_file: str | None
+
+
+def _serve(start: _Start, in_background: bool) -> None:
+    from vaiven.serving.commands import background
+    from vaiven.serving.common import running
+
+    background.refuse_second(start.host, start.port, start.rest_port)
+    pid = os.getpid()
+    record = running.Running(pid, running.start_of(pid), start.host, start.port, start.rest_port)
+    if not in_background:
+        # At once: clients that come too early know by it that they may wait.
+        _record(record)
+    try:
+        models, told, flags, inherited = _configured(start)
+        if in_background:
+            server = background.start(
+                start.host, start.port, start.rest_port, models, flags, inherited
+            )
+            return _tell(server, told)
+        if told:
+            click.echo(told, err=True)
+        record = dataclasses.replace(record, models=models)
+        _record(record)
+        own = {'host': start.host, 'port': start.port, 'rest_api_port': start.rest_port}
+        run(parsed({**own, **flags}))
+    finally:
+        running.remove(record)
+
+
+def _record(record: Running) -> None:
+    from vaiven.serving.common import running
+
+    with contextlib.suppress(ServingError):  # it serves as well where nothing can be recorded
+        running.write(record)
+
+
+def _tell(server: Running, told: str) -> None:
+    if told:
+        click.echo(told)
+    rest = f', REST http://{server.host}:{server.rest_port}' if server.rest_port else ''
+    click.echo(f'serving {", ".join(server.models)}: gRPC {server.host}:{server.port}{rest}')
+    click.echo(f'process {server.pid}, log {server.log}')
+    default = '' if server.port == PORT_DEFAULT else f' --port {server.port}'
+    click.echo(f'to end it: vaiven serve --stop{default}')
+
+
+def _configured(start: _Start) -> tuple[dict[str, str], str, dict[str, object], tuple[int, ...]]:
+    """Base paths by model, a line that says what is served, the server's flags, and file descriptors in these."""
+    flags: dict[str, object] = {
+        'max_num_load_retries': 0,
+        'optimize_graphs': False,  # ours are no faster for it, and start in two thirds of the time
         # After a rollout the configuration has labels: users of these are not to find them missing at a start.
-        '--allow_version_labels_for_unavailable_models',
-        '--wait_for_labels',
-        '--plain_requests_follow_stable',
-    ]
-    if config_file is None:
-        base_path = found(folder)
-        name = model_name or base_path.name
-        kept = base_path / CONFIG
-        config, told = configuration_of(name, base_path, keep, kept)
-        click.echo(told, err=True)
-        config_file = in_memory(config)
-        arguments.append(f'--reloaded_config_file={kept}')
-    run(flags.parse([*arguments, f'--model_config_file={config_file}'])[0])
+        'allow_version_labels_for_unavailable_models': True,
+        'wait_for_labels': True,
+        'plain_requests_follow_stable': True,
+    }
+    if start.base_path is None:
+        from vaiven.serving.rollout import configuration
+
+        assert start.config_file is not None
+        config = configuration.read(Path(start.config_file))
+        models = {entry.name: entry.base_path for entry in config.model_config_list.config}
+        return models, '', {**flags, 'model_config_file': os.path.abspath(start.config_file)}, ()
+    name = start.model_name or start.base_path.name
+    kept = start.base_path / CONFIG
+    config, told = configuration_of(name, start.base_path, start.keep, kept)
+    descriptor = in_memory(config)
+    flags |= {'model_config_file': f'/proc/self/fd/{descriptor}', 'reloaded_config_file': kept}
+    return {name: str(start.base_path)}, told, flags, (descriptor,)
 
 
-def found(folder: Path | None) -> Path:
+def parsed(flags: Mapping[str, object]) -> object:
+    """The server's options for flags by name."""
+    from vaiven.serving.process import argument
+    from vaiven.serving.server import flags as server_flags
+
+    return server_flags.parse([argument(name, value) for name, value in flags.items()])[0]
+
+
+def found(given: str | None) -> Path:
     """The folder to serve. Raises ServingError where there is none, or it holds no version."""
     from vaiven.serving.rollout import folder as folders
 
-    if folder is None:
+    if given is None:
         newest = folders.newest()
         if newest is None:
             raise ServingError(
                 'no pushed model was found below vaiven-runs: run `vaiven run`, or name a folder'
             )
         return newest
+    folder = local_path(given)
     if not folder.is_dir():
         raise ServingError(f'there is no folder {folder}: name one that holds numbered versions')
     if not folders.versions(folder):
@@ -125,13 +234,13 @@ def configuration_of(name: str, base_path: Path, keep: int, kept: Path) -> tuple
     return config, f'{name}: {base_path} as rollouts left it ({labels or "no label"}); {hint}'
 
 
-def in_memory(config: Any) -> str:
-    """Path of a ModelServerConfig that is on no disk, so that nothing is left behind."""
+def in_memory(config: Any) -> int:
+    """Descriptor of a ModelServerConfig that is on no disk, so that nothing is left behind."""
     from google.protobuf import text_format
 
     descriptor = os.memfd_create('vaiven-model-config')
     os.write(descriptor, text_format.MessageToString(config, as_utf8=True).encode())
-    return f'/proc/self/fd/{descriptor}'
+    return descriptor
 
 
 def run(options: object) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from vaiven.serving.commands.lines import MAX_LINE_BYTES, Lines
+from vaiven.serving.common import terminal
 from vaiven.serving.errors import ServingError
 
 FORMS = ('lines', 'jsonl', 'csv', 'tsv')
@@ -237,9 +238,9 @@ _READERS: dict[str, Callable[[Lines, str], Iterator[str | None]]] = {
 
 
 def printable(text: str, width: int | None = None) -> str:
-    """One line for a terminal: no control characters, and cut to `width` characters."""
+    """One line for a terminal: no control characters, and cut to `width` columns."""
     line = text if text.isprintable() else ''.join(each if each.isprintable() else ' ' for each in text)
-    return line if width is None or len(line) <= width else line[: max(width - 1, 0)] + '…'
+    return line if width is None else terminal.cut(line, width)
 
 
 def field(text: str) -> str:

@@ -10,6 +10,13 @@ import sys
 def run() -> None:
     """Serves, and ends the process."""
     os.environ.setdefault('GRPC_VERBOSITY', 'NONE')  # read when grpc is imported
+    from vaiven.serving.errors import ServingError
+    from vaiven.serving.server import installed
+
+    try:
+        installed.require()
+    except ServingError as error:
+        sys.exit(f'vaiven-model-server: {error}')
     from vaiven.serving.server.process import main
 
     status = main(sys.argv[1:])

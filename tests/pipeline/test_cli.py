@@ -233,6 +233,71 @@ def test_the_version_is_the_distributions() -> None:
     assert run('--version').stdout == f'vaiven {version("vaiven")}\n'
 
 
+@pytest.mark.parametrize('arguments', [('-m', 'vaiven', '-V'), ('-m', 'vaiven', '--version')])
+def test_the_package_runs_as_a_module_and_knows_its_version(arguments: tuple[str, ...]) -> None:
+    from importlib.metadata import version
+
+    import vaiven
+
+    answer = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=True)
+    assert answer.stdout == f'vaiven {version("vaiven")}\n'
+    assert vaiven.__version__ == version('vaiven')
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        vaiven.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'names'),
+    [
+        (['compile', '--output', 'vaiven.yaml'], '--image, --data, --root'),
+        (['compile', '--data', 'gs://b/x.csv'], '--image, --root'),
+        (['compile', '--data=gs://b/x.csv', '--image', 'x'], "'--root'"),
+    ],
+)
+def test_all_missing_options_are_named_at_once(arguments: list[str], names: str) -> None:
+    answer = run('kubeflow', *arguments)
+    assert answer.returncode == 2
+    assert names in answer.stderr
+    assert 'see `vaiven kubeflow compile --help`' in answer.stderr
+    assert answer.stderr.count('\n') == 1
+
+
+def test_missing_arguments_are_named_beside_missing_options(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @click.argument('file')
+    @click.option('--keep', required=True)
+    @click.option('--level', required=True, envvar='TRY_LEVEL')
+    def body(file: str, keep: str, level: str) -> None: ...
+
+    does(monkeypatch, body)
+    assert cli.run([command]) == 2
+    assert 'Missing: FILE, --keep, --level.' in capsys.readouterr().err
+    monkeypatch.setenv('TRY_LEVEL', '3')
+    assert cli.run([command, 'x']) == 2
+    assert "'--keep'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('shell', ['bash', 'zsh', 'fish'])
+def test_a_shell_gets_a_script_for_completion(shell: str) -> None:
+    answer = run(env={**os.environ, '_VAIVEN_COMPLETE': f'{shell}_source'})
+    assert '_VAIVEN_COMPLETE=' + shell + '_complete' in answer.stdout
+
+
+@pytest.mark.parametrize(
+    ('words', 'index', 'completions'),
+    [
+        ('vaiven pre', 1, ['predict']),
+        ('vaiven rollout pro', 2, ['promote']),
+        ('vaiven serve --ba', 2, ['--background']),
+    ],
+)
+def test_commands_and_options_are_completed(words: str, index: int, completions: list[str]) -> None:
+    environment = {'_VAIVEN_COMPLETE': 'bash_complete', 'COMP_WORDS': words, 'COMP_CWORD': str(index)}
+    answer = run(env={**os.environ, **environment})
+    assert [line.split(',')[1] for line in answer.stdout.splitlines()] == completions
+
+
 def test_the_doctor_says_that_this_machine_can_run_the_pipeline(tmp_path: Path) -> None:
     answer = run('doctor', '--json', cwd=tmp_path)
     found = json.loads(answer.stdout)

@@ -57,8 +57,8 @@ def shell(server: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> Sh
 def test_predict_writes_tab_separated_lines_into_a_pipe(shell: Shell) -> None:
     assert shell('predict', 'gg', 'año\tmalo', '').stdout.decode().splitlines() == [
         'positive\t1.000000\tgg',
-        'negative\t0.000000\taño\\tmalo',
-        'negative\t0.000000\t',
+        'negative\t1.000000\taño\\tmalo',
+        'negative\t1.000000\t',
     ]
 
 

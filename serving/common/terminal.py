@@ -1,0 +1,81 @@
+"""What a terminal shows: colours where they are wanted, and lines that are no wider than it is."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import textwrap
+import unicodedata
+from collections.abc import Mapping
+from typing import TextIO
+
+INDENT = '  '
+MIN_WIDTH = 20
+
+
+def colour_choice(environment: Mapping[str, str] | None = None) -> bool | None:
+    """Whether the environment wants colours; None leaves it to the stream: a terminal has them, a pipe has none.
+
+    NO_COLOR (https://no-color.org) is above all others. FORCE_COLOR and CLICOLOR_FORCE ask for colours in a pipe, too.
+    Terminals that know no colours say TERM=dumb. CLICOLOR=0 wants none.
+    """
+    given = os.environ if environment is None else environment
+    if given.get('NO_COLOR'):
+        return False
+    if any(given.get(name, '0') not in ('', '0') for name in ('FORCE_COLOR', 'CLICOLOR_FORCE')):
+        return True
+    if given.get('TERM') == 'dumb' or given.get('CLICOLOR') == '0':
+        return False
+    return None
+
+
+def coloured(stream: TextIO) -> bool:
+    """Whether to write colours to `stream`."""
+    choice = colour_choice()
+    return stream.isatty() if choice is None else choice
+
+
+def width() -> int:
+    """Columns of the terminal; COLUMNS counts where it is set."""
+    return max(MIN_WIDTH, shutil.get_terminal_size().columns)
+
+
+def folded(line: str, stream: TextIO, indent: str = INDENT) -> str:
+    """`line` broken between words where the terminal would break it anywhere; in a pipe as it is.
+
+    Args:
+        line: without control sequences.
+        stream: where it is written to.
+        indent: of the lines after the first.
+    """
+    if not stream.isatty() or columns(line) <= width():
+        return line
+    begin = line[: len(line) - len(line.lstrip())]
+    parts = textwrap.wrap(
+        line.lstrip(), width(), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False,
+        initial_indent=begin,
+    )  # fmt: skip
+    return '\n'.join(parts)
+
+
+def columns(text: str) -> int:
+    """How many columns `text` takes: Chinese, Japanese, Korean and emoji two each, accents of their own none."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(each) else 2 if unicodedata.east_asian_width(each) in 'WF' else 1
+        for each in text
+    )
+
+
+def cut(text: str, room: int) -> str:
+    """`text`, or as much of it as takes `room` columns with an ellipsis at its end."""
+    if columns(text) <= room:
+        return text
+    taken, kept = 1, []
+    for each in text:
+        taken += columns(each)
+        if taken > room:
+            break
+        kept.append(each)
+    return ''.join(kept) + '…'

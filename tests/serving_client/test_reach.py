@@ -1,0 +1,163 @@
+"""Without a server `predict`, `next` and `generate` use the newest pushed model that can answer, and say so."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vaiven.serving.commands import reach
+from vaiven.serving.commands.options import Where
+from vaiven.serving.commands.pushed import Pushed, pushed
+from vaiven.serving.errors import ServingError
+from vaiven.serving.process import ServerProcess
+from vaiven.serving.server import ports
+from vaiven.serving.wire.messages import SavedModel
+
+SERVER_LIBRARIES = ('tensorflow', 'tensorflow_text', 'aiohttp')
+
+
+def saved_model(folder: Path, *signatures: tuple[str, str]) -> None:
+    """A SavedModel that says which signatures it has, with an output each, and holds nothing."""
+    model = SavedModel()
+    graph = model.meta_graphs.add()
+    for signature, output in signatures:
+        graph.signature_def[signature].outputs[output].name = 'x'
+    folder.mkdir(parents=True)
+    (folder / 'saved_model.pb').write_bytes(model.SerializeToString())
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Four models of two kinds, a second apart; the address that nobody chooses has nobody."""
+    base = tmp_path / 'vaiven-runs'
+    sentiment = (('serving_default', 'label'), ('next_word', 'tokens'))
+    language = (('serving_default', 'score'), ('generate', 'generated'), ('next_word', 'tokens'))
+    folders = {'reviews/1': sentiment, 'shop/4': sentiment, 'shop/5': sentiment, 'novel/1': language}
+    for age, (name, signatures) in enumerate(reversed(folders.items())):
+        folder = base / name.split('/')[0] / 'serving' / name
+        saved_model(folder, *signatures)
+        os.utime(folder, (1_700_000_000 - age, 1_700_000_000 - age))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv('XDG_STATE_HOME', str(tmp_path / 'state'))
+    monkeypatch.setattr(reach, 'APPEAR_SECONDS', 0.0)
+    return base
+
+
+def nobody(model: str = '', version: int | None = None, label: str | None = None) -> Where:
+    [port] = ports.free('127.0.0.1', 1)
+    return Where(f'127.0.0.1:{port}', model, version, label, 5.0, chosen=False)
+
+
+@pytest.mark.parametrize(
+    ('signature', 'output', 'model', 'version', 'address'),
+    [
+        ('serving_default', 'label', '', None, 'shop/serving/shop'),
+        ('serving_default', 'label', 'reviews', None, 'reviews/serving/reviews'),
+        ('serving_default', 'label', '', 4, 'shop/serving/shop/4'),
+        ('generate', 'generated', '', None, 'novel/serving/novel'),
+        ('next_word', 'tokens', '', None, 'novel/serving/novel'),
+    ],
+)
+def test_the_newest_model_that_can_answer_is_taken_and_said(
+    runs: Path,
+    capsys: pytest.CaptureFixture[str],
+    signature: str,
+    output: str,
+    model: str,
+    version: int | None,
+    address: str,
+) -> None:
+    place = nobody(model, version)
+    found = reach.reachable(place, signature, output)
+    assert found.server == f'saved-model:{runs / address}'
+    assert found.model == address.split('/')[0]
+    said = capsys.readouterr().err
+    assert said.startswith(f'vaiven: no server answers at {place.server}: using version ')
+    assert 'vaiven-runs/' + '/'.join(address.split('/')[:3]) in said
+    assert said.count('\n') == 1
+
+
+@pytest.mark.parametrize(
+    ('place', 'line'),
+    [
+        (nobody('films'), "no model 'films' with the signature generate was pushed"),
+        (nobody('reviews'), "no model 'reviews' with the signature generate was pushed"),
+        (nobody(version=9), 'of version 9'),
+        (nobody(label='stable'), "only a server knows the label 'stable'"),
+    ],
+)
+def test_where_no_model_can_answer_the_line_says_what_to_do(runs: Path, place: Where, line: str) -> None:
+    with pytest.raises(ServingError, match='no server answers at') as raised:
+        reach.reachable(place, 'generate', 'generated')
+    assert line in str(raised.value)
+    assert '`vaiven ' in str(raised.value)
+
+
+def test_a_server_that_was_chosen_is_asked_whatever_is_pushed_here(runs: Path) -> None:
+    place = Where('127.0.0.1:1', '', None, None, 5.0, chosen=True)
+    assert reach.reachable(place, 'generate', 'generated') is place
+    remote = Where('models.example:8500', '', None, None, 5.0, chosen=True)
+    assert reach.reachable(remote, 'generate', 'generated').model == 'novel'
+
+
+def test_without_tensorflow_the_line_says_what_to_start(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr('vaiven.serving.server.installed.LIBRARIES', ('a_library_that_nobody_has',))
+    with pytest.raises(ServingError, match='needs a_library_that_nobody_has') as raised:
+        reach.reachable(nobody(), 'serving_default', 'label')
+    assert 'run `vaiven serve` where these are' in str(raised.value)
+    assert raised.value.exit_status == 1
+
+
+def test_a_server_without_the_model_gives_way_to_a_pushed_one_only_where_nobody_chose_it(
+    runs: Path, server: ServerProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The server has `reviews`; it was not started by `vaiven serve`, so it is asked."""
+    place = Where(server.grpc_address, '', None, None, 5.0, chosen=False)
+    assert reach.reachable(place, 'serving_default', 'label').model == 'reviews'
+    assert capsys.readouterr().err == ''
+    found = reach.reachable(place, 'generate', 'generated')
+    assert found.server == f'saved-model:{runs}/novel/serving/novel'
+    assert 'no model with the signature generate: using version 1' in capsys.readouterr().err
+
+
+def test_a_broken_model_cannot_answer(tmp_path: Path) -> None:
+    saved_model(tmp_path / '1', ('generate', 'generated'))
+    assert Pushed(tmp_path, 1).answers('generate', 'generated')
+    assert not Pushed(tmp_path, 1).answers('generate', 'label')
+    (tmp_path / '1/saved_model.pb').write_bytes(b'\xff')
+    assert not Pushed(tmp_path, 1).answers('generate', 'generated')
+
+
+def test_names_of_models_are_no_patterns(tmp_path: Path) -> None:
+    saved_model(tmp_path / 'vaiven-runs/a[b]/serving/a[b]/1', ('generate', 'generated'))
+    assert [one.folder.name for one in pushed('a[b]', root=tmp_path)] == ['a[b]']
+    assert pushed('*', root=tmp_path) == []
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(('127.0.0.1', port)) != 0
+
+
+@pytest.mark.skipif(not _is_free(8500), reason='something listens at the default address')
+def test_the_commands_answer_without_a_server(pushed: Path, tmp_path: Path) -> None:
+    shutil.copytree(pushed.parents[2], tmp_path / 'vaiven-runs')
+    environment = {**os.environ, 'XDG_STATE_HOME': str(tmp_path / 'state')}
+    environment.pop('VAIVEN_SERVER', None)
+    for arguments, answer in (
+        (['predict', 'gg'], 'positive\t1.000000\tgg\n'),
+        (['generate', '--length', '3', '--seed', '1', 'x'], 'x ñ 3 0.8 0.95 0 0 1 0\n'),
+    ):
+        found = subprocess.run(
+            [sys.executable, '-m', 'vaiven.pipeline.cli', *arguments],
+            capture_output=True, text=True, cwd=tmp_path, env=environment, check=True,
+        )  # fmt: skip
+        assert found.stdout == answer
+        assert found.stderr == (
+            'vaiven: no server answers at 127.0.0.1:8500: using version 3 of '
+            'vaiven-runs/reviews/serving/reviews in this process\n'
+        )
