@@ -68,9 +68,7 @@ def _ask_sentiment(screen: Screen, grpc: Vaiven, rest: Vaiven, questions: Questi
         if one.label != other.label or abs(one.probability - other.probability) > _TOLERANCE:
             raise ServedModelError(f'{one.text!r}: gRPC answers {one.probability}, REST {other.probability}')
         wrong = '' if expected in (None, one.label) else screen.red(f'  (is {expected})')
-        screen.line(
-            f'  {one.label} {one.probability:6.1%} {other.probability:6.1%}  {_shown(one.text)}{wrong}'
-        )
+        screen.line(f'  {one.label} {one.score:6.1%} {other.score:6.1%}  {_shown(one.text)}{wrong}')
 
 
 def _written(grpc: Vaiven, rest: Vaiven, begin: str, seed: int) -> str:

@@ -39,9 +39,10 @@ def run(
     \b
     Examples:
       vaiven run
-      vaiven run --data reviews.csv --text-column body --label-column stars --name shop \\
-          --set data.positive_labels=4,5 --set data.negative_labels=1,2 --set data.unlabelled_labels=3
-      vaiven run --data reviews.jsonl --unlabelled forum.txt.gz --unlabelled blog.parquet
+      vaiven run --data reviews.csv --text-column body --label-column stars \\
+          --set data.positive_labels=4,5 --set data.negative_labels=1,2 \\
+          --set data.unlabelled_labels=3 --name shop
+      vaiven run --data reviews.jsonl --unlabelled forum.txt.gz
       vaiven run --preset novel --data book.txt --data 'books/*.txt'
       vaiven run --set training.epochs=3 --set network.units=64
       vaiven run --tune 20

@@ -61,6 +61,11 @@ class Sentiment:
     label: str  # negative or positive
     probability: float  # of positive, 0 to 1
 
+    @property
+    def score(self) -> float:
+        """The probability of `label`, 0 to 1."""
+        return self.probability if self.label == 'positive' else 1.0 - self.probability
+
 
 @dataclass(frozen=True)
 class Course:

@@ -129,8 +129,9 @@ def gateway(**options: Any) -> None:
     \b
     Examples:
       vaiven gateway
-      vaiven gateway --base-path vaiven-runs/reviews/serving/reviews --port 8600 --rest-port 8601
-      vaiven gateway --split reviews=split.json --route canary=10.0.0.7:8500 --rest-route canary=10.0.0.7:8501
+      vaiven gateway --base-path vaiven-runs/reviews/serving/reviews --port 8600
+      vaiven gateway --split reviews=split.json \\
+          --route canary=10.0.0.7:8500 --rest-route canary=10.0.0.7:8501
     """
     run(settings(**options))
 

@@ -77,12 +77,7 @@ def predict(
 def shown(answer: Sentiment, number: int) -> Iterable[str]:
     colour = 'green' if answer.label == 'positive' else 'red'
     text = printable(answer.text, terminal.width() - 18)
-    return (f'{click.style(f"{answer.label:8}", fg=colour)}  {sureness(answer):6.1%}  {text}',)
-
-
-def sureness(answer: Sentiment) -> float:
-    """The probability of the label that is shown: a reader takes the number for that one."""
-    return answer.probability if answer.label == 'positive' else 1.0 - answer.probability
+    return (f'{click.style(f"{answer.label:8}", fg=colour)}  {answer.score:6.1%}  {text}',)
 
 
 def course_shown(told: Course, number: int) -> Iterator[str]:
@@ -104,7 +99,7 @@ SENTIMENT: Form[Sentiment] = Form(
         'text': answer.text, 'label': answer.label, 'probability': answer.probability,
     },
     shown,
-    lambda answer, number: ((answer.label, f'{sureness(answer):.6f}', answer.text),),
+    lambda answer, number: ((answer.label, f'{answer.score:.6f}', answer.text),),
 )  # fmt: skip
 COURSE: Form[Course] = Form(
     ('number', 'probability', 'token'),

@@ -84,7 +84,7 @@ def compare(
     Examples:
       vaiven rollout compare
       vaiven rollout compare --requests held-out.csv
-      vaiven rollout compare --old 3 --new 4 --log /logs/reviews --follow --seconds 600
+      vaiven rollout compare --old 3 --new 4 --log /logs/reviews --follow
     """
     if requests is not None and log is not None:
         raise click.UsageError('give --requests or --log, and not both')
