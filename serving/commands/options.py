@@ -110,7 +110,7 @@ def server_options(command: Callable[..., Any], model: str = MODEL) -> Callable[
             '--model',
             type=Name(),
             default=model or None,
-            show_default=model or 'the newest that can answer',
+            show_default=True if model else 'the newest that can answer',
             help='Name of the model.',
         ),
         click.option(
