@@ -23,7 +23,6 @@ from vaiven.serving.gateway.servers import Addresses, Servers
 from vaiven.serving.server import log, ports, tls
 from vaiven.serving.split import Split, SplitFile
 
-BACKLOG = 1024
 SILENT_SECONDS = 30.0
 
 
@@ -109,8 +108,8 @@ class Gateway:
                 rest_server = await self._open_rest(servers)
             log.event(
                 'serving',
-                grpc=f'{settings.host}:{settings.port}',
-                rest=f'{settings.host}:{settings.rest_port}' if settings.rest_port else 'off',
+                grpc=ports.address(settings.host, settings.port),
+                rest=ports.address(settings.host, settings.rest_port) if settings.rest_port else 'off',
                 seconds=time.monotonic() - began,
             )
             watching = [asyncio.create_task(servers.watch()), asyncio.create_task(self._tell_splits())]
@@ -148,8 +147,7 @@ class Gateway:
             ]
         )
         server.add_generic_rpc_handlers((*port.services(), health.service(servers)))
-        host = f'[{settings.host}]' if ':' in settings.host else settings.host  # an IPv6 address
-        address = f'{host}:{settings.port}'
+        address = ports.address(settings.host, settings.port)
         try:
             if self._tls is not None:
                 server.add_secure_port(address, self._tls.grpc_credentials())
@@ -163,10 +161,8 @@ class Gateway:
 
     async def _open_rest(self, servers: Servers) -> Any:
         """Returns what closes it."""
-        from aiohttp import web
-
         from vaiven.serving.gateway.rest_port import RestPort
-        from vaiven.serving.server.rest_connections import Connections
+        from vaiven.serving.server.rest_connections import HttpPort
 
         settings = self.settings
         port = RestPort(
@@ -179,22 +175,21 @@ class Gateway:
             max_bytes=settings.max_request_bytes,
             timeout=settings.rest_timeout,
         )
-        runner = web.ServerRunner(
-            Connections(port.handle, SILENT_SECONDS, auto_decompress=False, handler_cancellation=True),
-            shutdown_timeout=settings.drain_seconds,
+        http = HttpPort(
+            port.handle,
+            silent_seconds=SILENT_SECONDS,
+            drain_seconds=settings.drain_seconds,
+            handler_cancellation=True,
         )
-        await runner.setup()
         context = self._tls.ssl_context() if self._tls is not None else None
-        site = web.TCPSite(runner, settings.host, settings.rest_port, ssl_context=context, backlog=BACKLOG)
         try:
-            await site.start()
+            await http.open(settings.host, settings.rest_port, context)
         except OSError as error:
-            await runner.cleanup()
             await port.close()
             raise ServerStartError(f'the REST port cannot be opened: {error.strerror}') from error
 
         async def close() -> None:
-            await runner.cleanup()
+            await http.close()
             await port.close()
 
         return close

@@ -18,6 +18,7 @@ from vaiven.serving.gateway.metrics import Metrics
 from vaiven.serving.gateway.plan import ELSE, Choice, Plan
 from vaiven.serving.gateway.servers import Servers
 from vaiven.serving.server.exposition import CONTENT_TYPE
+from vaiven.serving.server.rest_body import allow_body
 from vaiven.serving.server.status import HTTP_STATUS, Code
 
 SMALL_BYTES = 1 << 16
@@ -175,6 +176,8 @@ class RestPort:
                 return web.Response(status=answer.status, reason=answer.reason, headers=headers, body=content)
             response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=headers)
             begun.append(response)
+            if self._servers.draining:
+                response.force_close()  # later, it would not be in the header
             await response.prepare(request)
             async for part in answer.content.iter_any():
                 await response.write(part)
@@ -187,8 +190,7 @@ class RestPort:
         length = request.content_length
         if length is not None and length > self._max_bytes:
             raise _TooLargeError
-        if request.headers.get(hdrs.EXPECT, '').lower() == '100-continue':
-            await request.writer.write(b'HTTP/1.1 100 Continue\r\n\r\n')
+        await allow_body(request)
         if length is not None and length <= SMALL_BYTES:
             return await request.content.read()
         return self._parts(request)

@@ -1,74 +1,29 @@
 """JSON to tensors and back, value for value as TensorFlow Serving's REST API has it.
 
-Read: numbers for floats, integers for integers, strings or `{"b64": …}` for strings, and no mixing; NaN and
-the infinities as bare words. Written: floats with six digits where that is the same number, else with all.
+Read: numbers for floats, integers for integers, strings or `{"b64": …}` for strings, and no mixing. A number for a
+float is cast, whatever it loses. Written: floats with six digits where that is the same number, else with all.
 """
 
 import base64
-import binascii
 import json
-import math
-import re
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vaiven.serving.server.json_document import is_too_big
+from vaiven.serving.server.json_exact import ENCODING
+from vaiven.serving.server.json_faults import check_kind, raise_first_fault, shape_of, to_bytes, too_big
 from vaiven.serving.server.status import StatusError, invalid_argument
 from vaiven.serving.wire.dtypes import Kind, kind_of_array, kind_of_number
 
-# Bytes that are not UTF-8 go through unchanged, as in the stock server.
-ENCODING = ('utf-8', 'surrogateescape')
-# Those that are written so; a number that is too large becomes another object of the same value.
-_CONSTANTS = {'NaN': math.nan, 'Infinity': math.inf, '-Infinity': -math.inf}
-_DECODER = json.JSONDecoder(parse_constant=_CONSTANTS.__getitem__)
-# Never goes back: a string that does not end would take the square of its length.
-_STRING_OR_INF = re.compile(r'"(?:[^"\\]++|\\.)*+"?|\bInf\b', re.DOTALL)
+# Values that are converted at once: a millisecond or two, in which no other thread has its turn.
+_AT_ONCE = 1 << 12
 
 
-def parse(body: bytes) -> dict[str, Any]:
-    """The JSON object that `body` starts with; what comes after it is ignored. Raises StatusError."""
-    text = body.decode(*ENCODING).lstrip(' \t\r\n\ufeff')
-    if not text:
-        raise invalid_argument('JSON Parse error: The document is empty')
-    value = _parse(text)
-    if not isinstance(value, dict):
-        raise invalid_argument(f'JSON Value: {show(value)} Is not object')
-    return value
-
-
-def _parse(text: str) -> Any:
-    try:
-        return _DECODER.raw_decode(text)[0]
-    except json.JSONDecodeError as error:
-        if 'Inf' in text:
-            spelled = _STRING_OR_INF.sub(lambda m: 'Infinity' if m[0] == 'Inf' else m[0], text)
-            if spelled != text:
-                return _parse(spelled)
-        raise invalid_argument(f'JSON Parse error: {error.msg} at offset: {error.pos}') from None
-    except RecursionError:
-        raise invalid_argument('JSON Parse error: Terminate parsing due to too deep nesting') from None
-    except ValueError:
-        raise invalid_argument('JSON Parse error: Number too big to be stored') from None
-
-
-def show(value: Any, limit: int = 512) -> str:
-    """`value` as JSON for an error message, cut where it is long."""
-    try:
-        text = json.dumps(value, ensure_ascii=False)
-    except (RecursionError, ValueError, TypeError):
-        text = '...'
-    return text if len(text) <= limit else text[:limit] + '...'
-
-
-def is_base64(value: Any) -> bool:
-    """Whether `value` is an object with the single key `b64` and a string."""
-    return isinstance(value, dict) and len(value) == 1 and isinstance(value.get('b64'), str)
-
-
-def is_object(value: Any) -> bool:
-    """Whether `value` is an object that stands for no string."""
-    return isinstance(value, dict) and not is_base64(value)
+class _NoTensorError(Exception):
+    """There is a fault somewhere."""
 
 
 def to_tensor(value: Any, number: int) -> NDArray[Any]:
@@ -78,144 +33,63 @@ def to_tensor(value: Any, number: int) -> NDArray[Any]:
         StatusError: the lists are ragged or nested unevenly, or a value is not of the dtype.
     """
     kind = kind_of(number)
-    leaves, shape = _flatten(value)
-    return _leaves(leaves, kind).reshape(shape)
+    shape = shape_of(value)
+    try:
+        leaves = _leaves(value, shape)
+        if not leaves:
+            check_kind(kind, value)
+        array = np.empty(len(leaves), kind.dtype)
+        for start in range(0, len(leaves), _AT_ONCE):
+            array[start : start + _AT_ONCE] = _convert(leaves[start : start + _AT_ONCE], kind)
+        while len(shape) > 1 and leaves:
+            del leaves[-_AT_ONCE:]
+        return array.reshape(shape)
+    except (_NoTensorError, OverflowError, StatusError):
+        raise_first_fault(value, kind)
+        raise
 
 
 def kind_of(number: int) -> Kind:
+    """The dtype with that DataType number. Raises StatusError if JSON cannot hold it."""
     try:
         return kind_of_number(number)
     except ValueError as error:
         raise invalid_argument(str(error)) from error
 
 
-def _flatten(value: Any) -> tuple[list[Any], list[int]]:
-    level: list[Any] = [value]
-    shape: list[int] = []
-    while level and isinstance(level[0], list):
-        size = len(level[0])
+def _leaves(value: Any, shape: list[int]) -> list[Any]:
+    """What the innermost lists hold: with one level of lists that list itself."""
+    if not shape:
+        return [value]
+    level: list[Any] = value
+    for size in shape[1:]:
+        inner: list[Any] = []
         for item in level:
-            if not isinstance(item, list):
-                raise invalid_argument(
-                    f'JSON Value: {show(item)} found at incorrect level: {len(shape) + 1} in the JSON DOM. '
-                    f'Expected at level: {len(shape) + _depth(level[0])}'
-                )
-            if len(item) != size:
-                raise invalid_argument(
-                    f'Encountered list at unexpected size: {len(item)} at level: {len(shape)} '
-                    f'expected size: {size}'
-                )
-        shape.append(size)
-        if len(shape) > 64:
-            raise invalid_argument('Encountered list at unexpected level: 64 expected < 64')
-        level = [leaf for item in level for leaf in item]
-    if any(isinstance(item, list) for item in level):
-        raise invalid_argument(f'Encountered list at unexpected level: {len(shape)} expected < {len(shape)}')
-    return level, shape
+            if type(item) is not list or len(item) != size:
+                raise _NoTensorError
+            inner += item
+        level = inner
+    return level
 
 
-def _depth(value: Any) -> int:
-    depth = 0
-    while isinstance(value, list) and value:
-        value = value[0]
-        depth += 1
-    return depth
-
-
-def _leaves(leaves: list[Any], kind: Kind) -> NDArray[Any]:
-    types = set(map(type, leaves))
+def _convert(leaves: list[Any], kind: Kind) -> NDArray[Any]:
     if kind.name == 'DT_STRING':
         items = np.empty(len(leaves), object)
-        items[:] = [_bytes(leaf, kind) for leaf in leaves]
+        items[:] = [to_bytes(leaf, kind) for leaf in leaves]
         return items
+    types = set(map(type, leaves))
     if kind.name in ('DT_FLOAT', 'DT_DOUBLE'):
-        _check_types(leaves, types, {int, float}, kind)
-        return _floats(leaves, types, kind)
-    if kind.name == 'DT_BOOL':
-        _check_types(leaves, types, {bool}, kind)
-    elif kind.dtype.kind in 'iu':
-        _check_types(leaves, types, {int}, kind)
-        limits = np.iinfo(kind.dtype)
-        if leaves and not (limits.min <= min(leaves) and max(leaves) <= limits.max):
-            bad = next(leaf for leaf in leaves if not limits.min <= leaf <= limits.max)
-            raise _type_error(bad, kind)
-    else:
-        raise invalid_argument(f'Conversion of JSON Value to type: {kind.short_name} is not supported')
-    return np.array(leaves, kind.dtype)
-
-
-def _check_types(leaves: list[Any], types: set[type], allowed: set[type], kind: Kind) -> None:
-    if not types <= allowed:
-        raise _type_error(next(leaf for leaf in leaves if type(leaf) not in allowed), kind)
-
-
-def _type_error(value: Any, kind: Kind) -> Exception:
-    names = {type(None): 'Null', dict: 'Object', str: 'String', list: 'Array'}
-    name = str(value) if isinstance(value, bool) else names.get(type(value), 'Number')
-    return invalid_argument(
-        f'JSON Value: {show(value)} Type: {name} is not of expected type: {kind.short_name}'
-    )
-
-
-def _floats(leaves: list[Any], types: set[type], kind: Kind) -> NDArray[Any]:
-    name = 'float' if kind.name == 'DT_FLOAT' else 'double'
-    exact = 1 << (np.finfo(kind.dtype).nmant + 1)
-    if int in types:
-        # An integer beyond 64 bits is a double to the stock server's parser.
-        bad = [leaf for leaf in leaves if type(leaf) is int and exact <= abs(leaf) < 1 << 64]
-        if bad:
-            raise _lossy(bad[0], name)
-    try:
+        if not types <= {int, float}:
+            raise _NoTensorError
         doubles = np.array(leaves, np.float64)
-    except OverflowError:
-        raise _too_big() from None
-    if any(is_too_big(leaves[index]) for index in np.flatnonzero(np.isinf(doubles))):
-        raise _too_big()
-    with np.errstate(over='ignore'):
-        array = doubles.astype(kind.dtype)
-    overflow = np.isinf(array) & np.isfinite(doubles)
-    if overflow.any():
-        raise _lossy(leaves[int(np.argmax(overflow))], name)
-    return array
-
-
-def is_too_big(value: float) -> bool:
-    """Whether `parse` read a number beyond the range of a double."""
-    return math.isinf(value) and all(value is not constant for constant in _CONSTANTS.values())
-
-
-def _too_big() -> StatusError:
-    return invalid_argument('JSON Parse error: Number too big to be stored in double.')
-
-
-def _lossy(value: Any, name: str) -> Exception:
-    return invalid_argument(f'Cannot convert JSON value: {show(value)} to {name} without loss of precision.')
-
-
-def _bytes(value: Any, kind: Kind) -> bytes:
-    if isinstance(value, str):
-        return encoded(value)
-    if isinstance(value, dict):
-        if not is_base64(value):
-            raise invalid_argument(f'JSON Value: {show(value)} not formatted correctly for base64 data')
-        return decoded(value['b64'])
-    raise _type_error(value, kind)
-
-
-def encoded(text: str) -> bytes:
-    """The bytes of a JSON string. Raises StatusError for half of a surrogate pair."""
-    try:
-        return text.encode(*ENCODING)
-    except UnicodeEncodeError:
-        raise invalid_argument('JSON Parse error: The surrogate pair in string is invalid.') from None
-
-
-def decoded(text: str) -> bytes:
-    """The bytes in a base64 string, padded or not. Raises StatusError."""
-    try:
-        return base64.b64decode(text + '=' * (-len(text) % 4), validate=True)
-    except (binascii.Error, ValueError):
-        raise invalid_argument('Unable to base64 decode') from None
+        if any(is_too_big(leaves[index]) for index in np.flatnonzero(np.isinf(doubles))):
+            raise too_big()
+        with np.errstate(over='ignore'):
+            return doubles.astype(kind.dtype)
+    allowed = {bool} if kind.name == 'DT_BOOL' else {int} if kind.dtype.kind in 'iu' else set()
+    if not types <= allowed:
+        raise _NoTensorError
+    return np.array(leaves, kind.dtype)
 
 
 def from_tensor(array: NDArray[Any], as_base64: bool = False) -> list[str]:
@@ -233,6 +107,44 @@ def from_tensor(array: NDArray[Any], as_base64: bool = False) -> list[str]:
     if array.dtype.kind in 'iu':
         return list(map(str, flat.tolist()))
     raise invalid_argument(f'Failed to write JSON value for tensor type: {kind_of_array(array).short_name}')
+
+
+def nested(array: NDArray[Any], as_base64: bool = False) -> Iterator[str]:
+    """The text of `array` as nested lists, in parts. Raises StatusError as `from_tensor` does."""
+    if not array.ndim or array.size <= _AT_ONCE:
+        yield _text_of(array, as_base64)
+        return
+    yield '['
+    size = array.size // len(array)
+    step = max(1, _AT_ONCE // size)
+    for start in range(0, len(array), step):
+        if start:
+            yield ', '
+        if step == 1 and array.ndim > 1:
+            yield from nested(array[start], as_base64)
+        else:
+            yield ', '.join(rows(array[start : start + step], as_base64))
+    yield ']'
+
+
+def rows(array: NDArray[Any], as_base64: bool = False) -> list[str]:
+    """The text of each row of `array`, which has at least one dimension."""
+    return _split(from_tensor(array, as_base64), array.shape)
+
+
+def _text_of(array: NDArray[Any], as_base64: bool) -> str:
+    return '[' + ', '.join(rows(array, as_base64)) + ']' if array.ndim else from_tensor(array, as_base64)[0]
+
+
+def _split(values: list[str], shape: tuple[int, ...]) -> list[str]:
+    """The texts of the rows, from the texts of all values."""
+    for axis in range(len(shape) - 1, 0, -1):
+        size = shape[axis]
+        if size:
+            values = ['[' + ', '.join(values[i : i + size]) + ']' for i in range(0, len(values), size)]
+        else:
+            values = ['[]'] * int(np.prod(shape[:axis], dtype=np.int64))
+    return values
 
 
 def text(item: bytes) -> str:

@@ -1,5 +1,6 @@
 """Ports: whether they are free, and one that is."""
 
+import errno
 import os
 import socket
 from collections.abc import Iterable
@@ -7,8 +8,51 @@ from pathlib import Path
 
 from vaiven.serving.errors import ServerStartError
 
+# Each stands for both families, as gRPC has it.
+ALL_INTERFACES = ('', '0.0.0.0', '::')
+_NO_SUCH_FAMILY = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 # Of sockaddr_un, with the NUL at the end.
 MOST_SOCKET_BYTES = 107
+
+
+def address(host: str, number: int) -> str:
+    """`host:port`, an IPv6 address in brackets."""
+    host = _bare(host)
+    return f'[{host}]:{number}' if ':' in host else f'{host}:{number}'
+
+
+def _bare(host: str) -> str:
+    return host.removeprefix('[').removesuffix(']')
+
+
+def listen(host: str, number: int) -> list[socket.socket]:
+    """Sockets that listen on a port: one of all interfaces, IPv6 and IPv4, or one for each address of the host.
+
+    Raises OSError where that is not possible. A machine without IPv6 has its IPv4 interfaces.
+    """
+    host = _bare(host)
+    if host in ALL_INTERFACES:
+        try:
+            return [socket.create_server(('::', number), family=socket.AF_INET6, dualstack_ipv6=True)]
+        except OSError as error:
+            if error.errno not in _NO_SUCH_FAMILY:
+                raise
+            return [socket.create_server(('0.0.0.0', number))]
+    found = socket.getaddrinfo(host, number, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    listening: list[socket.socket] = []
+    failure: OSError | None = None
+    for family, _, _, _, place in dict.fromkeys(found):
+        try:
+            listening.append(socket.create_server(place, family=family))
+        except OSError as error:
+            if failure is None or error.errno not in _NO_SUCH_FAMILY:
+                failure = error
+    # `localhost` is ::1 as well on machines without IPv6: what remains will do.
+    if failure is not None and (not listening or failure.errno not in _NO_SUCH_FAMILY):
+        for each in listening:
+            each.close()
+        raise failure
+    return listening
 
 
 def check(host: str, numbers: Iterable[int]) -> None:
@@ -17,20 +61,16 @@ def check(host: str, numbers: Iterable[int]) -> None:
         if not number:
             continue
         try:
-            found = socket.getaddrinfo(host, number, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        except OSError as error:
+            listening = listen(host, number)
+        except socket.gaierror as error:
             raise ServerStartError(f'no such address to listen on: {host}: {error.strerror}') from error
-        family, kind, protocol, _, address = found[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(address)
-                probe.listen()
-            except OSError as error:
-                raise ServerStartError(
-                    f'port {number} on {host} cannot be used: {error.strerror}. '
-                    'Choose another, or stop what listens there'
-                ) from error
+        except OSError as error:
+            raise ServerStartError(
+                f'port {number} on {host} cannot be used: {os.strerror(error.errno or 0)}. '
+                'Choose another, or stop what listens there'
+            ) from error
+        for each in listening:
+            each.close()
 
 
 def check_socket(path: str) -> None:

@@ -11,10 +11,12 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from vaiven.serving.limits import MAX_VERSION
-from vaiven.serving.server import exposition, jsonvalues, log, rest_state
+from vaiven.serving.server import exposition, log, rest_state
 from vaiven.serving.server.api import SIGNATURE_FIELD, Api
 from vaiven.serving.server.auth import REFUSAL, Access, Tokens
+from vaiven.serving.server.json_exact import ENCODING
 from vaiven.serving.server.metrics import Metrics
+from vaiven.serving.server.rest_body import Bodies, BodyTooLargeError
 from vaiven.serving.server.rest_infer import RestInference
 from vaiven.serving.server.status import HTTP_STATUS, Code, StatusError, invalid_argument
 from vaiven.serving.wire import messages
@@ -71,9 +73,15 @@ class Rest:
         self._metrics = metrics
         self._tokens = tokens
         self._ask = RestInference(api, workers, metrics)
+        self._bodies = Bodies(settings.max_body_bytes)
         self._cors = dict(CORS) if settings.cors else {}
         if settings.cors and tokens is not None:
             self._cors['Access-Control-Allow-Headers'] += ', Authorization'
+
+    def close(self) -> None:
+        """Starts no more work in threads."""
+        self._ask.close()
+        self._bodies.close()
 
     async def handle(self, request: web.BaseRequest) -> web.Response:
         path = request.raw_path
@@ -85,7 +93,7 @@ class Rest:
         if place == '/readyz':
             return _json(*rest_state.readiness(self._api))
         if self._tokens is not None and not self._allowed(request, self._tokens):
-            return self._unauthenticated(request)
+            return self._unauthenticated()
         if place and place == self._settings.metrics_path and self._metrics is not None:
             page = await asyncio.to_thread(self._metrics.render)
             return web.Response(
@@ -100,13 +108,14 @@ class Rest:
     async def _answered(self, request: web.BaseRequest, path: str) -> web.Response:
         try:
             answering = self._answer(request, path)
+            text: str | bytes
             text, status = await asyncio.wait_for(answering, self._settings.timeout_seconds), 200
         except StatusError as error:
             text, status = rest_state.error_output(error.message), HTTP_STATUS[error.code]
         except TimeoutError:
             text = rest_state.error_output(f'no answer after {self._settings.timeout_seconds} s')
             status = HTTP_STATUS[Code.DEADLINE_EXCEEDED]
-        except _BodyTooLargeError:
+        except BodyTooLargeError:
             limit = self._settings.max_body_bytes
             text, status = rest_state.error_output(f'the request is larger than {limit} bytes'), 413
         except _NoVersionError:
@@ -119,20 +128,15 @@ class Rest:
         except Exception as error:
             log.problem('request failed', error=f'{type(error).__name__}: {error}')
             text, status = rest_state.error_output(f'{type(error).__name__}: {error}'), 500
-        response = _json(status, text)
-        if status == 413 or request.content.exception() is not None:
-            response.force_close()
-        return response
+        return _json(status, text)
 
     def _allowed(self, request: web.BaseRequest, tokens: Access | Tokens) -> bool:
         headers = request.headers.getall('Authorization', [])
         return len(headers) == 1 and tokens.allows(headers[0])
 
-    def _unauthenticated(self, request: web.BaseRequest) -> web.Response:
+    def _unauthenticated(self) -> web.Response:
         response = _json(HTTP_STATUS[Code.UNAUTHENTICATED], rest_state.error_output(REFUSAL))
         response.headers.update({'WWW-Authenticate': 'Bearer', **self._cors})
-        if request.can_read_body:
-            response.force_close()  # nobody reads it
         return response
 
     def _options(self, request: web.BaseRequest) -> web.Response:
@@ -140,7 +144,7 @@ class Rest:
         known = 'http://' in origin or 'https://' in origin
         return web.Response(status=200 if known else 400, headers=self._cors)
 
-    async def _answer(self, request: web.BaseRequest, path: str) -> str:
+    async def _answer(self, request: web.BaseRequest, path: str) -> str | bytes:
         """The JSON text of the answer. Raises StatusError."""
         malformed = invalid_argument(f'Malformed request: {request.method} {path}')
         if request.method == 'POST':
@@ -153,7 +157,7 @@ class Rest:
             if answer is None:
                 raise malformed
             deadline = time.monotonic() + self._settings.timeout_seconds
-            return await answer(spec, await self._body(request), deadline)
+            return await answer(spec, await self._bodies.read(request), deadline)
         match = _LOOK.fullmatch(path) if request.method == 'GET' else None
         if not match:
             raise malformed
@@ -165,14 +169,6 @@ class Rest:
         spec = _spec(name, version, label)
         return self._metadata(spec) if metadata else self._status(spec)
 
-    async def _body(self, request: web.BaseRequest) -> bytes:
-        parts = bytearray()
-        async for part in request.content.iter_any():
-            parts += part
-            if len(parts) > self._settings.max_body_bytes:
-                raise _BodyTooLargeError
-        return bytes(parts)
-
     def _status(self, spec: Any) -> str:
         return rest_state.status_outputs(self._api.status(messages.GetModelStatusRequest(model_spec=spec)))
 
@@ -181,16 +177,12 @@ class Rest:
         return rest_state.metadata_outputs(self._api.metadata(request))
 
 
-class _BodyTooLargeError(Exception):
-    pass
-
-
 class _NoVersionError(Exception):
     """A version that is no 64-bit number: the stock server answers 400 with nothing in it."""
 
 
-def _json(status: int, text: str) -> web.Response:
-    body = text.encode(*jsonvalues.ENCODING)
+def _json(status: int, text: str | bytes) -> web.Response:
+    body = text if isinstance(text, bytes) else text.encode(*ENCODING)
     return web.Response(status=status, body=body, headers={'Content-Type': 'application/json'})
 
 

@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 
 from vaiven.serving.server import jsonvalues
-from vaiven.serving.server.jsonvalues import is_object, show
+from vaiven.serving.server.json_document import encoded, is_object, members, show, type_name
+from vaiven.serving.server.json_faults import decoded, number_is_too_big, too_big
 from vaiven.serving.server.status import invalid_argument
 from vaiven.serving.wire import messages
 
 INT64 = (-(1 << 63), (1 << 63) - 1)
-FLOAT_MAX = float(np.finfo(np.float32).max)
+UINT64_MAX = (1 << 64) - 1
 
 
 def examples_input(body: dict[str, Any], method: str) -> Any:
@@ -38,47 +39,51 @@ def examples_input(body: dict[str, Any], method: str) -> Any:
 
 def _fill_example(value: Any, example: Any) -> None:
     if not isinstance(value, dict):
-        raise invalid_argument(f'Example must be JSON object but got JSON {_type_name(value)}')
-    for name, content in value.items():
-        key = jsonvalues.encoded(name).decode('utf-8', 'replace')
+        raise invalid_argument(f'Example must be JSON object but got JSON {type_name(value)}')
+    for name, content in members(value):
+        key = encoded(name).decode('utf-8', 'replace')
         feature = example.features.feature[key]
+        feature.Clear()  # of a name that occurs twice the last one counts
         for item in content if isinstance(content, list) else [content]:
             _add_value(feature, key, item)
 
 
 def _add_value(feature: Any, name: str, item: Any) -> None:
     if item is None or isinstance(item, list) or is_object(item):
-        raise invalid_argument(f'Feature: {name} has element with unexpected JSON type: {_type_name(item)}')
-    value: Any
-    if isinstance(item, str):
-        field, value = 'bytes_list', jsonvalues.encoded(item)
-    elif isinstance(item, dict):
-        field, value = 'bytes_list', jsonvalues.decoded(item['b64'])
-    elif isinstance(item, float):
-        field, value = 'float_list', item
-        if FLOAT_MAX < abs(item) < float('inf') or jsonvalues.is_too_big(item):
-            raise invalid_argument(
-                f'Cannot convert JSON value: {show(item)} to float without loss of precision.'
-            )
-    else:
-        field, value = 'int64_list', int(item)
-        if not INT64[0] <= value <= INT64[1]:
-            raise invalid_argument(f'Feature: {name} has uint64 element. Only int64 is supported.')
+        raise invalid_argument(f'Feature: {name} has element with unexpected JSON type: {type_name(item)}')
+    field = _field_of(item)
     kind = feature.WhichOneof('kind')
     if kind not in (None, field):
         raise invalid_argument(
             f'Unexpected element type in feature: {name} expecting type: {kind.removesuffix("_list")}'
         )
+    value: Any
+    if field == 'bytes_list':
+        value = encoded(item) if isinstance(item, str) else decoded(item['b64'])
+    elif field == 'float_list':
+        if number_is_too_big(item):
+            raise too_big()
+        value = float(item)
+    else:
+        value = int(item)
+        if value > INT64[1]:
+            raise invalid_argument(
+                f'Feature: {name} has uint64_t element. Only int64_t is supported. Received: {value}'
+            )
     getattr(feature, field).value.append(value)
 
 
-def _type_name(value: Any) -> str:
-    names = {type(None): 'Null', dict: 'Object', str: 'String', list: 'Array', bool: str(value)}
-    return names.get(type(value), 'Number')
+def _field_of(item: Any) -> str:
+    if isinstance(item, str | dict):
+        return 'bytes_list'
+    # An integer beyond 64 bits is a double to the stock server's parser.
+    return 'float_list' if isinstance(item, float) or not INT64[0] <= item <= UINT64_MAX else 'int64_list'
 
 
 def classification_outputs(response: Any) -> str:
-    """A ClassificationResponse as JSON: for each example a list of [label, score]."""
+    """A ClassificationResponse as JSON: for each example a list of [label, score]. Raises StatusError."""
+    if not response.result.classifications:
+        raise invalid_argument('Cannot convert empty ClassificationResults to JSON')
     rows = []
     for row in response.result.classifications:
         scores = jsonvalues.floats(np.array([entry.score for entry in row.classes], np.float32))
@@ -88,6 +93,8 @@ def classification_outputs(response: Any) -> str:
 
 
 def regression_outputs(response: Any) -> str:
-    """A RegressionResponse as JSON: a number for each example."""
+    """A RegressionResponse as JSON: a number for each example. Raises StatusError."""
+    if not response.result.regressions:
+        raise invalid_argument('Cannot convert empty RegressionResults to JSON')
     values = np.array([entry.value for entry in response.result.regressions], np.float32)
     return '{\n    "results": [' + ', '.join(jsonvalues.floats(values)) + ']\n}'

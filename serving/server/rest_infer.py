@@ -2,18 +2,26 @@
 
 import asyncio
 import time
-from collections.abc import Callable
-from concurrent.futures import Executor
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
-from vaiven.serving.server import jsonvalues, rest_examples, rest_predict
+from vaiven.serving.server import garbage, json_document, rest_examples, rest_predict
 from vaiven.serving.server.api import Api, Call
 from vaiven.serving.server.inference import DEFAULT_SIGNATURE
+from vaiven.serving.server.json_document import NotAtOnceError
+from vaiven.serving.server.json_exact import ENCODING
 from vaiven.serving.server.metrics import Metrics
+from vaiven.serving.server.rest_examples import examples_input
 from vaiven.serving.server.status import StatusError, invalid_argument
 from vaiven.serving.wire import messages, tensors
 
 LARGE_BYTES = 1 << 16
+# Threads for large bodies: each takes its turn at the interpreter, and with many the turns would be far between.
+LARGE_THREADS = 2
+_PAUSE_EVERY = 1 << 16  # characters written
+_PAUSE_SECONDS = 0.0002
 T = TypeVar('T')
 
 
@@ -31,12 +39,10 @@ class RestInference:
         self._api = api
         self._workers = workers
         self._metrics = metrics
+        self._large = ThreadPoolExecutor(LARGE_THREADS, 'large-body')
 
-    async def predict(self, spec: Any, body: bytes, deadline: float) -> str:
-        large = len(body) >= LARGE_BYTES
-
-        def read() -> tuple[Any, bool]:
-            values = _values(spec, body)
+    async def predict(self, spec: Any, body: bytes, deadline: float) -> bytes:
+        def read(values: dict[str, Any]) -> tuple[Any, bool]:
             inputs = self._api.signature_inputs(spec, spec.signature_name)
             if not inputs:
                 name = spec.signature_name or 'DEFAULT'
@@ -45,30 +51,52 @@ class RestInference:
             request = messages.PredictRequest(model_spec=spec)
             for name, array in arrays.items():
                 tensors.write_proto(request.inputs[name], array)
+                json_document.release_items(array)
             return request, row_format
 
-        request, row_format = await self._read('predict', spec, large, read)
+        request, row_format = await self._read('predict', spec, body, deadline, read)
+        large = len(body) >= LARGE_BYTES
         response = await self._api.predict(request, Call('REST', deadline, large))
-        return await self._apart(large, lambda: rest_predict.predict_outputs(response, row_format))
+        large = large or response.ByteSize() >= LARGE_BYTES // 8
+        return await self._written(large, lambda: rest_predict.predict_outputs(response, row_format))
 
-    async def classify(self, spec: Any, body: bytes, deadline: float) -> str:
-        large = len(body) >= LARGE_BYTES
-        examples = await self._read('classify', spec, large, lambda: _examples(spec, body, 'classify'))
+    async def classify(self, spec: Any, body: bytes, deadline: float) -> bytes:
+        examples = await self._read(
+            'classify', spec, body, deadline, partial(examples_input, method='classify')
+        )
         request = messages.ClassificationRequest(model_spec=spec, input=examples)
-        response = await self._api.classify(request, Call('REST', deadline, large))
-        return await self._apart(large, lambda: rest_examples.classification_outputs(response))
-
-    async def regress(self, spec: Any, body: bytes, deadline: float) -> str:
         large = len(body) >= LARGE_BYTES
-        examples = await self._read('regress', spec, large, lambda: _examples(spec, body, 'regress'))
-        request = messages.RegressionRequest(model_spec=spec, input=examples)
-        response = await self._api.regress(request, Call('REST', deadline, large))
-        return await self._apart(large, lambda: rest_examples.regression_outputs(response))
+        response = await self._api.classify(request, Call('REST', deadline, large))
+        return await self._written(large, lambda: [rest_examples.classification_outputs(response)])
 
-    async def _read(self, api: str, spec: Any, large: bool, read: 'Callable[[], T]') -> 'T':
+    async def regress(self, spec: Any, body: bytes, deadline: float) -> bytes:
+        examples = await self._read(
+            'regress', spec, body, deadline, partial(examples_input, method='regress')
+        )
+        request = messages.RegressionRequest(model_spec=spec, input=examples)
+        large = len(body) >= LARGE_BYTES
+        response = await self._api.regress(request, Call('REST', deadline, large))
+        return await self._written(large, lambda: [rest_examples.regression_outputs(response)])
+
+    def close(self) -> None:
+        """Starts no more work."""
+        self._large.shutdown(wait=False, cancel_futures=True)
+
+    async def _read(
+        self, api: str, spec: Any, body: bytes, deadline: float, read: 'Callable[[dict[str, Any]], T]'
+    ) -> 'T':
+        """What `read` makes of the JSON object in `body`; the signature that it names is written to `spec`."""
         began = time.perf_counter()
+        loop = asyncio.get_running_loop()
         try:
-            return await self._apart(large, read)
+            if len(body) >= LARGE_BYTES:
+                return await loop.run_in_executor(self._large, _read_large, body, spec, deadline, read)
+            try:
+                values = json_document.parse(body, at_once=True)
+            except NotAtOnceError:
+                values = await loop.run_in_executor(self._workers, json_document.parse, body, deadline)
+            _read_signature(values, spec)
+            return read(values)
         except StatusError as error:
             if self._metrics is not None:
                 seconds = time.perf_counter() - began
@@ -76,19 +104,40 @@ class RestInference:
                 self._metrics.request(spec.name, None, name, api, 'REST', error.code.name, seconds)
             raise
 
-    async def _apart(self, large: bool, work: 'Callable[[], T]') -> 'T':
-        """`work` done, in a worker thread where it would hold the event loop up."""
-        return await asyncio.get_running_loop().run_in_executor(self._workers, work) if large else work()
+    async def _written(self, large: bool, write: Callable[[], Iterable[str]]) -> bytes:
+        """The body that `write` gives in parts, in a worker thread where it would hold the event loop up."""
+        if not large:
+            return _encoded(''.join(write()))
+        return await asyncio.get_running_loop().run_in_executor(self._large, _write_large, write)
 
 
-def _values(spec: Any, body: bytes) -> dict[str, Any]:
-    """The JSON object in `body`; the signature it names is written to `spec`."""
-    values = jsonvalues.parse(body)
+def _read_large(body: bytes, spec: Any, deadline: float, read: 'Callable[[dict[str, Any]], T]') -> 'T':
+    with garbage.young_only():
+        values = json_document.parse(body, deadline)
+        try:
+            _read_signature(values, spec)
+            return read(values)
+        finally:
+            json_document.release(values)
+
+
+def _write_large(write: Callable[[], Iterable[str]]) -> bytes:
+    parts = []
+    size = 0
+    for part in write():
+        parts.append(_encoded(part))
+        size += len(part)
+        if size >= _PAUSE_EVERY:
+            size = 0
+            time.sleep(_PAUSE_SECONDS)
+    return b''.join(parts)
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode(*ENCODING)
+
+
+def _read_signature(values: dict[str, Any], spec: Any) -> None:
     name = rest_predict.read_signature_name(values)
     # Half surrogates fit in no proto string; replaced, they match no name.
     spec.signature_name = name.encode('utf-8', 'replace').decode('utf-8')
-    return values
-
-
-def _examples(spec: Any, body: bytes, method: str) -> Any:
-    return rest_examples.examples_input(_values(spec, body), method)

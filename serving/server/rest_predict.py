@@ -1,17 +1,19 @@
 """Predict over REST: rows (`instances`, `predictions`) and columns (`inputs`, `outputs`)."""
 
 import json
-import math
+from collections.abc import Iterator
 from typing import Any
 
 from numpy.typing import NDArray
 
 from vaiven.serving.server import jsonvalues
-from vaiven.serving.server.jsonvalues import is_object, show
+from vaiven.serving.server.json_document import is_object, members, show
 from vaiven.serving.server.status import StatusError, invalid_argument
 from vaiven.serving.wire import tensors
 
-_AT_ONCE = 1024
+_ROWS_AT_ONCE = 1024
+# Values of an answer that are written at once.
+_VALUES_AT_ONCE = 1 << 12
 
 
 def read_signature_name(body: dict[str, Any]) -> str:
@@ -58,66 +60,77 @@ def _rows(instances: list[Any], inputs: dict[str, Any]) -> dict[str, NDArray[Any
             'instances is a plain list, but expecting list of objects as multiple input tensors required '
             'as per tensorinfo_map'
         )
-    for index, item in enumerate(instances):
-        if is_object(item) != named:
-            expected, got = ('object', 'list') if named else ('value/list', 'object')
-            raise invalid_argument(f'Expecting {expected} but got {got} at item {index} of input list')
-        if named and item.keys() != inputs.keys():
-            extra = sorted(item.keys() - inputs.keys())
-            if extra:
-                raise invalid_argument(
-                    f"Failed to process element: {index} key: {extra[0]} of 'instances' list. Error: "
-                    f'INVALID_ARGUMENT: JSON object: does not have named input: {extra[0]}'
-                )
-            raise invalid_argument(
-                f"Failed to process element: {index} of 'instances' list. JSON object: {show(item)} "
-                f'keys must be equal to: {",".join(sorted(inputs))}'
-            )
-    if not named:
-        ((name, info),) = inputs.items()
-        return {name: _stack(instances, info.dtype, '')}
-    return {
-        name: _stack([item[name] for item in instances], info.dtype, f' key: {name}')
-        for name, info in inputs.items()
-    }
-
-
-def _stack(items: list[Any], dtype: int, key: str) -> NDArray[Any]:
-    """One tensor of all items; an item that does not fit is named in the error."""
     try:
-        return jsonvalues.to_tensor(items, dtype)
-    except StatusError:
-        first: NDArray[Any] | None = None
-        for start in range(0, len(items), _AT_ONCE):
-            part = items[start : start + _AT_ONCE]
-            if first is not None and _are_like(part, dtype, first):
-                continue
-            for index, item in enumerate(part, start):
-                where = (
-                    f"Failed to process element: {index}{key} of 'instances' list. Error: INVALID_ARGUMENT: "
-                )
-                try:
-                    array = jsonvalues.to_tensor(item, dtype)
-                except StatusError as error:
-                    raise invalid_argument(where + error.message) from None
-                first = array if first is None else first
-                if array.size != first.size:
-                    raise invalid_argument(
-                        f'{where}Expecting tensor size: {first.size} but got: {array.size}'
-                    ) from None
-                if array.shape != first.shape:
-                    raise invalid_argument(
-                        f'{where}Expecting shape {_shape(first)} but got: {_shape(array)}'
-                    ) from None
+        return _stacked(instances, inputs, named)
+    except (_UnlikeError, StatusError):
+        _raise_first_fault(instances, inputs, named)
         raise
 
 
-def _are_like(items: list[Any], dtype: int, first: NDArray[Any]) -> bool:
-    """Whether each of `items` is a tensor of the shape of `first`: one by one it would take long to find out."""
+class _UnlikeError(Exception):
+    """Rows of several forms, or with other keys than the signature's."""
+
+
+def _stacked(instances: list[Any], inputs: dict[str, Any], named: bool) -> dict[str, NDArray[Any]]:
+    """One tensor of all rows for each input."""
+    for item in instances:
+        if is_object(item) != named or (named and item.keys() != inputs.keys()):
+            raise _UnlikeError
+    if named:
+        return {
+            name: jsonvalues.to_tensor([item[name] for item in instances], info.dtype)
+            for name, info in inputs.items()
+        }
+    ((name, info),) = inputs.items()
+    return {name: jsonvalues.to_tensor(instances, info.dtype)}
+
+
+def _raise_first_fault(instances: list[Any], inputs: dict[str, Any], named: bool) -> None:
+    """Raises StatusError for the first row that does not fit, as the stock server says it."""
+    first: dict[str, NDArray[Any]] = {}
+    for start in range(0, len(instances), _ROWS_AT_ONCE):
+        part = instances[start : start + _ROWS_AT_ONCE]
+        if first and _are_like(part, inputs, named, first):
+            continue
+        for index, item in enumerate(part, start):
+            if is_object(item) != named:
+                expected, got = ('object', 'list') if named else ('value/list', 'object')
+                raise invalid_argument(f'Expecting {expected} but got {got} at item {index} of input list')
+            for name, value in members(item) if named else [(next(iter(inputs)), item)]:
+                try:
+                    _check_row(name, value, inputs, first)
+                except StatusError as error:
+                    key = f' key: {name}' if named else ''
+                    raise invalid_argument(
+                        f"Failed to process element: {index}{key} of 'instances' list. "
+                        f'Error: {error.code.name}: {error.message}'
+                    ) from None
+            if named and item.keys() != inputs.keys():
+                raise invalid_argument(
+                    f"Failed to process element: {index} of 'instances' list. JSON object: {show(item)} "
+                    f'keys must be equal to: {",".join(sorted(inputs))}'
+                )
+
+
+def _check_row(name: str, value: Any, inputs: dict[str, Any], first: dict[str, NDArray[Any]]) -> None:
+    """Whether one value is a tensor of the input, and of the shape that the first row has."""
+    if name not in inputs:
+        raise invalid_argument(f'JSON object: does not have named input: {name}')
+    array = jsonvalues.to_tensor(value, inputs[name].dtype)
+    expected = first.setdefault(name, array)
+    if array.size != expected.size:
+        raise invalid_argument(f'Expecting tensor size: {expected.size} but got: {array.size}')
+    if array.shape != expected.shape:
+        raise invalid_argument(f'Expecting shape {_shape(expected)} but got: {_shape(array)}')
+
+
+def _are_like(items: list[Any], inputs: dict[str, Any], named: bool, first: dict[str, NDArray[Any]]) -> bool:
+    """Whether all of `items` are as the first row: one by one it would take long to find out."""
     try:
-        return jsonvalues.to_tensor(items, dtype).shape[1:] == first.shape
-    except StatusError:
+        arrays = _stacked(items, inputs, named)
+    except (_UnlikeError, StatusError):
         return False
+    return all(array.shape[1:] == first[name].shape for name, array in arrays.items())
 
 
 def _shape(array: NDArray[Any]) -> str:
@@ -139,17 +152,16 @@ def _columns(value: Any, inputs: dict[str, Any]) -> dict[str, NDArray[Any]]:
     return {name: jsonvalues.to_tensor(value[name], info.dtype) for name, info in inputs.items()}
 
 
-def predict_outputs(response: Any, row_format: bool) -> str:
-    """A PredictResponse as JSON, under `predictions` (rows) or `outputs` (columns). Raises StatusError."""
+def predict_outputs(response: Any, row_format: bool) -> Iterator[str]:
+    """A PredictResponse as JSON, in parts, under `predictions` (rows) or `outputs` (columns). Raises StatusError."""
     arrays = {name: tensors.to_array(response.outputs[name]) for name in sorted(response.outputs)}
     if not arrays:
         raise invalid_argument('Cannot convert empty tensor map to JSON')
     return _row_outputs(arrays) if row_format else _column_outputs(arrays)
 
 
-def _row_outputs(arrays: dict[str, NDArray[Any]]) -> str:
+def _row_outputs(arrays: dict[str, NDArray[Any]]) -> Iterator[str]:
     batch = -1
-    columns = {}
     for name, array in arrays.items():
         if not array.ndim:
             raise invalid_argument(f'Tensor name: {name} has no shape information ')
@@ -158,44 +170,58 @@ def _row_outputs(arrays: dict[str, NDArray[Any]]) -> str:
                 f'Tensor name: {name} has inconsistent batch size: {len(array)} expecting: {batch}'
             )
         batch = len(array)
-        columns[name] = _split(_values(name, array), array.shape)
-    if len(columns) == 1:
-        rows = next(iter(columns.values()))
-        return '{\n    "predictions": [' + ', '.join(rows) + '\n    ]\n}'
-    keys = [json.dumps(name, ensure_ascii=False) for name in columns]
-    objects = [
+    if len(arrays) == 1:
+        ((name, array),) = arrays.items()
+        yield '{\n    "predictions": '
+        yield from jsonvalues.nested(array, _is_base64(name))
+        yield '\n}'
+        return
+    yield '{\n    "predictions": ['
+    size = max(array.size for array in arrays.values()) // max(batch, 1)
+    step = max(1, _VALUES_AT_ONCE // max(size, 1))
+    for start in range(0, batch, step):
+        parts = {name: array[start : start + step] for name, array in arrays.items()}
+        yield ',\n' if start else '\n'
+        yield from _large_object(parts) if step == 1 else [',\n'.join(_objects(parts))]
+    yield '\n    ]\n}'
+
+
+def _objects(arrays: dict[str, NDArray[Any]]) -> list[str]:
+    """An object for each row."""
+    columns = [jsonvalues.rows(array, _is_base64(name)) for name, array in arrays.items()]
+    keys = [json.dumps(name, ensure_ascii=False) for name in arrays]
+    return [
         '        {\n'
         + ',\n'.join(f'            {key}: {value}' for key, value in zip(keys, values, strict=True))
         + '\n        }'
-        for values in zip(*columns.values(), strict=True)
+        for values in zip(*columns, strict=True)
     ]
-    return '{\n    "predictions": [\n' + ',\n'.join(objects) + '\n    ]\n}'
 
 
-def _column_outputs(arrays: dict[str, NDArray[Any]]) -> str:
-    texts = {name: _nested(_values(name, array), array.shape) for name, array in arrays.items()}
-    if len(texts) == 1:
-        return '{\n    "outputs": ' + next(iter(texts.values())) + '\n}'
-    members = [f'        {json.dumps(name, ensure_ascii=False)}: {value}' for name, value in texts.items()]
-    return '{\n    "outputs": {\n' + ',\n'.join(members) + '\n    }\n}'
+def _large_object(arrays: dict[str, NDArray[Any]]) -> Iterator[str]:
+    """The object for the only row."""
+    mark = '        {'
+    for name, array in arrays.items():
+        yield f'{mark}\n            {json.dumps(name, ensure_ascii=False)}: '
+        yield from jsonvalues.nested(array[0], _is_base64(name))
+        mark = ','
+    yield '\n        }'
 
 
-def _values(name: str, array: NDArray[Any]) -> list[str]:
-    return jsonvalues.from_tensor(array, as_base64=name.endswith('_bytes'))
+def _column_outputs(arrays: dict[str, NDArray[Any]]) -> Iterator[str]:
+    if len(arrays) == 1:
+        ((name, array),) = arrays.items()
+        yield '{\n    "outputs": '
+        yield from jsonvalues.nested(array, _is_base64(name))
+        yield '\n}'
+        return
+    mark = '{\n    "outputs": {'
+    for name, array in arrays.items():
+        yield f'{mark}\n        {json.dumps(name, ensure_ascii=False)}: '
+        yield from jsonvalues.nested(array, _is_base64(name))
+        mark = ','
+    yield '\n    }\n}'
 
 
-def _split(values: list[str], shape: tuple[int, ...]) -> list[str]:
-    """The texts of the rows, from the texts of all values."""
-    for axis in range(len(shape) - 1, 0, -1):
-        size = shape[axis]
-        if size:
-            values = ['[' + ', '.join(values[i : i + size]) + ']' for i in range(0, len(values), size)]
-        else:
-            values = ['[]'] * math.prod(shape[:axis])
-    return values
-
-
-def _nested(values: list[str], shape: tuple[int, ...]) -> str:
-    if not shape:
-        return values[0]
-    return '[' + ', '.join(_split(values, shape)) + ']'
+def _is_base64(name: str) -> bool:
+    return name.endswith('_bytes')

@@ -1,7 +1,6 @@
 """A whole server: loads the models, opens the ports when they are available, and ends in good order."""
 
 import asyncio
-import gc
 import importlib.metadata
 import os
 import signal
@@ -12,11 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import grpc.aio
-from aiohttp import web
 
 from vaiven.serving.common.local_path import local_path
 from vaiven.serving.errors import ServerStartError, ServingError
-from vaiven.serving.server import log, modelconfig, monitoring, ports, runtime, tls, waiting
+from vaiven.serving.server import garbage, log, modelconfig, monitoring, ports, runtime, tls, waiting
 from vaiven.serving.server.api import Api
 from vaiven.serving.server.auth import Access, TokenInterceptor, Tokens
 from vaiven.serving.server.batch_queue import BatchThreads
@@ -29,14 +27,9 @@ from vaiven.serving.server.manager import Manager
 from vaiven.serving.server.metrics import Metrics
 from vaiven.serving.server.profiler import Profiler
 from vaiven.serving.server.rest import Rest, RestSettings
-from vaiven.serving.server.rest_connections import Connections
+from vaiven.serving.server.rest_connections import HttpPort
 from vaiven.serving.server.served_model import Settings
 from vaiven.serving.server.status import StatusError
-
-# Connections to the REST port that wait to be taken: where there is no room for one, it is a second late.
-BACKLOG = 1024
-# Objects made and not freed, after which Python looks for cycles among them; its own 700 are fewer than requests make.
-GARBAGE_THRESHOLD = 10_000
 
 
 class Server:
@@ -62,7 +55,8 @@ class Server:
         self._manager: Manager | None = None
         self._api: Api | None = None
         self._grpc: grpc.aio.Server | None = None
-        self._rest: web.ServerRunner | None = None
+        self._rest: Rest | None = None
+        self._rest_port: HttpPort | None = None
 
     def _states(self) -> Iterator[tuple[str, int, str]]:
         for name in self._manager.names() if self._manager is not None else ():
@@ -100,8 +94,10 @@ class Server:
                 await self._open()
                 log.event(
                     'serving',
-                    grpc=f'{self.options.host}:{self.options.port}',
-                    rest=f'{self.options.host}:{self.options.rest_api_port}' if self._rest else 'off',
+                    grpc=ports.address(self.options.host, self.options.port),
+                    rest=ports.address(self.options.host, self.options.rest_api_port)
+                    if self._rest_port
+                    else 'off',
                     seconds=time.monotonic() - began,
                 )
                 polling = asyncio.create_task(self._poll_configuration())
@@ -157,9 +153,7 @@ class Server:
             await asyncio.to_thread(waiting.wait, manager, waited_for, self._stop_waiting)
         except StatusError as error:
             raise ServerStartError(error.message) from error
-        # What TensorFlow made stays; looking through all of it for garbage now and then costs requests dear.
-        gc.freeze()
-        gc.set_threshold(GARBAGE_THRESHOLD)
+        garbage.spare_what_is_there()
         return not self._stop.is_set()
 
     async def _open(self) -> None:
@@ -208,16 +202,15 @@ class Server:
             self._metrics_path,
         )
         access = Access(self._tokens, self._admins) if self._tokens is not None else None
-        rest = Rest(api, self._workers, settings, metrics=self._metrics, tokens=access)
-        self._rest = web.ServerRunner(
-            Connections(rest.handle, settings.timeout_seconds), shutdown_timeout=options.drain_seconds
+        self._rest = Rest(api, self._workers, settings, metrics=self._metrics, tokens=access)
+        port = HttpPort(
+            self._rest.handle,
+            silent_seconds=settings.timeout_seconds,
+            drain_seconds=options.drain_seconds,
         )
-        await self._rest.setup()
         context = self._tls.ssl_context() if self._tls is not None and options.rest_api_tls else None
-        site = web.TCPSite(
-            self._rest, options.host, options.rest_api_port, ssl_context=context, backlog=BACKLOG
-        )
-        await site.start()
+        await port.open(options.host, options.rest_api_port, context)
+        self._rest_port = port
 
     async def _poll_configuration(self) -> None:
         """Reads the model configuration file again and again; one that is broken changes nothing."""
@@ -248,11 +241,13 @@ class Server:
             self._api.draining = True
         if self._grpc is not None:
             closing.append(self._grpc.stop(self.options.drain_seconds))
-        if self._rest is not None:
-            closing.append(self._rest.cleanup())
+        if self._rest_port is not None:
+            closing.append(self._rest_port.close())
         await asyncio.gather(*closing)
         if closing:
             log.event('drained', seconds=time.monotonic() - began)
+        if self._rest is not None:
+            self._rest.close()
         if self._api is not None:
             await asyncio.to_thread(self._api.close)
         if self._manager is not None:
@@ -263,7 +258,7 @@ class Server:
 
 
 def _grpc_addresses(options: Options) -> list[str]:
-    addresses = [f'{options.host}:{options.port}'] if options.port else []
+    addresses = [ports.address(options.host, options.port)] if options.port else []
     return [*addresses, f'unix:{options.grpc_socket_path}'] if options.grpc_socket_path else addresses
 
 

@@ -13,12 +13,14 @@ from google.protobuf.message import DecodeError
 
 from vaiven.serving.server import (
     batching_parameters,
+    json_document,
     jsonvalues,
     modelconfig,
     rest_examples,
     rest_predict,
     rest_state,
 )
+from vaiven.serving.server.json_exact import ENCODING
 from vaiven.serving.server.status import StatusError
 from vaiven.serving.wire import messages, tensors
 from vaiven.serving.wire.dtypes import DT_STRING, NUMBERS, kind_of_number
@@ -73,7 +75,7 @@ def check_predict(data: bytes) -> None:
     picked, body = (data[0], data[1:]) if data else (0, b'')
     inputs = SIGNATURES[picked % len(SIGNATURES)]
     try:
-        values = jsonvalues.parse(body)
+        values = json_document.parse(body)
         rest_predict.read_signature_name(values)
         arrays, _ = rest_predict.predict_inputs(values, inputs)
     except StatusError as error:
@@ -85,7 +87,7 @@ def check_predict(data: bytes) -> None:
         texts = jsonvalues.from_tensor(array)
         assert len(texts) == math.prod(array.shape)
         back = jsonvalues.to_tensor(
-            [jsonvalues.parse(b'{"x": %s}' % _bytes(item))['x'] for item in texts], inputs[name].dtype
+            [json_document.parse(b'{"x": %s}' % _bytes(item))['x'] for item in texts], inputs[name].dtype
         )
         np.testing.assert_array_equal(back, array.ravel())
 
@@ -93,7 +95,7 @@ def check_predict(data: bytes) -> None:
 def check_examples(data: bytes) -> None:
     """A body is examples, or a StatusError."""
     try:
-        built = rest_examples.examples_input(jsonvalues.parse(data), 'classify')
+        built = rest_examples.examples_input(json_document.parse(data), 'classify')
     except StatusError as error:
         _check_error(error)
         return
@@ -123,11 +125,11 @@ def _check_text(data: bytes, read: Callable[[str], Any]) -> None:
 
 def _check_error(error: StatusError) -> None:
     """The error can be sent, over REST and over gRPC."""
-    assert jsonvalues.parse(rest_state.error_output(error.message).encode())['error']
+    assert json_document.parse(rest_state.error_output(error.message).encode())['error']
 
 
 def _bytes(text: str) -> bytes:
-    return text.encode(*jsonvalues.ENCODING)
+    return text.encode(*ENCODING)
 
 
 CHECKS: dict[str, Callable[[bytes], None]] = {
