@@ -93,7 +93,10 @@ class Api:
     async def predict(self, request: Any, call: Call) -> Any:
         """A PredictResponse to a PredictRequest."""
         steps = partial(
-            inference.predict, as_content=self._as_content, max_repeated_bytes=self._max_repeated_bytes
+            inference.predict,
+            # JSON is made of arrays: typed lists between would only take time, and hold others up.
+            as_content=self._as_content or call.entrypoint == 'REST',
+            max_repeated_bytes=self._max_repeated_bytes,
         )
         call = call._replace(large=call.large or _declares_much(request))
         return await self._infer('predict', request, _spec(request), steps, call)

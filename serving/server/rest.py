@@ -3,6 +3,7 @@
 import asyncio
 import re
 import time
+from collections.abc import AsyncIterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,7 @@ _FLAGS = re.IGNORECASE | re.ASCII
 _ASK = re.compile(rf'/v1/models/{_NAME}{_VERSION}:(classify|regress|predict)', _FLAGS)
 _LOOK = re.compile(rf'/v1/models(?:/{_NAME})?{_VERSION}(?:/(metadata))?', _FLAGS)
 _API = re.compile(r'/v1/.*', _FLAGS | re.DOTALL)
+_LARGE_BYTES = 1 << 18
 NOT_FOUND_PAGE = (
     '<HTML><HEAD>\n<TITLE>404 Not Found</TITLE>\n</HEAD><BODY>\n<H1>Not Found</H1>\n</BODY></HTML>\n'
 )
@@ -108,7 +110,7 @@ class Rest:
     async def _answered(self, request: web.BaseRequest, path: str) -> web.Response:
         try:
             answering = self._answer(request, path)
-            text: str | bytes
+            text: str | list[bytes]
             text, status = await asyncio.wait_for(answering, self._settings.timeout_seconds), 200
         except StatusError as error:
             text, status = rest_state.error_output(error.message), HTTP_STATUS[error.code]
@@ -144,7 +146,7 @@ class Rest:
         known = 'http://' in origin or 'https://' in origin
         return web.Response(status=200 if known else 400, headers=self._cors)
 
-    async def _answer(self, request: web.BaseRequest, path: str) -> str | bytes:
+    async def _answer(self, request: web.BaseRequest, path: str) -> str | list[bytes]:
         """The JSON text of the answer. Raises StatusError."""
         malformed = invalid_argument(f'Malformed request: {request.method} {path}')
         if request.method == 'POST':
@@ -181,9 +183,20 @@ class _NoVersionError(Exception):
     """A version that is no 64-bit number: the stock server answers 400 with nothing in it."""
 
 
-def _json(status: int, text: str | bytes) -> web.Response:
-    body = text if isinstance(text, bytes) else text.encode(*ENCODING)
-    return web.Response(status=status, body=body, headers={'Content-Type': 'application/json'})
+def _json(status: int, text: str | list[bytes]) -> web.Response:
+    parts = text if isinstance(text, list) else [text.encode(*ENCODING)]
+    size = sum(map(len, parts))
+    headers = {'Content-Type': 'application/json'}
+    if size <= _LARGE_BYTES:
+        return web.Response(status=status, body=b''.join(parts), headers=headers)
+    headers['Content-Length'] = str(size)
+    return web.Response(status=status, body=_sent(parts), headers=headers)
+
+
+async def _sent(parts: list[bytes]) -> AsyncIterator[bytes]:
+    """In parts: as one piece, a large body is copied several times while all others wait."""
+    for part in parts:
+        yield part
 
 
 def _spec(name: str, version: str | None, label: str | None) -> Any:

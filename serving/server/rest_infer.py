@@ -26,7 +26,7 @@ T = TypeVar('T')
 
 
 class RestInference:
-    """Reads JSON, asks the API, writes JSON. Methods raise StatusError, and have the same arguments.
+    """Reads JSON, asks the API, writes JSON, in parts. Methods raise StatusError, and have the same arguments.
 
     Args (of each method):
         spec: the ModelSpec from the path.
@@ -41,7 +41,7 @@ class RestInference:
         self._metrics = metrics
         self._large = ThreadPoolExecutor(LARGE_THREADS, 'large-body')
 
-    async def predict(self, spec: Any, body: bytes, deadline: float) -> bytes:
+    async def predict(self, spec: Any, body: bytes, deadline: float) -> list[bytes]:
         def read(values: dict[str, Any]) -> tuple[Any, bool]:
             inputs = self._api.signature_inputs(spec, spec.signature_name)
             if not inputs:
@@ -60,7 +60,7 @@ class RestInference:
         large = large or response.ByteSize() >= LARGE_BYTES // 8
         return await self._written(large, lambda: rest_predict.predict_outputs(response, row_format))
 
-    async def classify(self, spec: Any, body: bytes, deadline: float) -> bytes:
+    async def classify(self, spec: Any, body: bytes, deadline: float) -> list[bytes]:
         examples = await self._read(
             'classify', spec, body, deadline, partial(examples_input, method='classify')
         )
@@ -69,7 +69,7 @@ class RestInference:
         response = await self._api.classify(request, Call('REST', deadline, large))
         return await self._written(large, lambda: [rest_examples.classification_outputs(response)])
 
-    async def regress(self, spec: Any, body: bytes, deadline: float) -> bytes:
+    async def regress(self, spec: Any, body: bytes, deadline: float) -> list[bytes]:
         examples = await self._read(
             'regress', spec, body, deadline, partial(examples_input, method='regress')
         )
@@ -104,10 +104,10 @@ class RestInference:
                 self._metrics.request(spec.name, None, name, api, 'REST', error.code.name, seconds)
             raise
 
-    async def _written(self, large: bool, write: Callable[[], Iterable[str]]) -> bytes:
+    async def _written(self, large: bool, write: Callable[[], Iterable[str]]) -> list[bytes]:
         """The body that `write` gives in parts, in a worker thread where it would hold the event loop up."""
         if not large:
-            return _encoded(''.join(write()))
+            return [_encoded(''.join(write()))]
         return await asyncio.get_running_loop().run_in_executor(self._large, _write_large, write)
 
 
@@ -121,7 +121,7 @@ def _read_large(body: bytes, spec: Any, deadline: float, read: 'Callable[[dict[s
             json_document.release(values)
 
 
-def _write_large(write: Callable[[], Iterable[str]]) -> bytes:
+def _write_large(write: Callable[[], Iterable[str]]) -> list[bytes]:
     parts = []
     size = 0
     for part in write():
@@ -130,7 +130,7 @@ def _write_large(write: Callable[[], Iterable[str]]) -> bytes:
         if size >= _PAUSE_EVERY:
             size = 0
             time.sleep(_PAUSE_SECONDS)
-    return b''.join(parts)
+    return parts
 
 
 def _encoded(text: str) -> bytes:
