@@ -30,7 +30,9 @@ Size = tuple[tuple[tuple[int, ...], int], ...]
 
 def measure(feeds: Arrays) -> Size:
     """The size of the inputs of a run."""
-    return tuple((value.shape, _string_bytes(value) if value.dtype == object else 0) for value in feeds.values())
+    return tuple(
+        (value.shape, _string_bytes(value) if value.dtype == object else 0) for value in feeds.values()
+    )
 
 
 def size_of(values: Iterable[NDArray[Any]]) -> int:

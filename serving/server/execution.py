@@ -85,6 +85,11 @@ class Execution:
         self._workers = workers
         self._seen: dict[tuple[tuple[str, ...], tuple[str, ...]], Seen] = {}
 
+    def close(self) -> None:
+        """Frees the model. No run may be under way."""
+        self.batcher = None  # which refers to this: only the garbage collector would find the two
+        self.model.close()
+
     async def answer(self, steps: 'Steps[T]', deadline: float | None = None, *, large: bool = False) -> T:
         """The answer of `steps`.
 

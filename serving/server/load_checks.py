@@ -10,7 +10,10 @@ from vaiven.serving.wire.dtypes import kind_of_number
 PYTHON_OPERATIONS = frozenset(('PyFunc', 'PyFuncStateless', 'EagerPyFunc'))
 # Not for requests: the loader runs it.
 _INITIALISER = '__saved_model_init_op'
-_COMPOSITES = {'coo_sparse': 'a sparse tensor', 'composite_tensor': 'a composite tensor, such as a ragged one'}
+_COMPOSITES = {
+    'coo_sparse': 'a sparse tensor',
+    'composite_tensor': 'a composite tensor, such as a ragged one',
+}
 
 
 def unservable(signatures: Mapping[str, Any], graph: Any) -> dict[str, str]:

@@ -102,7 +102,9 @@ class SavedModel:
             for name, signature in meta_graph.signature_def.items()
         }
         graph = meta_graph.graph_def
-        self.endpoints: Mapping[str, Endpoint] = endpoints(self.signatures, unservable(self.signatures, graph))
+        self.endpoints: Mapping[str, Endpoint] = endpoints(
+            self.signatures, unservable(self.signatures, graph)
+        )
         compiled = config.graph_options.optimizer_options.global_jit_level > 0  # each shape by itself
         self._fixed: frozenset[str] = (
             frozenset() if compiled else outputs_of_fixed_cost(graph, self.endpoints.values())
@@ -164,8 +166,14 @@ class SavedModel:
 
     def close(self) -> None:
         """Frees the session's memory. No `run` may be under way."""
+        from tensorflow.python.framework import ops
+
         self._callables.clear()
         self._session.close()
+        del self._session
+        ops.dismantle_graph(
+            self._graph
+        )  # its parts refer to one another: the garbage collector may come late
 
     def _callable(
         self, feeds: tuple[str, ...], fetches: tuple[str, ...], milliseconds: int, alone: bool
@@ -197,7 +205,11 @@ def _array(value: Any) -> NDArray[Any]:
 
 def _without_traceback(text: str) -> str:
     """An error of TensorFlow without the lines of Python that it may quote, which say nothing to a caller."""
-    return text.partition('Traceback (most recent call last)')[0].partition('\n\nOriginal stack trace')[0].rstrip()
+    return (
+        text.partition('Traceback (most recent call last)')[0]
+        .partition('\n\nOriginal stack trace')[0]
+        .rstrip()
+    )
 
 
 def _load_error(tf: Any, error: Exception) -> StatusError:

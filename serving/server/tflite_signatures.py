@@ -50,7 +50,10 @@ def fit_names(signatures: Mapping[str, Any], inputs: set[str], outputs: set[str]
         StatusError: a signature names a tensor that the model does not have.
     """
     for signature in signatures.values():
-        for side, infos, known in (('input', signature.inputs, inputs), ('output', signature.outputs, outputs)):
+        for side, infos, known in (
+            ('input', signature.inputs, inputs),
+            ('output', signature.outputs, outputs),
+        ):
             for alias, info in infos.items():
                 if info.name not in known and plain_name(info.name) in known:
                     info.name = plain_name(info.name)

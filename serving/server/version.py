@@ -5,7 +5,7 @@ import time
 from enum import IntEnum
 from pathlib import Path
 
-from vaiven.serving.server import log
+from vaiven.serving.server import log, runtime
 from vaiven.serving.server.execution import Execution, LoadedModel
 from vaiven.serving.server.source import fingerprint
 from vaiven.serving.server.status import StatusError
@@ -144,7 +144,9 @@ class Version:
         with self._lock:
             execution, self._execution = self._execution, None
         if execution is not None:
-            execution.model.close()
+            execution.close()
+            del execution
+            runtime.give_back_memory()
             self._move(State.END)
 
     def _move(self, state: State) -> None:

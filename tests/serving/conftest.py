@@ -234,6 +234,18 @@ class Odd(tf.Module):
         return {'y': tf.identity(x)}
 
 
+class Big(tf.Module):
+    def __init__(self):
+        self.numbers = tf.Variable(tf.ones([10_000_000]))  # 40 MB
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32)])
+    def add(self, x):
+        return {'y': x + self.numbers[0]}
+
+
+big = Big()
+tf.saved_model.save(big, root + '/big/1', signatures=big.add)
+
 odd = Odd()
 for folder, keys in {
     'ragged': ['ragged'], 'python': ['python'], 'mixed': ['half', 'ragged', 'python', 'int4', 'qint8'],
@@ -255,8 +267,8 @@ def _make(code: str, *arguments: object) -> None:
 def other_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of base paths, each with version 1; change none.
 
-    `tf1`, `words`, `ragged`, `python` and `mixed`; `lite-one`, `lite-two`, `lite-declared`, `lite-tensors`,
-    `lite-unknown` and `lite-parsed`.
+    `tf1`, `words`, `ragged`, `python`, `mixed` and `big` (40 MB); `lite-one`, `lite-two`, `lite-declared`,
+    `lite-tensors`, `lite-unknown` and `lite-parsed`.
     """
     root = tmp_path_factory.mktemp('others')
     _make(MAKE_OTHERS, root)

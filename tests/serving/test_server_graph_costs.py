@@ -20,7 +20,9 @@ def is_fixed(function: Callable[..., Any], *specs: Any) -> bool:
     names = {str(index): tensor.name for index, tensor in enumerate(inputs)}
     fetches = {str(index): tensor.name for index, tensor in enumerate(outputs)}
     endpoint = Endpoint('', names, fetches, {}, tuple(fetches), tuple(fetches.values()))
-    return outputs_of_fixed_cost(graph.as_graph_def(add_shapes=False), [endpoint]) == frozenset(fetches.values())
+    return outputs_of_fixed_cost(graph.as_graph_def(add_shapes=False), [endpoint]) == frozenset(
+        fetches.values()
+    )
 
 
 FLOATS = tf.TensorSpec([None], tf.float32)

@@ -1,5 +1,7 @@
 """Arrays travel as TensorProto and come back; what cannot is refused before memory is taken."""
 
+import random
+
 import ml_dtypes
 import numpy as np
 import pytest
@@ -141,6 +143,37 @@ def test_long_typed_lists_come_back_as_they_went(dtype: type) -> None:
     if dtype == np.uint64:
         array[-1] = np.iinfo(np.uint64).max
     np.testing.assert_array_equal(tensors.to_array(tensors.to_proto(array, typed=True)), array)
+
+
+SIZES = (-1, 0, 1, 2, 3, 7, 1 << 16, 1 << 31, 1 << 40, (1 << 62) + 1, (1 << 63) - 1, -(1 << 63))
+FIELDS = {
+    'float_val': 1.5, 'double_val': 2.5, 'int_val': -1, 'string_val': b'x\0', 'scomplex_val': 1.0, 'int64_val': 1 << 40,
+    'bool_val': True, 'dcomplex_val': 2.0, 'half_val': 70_000, 'uint32_val': 5, 'uint64_val': (1 << 64) - 1,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize('seed', range(20))
+def test_whatever_comes_is_a_tensor_or_refused_within_its_memory(seed: int) -> None:
+    draw = random.Random(seed)
+    outcomes = set()
+    for _ in range(300):
+        request = messages.TensorProto(dtype=draw.randrange(-1, 40))
+        for _ in range(draw.choice((0, 1, 1, 1, 2, 2, 3, 70))):
+            request.tensor_shape.dim.add(size=draw.choice(SIZES if draw.random() < 0.3 else SIZES[1:6]))
+        for field in draw.sample(list(FIELDS), draw.choice((0, 1, 1, 11))):
+            getattr(request, field).extend([FIELDS[field]] * draw.randrange(5))
+        if draw.random() < 0.3:
+            request.tensor_content = draw.randbytes(draw.choice((1, 2, 4, 8, 12, 100)))
+        try:
+            array = tensors.to_array(request, 1000)
+        except ValueError:
+            outcomes.add('refused')
+            continue
+        outcomes.add('tensor')
+        assert list(array.shape) == [dim.size for dim in request.tensor_shape.dim]
+        assert array.nbytes <= 1000 + 16 * request.ByteSize()
+        np.testing.assert_array_equal(tensors.to_array(tensors.to_proto(array, typed=True)), array)
+    assert outcomes == {'tensor', 'refused'}
 
 
 def test_unknown_rank_is_refused() -> None:
