@@ -189,7 +189,7 @@ def tell(change: Change, model: str, as_json: bool, plain: int | None = None) ->
     again = ' already' if change.before == change.after else ''
     if change.canary is not None:
         click.echo(
-            f'{model}: version {change.canary} gets {change.percent:g} %, version {change.after} the rest'
+            f'{model}: version {change.canary} gets {change.percent:.10g} %, version {change.after} the rest'
         )
         if plain == change.after:
             click.echo(f'requests without a label get version {plain}, the stable one')

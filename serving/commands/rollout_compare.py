@@ -92,6 +92,8 @@ def compare(
         raise click.UsageError(
             '--base-path tells where the held-out rows are: leave --requests and --log out'
         )
+    if requests is None and (label_column is not None or text_column != 'text'):
+        raise click.UsageError('--text-column and --label-column go with --requests, a table')
     if follow and log is None:
         raise click.UsageError('--follow goes with --log')
     if follow and limit is None and seconds is None:

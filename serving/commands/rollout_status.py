@@ -81,7 +81,7 @@ def show_status(
         )
     lost = [label for label, share in weights.items() if share and label not in now.labels]
     if lost and now.labels:
-        notes.append(f'{weights[lost[0]]:g} % of the traffic asks for {lost[0]}, which names no version')
+        notes.append(f'{weights[lost[0]]:.10g} % of the traffic asks for {lost[0]}, which names no version')
     if now.stable is None:
         notes.append(_no_stable(now.available, now.loading))
     if as_json:
@@ -160,7 +160,7 @@ def _origins(base: Path | None, metadata: Path | None, notes: list[str]) -> dict
 
 
 def _cells(row: dict[str, Any], origin: Origin | None) -> list[str]:
-    percent = f'{row["percent"]:g} %' if row['percent'] else ''
+    percent = f'{row["percent"]:.10g} %' if row['percent'] else ''
     cells = [str(row['version']), row['state'], ' '.join([*row['labels'], row['error']]).strip(), percent]
     if origin is None:
         return [*cells, '', '', '', '']

@@ -15,6 +15,7 @@ from vaiven.serving.server.served_model import Settings
 from vaiven.serving.server.source import VersionPolicy
 from vaiven.serving.server.status import Code, StatusError
 from vaiven.serving.server.version import State, Version
+from vaiven.serving.wire.messages import ModelSpec
 
 
 class Loaded:
@@ -134,4 +135,33 @@ def test_with_one_look_at_the_disk_a_new_base_path_is_looked_at_too(tmp_path: Pa
     for folder in ('old', 'new'):
         waiting.wait(manager, manager.configure([Model('m', tmp_path / folder)]))
         wait_until(lambda: [v.path for v in manager.versions('m')] == [tmp_path / folder / '1'])  # noqa: B023
+    manager.stop()
+
+
+@pytest.mark.parametrize(
+    ('follows', 'labels', 'version'),
+    [
+        (False, {'stable': 1}, 3),  # the stock server's rule, labels or not
+        (True, {'stable': 1}, 1),
+        (True, {'canary': 1}, 3),
+        (True, {'stable': 2}, 3),  # that one does not load
+        (True, {}, 3),
+    ],
+)
+def test_requests_that_name_no_version_get_the_stable_one_where_the_settings_say_so(
+    tmp_path: Path, follows: bool, labels: dict[str, int], version: int
+) -> None:
+    for number in ('1', '2', '3'):
+        (tmp_path / number).mkdir()
+    settings = Settings(
+        poll_seconds=0.05, load_retries=0, any_label=True, wait_for_labels=True, follow_stable=follows
+    )
+    manager = Manager(load, settings)
+    everything = Model('m', tmp_path, VersionPolicy(latest=None), labels)
+    waiting.wait(manager, manager.configure([everything]))
+    wait_until(lambda: all(v.state in (State.AVAILABLE, State.END) for v in manager.versions('m')))
+    with manager.acquire(ModelSpec(name='m')) as acquired:
+        assert acquired.number == version
+    with manager.acquire(ModelSpec(name='m', version={'value': 3})) as acquired:
+        assert acquired.number == 3
     manager.stop()

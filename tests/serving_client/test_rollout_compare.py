@@ -285,6 +285,8 @@ def test_the_command_says_what_it_found_and_ends_accordingly(
         (['--requests', str(file), '--new', '9'], 'version 9 of model'),
         ([], 'give --requests or --log'),
         (['--requests', str(file), '--follow'], '--follow goes with --log'),
+        (['--label-column', 'stars'], '--text-column and --label-column go with --requests'),
+        (['--requests', str(file), '--base-path', str(tmp_path)], '--base-path tells where the held-out rows'),
         (['--log', str(logged[1]), '--follow'], '--follow takes --limit or --seconds'),
         (['--requests', str(file), '--new', '2'], 'stable and 2 are both version 2: name two versions'),
         (['--requests', str(file), '--label-column', 'lable'], "has no column 'lable'; it has: text, label"),
