@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from vaiven.serving.commands.options import MODEL, VERSION, Utf8
+from vaiven.serving.common.local_path import local_path
 from vaiven.serving.errors import ServingError
 
 if TYPE_CHECKING:
@@ -21,21 +22,21 @@ FORMATS = ('.csv', '.tsv', '.jsonl')
 
 
 @click.command()
-@click.argument('file', type=click.Path(dir_okay=False, path_type=Path))
+@click.argument('file', type=Utf8())
 @click.option('--split', type=click.Choice(SPLITS), default='test', show_default=True, help='Which rows.')
 @click.option(
     '--name', type=Utf8(), help=f'Name of the model.  [default: that of the run; {MODEL} among several]'
 )
 @click.option(
     '--root',
-    type=click.Path(file_okay=False, path_type=Path),
+    type=Utf8(),
     metavar='DIR',
     help='Folder of the runs.  [default: vaiven-runs/NAME, or the one that was pushed to last]',
 )
 @click.option(
     '--version', type=VERSION, metavar='N', help='Rows of the run of this version.  [default: the newest]'
 )
-def export(file: Path, split: str, name: str | None, root: Path | None, version: int | None) -> None:
+def export(file: str, split: str, name: str | None, root: str | None, version: int | None) -> None:
     """Write the rows of a split to FILE: .csv, .tsv or .jsonl.
 
     The columns are text and label, and what else the examples have: group, language, rating, position. Labels are
@@ -47,13 +48,14 @@ def export(file: Path, split: str, name: str | None, root: Path | None, version:
       vaiven export --split test held-out.csv
       vaiven export --split train --name shop --version 3 train.jsonl
     """
-    ending = file.suffix.lower()
+    path = local_path(file, 'FILE')
+    ending = path.suffix.lower()
     if ending not in FORMATS:
-        raise click.UsageError(f'FILE must end in {", ".join(FORMATS)}. Received: {file.name}')
+        raise click.UsageError(f'FILE must end in {", ".join(FORMATS)}. Received: {path.name}')
     from vaiven.serving import files
     from vaiven.serving.rollout import folder, held_out
 
-    base_path = _base_path(name, root)
+    base_path = _base_path(name, None if root is None else local_path(root, '--root'))
     pushed = folder.versions(base_path)
     if version is not None and version not in pushed:
         raise ServingError(f'{base_path} has no version {version}; it has: {", ".join(map(str, pushed))}')
@@ -61,8 +63,8 @@ def export(file: Path, split: str, name: str | None, root: Path | None, version:
     rows = list(held_out.rows(held_out.folder_of(base_path, chosen), split))
     if not rows:
         raise ServingError(f'split {split!r} of the run of version {chosen} has no rows: nothing was written')
-    files.replace_with(file, lambda stream: _write(stream, ending, rows))
-    click.echo(f'{file}: {len(rows):,} rows, split {split} of the run of version {chosen} in {base_path}')
+    files.replace_with(path, lambda stream: _write(stream, ending, rows))
+    click.echo(f'{path}: {len(rows):,} rows, split {split} of the run of version {chosen} in {base_path}')
 
 
 def _base_path(name: str | None, root: Path | None) -> Path:

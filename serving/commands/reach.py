@@ -47,17 +47,24 @@ def reachable(place: Where, signature: str, output: str) -> Where:
     """
     if place.server.startswith('saved-model:'):
         return _of_saved_model(place)
+    if not wait_for_start(place):
+        return place if place.chosen else _here(place, signature, output, _nobody(place))
     match = LOCAL.fullmatch(place.server)
-    server = None
-    if match is not None:
-        host, port = match[1].strip('[]'), int(match[2])
-        server = running.at(port)
-        if not _listens(host, port):
-            server = _appearing(port)
-            if server is None or not _started(server, host, port):
-                return place if place.chosen else _here(place, signature, output, _nobody(place))
-            server = running.at(port)  # its first record named no models yet
+    # Its record now: the first one of a server that is starting names no models yet.
+    server = running.at(int(match[2])) if match is not None else None
     return _on_server(place, server, signature, output)
+
+
+def wait_for_start(place: Where) -> bool:
+    """Waits for a server that is starting on this machine; whether one listens, as far as that can be told here."""
+    match = LOCAL.fullmatch(place.server)
+    if match is None:
+        return True
+    host, port = match[1].strip('[]'), int(match[2])
+    if _listens(host, port):
+        return True
+    server = _appearing(port)
+    return server is not None and _started(server, host, port)
 
 
 def _listens(host: str, port: int) -> bool:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from vaiven.serving.commands.options import VERSION, server_options, where
+from vaiven.serving.commands.reach import wait_for_start
 from vaiven.serving.commands.rollout_auto import auto, manifests
 from vaiven.serving.commands.rollout_compare import compare
 from vaiven.serving.commands.rollout_options import (
@@ -130,7 +130,7 @@ def prune(
     server: str | None,
     model: str,
     timeout: float,
-    base_path: Path | None,
+    base_path: str | None,
     as_json: bool,
 ) -> None:
     """Delete the folders of old versions: never one that is loaded, labelled, newer than the stable one, the one that
@@ -142,6 +142,7 @@ def prune(
       vaiven rollout prune --keep 3 --dry-run
     """
     place = where(server, model, timeout)
+    wait_for_start(place)
     base = folder_of(model, base_path)
     from vaiven.serving.rollout import folder
     from vaiven.serving.rollout import prune as pruning

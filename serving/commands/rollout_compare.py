@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vaiven.serving.commands.options import VERSION, Seconds, server_options, where
+from vaiven.serving.commands.reach import wait_for_start
 from vaiven.serving.commands.rollout_options import FILE, base_path_option, folder_of, json_option
 from vaiven.serving.commands.texts import printable
 from vaiven.serving.errors import ServingError
@@ -71,7 +72,7 @@ def compare(
     server: str | None,
     model: str,
     timeout: float,
-    base_path: Path | None,
+    base_path: str | None,
     as_json: bool,
 ) -> None:
     """Ask two versions the same requests: agreement, accuracy, drift, errors, latency, and a verdict.
@@ -99,6 +100,7 @@ def compare(
     if follow and limit is None and seconds is None:
         raise click.UsageError('--follow takes --limit or --seconds: the log has no end')
     place = where(server, model, timeout)
+    wait_for_start(place)
     from vaiven.serving.rollout.compare import BETTER_OR_EQUAL, WORSE, Comparison
     from vaiven.serving.rollout.pairs import pairs
     from vaiven.serving.rollout.requests import Columns, Log, read, sampled
@@ -132,7 +134,7 @@ def compare(
         raise click.exceptions.Exit(1 if report['verdict'] == WORSE else 3)
 
 
-def _held_out(model: str, base_path: Path | None, version: int) -> list[Asked]:
+def _held_out(model: str, base_path: str | None, version: int) -> list[Asked]:
     """The rows that the run of a version held out. Raises ServingError where they are not there."""
     from vaiven.serving.rollout import held_out
 

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vaiven.serving.commands.options import Seconds, server_options, where
+from vaiven.serving.commands.reach import wait_for_start
+from vaiven.serving.common.local_path import local_path
 from vaiven.serving.errors import ServingError
 
 if TYPE_CHECKING:
     from vaiven.serving.rollout.rollout import Rollout
 
 FILE = click.Path(dir_okay=False, path_type=Path)
-FOLDER = click.Path(path_type=Path)
 # Servers on a cluster read their configuration twice a minute (kubeflow/serving), and then load what is new.
 POLLED_SETTLE_SECONDS = 60.0
 
 base_path_option = click.option(
     '--base-path',
     metavar='FOLDER',
-    type=FOLDER,
     help='The folder of versions, as the server names it.  [default: the one below vaiven-runs]',
 )
 split_option = click.option(
@@ -77,7 +77,7 @@ def changing(
     server: str | None,
     model: str,
     timeout: float,
-    base_path: Path | None,
+    base_path: str | None,
     config_file: Path | None,
     polled: bool,
     settle: float | None,
@@ -96,6 +96,7 @@ def changing(
         )
     if settle is not None and not (polled or over_rest):
         raise click.UsageError('--settle goes with --polled: a reload reaches one server, at once')
+    wait_for_start(place)
     with place.client() as client:
         from vaiven.serving.rollout import configuration
         from vaiven.serving.rollout.delivery import ByFile, ByReload, Delivery
@@ -111,10 +112,10 @@ def changing(
         yield Rollout(client, model, config, delivery=delivery, split_path=split_path)
 
 
-def folder_of(model: str, base_path: Path | None) -> Path:
+def folder_of(model: str, base_path: str | None) -> Path:
     """The folder that is named, or else the one pushed to last. Raises ServingError where there is none."""
     if base_path is not None:
-        return base_path.absolute()
+        return local_path(base_path, '--base-path').absolute()
     from vaiven.serving.rollout import folder
 
     path = folder.newest(model)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vaiven.serving.commands.options import server_options, where
+from vaiven.serving.commands.reach import wait_for_start
 from vaiven.serving.commands.rollout_options import (
     FILE,
     base_path_option,
@@ -42,7 +43,7 @@ def show_status(
     server: str | None,
     model: str,
     timeout: float,
-    base_path: Path | None,
+    base_path: str | None,
     split_path: Path | None,
     metadata: Path | None,
     as_json: bool,
@@ -57,6 +58,7 @@ def show_status(
       vaiven rollout status --json
     """
     place = where(server, model, timeout)
+    wait_for_start(place)
     with place.client() as client:
         from vaiven.serving.rollout.state import status
 
@@ -110,11 +112,11 @@ def _no_stable(available: list[int], loading: list[int]) -> str:
     return f'no version is stable: {makes}'
 
 
-def _folder(model: str, base_path: Path | None, required: bool) -> tuple[Path | None, list[str]]:
+def _folder(model: str, base_path: str | None, required: bool) -> tuple[Path | None, list[str]]:
     try:
         return folder_of(model, base_path), []
     except ServingError:
-        if required:
+        if required or base_path is not None:
             raise
         return None, []  # the server is elsewhere: it can be asked nevertheless
 

@@ -171,6 +171,11 @@ def test_what_cannot_be_exported_is_one_line_and_leaves_the_file_as_it_was(
         (['--version', '9', file], 'has no version 9; it has: 2, 1'),
         (['--name', 'films', file], "no pushed model of 'films' was found below vaiven-runs"),
         (['--root', tmp_path, file], 'has no such model with a version'),
+        (
+            ['--root', 'gs://bucket/runs', file],
+            '--root must be a folder of this machine: gs:// is not supported',
+        ),
+        (['gs://bucket/rows.csv'], 'gs:// is not supported'),
         (['--split', 'held-out', file], "'held-out' is not one of"),
         ([tmp_path / 'rows.parquet'], 'FILE must end in .csv, .tsv, .jsonl'),
         ([tmp_path / 'none' / 'rows.csv'], 'cannot write'),
@@ -207,6 +212,24 @@ def test_a_folder_that_belongs_to_no_run_is_told(client: Client, pushed: Path, t
     ).stderr
     assert 'belongs to no run' in said
     assert 'give --requests or --log' in said
+
+
+def test_a_base_path_of_another_machine_is_refused_and_makes_no_folder(
+    client: Client, tmp_path: Path
+) -> None:
+    for command in (['status'], ['canary', '2', '--percent', '5'], ['promote', '2'], ['compare']):
+        said = vaiven(
+            tmp_path,
+            'rollout',
+            *command,
+            '--server',
+            client.address,
+            '--base-path',
+            'gs://bucket/reviews',
+            status=2,
+        ).stderr
+        assert 'gs:// is not supported' in said
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_command_works_without_tensorflow(folder: Path, tmp_path: Path) -> None:
