@@ -4,20 +4,23 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.serving_client.fake_rollout import FakeStage
-from tests.serving_client.test_serve_restarts import serving
+from tests.serving_client.test_serve_restarts import SERVE, serving
 from vaiven.serving import split as splits
 from vaiven.serving.client import Client
+from vaiven.serving.common import running
 from vaiven.serving.errors import ServingError
 from vaiven.serving.process import ServerProcess
 from vaiven.serving.rollout.choice import unnamed_stable
 from vaiven.serving.rollout.rollout import Rollout
 from vaiven.serving.rollout.state import Status, VersionStatus
+from vaiven.serving.server import ports
 
 
 @pytest.fixture
@@ -81,6 +84,32 @@ def test_the_commands_of_the_readme_work_after_two_runs_and_serve(base_path: Pat
         assert 'version 1 is stable (it was 2)' in rollout(client, tmp_path, 'rollback')
         assert plain(client) == 1.0
         assert 'no lower one to go back to' in rollout(client, tmp_path, 'rollback', status=2)
+
+
+def test_a_command_that_is_given_while_the_server_starts_waits_for_it(
+    base_path: Path, tmp_path: Path
+) -> None:
+    [port] = ports.free('127.0.0.1', 1)
+    process = subprocess.Popen(
+        [*SERVE, str(base_path), '--port', str(port), '--rest-port', '0'],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while running.at(port) is None:
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        answer = subprocess.run(
+            [sys.executable, '-m', 'vaiven.pipeline.cli', 'rollout', 'status', '--server', f'127.0.0.1:{port}'],
+            capture_output=True, text=True, cwd=tmp_path, timeout=180,
+        )  # fmt: skip
+    finally:
+        process.kill()
+        process.wait()
+    assert answer.returncode == 0, answer.stderr
+    assert 'AVAILABLE' in answer.stdout
 
 
 def test_the_version_that_is_served_alone_becomes_stable_and_the_canary_says_who_gets_plain_requests(
