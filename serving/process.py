@@ -173,8 +173,8 @@ class ServerProcess:
     def _start(self, started: Callable[[int], None] | None) -> None:
         free = iter(ports.free(self._host, 2) if None in self._ports else ())
         port, rest_port = (next(free) if number is None else number for number in self._ports)
-        self._address = f'{self._host}:{port}'
-        self._url = f'http://{self._host}:{rest_port}'
+        self._address = ports.address(self._host, port)
+        self._url = f'http://{ports.address(self._host, rest_port)}'
         flags = {
             'port': port,
             'rest_api_port': rest_port,

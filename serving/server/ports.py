@@ -90,10 +90,10 @@ def check_socket(path: str) -> None:
 
 def free(host: str, count: int) -> list[int]:
     """`count` different ports that nobody listens on at this moment."""
-    probes = [socket.socket(socket.AF_INET, socket.SOCK_STREAM) for _ in range(count)]
+    probes = [socket.socket(socket.AF_INET6 if ':' in host else socket.AF_INET) for _ in range(count)]
     try:
         for probe in probes:
-            probe.bind((host, 0))
+            probe.bind((_bare(host), 0))
         return [probe.getsockname()[1] for probe in probes]
     finally:
         for probe in probes:
