@@ -1,8 +1,10 @@
 """Splits and versions that change, servers and gateways that are killed, and how a gateway ends."""
 
+import http.client
 import json
 import shutil
 import signal
+import socket
 import threading
 import time
 from contextlib import ExitStack
@@ -218,6 +220,31 @@ def test_sigterm_lets_running_requests_end(slow: Any, tmp_path: Path) -> None:
         assert call.result() == b'late'
         assert gateway.process.wait(20) == 0
         assert 'INFO stopped' in gateway.log()
+
+
+def test_it_listens_on_both_families_and_resets_no_kept_connection(slow: Any, tmp_path: Path) -> None:
+    upstream, _ = slow
+    host, addresses = '0.0.0.0', ['127.0.0.1'] * 4
+    if socket.has_dualstack_ipv6():
+        host, addresses = '::', ['127.0.0.1', '::1'] * 2
+    split = f'{MODEL}={tmp_path / "split.json"}'
+    with GatewayProcess('--server', upstream.address, '--split', split, '--host', host) as gateway:
+        port = int(gateway.rest_url.rpartition(':')[2])
+        connections = [http.client.HTTPConnection(address, port, timeout=10) for address in addresses]
+        for connection in connections:
+            assert healthz(connection) == ({'status': 'serving'}, None)
+        gateway.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: healthz(connections[0])[0] == {'status': 'draining'})
+        for connection in connections[1:3]:
+            assert healthz(connection) == ({'status': 'draining'}, 'close')
+        assert connections[3].sock.recv(1) == b'', 'an end, and no reset'
+        assert gateway.process.wait(20) == 0
+
+
+def healthz(connection: http.client.HTTPConnection) -> tuple[Any, str | None]:
+    connection.request('GET', '/healthz')
+    answer = connection.getresponse()
+    return json.loads(answer.read()), answer.headers.get('Connection')
 
 
 def test_requests_that_take_too_long_are_ended(slow: Any, tmp_path: Path) -> None:

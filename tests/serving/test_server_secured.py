@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 import ssl
 import subprocess
 import urllib.error
@@ -124,6 +125,26 @@ def over_rest(
         return error.code, json.load(error)
     except OSError as error:
         return type(getattr(error, 'reason', error)).__name__
+
+
+def test_without_a_token_nobody_waits_for_a_body_nor_inflates_it(
+    mutual: ServerProcess, made: Certificates
+) -> None:
+    context = ssl.create_default_context(cadata=made.bytes('authority.pem').decode())
+    context.load_cert_chain(made.folder / 'client.pem', made.folder / 'client.key')
+    host, _, port = mutual.rest_url.rpartition('/')[2].rpartition(':')
+    head = (
+        b'POST /v1/models/half:predict HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\n'
+        b'Content-Length: 1000000\r\nExpect: 100-continue\r\n\r\n'
+    )
+    with (
+        socket.create_connection((host, int(port)), timeout=10) as plain,
+        context.wrap_socket(plain, server_hostname='127.0.0.1') as connection,
+    ):
+        connection.sendall(head)
+        answer = connection.recv(65536)
+    assert answer.startswith(b'HTTP/1.1 401 ')
+    assert b'Connection: close' in answer
 
 
 def test_a_certificate_and_a_token_open_grpc(mutual: ServerProcess, made: Certificates) -> None:
