@@ -14,7 +14,7 @@ from vaiven.serving.errors import ServingError
 from vaiven.serving.rollout import choice, folder
 from vaiven.serving.rollout.compare import judged_values
 from vaiven.serving.rollout.gate import FAIL, WAIT, Judged
-from vaiven.serving.rollout.gates import Gates
+from vaiven.serving.rollout.gates import Gates, require_judge
 from vaiven.serving.rollout.live import LiveErrors, counts, page
 from vaiven.serving.rollout.moves import LostTooOftenError, Moves, TakenOverError
 from vaiven.serving.rollout.pairs import Pair, pairs
@@ -66,7 +66,8 @@ class Auto:
             say: told every entry of the record.
 
         Raises:
-            ServingError: the requests of the plan cannot be read, or the moves would end the log of them.
+            ServingError: the requests of the plan cannot be read, no gate could judge them, or the moves would end the
+                log of them.
         """
         if plan.log is not None and not rollout.logs:
             raise ServingError(
@@ -80,6 +81,7 @@ class Auto:
         self._rows: list[Asked] | None = None
         if plan.requests is not None:
             self._rows = read(plan.requests, plan.model, Columns(plan.text_column, plan.label_column))
+        require_judge(plan.gates, any(row.truth is not None for row in self._rows or ()))
 
     def run(self, version: int | None = None, timeout: float = 120.0) -> Outcome:
         """Rolls `version` out (None: the one under way, or the newest above the stable one), or back.

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from vaiven.serving.errors import ServingError
 from vaiven.serving.rollout.gate import Gate, Judged
 from vaiven.serving.rollout.pairs import Pair
 
@@ -37,6 +38,21 @@ class Limits:
     agreement: float | None = 0.95
     accuracy_drop: float | None = 0.015
     drift: float | None = 0.05
+
+
+def require_judge(limits: Limits, labelled: bool) -> None:
+    """Raises ServingError where only the accuracy is to judge what a version decides, and nothing says what is right.
+
+    Args:
+        limits: of the gates.
+        labelled: whether any request has a label.
+    """
+    others = (limits.agreement, limits.drift)
+    if limits.accuracy_drop is not None and not labelled and all(limit is None for limit in others):
+        raise ServingError(
+            'accuracy_drop is the only gate that looks at what the versions decide, and no request has a label: '
+            'bring labels, leave agreement or drift on, or set accuracy_drop to null'
+        )
 
 
 class ErrorRate(Gate):

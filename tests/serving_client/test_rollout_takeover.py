@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.serving_client.fake_rollout import Entry, FakeStage, Stop, kill, once
+from tests.serving_client.fake_rollout import PLAN, Entry, FakeStage, Stop, kill, once, said
 from vaiven.serving import split as splits
 from vaiven.serving.client import DeadlineError, NotFoundError, UnavailableError
 from vaiven.serving.errors import ServingError
@@ -342,3 +342,25 @@ def test_each_logged_request_is_asked_once_whatever_stops_the_rollout(
     outcome = stage.auto(**plan)
     assert outcome.result == 'promoted'
     assert len(stage.server.asked) <= 2 * 300
+
+
+@pytest.mark.parametrize('rows', ['text\n', 'text\tlabel\n', 'text\tstars\n'])
+def test_without_labels_the_gate_of_accuracy_alone_promotes_nothing(stage: FakeStage, rows: str) -> None:
+    columns = rows.count('\t')
+    field = '\t5' if 'stars' in rows else '\t' * columns
+    (stage.folder / 'rows.tsv').write_text(rows + ''.join(f'ñ {n}{field}\n' for n in range(50)))
+    stage.server.answer = lambda version: said('positive' if version == 1 else 'negative', 0.9)
+    gates = {**PLAN['gates'], 'agreement': None, 'accuracy_drop': 0.02}
+    with pytest.raises(ServingError, match='label'):
+        stage.auto(gates=gates)
+    assert stage.server.labels == {'stable': 1}
+    assert stage.events() == []
+
+
+def test_labels_that_no_version_ever_decides_promote_nothing(stage: FakeStage) -> None:
+    (stage.folder / 'rows.tsv').write_text('text\tlabel\n' + ''.join(f'ñ {n}\tgut\n' for n in range(50)))
+    stage.server.answer = lambda version: said('positive' if version == 1 else 'negative', 0.9)
+    gates = {**PLAN['gates'], 'agreement': None, 'accuracy_drop': 0.02}
+    outcome = stage.auto(gates=gates, maximum_requests=300)
+    assert outcome.result == 'rolled back'
+    assert stage.server.labels == {'stable': 1}
