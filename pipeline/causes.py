@@ -5,6 +5,8 @@ import re
 
 _WHILE_RUNNING = re.compile(r"\s*\[while running '[^']*'\]\s*$")
 _ERROR_LINE = re.compile(r'^(?:[A-Za-z_][\w.]*\.)?([A-Z]\w*(?:Error|Exception|Interrupt|Exit))(?:: (.*))?$')
+# SQLite's words in an error of ML Metadata, and the system's in one of TensorFlow or of a Beam worker.
+_FULL = re.compile('database or disk is full|No space left on device|Disk quota exceeded', re.IGNORECASE)
 _LONGEST = 500
 
 
@@ -21,8 +23,11 @@ def root_cause(error: BaseException) -> tuple[BaseException, str]:
         if hasattr(link, 'exit_status'):
             return link, _one_line(str(link))
     for link in chain:
-        if isinstance(link, OSError) and link.errno == errno.ENOSPC:
+        if isinstance(link, OSError) and link.errno in (errno.ENOSPC, errno.EDQUOT):
             return link, 'no space left on the device' + (f' for {link.filename}' if link.filename else '')
+    for link in chain:
+        if _FULL.search(str(link)):
+            return link, 'the disk is full; make room, or move the folder of the runs, and run again'
     root = chain[-1]
     return root, _one_line(_describe(root))
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import errno
 import os
 import shlex
 import time
@@ -14,7 +15,7 @@ from vaiven.pipeline.config import Config
 from vaiven.pipeline.done import DoneBefore
 from vaiven.pipeline.interruption import StoppedError, noted
 from vaiven.pipeline.lock import locked
-from vaiven.pipeline.paths import ARTIFACTS, RunPaths
+from vaiven.pipeline.paths import ARTIFACTS, FolderError, RunPaths
 from vaiven.pipeline.scratch import scratch
 from vaiven.pipeline.screen import Screen, screen
 from vaiven.pipeline.stages import ALWAYS, SOURCES, fingerprints
@@ -25,11 +26,9 @@ if TYPE_CHECKING:
     from vaiven.pipeline.runner import Step
     from vaiven.pipeline.store import Lost
 
-
-class FolderError(UserError):
-    """The folder of the run cannot be written: no fault of the asking."""
-
-    exit_status = 1
+# What the file system refuses a folder for.
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ENAMETOOLONG)
 
 
 def run_job(config: Config, files: DataFiles, paths: RunPaths, questions: 'Questions | None') -> int:
@@ -46,16 +45,23 @@ def run_job(config: Config, files: DataFiles, paths: RunPaths, questions: 'Quest
 
     Raises:
         UserError: another run holds the folder, a component failed, or the served model does not answer.
+        FolderError: the folder cannot be written, or its disk is full.
         StoppedError: Ctrl-C or SIGTERM came in.
     """
-    log = paths.new_log()
     try:
-        os.makedirs(paths.logs, exist_ok=True)
-        open(log, 'a').close()
+        return _run_job(config, files, paths, questions)
     except OSError as error:
-        raise FolderError(
-            f'cannot write below {paths.root}: {error.strerror}; give another --root'
-        ) from error
+        if error.errno in _FULL:
+            raise FolderError(paths.root, 'the disk is full') from error
+        if error.errno in _NOT_WRITABLE:
+            raise FolderError(paths.root, error.strerror or str(error)) from error
+        raise
+
+
+def _run_job(config: Config, files: DataFiles, paths: RunPaths, questions: 'Questions | None') -> int:
+    log = paths.new_log()
+    os.makedirs(paths.logs, exist_ok=True)
+    open(log, 'a').close()
     with locked(paths.root), scratch(), noted() as signals, screen(log) as shown:
         shown.line(shown.bold(f'{config.name}: {_shown(files)} → {_relative(paths.root)}'))
         shown.line(shown.dim(f'log: {_relative(log)}'))

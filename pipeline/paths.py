@@ -4,10 +4,20 @@ import dataclasses
 import os
 import time
 
+from vaiven.models.configuration import UserError
 from vaiven.pipeline.addresses import require_local
 
 DEFAULT_ROOT = 'vaiven-runs'
 METADATA, ARTIFACTS, DONE = 'metadata.sqlite', 'artifacts', 'done.json'
+
+
+class FolderError(UserError):
+    """The folder of the runs cannot be written: not a usage error."""
+
+    exit_status = 1
+
+    def __init__(self, root: str, reason: str) -> None:
+        super().__init__(f'cannot write below {root}: {reason}; give another --root')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,9 +38,16 @@ class RunPaths:
 
         Raises:
             UserError: `root` is not a path on this machine.
+            FolderError: a file is in its way.
         """
         folder = os.path.join(DEFAULT_ROOT, name) if root is None else require_local(root, '--root')
-        return cls(os.path.abspath(folder), name)
+        path = os.path.abspath(folder)
+        above = path
+        while not os.path.lexists(above):
+            above = os.path.dirname(above)
+        if not os.path.isdir(above):
+            raise FolderError(path, f'{above} is not a folder')
+        return cls(path, name)
 
     def relative(self) -> 'RunPaths':
         """The same for a process that works in `root`: a folder that is moved keeps these paths."""

@@ -5,6 +5,7 @@ import os
 import click
 
 from vaiven.components.text_example_gen.files import addressed
+from vaiven.pipeline.addresses import require_local
 from vaiven.pipeline.commands.options import configured, require_together
 from vaiven.pipeline.config import PRESETS
 
@@ -67,6 +68,7 @@ def compile_command(
       vaiven kubeflow compile --image registry/vaiven:1 \\
           --data gs://bucket/reviews.csv --root gs://bucket/runs
     """
+    output = require_local(output, '--output')
     config = configured(data, preset, settings, name, text_column, label_column)
     files = addressed(data, unlabelled)
     require_together(files, config)

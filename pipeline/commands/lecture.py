@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vaiven.pipeline.addresses import require_local
+
 if TYPE_CHECKING:
     from vaiven.models.lecture.corpus import Corpus
 
@@ -43,6 +45,8 @@ def lecture(files: tuple[str, ...], output: str, quick: bool, seed: int, reviews
     """
     from vaiven.models.configuration import UserError
 
+    files = tuple(require_local(path, '--data') for path in files)
+    output = require_local(output, '--output')
     if not files and not reviews:
         raise UserError('without the film reviews there must be another text: name one with --data FILE')
     from vaiven.pipeline.screen import screen

@@ -51,7 +51,11 @@ TEXTS = {
         'Érase una vez…'.encode(),
         ['1 passages', 'at least 20', 'passage_characters'],
     ),
-    'a picture': ('a.txt', b'\x89PNG\r\n\x1a\n\0\0\0\rIHDR', ['line 3', 'byte 1 is NUL', 'give a file of text']),
+    'a picture': (
+        'a.txt',
+        b'\x89PNG\r\n\x1a\n\0\0\0\rIHDR',
+        ['line 3', 'byte 1 is NUL', 'give a file of text'],
+    ),
     'Latin 1': ('a.txt', 'uno\nniña\n'.encode('latin-1'), ['line 2', 'byte 3', '0xf1', 'UTF-8']),
     'not gzipped': ('a.txt.gz', b'uno\n', ['gzip']),
     'no JSON': ('a.jsonl', b'{"text": "a", "label": 1}\ntext\n', ['line 2', 'JSON']),
@@ -132,6 +136,35 @@ def test_a_root_that_is_a_file_is_refused(tmp_path):
     (tmp_path / 'root').write_text('in the way')
     refused(vaiven('run', '--data', data, '--root', tmp_path / 'root'), 1, '--root')
     assert (tmp_path / 'root').read_text() == 'in the way'
+
+
+@pytest.mark.parametrize('command', ['run', 'plan'])
+@pytest.mark.parametrize(
+    ('option', 'address'),
+    [
+        ('--root', 'gs://bucket/runs'),
+        ('--root', 's3://bucket'),
+        ('--data', 'gs://bucket/reviews.csv'),
+        ('--unlabelled', 'hdfs://node/more.txt'),
+        ('--data', 'https://example.org/reviews.csv'),
+        ('--root', ''),
+    ],
+)
+def test_an_address_of_a_store_is_refused_and_becomes_no_folder(
+    tmp_path, monkeypatch, command, option, address
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'data.csv').write_text(GOOD)
+    data = () if option == '--data' else ('--data', 'data.csv')
+    refused(vaiven(command, *data, option, address), 2, option, repr(address))
+    assert [path.name for path in tmp_path.iterdir()] == ['data.csv']
+
+
+def test_a_plan_below_a_file_is_refused_as_the_run_is(tmp_path):
+    data = tmp_path / 'data.csv'
+    data.write_text(GOOD)
+    for command in ('run', 'plan'):
+        refused(vaiven(command, '--data', data, '--root', data / 'runs'), 1, 'is not a folder', '--root')
 
 
 def test_a_port_in_use_is_told(tmp_path):
