@@ -76,7 +76,7 @@ class Options:
     enable_grpc_healthcheck_service: bool = _flag(False, 'no effect: grpc.health.v1 is always there')
     enable_serialization_as_tensor_content: bool = _flag(False, 'answer with tensor_content')
     # Ours.
-    host: str = _flag('0.0.0.0', 'address to listen on; 127.0.0.1 for this machine alone (ours)')
+    host: str = _flag('0.0.0.0', 'address to listen on, 0.0.0.0 or :: for all; 127.0.0.1 for this machine alone (ours)')
     max_request_bytes: int = _flag(64 << 20, 'largest request on either port (ours)')
     optimize_graphs: bool = _flag(True, 'rewrite graphs for speed before the first run (ours)')
     max_batch_rows: int = _flag(0, 'most rows of a request; 0: any number (ours)')
