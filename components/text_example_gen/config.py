@@ -4,6 +4,7 @@ import dataclasses
 import math
 
 from vaiven.models.configuration import require
+from vaiven.serving.common.tables.encodings import ENCODING_RULE, known_encoding
 
 # Largest row that one message of the serving API could still carry together with a few others.
 _LARGEST_ROW = 16 * 1024 * 1024
@@ -21,6 +22,8 @@ class DataConfig:
         language_column: copied into the examples, so that the evaluation can be sliced by it.
         rating_column: name of a column with numbers, how good the text finds its subject; empty for none.
         rating_range: the lowest and the highest rating; they become -1 and 1.
+        columns: names of the columns of csv and tsv files without a header, from the left.
+        encoding: of the files, a text encoding of Python; None for UTF-8.
         delimiter: what divides the fields; by default a tab in `.tsv` files, a comma in `.csv` files.
         negative_labels, positive_labels: labels of the two classes; case does not matter.
         unlabelled_labels: labels of rows that are neither, as three stars of five.
@@ -36,6 +39,8 @@ class DataConfig:
     language_column: str | None = None
     rating_column: str | None = None
     rating_range: tuple[float, ...] = (-1.0, 1.0)
+    columns: tuple[str, ...] = ()
+    encoding: str | None = None
     delimiter: str | None = None
     negative_labels: tuple[str, ...] = ('0', '-1', 'negative', 'neg', 'false', 'negativo', 'negativa')
     positive_labels: tuple[str, ...] = ('1', '+1', 'positive', 'pos', 'true', 'positivo', 'positiva')
@@ -50,7 +55,7 @@ class DataConfig:
     def __post_init__(self) -> None:
         for name in ('text_column', 'label_column'):
             require(getattr(self, name) != '', f'data.{name} must name a column', getattr(self, name))
-        named = list(self.columns().values())
+        named = list(self.named_columns().values())
         require(
             len(named) == len(set(named)),
             'data: text, label, group, language and rating are columns of their own',
@@ -66,6 +71,11 @@ class DataConfig:
             self.delimiter is None or (len(self.delimiter) == 1 and self.delimiter not in '"\r\n'),
             'data.delimiter must be one character, not a quotation mark or a line break',
             self.delimiter,
+        )
+        require(
+            self.encoding is None or known_encoding(self.encoding),
+            f'data.encoding {ENCODING_RULE}',
+            self.encoding,
         )
         for name in ('negative_labels', 'positive_labels'):
             require(bool(getattr(self, name)), f'data.{name} must name a label', getattr(self, name))
@@ -85,7 +95,7 @@ class DataConfig:
         for name, buckets in self.buckets().items():
             require(1 <= buckets <= 1000, f'data.{name}_buckets must lie between 1 and 1000', buckets)
 
-    def columns(self) -> dict[str, str]:
+    def named_columns(self) -> dict[str, str]:
         """What is read of a row (`text`, `label`, …) → the name of its column."""
         parts = ('text', 'label', 'group', 'language', 'rating')
         named = {part: getattr(self, f'{part}_column') for part in parts}

@@ -7,12 +7,11 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from vaiven.components.text_example_gen.errors import DataError
+from vaiven.serving.common.tables.names import COMPRESSIONS, TABLES, split_name
 
 TEXT = '.txt'
 # What the names of the component's inputs begin with.
 DATA_INPUT, UNLABELLED_INPUT = 'data', 'unlabelled'
-_GZIPPED = ('.csv', '.tsv', '.jsonl', TEXT)
-_SUFFIXES = (*_GZIPPED, '.parquet')
 
 
 class Source(NamedTuple):
@@ -71,14 +70,13 @@ class DataFiles:
 
 
 def suffix_of(path: str) -> str:
-    """What kind of file a name promises: `.csv`, `.tsv`, `.jsonl`, `.txt` or `.parquet`, be it gzipped or not."""
-    lower = path.lower()
-    suffix = os.path.splitext(lower.removesuffix('.gz'))[1]
-    if suffix in (_GZIPPED if lower.endswith('.gz') else _SUFFIXES):
+    """What kind of file a name promises: `.txt` or one of `names.TABLES`, be it compressed or not."""
+    suffix = split_name(path)[0]
+    if suffix == TEXT or suffix in TABLES:
         return suffix
     raise DataError(
-        f'{path}: a data file must be named .csv, .tsv, .jsonl, .parquet or .txt, with .gz after that where it is '
-        'gzipped (parquet never is); rename or convert it'
+        f'{path}: a data file must be named .csv, .tsv, .jsonl, .json, .parquet, .txt, or .ft.txt (lines of fastText), '
+        f'with {" or ".join(COMPRESSIONS)} after that where it is compressed (parquet never is); rename or convert it'
     )
 
 
@@ -109,7 +107,7 @@ def _expand(name: str, option: str) -> list[str]:
 
 
 def _is_text(name: str) -> bool:
-    return not name.startswith('.') and name.lower().removesuffix('.gz').endswith(TEXT)
+    return not name.startswith('.') and split_name(name)[0] == TEXT
 
 
 def addressed(data: Iterable[str], unlabelled: Iterable[str] = ()) -> DataFiles:

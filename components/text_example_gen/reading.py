@@ -2,83 +2,136 @@
 
 import os
 from collections.abc import Iterator
-from typing import BinaryIO
 
-from vaiven.components.text_example_gen.columns import Record
 from vaiven.components.text_example_gen.config import DataConfig
-from vaiven.components.text_example_gen.delimited import delimited
+from vaiven.components.text_example_gen.errors import DataError
 from vaiven.components.text_example_gen.files import TEXT, DataFiles, Source, suffix_of
-from vaiven.components.text_example_gen.jsonl import objects
-from vaiven.components.text_example_gen.opening import Lines, Opener, blocks, open_local, opened
-from vaiven.components.text_example_gen.parquet import parquet_rows
+from vaiven.components.text_example_gen.opening import Opener, open_local
 from vaiven.components.text_example_gen.passages import paragraphs, passages
 from vaiven.components.text_example_gen.rows import MORE, Row, RowReader, nfc
+from vaiven.serving.common.tables.blocks import Blocks
+from vaiven.serving.common.tables.errors import TableError
+from vaiven.serving.common.tables.fasttext import PREFIX
+from vaiven.serving.common.tables.notes import Notes
+from vaiven.serving.common.tables.options import Options, Remedies
+from vaiven.serving.common.tables.reading import table_rows
+from vaiven.serving.common.tables.running import text_blocks
+from vaiven.serving.common.tables.values import Record, clean
 
-_DELIMITERS = {'.csv': ',', '.tsv': '\t'}
+_REMEDIES = Remedies(
+    column='name it with --set data.{part}_column=NAME',
+    text='name it with --text-column=NAME',
+    label='name it with --label-column=NAME; where there are no labels: --set data.label_column=null',
+    names='--set data.columns={names}',
+    delimiter='--set data.delimiter={value}',
+    encoding='--set data.encoding={value}',
+    row_bytes='raise the bound with --set data.max_row_bytes=N',
+)
 # More rows than any file has.
 _FILE = 2**32
 
 
-def read_data(files: DataFiles, config: DataConfig) -> Iterator[Row]:
+def read_data(files: DataFiles, config: DataConfig, notes: Notes | None = None) -> Iterator[Row]:
     """The rows of `--data`, one file after the other."""
     for source in files.sources():
         if not source.more:
-            yield from read_source(source, config)
+            yield from read_source(source, config, notes=notes)
 
 
-def read_source(source: Source, config: DataConfig, opener: Opener = open_local) -> Iterator[Row]:
+def read_source(
+    source: Source, config: DataConfig, opener: Opener = open_local, notes: Notes | None = None
+) -> Iterator[Row]:
     """The rows of one of several files: their numbers and positions go on from file to file."""
     before = source.number * _FILE
-    rows = read_more(source.path, config, opener) if source.more else read_rows(source.path, config, opener)
-    for row in rows:
+    read = read_more if source.more else read_rows
+    for row in read(source.path, config, opener, notes):
         position = None if row.position is None else before + row.position
         yield row._replace(number=before + row.number, position=position)
 
 
-def read_rows(path: str, config: DataConfig, opener: Opener = open_local) -> Iterator[Row]:
+def read_rows(
+    path: str, config: DataConfig, opener: Opener = open_local, notes: Notes | None = None
+) -> Iterator[Row]:
     """The rows of a table, or the passages of a text, in their order.
 
     Args:
         path: its ending says what it is, see `suffix_of`.
         config: names the columns and the labels.
         opener: gives the bytes of a path; by default of this machine's file.
+        notes: count what is not refused and yet strange.
 
     Raises:
         DataError: for anything that makes the file unusable, with the line's number.
     """
-    name = os.path.basename(path)
-    with opened(path, opener) as stream:
-        if suffix_of(path) == TEXT:
-            found = passages(blocks(stream, name), config.passage_characters)
-            for number, text in enumerate(found, start=1):
-                yield Row(number, text, None, position=number)
-            return
-        row_of = RowReader(config)
-        for number, (where, fields) in enumerate(_records(stream, path, config, config.columns()), start=1):
-            yield row_of(number, fields, where)
+    if suffix_of(path) == TEXT:
+        found = passages(_texts(path, config, opener, notes), config.passage_characters)
+        for number, text in enumerate(found, start=1):
+            yield Row(number, text, None, position=number)
+        return
+    row_of = RowReader(config)
+    records = _records(path, config, config.named_columns(), opener, notes)
+    for number, record in enumerate(records, start=1):
+        yield row_of(number, record.fields, record.where)
 
 
-def read_more(path: str, config: DataConfig, opener: Opener = open_local) -> Iterator[Row]:
+def read_more(
+    path: str, config: DataConfig, opener: Opener = open_local, notes: Notes | None = None
+) -> Iterator[Row]:
     """The texts of a file given with `--unlabelled`: the text column of a table, or the lines of a `.txt` file.
 
     A line that is longer than a passage is cut as those are.
     """
-    columns = {'text': config.text_column}
-    with opened(path, opener) as stream:
-        if suffix_of(path) == TEXT:
-            found = paragraphs(blocks(stream, os.path.basename(path)), config.passage_characters)
-            for number, text in enumerate(found, start=1):
-                yield Row(number, text, None, origin=MORE)
-            return
-        for number, (_, fields) in enumerate(_records(stream, path, config, columns), start=1):
-            yield Row(number, nfc(fields['text'] or ''), None, origin=MORE)
+    if suffix_of(path) == TEXT:
+        found = paragraphs(_texts(path, config, opener, notes), config.passage_characters)
+        for number, text in enumerate(found, start=1):
+            yield Row(number, text, None, origin=MORE)
+        return
+    records = _records(path, config, {'text': config.text_column}, opener, notes)
+    for number, record in enumerate(records, start=1):
+        yield Row(number, nfc(record.fields['text'] or ''), None, origin=MORE)
 
 
-def _records(stream: BinaryIO, path: str, config: DataConfig, columns: dict[str, str]) -> Iterator[Record]:
-    name, suffix, limit = os.path.basename(path), suffix_of(path), config.max_row_bytes
-    if suffix == '.parquet':
-        return parquet_rows(stream, name, columns, limit)
-    lines = Lines(stream, name, limit)
-    if suffix == '.jsonl':
-        return objects(lines, name, columns)
-    return delimited(lines, name, config.delimiter or _DELIMITERS[suffix], columns, limit)
+def _options(config: DataConfig, columns: dict[str, str]) -> Options:
+    return Options(
+        columns,
+        names=config.columns,
+        delimiter=config.delimiter,
+        encoding=config.encoding,
+        max_row_bytes=config.max_row_bytes,
+        remedies=_REMEDIES,
+    )
+
+
+def _records(
+    path: str, config: DataConfig, columns: dict[str, str], opener: Opener, notes: Notes | None
+) -> Iterator[Record]:
+    try:
+        with Blocks(opener(path), os.path.basename(path), path) as blocks:
+            options = _options(config, columns)
+            for record in table_rows(blocks, suffix_of(path), options, notes or Notes()):
+                if record is not None:
+                    yield record
+    except TableError as error:
+        raise DataError(str(error)) from error
+    except OSError as error:  # as a store that is far away gives it
+        raise DataError(f'{path}: cannot be read ({error.strerror or error})') from error
+
+
+def _texts(path: str, config: DataConfig, opener: Opener, notes: Notes | None) -> Iterator[str]:
+    """The pieces of a running text."""
+    name, noted = os.path.basename(path), notes or Notes()
+    try:
+        with Blocks(opener(path), name, path) as blocks:
+            first = True
+            for piece in text_blocks(blocks, _options(config, {})):
+                if first and piece.startswith(PREFIX):
+                    raise DataError(
+                        f'{name}, line 1: looks like a line of fastText ({PREFIX}…), which is a table: '
+                        'rename the file to NAME.ft.txt'
+                    )
+                first = first and not piece
+                yield clean(piece, name, noted)
+    except TableError as error:
+        raise DataError(str(error)) from error
+    except OSError as error:  # as a store that is far away gives it
+        raise DataError(f'{path}: cannot be read ({error.strerror or error})') from error

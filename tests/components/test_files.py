@@ -65,6 +65,10 @@ def test_files_that_are_not_meant_together_are_refused(folder, data, unlabelled,
         ('A.TSV.GZ', '.tsv'),
         ('a.b.jsonl.gz', '.jsonl'),
         ('a.Parquet', '.parquet'),
+        ('a.JSON', '.json'),
+        ('a.csv.zip', '.csv'),
+        ('train.ft.txt.bz2', '.ft'),
+        ('a.tsv.ZST', '.tsv'),
         ('x/a.txt', '.txt'),
     ],
 )
@@ -72,9 +76,9 @@ def test_a_name_says_what_is_in_the_file(name, suffix):
     assert suffix_of(name) == suffix
 
 
-@pytest.mark.parametrize('name', ['a', 'a.json', 'a.parquet.gz', 'a.csv.zip', 'txt', '.gz'])
+@pytest.mark.parametrize('name', ['a', 'a.xlsx', 'a.parquet.gz', 'a.zip', 'txt', '.gz'])
 def test_a_name_that_says_nothing_is_refused(name):
-    with pytest.raises(DataError, match=r'must be named \.csv, \.tsv, \.jsonl, \.parquet or \.txt'):
+    with pytest.raises(DataError, match=r'must be named \.csv, \.tsv, \.jsonl, \.json, \.parquet, \.txt, or \.ft\.txt'):
         suffix_of(name)
 
 

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vaiven.components.text_example_gen import opening
 from vaiven.components.text_example_gen.check import check_data
 from vaiven.components.text_example_gen.config import DataConfig
 from vaiven.components.text_example_gen.errors import DataError
@@ -16,6 +15,7 @@ from vaiven.components.text_example_gen.files import DataFiles
 from vaiven.components.text_example_gen.passages import passages
 from vaiven.components.text_example_gen.reading import read_more, read_rows, read_source
 from vaiven.components.text_example_gen.rows import nfc
+from vaiven.serving.common.tables import blocks
 
 CONFIG = DataConfig(passage_characters=64)
 
@@ -92,7 +92,7 @@ def test_the_positions_of_a_second_file_follow_those_of_the_first(tmp_path):
 
 @pytest.mark.parametrize('end', ['\n', '\r\n', '\r'])
 def test_every_end_of_line_is_read_also_where_two_blocks_meet(tmp_path, end, monkeypatch):
-    monkeypatch.setattr(opening, '_BLOCK', 5)
+    monkeypatch.setattr(blocks, 'BLOCK_BYTES', 5)
     assert texts_of(tmp_path, f'uno{end}niña{end}{end}tres{end}') == ['uno\nniña\n\ntres']
 
 
@@ -144,7 +144,7 @@ BAD = {
 @pytest.mark.parametrize('block', [2, 3, 65536])
 @pytest.mark.parametrize(('content', 'message'), BAD.values(), ids=BAD)
 def test_a_file_that_is_no_text_is_refused_in_one_line(tmp_path, monkeypatch, content, message, block):
-    monkeypatch.setattr(opening, '_BLOCK', block)
+    monkeypatch.setattr(blocks, 'BLOCK_BYTES', block)
     with pytest.raises(DataError, match=message) as caught:
         check_data(DataFiles((text_file(tmp_path, content),)), CONFIG)
     assert '\n' not in str(caught.value)

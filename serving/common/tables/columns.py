@@ -1,0 +1,87 @@
+"""Which column of a file is what."""
+
+import re
+from collections.abc import Sequence
+
+from vaiven.serving.common.tables.errors import TableError
+from vaiven.serving.common.tables.options import ALL, Options
+
+_NUMBER = re.compile(r'[+-]?[0-9.,:/-]*[0-9][0-9.,:/-]*')
+_MOST_SHOWN = 20
+
+
+class Places:
+    """Where the fields of a row are.
+
+    Attributes:
+        size: how many fields a row has.
+        names: of the columns, without white space at their ends.
+        read: (what is read, its place).
+        kept: (name of a column that comes along, its place).
+    """
+
+    def __init__(self, header: Sequence[str], options: Options, file: str, delimiter: str = '') -> None:
+        """
+        Args:
+            header: the names of the columns, as the file has them.
+            options: say which are wanted.
+            file: what messages begin with.
+            delimiter: what the names were divided by, if anything.
+
+        Raises:
+            TableError: a column is missing, or there twice.
+        """
+        self.size = len(header)
+        self.names = [name.strip() for name in header]
+        wanted = {
+            part: column
+            for part, column in options.columns.items()
+            if part not in options.optional or column in self.names
+        }
+        for part, column in wanted.items():
+            if column not in self.names:
+                raise TableError(
+                    f'{file}: no column is named {column!r}; there are: {_list(self.names)}; '
+                    + _advice(self.names, part, options, delimiter)
+                )
+        keep = options.keep
+        if keep == ALL:
+            keep = tuple(name for name in dict.fromkeys(self.names) if name not in wanted.values())
+        for column in keep:
+            if column not in self.names:
+                raise TableError(
+                    f'{file}: no column is named {column!r}, which is to be kept; there are: {_list(self.names)}'
+                )
+        for column in (*wanted.values(), *keep):
+            if (count := self.names.count(column)) > 1:
+                raise TableError(f'{file}: {count} columns are named {column!r}; rename all but one')
+        self.read = [(part, self.names.index(column)) for part, column in wanted.items()]
+        self.kept = [(column, self.names.index(column)) for column in keep]
+
+
+def _list(names: Sequence[str]) -> str:
+    shown = ', '.join(repr(name if len(name) <= 40 else name[:40] + '…') for name in names[:_MOST_SHOWN])
+    return shown + (f', … ({len(names)} in all)' if len(names) > _MOST_SHOWN else '')
+
+
+def _advice(names: Sequence[str], part: str, options: Options, delimiter: str) -> str:
+    if not options.names and delimiter and options.remedies.names and looks_like_data(names):
+        example = ','.join(
+            ['label', 'text', *(f'c{place}' for place in range(3, len(names) + 1))][: len(names)]
+        )
+        return f'the first row looks like data: name the columns with {options.remedies.names.format(names=example)}'
+    return _other_delimiter(names, delimiter, options) or options.remedies.naming(part)
+
+
+def looks_like_data(names: Sequence[str]) -> bool:
+    """Whether fields are rather values than names of columns: numbers, or sentences."""
+    return any(_NUMBER.fullmatch(name) or len(name.split()) > 5 or len(name) > 60 for name in names)
+
+
+def _other_delimiter(names: Sequence[str], delimiter: str, options: Options) -> str:
+    if delimiter and len(names) == 1 and options.remedies.delimiter:
+        for other, word in ((';', ';'), ('\t', 'a tab'), (',', ','), ('|', '|')):
+            if other != delimiter and other in names[0]:
+                value = "$'\\t'" if other == '\t' else f"'{other}'"
+                return f'the fields seem to be divided by {word}: {options.remedies.delimiter.format(value=value)}'
+    return ''

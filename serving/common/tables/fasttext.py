@@ -1,0 +1,39 @@
+"""Rows of fastText: `__label__positive A moving film`."""
+
+from collections.abc import Iterator
+
+from vaiven.serving.common.tables.errors import TableError
+from vaiven.serving.common.tables.lines import Lines, numbered
+from vaiven.serving.common.tables.options import Options
+from vaiven.serving.common.tables.values import NOTHING, Record
+
+PREFIX = '__label__'
+
+
+def fasttext_rows(lines: Lines, options: Options) -> Iterator[Record | None]:
+    """A row for each line that is not blank; None where the input pauses. A line without a label is unlabelled.
+
+    Raises:
+        TableError: a line with several labels, or another column than text and label is wanted.
+    """
+    for part in options.columns:
+        if part not in ('text', 'label') and part not in options.optional:
+            raise TableError(
+                f'{lines.name}: fastText lines have a text and a label, and no {part}; write a csv file'
+            )
+    if options.keep and options.keep != ('*',):
+        raise TableError(f'{lines.name}: fastText lines have no column {options.keep[0]!r} to keep')
+    for each in numbered(lines, lines):
+        if each is None:
+            yield None
+            continue
+        number, line = each
+        where = f'{lines.name}, line {number}'
+        text, label = line.strip(), None
+        while text.startswith(PREFIX):
+            if label is not None:
+                raise TableError(f'{where}: has more than one label ({label}); a row has one')
+            first, _, text = text.partition(' ')
+            label, text = first.removeprefix(PREFIX), text.lstrip()
+        fields = {'text': text, 'label': label}
+        yield Record(where, {part: fields.get(part) for part in options.columns}, NOTHING)

@@ -1,0 +1,99 @@
+"""Finds quotation marks that swallow the rows after them."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from vaiven.serving.common.tables.columns import Places
+from vaiven.serving.common.tables.errors import TableError
+
+# How many rows tell what the fields of a column look like, at least and at most.
+_LEAST_ROWS, _MOST_ROWS = 5, 200
+# A column with no more different values has exactly these; of others the shapes count.
+_MOST_VALUES = 10
+_MOST_SUSPECTS = 16
+_LETTERS, _DIGITS = re.compile(r'[^\W\d_]+'), re.compile(r'\d+')
+
+
+@dataclass
+class _Column:
+    """What the fields of a column look like."""
+
+    values: set[str] = field(default_factory=set)
+    shapes: set[str] = field(default_factory=set)
+
+    def add(self, value: str) -> None:
+        self.values.add(value)
+        self.shapes.add(_shape(value))
+
+    def fits(self, value: str) -> bool:
+        return value in self.values or (len(self.values) > _MOST_VALUES and _shape(value) in self.shapes)
+
+
+class StrayQuotes:
+    """Looks at rows with line breaks inside a quoted field: each of their lines may be a row of the table.
+
+    A line looks like a row where it has as many fields as the header, and each but the text is as in other rows. One
+    such line may be chance in a review that quotes a table; the row is refused where all of its lines are so.
+    """
+
+    def __init__(self, delimiter: str) -> None:
+        self._delimiter = delimiter
+        self._places: list[int] = []
+        self._size = 0
+        self._columns: dict[int, _Column] = {}
+        self._rows = 0
+        self._suspects: list[tuple[int, list[list[str]]]] = []
+
+    def begin(self, places: Places) -> None:
+        """From here on the rows are those below the header."""
+        text = dict(places.read).get('text')
+        self._size = places.size
+        self._places = [place for place in range(places.size) if place != text]
+        self._columns = {place: _Column() for place in self._places}
+
+    def row(self, name: str, line: int, fields: Sequence[str], lines: Sequence[str]) -> None:
+        """A row, and the lines that it is made of. Raises TableError where it is several rows."""
+        if not self._places:
+            return
+        if len(lines) == 1:
+            if self._rows < _MOST_ROWS and len(fields) == self._size:
+                self._rows += 1
+                for place, column in self._columns.items():
+                    column.add(fields[place])
+                if self._rows == _LEAST_ROWS:
+                    self._judge(name)
+            return
+        split = [each.removesuffix('\r').split(self._delimiter) for each in lines]
+        if len(lines) > 1 and all(len(each) == self._size for each in split):
+            if self._rows >= _LEAST_ROWS:
+                self._refuse_swallowed(name, line, split)
+            elif len(self._suspects) < _MOST_SUSPECTS:
+                self._suspects.append((line, split))
+
+    def end(self, name: str) -> None:
+        """The file has no more rows. Raises TableError as `row` does."""
+        if not self._rows and self._suspects:
+            # The lines can only be compared with each other.
+            for each in self._suspects[0][1][1:]:
+                for place, column in self._columns.items():
+                    column.add(each[place].strip('"'))
+        self._judge(name)
+
+    def _judge(self, name: str) -> None:
+        for line, split in self._suspects:
+            self._refuse_swallowed(name, line, split)
+        self._suspects.clear()
+
+    def _refuse_swallowed(self, name: str, line: int, split: list[list[str]]) -> None:
+        for fields in split:
+            if not all(self._columns[place].fits(fields[place].strip('"')) for place in self._places):
+                return
+        raise TableError(
+            f'{name}, line {line}: a quotation mark opens a field of {len(split)} lines, each of which looks like a '
+            'row of its own; remove the mark or double it (""). A text that really holds such lines can come as jsonl'
+        )
+
+
+def _shape(value: str) -> str:
+    return _DIGITS.sub('9', _LETTERS.sub('a', value))
