@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import chain
 
 from vaiven.serving.common.tables.errors import TableError
 from vaiven.serving.common.tables.lines import Lines
@@ -56,13 +57,9 @@ def _as_csv(
     lines: Lines, line: str, content: Iterator[str | None], number: int, size: int
 ) -> list[str] | None:
     """The fields of the row that starts with `line`, read as csv reads it; None where that fits no better."""
-
-    def rest() -> Iterator[str | None]:
-        yield line
-        yield from content
-
     try:
-        row = next(csv_rows(lines, rest(), '\t'))
+        # A chain, since a generator would close `content` with itself.
+        row = next(csv_rows(lines, chain((line,), content), '\t'))
     except TableError:
         row = None
     if row is not None and len(row[1]) == size:
