@@ -1,4 +1,9 @@
-"""Strings in `tensor_content`: all lengths as varints, then all bytes."""
+"""Strings in `tensor_content`: all lengths as varints, then all bytes; and varints."""
+
+# Kinds of a field on the wire.
+_VARINT, _BYTES = 0, 2
+# A TensorProto has fewer.
+MAX_FIELDS = 32
 
 
 def decode_strings(content: bytes, count: int) -> list[bytes]:
@@ -31,3 +36,35 @@ def _varint(content: bytes, offset: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, offset
     raise ValueError('tensor_content ends inside the lengths of its strings')
+
+
+def varint(number: int) -> bytes:
+    """`number`, which must not be negative, as a varint."""
+    data = bytearray()
+    while number > 0x7F:
+        data.append(number & 0x7F | 0x80)
+        number >>= 7
+    data.append(number)
+    return bytes(data)
+
+
+def packed_field(data: bytes, number: int) -> tuple[int, int] | None:
+    """Where the bytes of field `number` start and end in a serialized message; None where it is not among the first
+    `MAX_FIELDS`, or the message cannot be read."""
+    offset = 0
+    try:
+        for _ in range(MAX_FIELDS):
+            tag, offset = _varint(data, offset)
+            kind = tag & 7
+            if kind == _BYTES:
+                length, offset = _varint(data, offset)
+                if tag >> 3 == number:
+                    return offset, offset + length
+                offset += length
+            elif kind == _VARINT:
+                _, offset = _varint(data, offset)
+            else:
+                return None
+    except ValueError:
+        pass
+    return None

@@ -13,12 +13,16 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from vaiven.serving.wire import messages
 from vaiven.serving.wire.dtypes import DT_BOOL, DT_STRING, Kind, kind_of_array, kind_of_number
-from vaiven.serving.wire.strings import decode_strings
+from vaiven.serving.wire.strings import decode_strings, packed_field, varint
 
 # A message of 20 bytes can ask for any size by repeating one value: no more than could be sent in full.
 MAX_REPEATED_BYTES = 1 << 26
 # Values that are converted in one call of C, which lets no other thread run.
 _AT_ONCE = 1 << 16
+# Values of which it pays to read and write the bytes of the message.
+_MANY = 1 << 10
+# Fields whose values stand in a message as they do in memory.
+_RAW_FIELDS = ('float_val', 'double_val')
 # What a string takes in numpy and TensorFlow beside its bytes.
 STRING_BYTES = 64
 # As many as numpy allows, and fewer than TensorFlow's 254.
@@ -150,7 +154,28 @@ def _write_typed(proto: Any, kind: Kind, array: NDArray[Any]) -> None:
             flat = (flat.view(kind.plain) if flat.dtype.names else flat).astype(np.int32)
         field = getattr(proto, kind.field)
         for start in range(0, len(flat), _AT_ONCE):
-            field.extend(flat[start : start + _AT_ONCE].tolist())
+            part = flat[start : start + _AT_ONCE]
+            if kind.field in _RAW_FIELDS and len(flat) > _MANY:
+                proto.MergeFromString(_packed(proto, kind.field, part))
+            else:
+                field.extend(part.tolist())
+
+
+def _packed(proto: Any, field: str, part: NDArray[Any]) -> bytes:
+    """`part` as it stands in a serialized message: ten times as fast as one by one."""
+    data = part.astype(part.dtype.newbyteorder('<'), copy=False).tobytes()
+    tag = proto.DESCRIPTOR.fields_by_name[field].number << 3 | 2
+    return bytes([tag]) + varint(len(data)) + data
+
+
+def _unpacked(proto: Any, field: str, dtype: np.dtype[Any]) -> NDArray[Any] | None:
+    """The numbers of a long field, from the bytes of the message; None where they are not found at once."""
+    count, number = len(getattr(proto, field)), proto.DESCRIPTOR.fields_by_name[field].number
+    data = proto.SerializeToString()
+    found = packed_field(data, number)
+    if found is None or found[1] - found[0] != count * dtype.itemsize:
+        return None
+    return np.frombuffer(data, dtype.newbyteorder('<'), count, found[0]).astype(dtype, copy=False)
 
 
 def _read_typed(proto: Any, kind: Kind) -> NDArray[Any]:
@@ -165,6 +190,10 @@ def _read_typed(proto: Any, kind: Kind) -> NDArray[Any]:
         return np.frombuffer(values, np.uint8).view(kind.dtype)
     if kind.bits is not None:
         return _numbers(values, np.dtype(np.int32)).astype(kind.bits).view(kind.dtype)
+    if kind.field in _RAW_FIELDS and len(values) > _MANY:
+        unpacked = _unpacked(proto, kind.field, kind.dtype)
+        if unpacked is not None:
+            return unpacked
     if kind.dtype.kind == 'c':
         parts = _numbers(values, kind.parts)
         return parts[: len(parts) // 2 * 2].view(kind.dtype)

@@ -136,13 +136,15 @@ def test_memory_for_a_repeated_value_is_limited_as_told() -> None:
         tensors.to_array(proto('DT_FLOAT', [102], float_val=[1]), 400)
 
 
-@pytest.mark.parametrize('dtype', [np.float32, np.uint64, np.float16, np.complex64, np.object_])
-def test_long_typed_lists_come_back_as_they_went(dtype: type) -> None:
+@pytest.mark.parametrize('dtype', [np.float32, np.float64, '>f4', np.uint64, np.float16, np.complex64, np.object_])
+def test_long_typed_lists_come_back_as_they_went(dtype: str | type) -> None:
     items = [b'a', b'b'] * 100_000
     array = np.array(items, object) if dtype == np.object_ else (np.arange(200_000) % 999).astype(dtype)
     if dtype == np.uint64:
         array[-1] = np.iinfo(np.uint64).max
-    np.testing.assert_array_equal(tensors.to_array(tensors.to_proto(array, typed=True)), array)
+    sent = tensors.to_proto(array, typed=True)
+    np.testing.assert_array_equal(tensors.to_array(sent), array)
+    np.testing.assert_array_equal(tensors.to_array(type(sent).FromString(sent.SerializeToString())), array)
 
 
 SIZES = (-1, 0, 1, 2, 3, 7, 1 << 16, 1 << 31, 1 << 40, (1 << 62) + 1, (1 << 63) - 1, -(1 << 63))
@@ -174,6 +176,16 @@ def test_whatever_comes_is_a_tensor_or_refused_within_its_memory(seed: int) -> N
         assert array.nbytes <= 1000 + 16 * request.ByteSize()
         np.testing.assert_array_equal(tensors.to_array(tensors.to_proto(array, typed=True)), array)
     assert outcomes == {'tensor', 'refused'}
+
+
+def test_a_long_list_that_came_in_another_order_is_read_too() -> None:
+    numbers = np.arange(5000, dtype=np.float32)
+    sent = tensors.to_proto(numbers, typed=True)
+    strange = b'\x9d\x06\x01\x02\x03\x04'  # a field that nobody knows, of four bytes
+    for data in (strange + sent.SerializeToString(), sent.SerializeToString() + strange):
+        np.testing.assert_array_equal(tensors.to_array(messages.TensorProto.FromString(data)), numbers)
+    sent.float_val.append(7)
+    np.testing.assert_array_equal(tensors.to_array(sent), numbers)
 
 
 def test_unknown_rank_is_refused() -> None:
