@@ -32,12 +32,13 @@ def listen(host: str, number: int) -> list[socket.socket]:
     """
     host = _bare(host)
     if host in ALL_INTERFACES:
-        try:
-            return [socket.create_server(('::', number), family=socket.AF_INET6, dualstack_ipv6=True)]
-        except OSError as error:
-            if error.errno not in _NO_SUCH_FAMILY:
-                raise
-            return [socket.create_server(('0.0.0.0', number))]
+        if socket.has_dualstack_ipv6():
+            try:
+                return [socket.create_server(('::', number), family=socket.AF_INET6, dualstack_ipv6=True)]
+            except OSError as error:
+                if error.errno not in _NO_SUCH_FAMILY:  # the kernel has IPv6, and no interface does
+                    raise
+        return [socket.create_server(('0.0.0.0', number))]
     found = socket.getaddrinfo(host, number, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     listening: list[socket.socket] = []
     failure: OSError | None = None

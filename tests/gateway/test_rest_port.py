@@ -6,6 +6,7 @@ import json
 import re
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -268,3 +269,23 @@ def test_metrics_count_by_model_label_and_code(server: ServerProcess, split_file
         assert lines['vaiven_gateway_split_percent{model="reviews",label="canary"}'] == '20'
         assert lines['vaiven_gateway_requests_in_flight{port="rest"}'] == '0'
         assert any(name.startswith('vaiven_build_info{version="') for name in lines)
+
+
+def test_bombs_are_refused_by_the_server_while_others_pass(gateway: GatewayProcess) -> None:
+    bomb = gzip.compress(b'\0' * (1 << 29))
+    path = f'/v1/models/{MODEL}:predict'
+    statuses: list[int] = []
+
+    def send() -> None:
+        statuses.append(ask(gateway.rest_url, path, bomb, Content_Encoding='gzip')[0])
+
+    senders = [threading.Thread(target=send) for _ in range(6)]
+    waits = []
+    for sender in senders:
+        sender.start()
+    while any(sender.is_alive() for sender in senders):
+        began = time.perf_counter()
+        version(gateway)
+        waits.append(time.perf_counter() - began)
+    assert statuses == [413] * 6
+    assert max(waits) < 1.5

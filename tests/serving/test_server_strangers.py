@@ -274,7 +274,8 @@ def test_one_address_is_listened_on_alone() -> None:
                 socket.create_connection((other, number), timeout=5)
 
 
-def test_a_machine_without_ipv6_has_its_ipv4_interfaces(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize('known', [True, False])
+def test_a_machine_without_ipv6_has_its_ipv4_interfaces(known: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     create = socket.create_server
 
     def without_ipv6(address: Any, *, family: int = socket.AF_INET, **options: Any) -> socket.socket:
@@ -283,6 +284,7 @@ def test_a_machine_without_ipv6_has_its_ipv4_interfaces(monkeypatch: pytest.Monk
         return create(address, family=family, **options)
 
     monkeypatch.setattr(socket, 'create_server', without_ipv6)
+    monkeypatch.setattr(socket, 'has_dualstack_ipv6', lambda: known)
     for host in ('0.0.0.0', '::', 'localhost'):
         for listening in ports.listen(host, 0):
             with listening:
