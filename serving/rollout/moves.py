@@ -7,7 +7,7 @@ lost its labels, and gets them again.
 import time
 from collections.abc import Callable
 
-from vaiven.serving.client import DeadlineError, NotFoundError, UnavailableError
+from vaiven.serving.client import DeadlineError, NotFoundError, RequestError, UnavailableError
 from vaiven.serving.errors import ServingError
 from vaiven.serving.rollout.progress import PROMOTING, Progress
 from vaiven.serving.rollout.rollout import Rollout
@@ -52,7 +52,10 @@ class Moves:
             try:
                 act()
                 return
-            except (UnavailableError, DeadlineError, NotFoundError) as error:
+            except RequestError as error:
+                gone = isinstance(error, UnavailableError | DeadlineError | NotFoundError)
+                if not gone and error.code != 'CANCELLED':  # gRPC says that of a request whose server ends
+                    raise
                 if not waiting:
                     self._write('waiting', error=str(error))
                 waiting = True

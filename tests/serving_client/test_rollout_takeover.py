@@ -8,7 +8,7 @@ import pytest
 
 from tests.serving_client.fake_rollout import PLAN, Entry, FakeStage, Stop, kill, once, said
 from vaiven.serving import split as splits
-from vaiven.serving.client import DeadlineError, NotFoundError, UnavailableError
+from vaiven.serving.client import DeadlineError, NotFoundError, RequestError, UnavailableError
 from vaiven.serving.errors import ServingError
 from vaiven.serving.rollout import auto, configuration, moves, rollout
 from vaiven.serving.rollout.records import HEAD
@@ -233,7 +233,12 @@ def test_a_server_that_only_the_new_version_ends_is_an_error_of_that_version(sta
 
 
 @pytest.mark.parametrize(
-    'error', [DeadlineError('late', 'DEADLINE_EXCEEDED', ''), NotFoundError('no', 'NOT_FOUND', '')]
+    'error',
+    [
+        DeadlineError('late', 'DEADLINE_EXCEEDED', ''),
+        NotFoundError('no', 'NOT_FOUND', ''),
+        RequestError('it ends', 'CANCELLED', ''),
+    ],
 )
 def test_a_server_that_is_late_or_being_started_is_waited_for(stage: FakeStage, error: Exception) -> None:
     def fail() -> None:
