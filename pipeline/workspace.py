@@ -1,7 +1,6 @@
 """Makes the folder of a run ready: nothing in it depends on where it lies, and what is gone is not used."""
 
 import contextlib
-import glob
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from vaiven.pipeline.config import PlacementConfig
 from vaiven.pipeline.done import DoneBefore
 from vaiven.pipeline.inputs import linked
 from vaiven.pipeline.paths import RunPaths
+from vaiven.serving.common.plain_path import is_pattern
 
 
 @contextlib.contextmanager
@@ -39,16 +39,12 @@ def workspace(
         ):
             yield links, paths.relative()
         return
-    if _is_pattern(paths.root):
+    if is_pattern(paths.root):
         raise UserError(
             'with workers outside of this process the path of --root has no "*", "?" or "[": TFX takes it for a '
             f'pattern. Received: {paths.root!r}'
         )
     yield files, paths
-
-
-def _is_pattern(path: str) -> bool:
-    return path != glob.escape(path)
 
 
 @contextlib.contextmanager
@@ -57,7 +53,7 @@ def _relative_to_beam(root: str) -> Iterator[None]:
 
     Beam's writers make the folder of the output absolute, and look for what they wrote there by a pattern.
     """
-    if not _is_pattern(root):
+    if not is_pattern(root):
         yield
         return
     split = LocalFileSystem.split

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vaiven.serving.common.plain_path import plain_path
 from vaiven.serving.server import runtime
 from vaiven.serving.server.endpoints import Endpoint, endpoints
 from vaiven.serving.server.graph_costs import outputs_of_fixed_cost
@@ -77,9 +78,10 @@ class SavedModel:
         config = tf.compat.v1.ConfigProto.FromString(settings.config)
         self._session = tf.compat.v1.Session(graph=self._graph, config=config)
         try:
-            with self._graph.as_default():
+            # TensorFlow looks for the variables by a pattern.
+            with self._graph.as_default(), plain_path(path) as folder:
                 meta_graph = tf.compat.v1.saved_model.loader.load(
-                    self._session, list(settings.tags), str(path)
+                    self._session, list(settings.tags), str(folder)
                 )
         except Exception as error:
             self._session.close()

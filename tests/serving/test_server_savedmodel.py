@@ -1,5 +1,6 @@
 """A version is prepared for what the one before it was asked."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,18 @@ def test_the_next_version_is_prepared_for_the_ways_of_the_last(
     assert len(made) == 4
     for model in (first, second):
         model.close()
+
+
+def test_a_folder_whose_name_is_a_pattern_is_loaded_as_it_is(made_models: list[Path], tmp_path: Path) -> None:
+    folder = shutil.copytree(made_models[0], tmp_path / "Proyecto [2026] *?\\'" / '1')
+    model = SavedModel(folder, SessionSettings())
+    signature = model.signatures['serving_default']
+    [half] = model.run({signature.inputs['x'].name: np.float32([1.0])}, [signature.outputs['y'].name])
+    [expected] = SavedModel(made_models[0], SessionSettings()).run(
+        {signature.inputs['x'].name: np.float32([1.0])}, [signature.outputs['y'].name]
+    )
+    assert half == expected
+    model.close()
 
 
 def test_a_limit_that_is_too_short_for_a_first_run_does_not_fail_the_load(made_models: list[Path]) -> None:
