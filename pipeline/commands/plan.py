@@ -3,6 +3,7 @@
 import click
 
 from vaiven.pipeline.commands.options import configured, data_options, located
+from vaiven.serving.common import terminal
 
 
 @click.command()
@@ -35,14 +36,14 @@ def plan(
     paths = RunPaths.at(root, config.name)
     running = to_run(config, files, DoneBefore(paths.root))
     for path, value in settings_of(config):
-        click.echo(f'{path} = {value}')
+        terminal.say(f'{path} = {value}')
     click.echo()
     for source in files.sources():
-        click.echo(f'{"unlabelled" if source.more else "data":10}  {source.path}')
+        terminal.say(f'{"unlabelled" if source.more else "data":10}  {source.path}')
     click.echo(f'{"root":10}  {paths.root}\n')
     planned = stages(config)
     width = max(len(stage.name) for stage in planned)
     for number, stage in enumerate(planned, start=1):
         state = 'always' if stage.name in ALWAYS else 'run' if stage.name in running else 'cached'
-        click.echo(f'{number:2}  {stage.name:{width}}  {state:6}  {stage.does}')
+        terminal.say(f'{number:2}  {stage.name:{width}}  {state:6}  {stage.does}')
     return 0

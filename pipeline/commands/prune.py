@@ -2,6 +2,8 @@
 
 import click
 
+from vaiven.serving.common import terminal
+
 
 @click.command()
 @click.option('--root', metavar='DIR', help='Folder of the runs; by default vaiven-runs/NAME.')
@@ -50,10 +52,10 @@ def prune(root: str | None, name: str, keep: int, dry_run: bool) -> int:
         reason = error.strerror if isinstance(error, OSError) else error
         raise StoreError(f'nothing more can be removed from {paths.root}: {reason}') from error
     for artifact in artifacts:
-        click.echo(f'{artifact.uri}  {_megabytes(artifact.size)}')
+        terminal.say(f'{artifact.uri}  {_megabytes(artifact.size)}')
     verb = 'would be removed' if dry_run else 'removed'
     total = _megabytes(sum(artifact.size for artifact in artifacts))
-    click.echo(f'{len(artifacts)} artifact{"" if len(artifacts) == 1 else "s"} {verb}, {total}')
+    terminal.say(f'{len(artifacts)} artifact{"" if len(artifacts) == 1 else "s"} {verb}, {total}')
     return 0
 
 

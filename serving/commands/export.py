@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from vaiven.serving.commands.options import MODEL, VERSION, Utf8
+from vaiven.serving.common import terminal
 from vaiven.serving.common.local_path import local_path
 from vaiven.serving.errors import ServingError
 
@@ -64,7 +65,7 @@ def export(file: str, split: str, name: str | None, root: str | None, version: i
     if not rows:
         raise ServingError(f'split {split!r} of the run of version {chosen} has no rows: nothing was written')
     files.replace_with(path, lambda stream: _write(stream, ending, rows))
-    click.echo(f'{path}: {len(rows):,} rows, split {split} of the run of version {chosen} in {base_path}')
+    terminal.say(f'{path}: {len(rows):,} rows, split {split} of the run of version {chosen} in {base_path}')
 
 
 def _base_path(name: str | None, root: Path | None) -> Path:

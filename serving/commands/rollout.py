@@ -19,6 +19,7 @@ from vaiven.serving.commands.rollout_options import (
     json_option,
 )
 from vaiven.serving.commands.rollout_status import show_status
+from vaiven.serving.common import terminal
 from vaiven.serving.errors import ServingError
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ def prune(
         click.echo(json.dumps({'model': model, 'deleted': gone, 'left': left, 'dry_run': dry_run}))
         return
     verb = 'would be deleted' if dry_run else 'deleted'
-    click.echo(f'{model}: {", ".join(map(str, gone)) or "nothing"} {verb}')
+    terminal.say(f'{model}: {", ".join(map(str, gone)) or "nothing"} {verb}')
 
 
 def _plain_version(moving: Rollout) -> int | None:
@@ -185,24 +186,24 @@ def tell(change: Change, model: str, as_json: bool, plain: int | None = None) ->
         click.echo(json.dumps(values))
         return
     if change.named_stable is not None:
-        click.echo(f'{model}: version {change.named_stable} is stable now, since no version had that label')
+        terminal.say(f'{model}: version {change.named_stable} is stable now, since no version had that label')
     before = '' if change.before in (None, change.after) else f' (it was {change.before})'
     again = ' already' if change.before == change.after else ''
     if change.canary is not None:
-        click.echo(
+        terminal.say(
             f'{model}: version {change.canary} gets {change.percent:.10g} %, version {change.after} the rest'
         )
         if plain == change.after:
-            click.echo(f'requests without a label get version {plain}, the stable one')
+            terminal.say(f'requests without a label get version {plain}, the stable one')
         elif plain is not None:
-            click.echo(
+            terminal.say(
                 f'requests without a label get version {plain}, the newest that is loaded: '
                 'let clients ask for the label stable, or go through `vaiven gateway`'
             )
     elif change.withdrawn is not None:
-        click.echo(f'{model}: version {change.withdrawn} is taken back; version {change.after} is stable')
+        terminal.say(f'{model}: version {change.withdrawn} is taken back; version {change.after} is stable')
     else:
-        click.echo(f'{model}: version {change.after} is{again} stable{before}')
+        terminal.say(f'{model}: version {change.after} is{again} stable{before}')
 
 
 rollout.add_command(show_status)

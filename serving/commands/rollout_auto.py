@@ -10,6 +10,7 @@ import click
 
 from vaiven.serving.commands.options import VERSION
 from vaiven.serving.commands.rollout_options import FILE, change_options, changing, json_option
+from vaiven.serving.common import terminal
 
 plan_option = click.option(
     '--plan', 'plan_path', metavar='FILE', type=FILE, required=True, help='The plan, YAML.'
@@ -62,7 +63,7 @@ def auto(
         if as_json:
             click.echo(json.dumps(entry, ensure_ascii=False))
         elif line := line_of(entry):
-            click.echo(line)
+            terminal.say(line)
 
     with (
         changing(**{**options, 'model': plan.model}) as moving,
@@ -124,10 +125,10 @@ def manifests(
         else making.kserve(plan, version, chosen)
     )
     for path in making.write(found, out):
-        click.echo(str(path))
+        terminal.say(str(path))
     if kind == 'argo' and (numbers := manifest_analysis.lengthened(plan)):
         seconds = manifest_analysis.LEAST_PAUSE_SECONDS
-        click.echo(
+        terminal.say(
             f'step {", ".join(map(str, numbers))}: {seconds} s long, more than the plan says, so that the analysis '
             f'measures {manifest_analysis.MEASUREMENTS} times',
             err=True,

@@ -16,6 +16,7 @@ from vaiven.serving.commands.options import VERSION, Seconds, server_options, wh
 from vaiven.serving.commands.reach import wait_for_start
 from vaiven.serving.commands.rollout_options import FILE, base_path_option, folder_of, json_option
 from vaiven.serving.commands.texts import printable
+from vaiven.serving.common import terminal
 from vaiven.serving.errors import ServingError
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def compare(
         click.echo(json.dumps(report, ensure_ascii=False))
     else:
         for line in lines(report):
-            click.echo(line)
+            terminal.say(line)
     if report['verdict'] != BETTER_OR_EQUAL:
         raise click.exceptions.Exit(1 if report['verdict'] == WORSE else 3)
 
@@ -143,7 +144,7 @@ def _held_out(model: str, base_path: str | None, version: int) -> list[Asked]:
         rows = held_out.requests(folder)
     except ServingError as error:
         raise ServingError(f'{error}; or give --requests or --log') from error
-    click.echo(
+    terminal.say(
         f'requests: {len(rows):,} rows that the run of version {version} held out ({folder})', err=True
     )
     return rows

@@ -19,6 +19,7 @@ from vaiven.serving.commands.rollout_options import (
     json_option,
     split_option,
 )
+from vaiven.serving.common import terminal
 from vaiven.serving.errors import ServingError
 
 if TYPE_CHECKING:
@@ -90,11 +91,11 @@ def show_status(
         told: dict[str, Any] = {'model': model, 'server': place.server, 'versions': rows, 'notes': notes}
         click.echo(json.dumps(told, ensure_ascii=False))
         return
-    click.echo(f'{model} on {place.server}')
+    terminal.say(f'{model} on {place.server}')
     for line in _table([_cells(row, origins.get(row['version'])) for row in rows]):
-        click.echo(line)
+        terminal.say(line)
     for note in notes:
-        click.echo(note)
+        terminal.say(note)
 
 
 def _no_stable(available: list[int], loading: list[int]) -> str:

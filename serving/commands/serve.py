@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from vaiven.serving.common import terminal
 from vaiven.serving.common.local_path import local_path
 from vaiven.serving.errors import ServingError
 from vaiven.serving.server.source import is_saved_model
@@ -94,7 +95,7 @@ def _stop(context: click.Context) -> None:
 
     named = context.get_parameter_source('port') is ParameterSource.COMMANDLINE
     server = background.stop(context.params['port'] if named else None)
-    click.echo(f'the server at {server} has ended')
+    terminal.say(f'the server at {server} has ended')
 
 
 @dataclass(frozen=True)
@@ -146,12 +147,12 @@ def _record(record: Running) -> None:
 
 def _tell(server: Running, told: str) -> None:
     if told:
-        click.echo(told)
+        terminal.say(told)
     rest = f', REST http://{server.host}:{server.rest_port}' if server.rest_port else ''
-    click.echo(f'serving {", ".join(server.models)}: gRPC {server.host}:{server.port}{rest}')
-    click.echo(f'process {server.pid}, log {server.log}')
+    terminal.say(f'serving {", ".join(server.models)}: gRPC {server.host}:{server.port}{rest}')
+    terminal.say(f'process {server.pid}, log {server.log}')
     default = '' if server.port == PORT_DEFAULT else f' --port {server.port}'
-    click.echo(f'to end it: vaiven serve --stop{default}')
+    terminal.say(f'to end it: vaiven serve --stop{default}')
 
 
 def _configured(start: _Start) -> tuple[dict[str, str], str, dict[str, object], tuple[int, ...]]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import textwrap
 import unicodedata
 from collections.abc import Mapping
 from typing import TextIO
+
+import click
 
 INDENT = '  '
 MIN_WIDTH = 20
@@ -56,6 +59,11 @@ def folded(line: str, stream: TextIO, indent: str = INDENT) -> str:
         initial_indent=begin,
     )  # fmt: skip
     return '\n'.join(parts)
+
+
+def say(line: str, *, err: bool = False) -> None:
+    """Prints a line for people, folded where a terminal is too narrow for it; on standard error if `err`."""
+    click.echo(folded(line, sys.stderr if err else sys.stdout), err=err)
 
 
 def columns(text: str) -> int:
