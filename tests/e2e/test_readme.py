@@ -76,12 +76,12 @@ def _is_free(port: int) -> bool:
         return probe.connect_ex(('127.0.0.1', port)) != 0
 
 
-def _reviews(path: Path, rows: int = 1500) -> None:
+def _reviews(path: Path, every: int = 7) -> None:
     """Reviews with one to five stars, out of the ratings of film reviews."""
     with open(default_data(), encoding='utf-8') as file, path.open('w', encoding='utf-8', newline='') as out:
         written = csv.writer(out)
         written.writerow(['body', 'stars'])
-        for row in list(csv.DictReader(file, delimiter='\t', quoting=csv.QUOTE_NONE))[:rows]:
+        for row in list(csv.DictReader(file, delimiter='\t', quoting=csv.QUOTE_NONE))[::every]:
             stars = min(5, max(1, round(3 + 3 * float(row['rating']))))
             written.writerow([row['text'], stars])
 
@@ -136,7 +136,8 @@ def _clone(home: Path) -> None:
             (home / 'vaiven' / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, home / 'vaiven' / name)
     (home / 'vaiven' / '.venv').mkdir()
-    (home / 'vaiven' / '.venv' / 'bin').symlink_to(Path(sys.executable).parent)
+    for name in ('bin', 'lib', 'pyvenv.cfg'):
+        (home / 'vaiven' / '.venv' / name).symlink_to(Path(sys.prefix) / name)
     _reviews(home / 'vaiven' / 'reviews.csv')
     (home / 'vaiven' / 'book.txt').write_text(f'En un lugar de la Mancha.\n{book()}', encoding='utf-8')
 

@@ -140,7 +140,7 @@ def test_the_command_line_takes_it_too(pushed: Path) -> None:
     command = [sys.executable, '-m', 'vaiven.pipeline.cli', 'predict', '--server', f'saved-model:{pushed}']
     answer = subprocess.run([*command, 'gg', 'año'], capture_output=True, text=True)
     assert (answer.returncode, answer.stderr) == (0, '')
-    assert answer.stdout == 'positive\t1.000000\tgg\nnegative\t0.000000\taño\n'
+    assert answer.stdout == 'positive\t1.000000\tgg\nnegative\t1.000000\taño\n'
 
 
 def test_a_folder_that_holds_no_model_is_refused_at_once(tmp_path: Path) -> None:

@@ -139,7 +139,7 @@ def test_a_line_is_answered_while_the_input_pauses(shell: Shell) -> None:
         assert process.stdout is not None
         process.stdin.write(first)
         for line, answer in zip(
-            lines, (b'positive\t1.000000\tgg\n', b'negative\t0.000000\ta\n'), strict=True
+            lines, (b'positive\t1.000000\tgg\n', b'negative\t1.000000\ta\n'), strict=True
         ):
             process.stdin.write(line)
             process.stdin.flush()
