@@ -7,6 +7,7 @@ import dataclasses
 import json
 import types
 import typing
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar, Union
 
 T = TypeVar('T')
@@ -62,30 +63,45 @@ def replace(config: T, path: str, text: str) -> T:
     Raises:
         ConfigError: where there is no such setting, or the value does not fit it.
     """
-    return _replace(config, path.split('.'), text, '')
+    return replace_all(config, [(path, text)])
 
 
-def _replace(config: Any, names: list[str], text: str, path: str) -> Any:
+def replace_all(config: T, changes: Iterable[tuple[str, str]]) -> T:
+    """A copy of `config` with several values changed at once: values that only fit together come in any order.
+
+    Args:
+        config: the root of the tree.
+        changes: path and value of each, as in `replace`; of two for one path the later one counts.
+
+    Raises:
+        ConfigError: where there is no such setting, or the values do not fit.
+    """
+    return _replace(config, [(path.split('.'), text) for path, text in changes], '')
+
+
+def _replace(config: Any, changes: Sequence[tuple[list[str], str]], path: str) -> Any:
     hints = typing.get_type_hints(type(config))
-    name, rest = names[0], names[1:]
-    if name not in hints:
-        raise ConfigError(
-            f'no setting is named {path + name!r}; there are: ' + ', '.join(path + n for n in hints)
-        )
-    if dataclasses.is_dataclass(hints[name]):
-        if not rest:
+    values: dict[str, Any] = {}
+    inner: dict[str, list[tuple[list[str], str]]] = {}
+    for (name, *rest), text in changes:
+        if name not in hints:
+            raise ConfigError(
+                f'no setting is named {path + name!r}; there are: ' + ', '.join(path + n for n in hints)
+            )
+        if not dataclasses.is_dataclass(hints[name]):
+            if rest:
+                raise ConfigError(f'{path + name!r} is one value and has no setting {".".join(rest)!r} in it')
+            values[name] = _convert(hints[name], _parse(hints[name], text), path + name)
+        elif rest:
+            inner.setdefault(name, []).append((rest, text))
+        else:
             raise ConfigError(
                 f'{path + name!r} is a group of settings; name one of them: '
                 + ', '.join(f'{path}{name}.{field.name}' for field in dataclasses.fields(hints[name]))
             )
-        return dataclasses.replace(
-            config, **{name: _replace(getattr(config, name), rest, text, f'{path}{name}.')}
-        )
-    if rest:
-        raise ConfigError(f'{path + name!r} is one value and has no setting {".".join(rest)!r} in it')
-    return dataclasses.replace(
-        config, **{name: _convert(hints[name], _parse(hints[name], text), path + name)}
-    )
+    for name, group in inner.items():
+        values[name] = _replace(getattr(config, name), group, f'{path}{name}.')
+    return dataclasses.replace(config, **values)
 
 
 def _parse(hint: Any, text: str) -> Any:

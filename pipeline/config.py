@@ -13,7 +13,7 @@ from vaiven.components.evaluation.config import EvaluationConfig
 from vaiven.components.serving_check.config import ServingCheckConfig
 from vaiven.components.text_example_gen.config import DataConfig
 from vaiven.components.vocabulary.config import VocabularyConfig
-from vaiven.models.configuration import ConfigError, from_dict, replace, require
+from vaiven.models.configuration import ConfigError, from_dict, replace_all, require
 from vaiven.models.network.config import NetworkConfig
 from vaiven.models.text import TextConfig
 from vaiven.models.training_config import TrainingConfig
@@ -133,7 +133,7 @@ def configure(preset: str = 'reviews', settings: Iterable[str] = (), name: str |
 
     Args:
         preset: a key of `PRESETS`.
-        settings: texts such as `training.epochs=3`, applied in order.
+        settings: texts such as `training.epochs=3`; of two for one setting the later one counts.
         name: name of the served model; the preset's own if None.
 
     Raises:
@@ -142,20 +142,22 @@ def configure(preset: str = 'reviews', settings: Iterable[str] = (), name: str |
     if preset not in PRESETS:
         raise ConfigError(f'no preset is named {preset!r}; there are: ' + ', '.join(PRESETS))
     config = from_dict(Config, {'name': preset, 'preset': preset, **PRESETS[preset]})
+    changes = []
     for setting in settings:
         path, equals, value = setting.partition('=')
         if not equals:
             raise ConfigError(
                 f'--set takes a setting and a value, as in training.epochs=3. Received: {setting!r}'
             )
-        config = replace(config, path.strip(), value)
+        changes.append((path.strip(), value))
+    config = replace_all(config, changes)
     _check_whole(config)
     config = _without_idle_parts(config)
     return config if name is None else dataclasses.replace(config, name=name)
 
 
 def _check_whole(config: Config) -> None:
-    """What parts have to say to each other; settings come one after another, so only now."""
+    """What parts have to say to each other."""
     network, training = config.network, config.training
     if training.task == 'sentiment':
         # See `vaiven.models.fine_tuning`: below the layers are the vectors of the tokens.

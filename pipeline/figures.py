@@ -54,7 +54,9 @@ class Figures:
         outputs = {key: artifacts[0] for key, artifacts in step.outputs.items() if artifacts}
         match step.name:
             case 'TextExampleGen':
-                return f'{outputs["examples"].properties["rows"]:,} rows'
+                counts = outputs['examples'].properties
+                rows, *dropped = (int(counts[name]) for name in ('rows', 'empty', 'duplicates'))
+                return f'{rows - sum(dropped):,} of {rows:,} rows'
             case 'Vocabulary':
                 summary = _read(outputs['vocabulary'], SUMMARY_FILE)
                 return f'{summary["size"]:,} tokens, {summary["coverage"]:.1%} of the text'

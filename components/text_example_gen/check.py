@@ -9,8 +9,8 @@ from vaiven.components.text_example_gen.config import DataConfig
 from vaiven.components.text_example_gen.errors import DataError
 from vaiven.components.text_example_gen.files import DataFiles
 from vaiven.components.text_example_gen.reading import read_data, read_source
-from vaiven.components.text_example_gen.rows import CLASSES, UNLABELLED_SPLIT, identity, split_of
-from vaiven.components.text_example_gen.summary import Summary, conflicts, require_learnable
+from vaiven.components.text_example_gen.rows import CLASSES, UNLABELLED_SPLIT, elected, identity, split_of
+from vaiven.components.text_example_gen.summary import Summary, outvoted, require_learnable
 
 
 def check_data(files: DataFiles, config: DataConfig) -> Summary:
@@ -22,33 +22,41 @@ def check_data(files: DataFiles, config: DataConfig) -> Summary:
     summary = summarise(files, config)
     require_learnable(summary, config, files)
     for source in files.sources():
-        if source.more and not sum(bool(row.text.strip()) for row in read_source(source, config)):
+        if source.more and not sum(
+            bool(row.text.strip()) for row in read_source(source, config, counts=summary.columns)
+        ):
             raise DataError(f'{os.path.basename(source.path)}: there is no text in it; name another file')
     return summary
 
 
 def summarise(files: DataFiles, config: DataConfig) -> Summary:
     summary = Summary()
-    # identity → (label, split) of the row that is kept, and how many of its duplicates had which label.
+    # identity of a text → label and split of its first row, in the end of the row that is kept.
     kept: dict[bytes, tuple[int | None, str]] = {}
+    # identity of a text that occurs twice or more → label → split of the first row with it, and rows with it.
+    candidates: dict[bytes, dict[int | None, str]] = {}
     labels: dict[bytes, dict[int | None, int]] = {}
-    for row in read_data(files, config):
+    for row in read_data(files, config, summary.columns):
         summary.rows += 1
         if not row.text.strip():
             summary.empty += 1
             continue
         key = identity(row.text)
+        split = split_of(row, key, config)
         if key not in kept:
-            kept[key] = (row.label, split_of(row, key, config))
+            kept[key] = (row.label, split)
             continue
         summary.duplicates += 1
         if key not in labels:
-            labels[key] = {kept[key][0]: 1}
+            label, of_first = kept[key]
+            candidates[key], labels[key] = {label: of_first}, {label: 1}
+        candidates[key].setdefault(row.label, split)
         labels[key][row.label] = labels[key].get(row.label, 0) + 1
-        if kept[key][0] is None and row.label is not None:
-            kept[key] = (row.label, split_of(row, key, config))
     for key, counts in labels.items():
-        summary.conflicting += conflicts(counts, kept[key][0])
+        label = elected(counts)
+        kept[key] = (label, candidates[key][label])
+        for name, rows in outvoted(counts, label).items():
+            summary.outvoted[name] += rows
     for label, split in kept.values():
         if split == UNLABELLED_SPLIT:
             summary.unlabelled += 1

@@ -2,9 +2,14 @@
 
 import dataclasses
 import math
+import typing
 
 from vaiven.models.configuration import require
+from vaiven.serving.common import labels
+from vaiven.serving.common.labels import label_key
 from vaiven.serving.common.tables.encodings import ENCODING_RULE, known_encoding
+
+LabelKind = typing.Literal['negative', 'positive', 'unlabelled']
 
 # Largest row that one message of the serving API could still carry together with a few others.
 _LARGEST_ROW = 16 * 1024 * 1024
@@ -16,17 +21,20 @@ class DataConfig:
 
     Attributes:
         text_column: name of the column with the text.
-        label_column: name of the column with the label; an empty field is an unlabelled row. None: no row has a
-            label, and the rows are divided as those with labels are.
+        label_column: name of the column with the label; an empty field, null or NaN is an unlabelled row, whatever
+            else is set. None: no row has a label, and the rows are divided as those with labels are.
         group_column: rows of one group (a film, an author) never lie in different splits.
         language_column: copied into the examples, so that the evaluation can be sliced by it.
-        rating_column: name of a column with numbers, how good the text finds its subject; empty for none.
+        rating_column: name of a column with numbers, how good the text finds its subject; empty for none. It may be
+            the label column.
         rating_range: the lowest and the highest rating; they become -1 and 1.
         columns: names of the columns of csv and tsv files without a header, from the left.
         encoding: of the files, a text encoding of Python; None for UTF-8.
         delimiter: what divides the fields; by default a tab in `.tsv` files, a comma in `.csv` files.
-        negative_labels, positive_labels: labels of the two classes; case does not matter.
-        unlabelled_labels: labels of rows that are neither, as three stars of five.
+        negative_labels, positive_labels: labels of the two classes. Case does not matter, and numbers compare as
+            numbers: 1, 1.0 and +1 are one label.
+        unlabelled_labels: labels of rows that are neither, as three stars of five. Where it is set, it wins over the
+            default labels of the two classes.
         passage_characters: running text is divided into passages of as many whole paragraphs as this holds.
         max_row_bytes: a longer row is refused: it is most likely a quotation mark that is never closed.
         min_rows: fewer rows (or passages) to be divided than this, without duplicates, are refused.
@@ -42,9 +50,9 @@ class DataConfig:
     columns: tuple[str, ...] = ()
     encoding: str | None = None
     delimiter: str | None = None
-    negative_labels: tuple[str, ...] = ('0', '-1', 'negative', 'neg', 'false', 'negativo', 'negativa')
-    positive_labels: tuple[str, ...] = ('1', '+1', 'positive', 'pos', 'true', 'positivo', 'positiva')
-    unlabelled_labels: tuple[str, ...] = ('', 'unlabelled', 'unlabeled', 'none', 'null', 'nan')
+    negative_labels: tuple[str, ...] = labels.NEGATIVE
+    positive_labels: tuple[str, ...] = labels.POSITIVE
+    unlabelled_labels: tuple[str, ...] = labels.UNLABELLED
     passage_characters: int = 2000
     max_row_bytes: int = 262_144
     min_rows: int = 20
@@ -55,10 +63,14 @@ class DataConfig:
     def __post_init__(self) -> None:
         for name in ('text_column', 'label_column'):
             require(getattr(self, name) != '', f'data.{name} must name a column', getattr(self, name))
-        named = list(self.named_columns().values())
+        # A column of stars may be label and rating.
+        named = [column for part, column in self.named_columns().items() if part != 'rating']
+        if self.rating_column is not None and self.rating_column != self.label_column:
+            named.append(self.rating_column)
         require(
             len(named) == len(set(named)),
-            'data: text, label, group, language and rating are columns of their own',
+            'data: text, label, group, language and rating are columns of their own; '
+            'only label and rating may share one',
             named,
         )
         require(
@@ -77,10 +89,7 @@ class DataConfig:
             f'data.encoding {ENCODING_RULE}',
             self.encoding,
         )
-        for name in ('negative_labels', 'positive_labels'):
-            require(bool(getattr(self, name)), f'data.{name} must name a label', getattr(self, name))
-        both = self.labels_of('negative') & self.labels_of('positive')
-        require(not both, 'data: a label cannot be negative and positive', sorted(both))
+        self._require_labels()
         require(
             64 <= self.passage_characters <= _LARGEST_ROW // 4,
             f'data.passage_characters must lie between 64 and {_LARGEST_ROW // 4}',
@@ -101,9 +110,51 @@ class DataConfig:
         named = {part: getattr(self, f'{part}_column') for part in parts}
         return {part: column for part, column in named.items() if column is not None}
 
-    def labels_of(self, kind: str) -> frozenset[str]:
-        """The labels of a kind (`negative`, `positive`, `unlabelled`) in the form that is compared."""
-        return frozenset(label.strip().casefold() for label in getattr(self, f'{kind}_labels'))
+    def labels_of(self, kind: LabelKind) -> frozenset[str]:
+        """The labels of a kind in the form in which they are compared."""
+        return frozenset(map(label_key, getattr(self, f'{kind}_labels')))
+
+    def is_set(self, kind: LabelKind) -> bool:
+        """Whether the labels of a kind are other than the default ones."""
+        default = next(field for field in dataclasses.fields(self) if field.name == f'{kind}_labels').default
+        return getattr(self, f'{kind}_labels') != default
+
+    def classes(self) -> dict[str, int | None]:
+        """Each label, in the form in which it is compared → 0 negative, 1 positive, None unlabelled.
+
+        Labels that were set win over the default ones, and rows without any label are always unlabelled.
+        """
+        classes: dict[str, int | None] = dict.fromkeys(labels.MISSING)
+        kinds: tuple[tuple[LabelKind, int | None], ...] = (
+            ('unlabelled', None),
+            ('negative', 0),
+            ('positive', 1),
+        )
+        for kind, value in sorted(kinds, key=lambda item: self.is_set(item[0])):
+            classes |= dict.fromkeys(self.labels_of(kind), value)
+        return classes
+
+    def _require_labels(self) -> None:
+        for kind in typing.get_args(LabelKind)[:2]:
+            name, keys = f'data.{kind}_labels', self.labels_of(kind)
+            require(bool(keys), f'{name} must name a label', getattr(self, f'{kind}_labels'))
+            require(
+                '' not in keys,
+                f'{name}: an empty label is always unlabelled',
+                getattr(self, f'{kind}_labels'),
+            )
+        both = self.labels_of('negative') & self.labels_of('positive')
+        require(
+            not both,
+            'data: a label cannot be negative and positive; set both data.negative_labels and data.positive_labels',
+            sorted(both),
+        )
+        if self.is_set('unlabelled'):
+            for kind in typing.get_args(LabelKind)[:2]:
+                both = (
+                    self.labels_of(kind) & self.labels_of('unlabelled') if self.is_set(kind) else frozenset()
+                )
+                require(not both, f'data: a label cannot be {kind} and unlabelled', sorted(both))
 
     def buckets(self) -> dict[str, int]:
         return {'train': self.train_buckets, 'eval': self.eval_buckets, 'test': self.test_buckets}

@@ -1,5 +1,6 @@
 """Runs the Beam pipeline that turns files into examples."""
 
+import logging
 import os
 from typing import Any
 
@@ -14,11 +15,14 @@ from tfx.types import Artifact, artifact_utils, standard_component_specs
 
 from vaiven.components.text_example_gen import transforms, writing
 from vaiven.components.text_example_gen.config import DataConfig
+from vaiven.components.text_example_gen.data_warnings import warnings_of
 from vaiven.components.text_example_gen.errors import DataError
 from vaiven.components.text_example_gen.files import UNLABELLED_INPUT, DataFiles, Source
 from vaiven.components.text_example_gen.rows import SPLITS
 from vaiven.components.text_example_gen.summary import Summary, require_learnable
 from vaiven.models.configuration import from_json
+
+logger = logging.getLogger(__name__)
 
 SUMMARY_FILE = 'ingest.json'
 _ERROR_FILE = 'error.txt'
@@ -65,6 +69,10 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             raise DataError(_read(error_file))
         summary = Summary.from_json(_read(os.path.join(examples.uri, SUMMARY_FILE)))
         require_learnable(summary, config, files)
+        for line in summary.lines():
+            logger.info(line)
+        for line in warnings_of(summary, config, files):
+            logger.warning(line)
 
         examples.split_names = artifact_utils.encode_split_names(list(SPLITS))
         examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)  # type: ignore[attr-defined]
@@ -83,7 +91,7 @@ def ingest(pipeline: beam.Pipeline, files: DataFiles, uri: str, config: DataConf
         | 'Spread' >> beam.Reshuffle()
         | 'ReadRows'
         >> beam.ParDo(transforms.ReadRows(config)).with_outputs(
-            transforms.ReadRows.COUNTS, transforms.ReadRows.ERRORS, main='rows'
+            transforms.ReadRows.COUNTS, transforms.ReadRows.COLUMNS, transforms.ReadRows.ERRORS, main='rows'
         )
     )
     kept = read.rows | 'RemoveDuplicates' >> transforms.RemoveDuplicates(config, bool(files.unlabelled))
@@ -95,7 +103,11 @@ def ingest(pipeline: beam.Pipeline, files: DataFiles, uri: str, config: DataConf
         (read[transforms.ReadRows.COUNTS], counts)
         | 'AllCounts' >> beam.Flatten()
         | 'AddCounts' >> beam.CombineGlobally(transforms.AddCountsFn())
-        | 'ToSummary' >> beam.Map(lambda counts: transforms.to_summary(counts).to_json())
+        | 'ToSummary'
+        >> beam.Map(
+            lambda counts, columns: transforms.to_summary(counts, columns).to_json(),
+            beam.pvalue.AsIter(read[transforms.ReadRows.COLUMNS]),
+        )
         | 'WriteSummary' >> beam.Map(_write, os.path.join(uri, SUMMARY_FILE))
     )
     _ = (

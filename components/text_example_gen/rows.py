@@ -6,8 +6,10 @@ import unicodedata
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from vaiven.components.text_example_gen.column_counts import ColumnCounts
 from vaiven.components.text_example_gen.config import DataConfig
 from vaiven.components.text_example_gen.errors import DataError
+from vaiven.serving.common.labels import MISSING, label_key
 
 UNLABELLED_SPLIT = 'unlabelled'
 SPLITS = ('train', 'eval', 'test', UNLABELLED_SPLIT)
@@ -73,56 +75,69 @@ def split_of(row: Row, key: bytes, config: DataConfig) -> str:
     raise AssertionError('a remainder lies below its divisor')
 
 
-def preferred(first: Row, second: Row) -> Row:
-    """Of two rows with the same text: the labelled one, else the one that comes first."""
-    return min(first, second, key=lambda row: (row.origin, row.label is None, row.number))
+def elected(labels: Mapping[int | None, int]) -> int | None:
+    """The label of most rows with one text; None only where no row has a label.
+
+    Args:
+        labels: label → rows with it, in the order of their first rows; of labels with as many rows the first wins.
+    """
+    votes = {label: rows for label, rows in labels.items() if label is not None}
+    return max(votes, key=votes.__getitem__, default=None)
 
 
 class RowReader:
-    """Turns the fields of a row into a `Row`."""
+    """Turns the fields of a row into a `Row`, and counts what the columns hold.
 
-    def __init__(self, config: DataConfig) -> None:
-        self._label, self._rating = LabelReader(config), RatingReader(config)
+    Args:
+        config: names the columns and the labels.
+        counts: is filled; see `label_check.require_labels` for labels that no setting names.
+    """
+
+    def __init__(self, config: DataConfig, counts: ColumnCounts) -> None:
+        self._counts = counts
+        self._label, self._rating = LabelReader(config, counts), RatingReader(config)
+        self._parts = tuple(part for part in config.named_columns() if part != 'text')
+        self._one_column = config.rating_column == config.label_column
 
     def __call__(self, number: int, fields: Mapping[str, str | None], where: str) -> Row:
-        """Raises DataError for a label or a rating that is none, with `where` it was.
+        """Raises DataError for a rating that is not a number of the range, with `where` it was.
 
         Args:
             number: of the row.
-            fields: `text`, `label`, … by name; None or absent for none.
+            fields: `text`, `label`, … by name; None for no value, absent where the row has no such key.
             where: file and line.
         """
-        label, rating = fields.get('label'), fields.get('rating')
+        self._counts.add_fields(fields, self._parts)
+        label_field, rating_field = fields.get('label'), fields.get('rating')
+        if self._one_column and label_key(rating_field or '') in MISSING:
+            rating_field = None
         group, language = ((fields.get(part) or '').strip() or None for part in ('group', 'language'))
-        return Row(
-            number,
-            nfc(fields['text'] or ''),
-            None if label is None else self._label(label, where),
-            group,
-            language,
-            None if rating is None else self._rating(rating, where),
-        )
+        text = nfc(fields['text'] or '')
+        # A row without text is dropped, so its label says nothing about those that are learned from.
+        label = self._label(label_field or '', where) if text.strip() else None
+        rating = None if rating_field is None else self._rating(rating_field, where)
+        self._counts.add_rating(label, rating)
+        return Row(number, text, label, group, language, rating)
 
 
 class LabelReader:
-    """Turns the labels of a file into 0, 1 or None."""
+    """Turns the labels of a file into 0, 1 or None, and counts them."""
 
-    def __init__(self, config: DataConfig) -> None:
-        self._column = config.label_column
-        self._classes: dict[str, int | None] = dict.fromkeys(config.labels_of('unlabelled'))
-        self._classes |= dict.fromkeys(config.labels_of('negative'), 0)
-        self._classes |= dict.fromkeys(config.labels_of('positive'), 1)
+    def __init__(self, config: DataConfig, counts: ColumnCounts) -> None:
+        self._classes, self._counts = config.classes(), counts
 
     def __call__(self, label: str, where: str) -> int | None:
-        """Raises DataError for a label that is neither, with `where` it was."""
-        try:
-            return self._classes[label.strip().casefold()]
-        except KeyError:
-            raise DataError(
-                f'{where}: {_shown(label)!r} in column {self._column!r} is no label; name the labels with '
-                '--set data.positive_labels=A,B --set data.negative_labels=C,D '
-                '(and --set data.unlabelled_labels=E), or another column with --label-column'
-            ) from None
+        """0 negative, 1 positive; None for unlabelled rows and, for now, for labels that no setting names.
+
+        What those mean can only be said once the whole column is known.
+        """
+        key = label_key(label)
+        value = self._classes.get(key)
+        if value is None and key in MISSING:
+            self._counts.no_label += 1
+        else:
+            self._counts.add_label(key, label.strip(), where, key in self._classes)
+        return value
 
 
 class RatingReader:
@@ -133,7 +148,7 @@ class RatingReader:
         self._low, self._high = config.rating_range
 
     def __call__(self, rating: str, where: str) -> float | None:
-        """Raises DataError for a rating that is no number in the range, with `where` it was."""
+        """Raises DataError for a rating that is not a number in the range, with `where` it was."""
         if not rating.strip():
             return None
         try:

@@ -2,10 +2,13 @@
 
 import dataclasses
 import json
+from collections.abc import Mapping
 
+from vaiven.components.text_example_gen.column_counts import ColumnCounts
 from vaiven.components.text_example_gen.config import DataConfig
 from vaiven.components.text_example_gen.errors import DataError
 from vaiven.components.text_example_gen.files import DataFiles
+from vaiven.components.text_example_gen.label_check import require_keys, require_labels
 from vaiven.components.text_example_gen.rows import CLASSES, SPLITS, UNLABELLED_SPLIT
 
 _DIVIDED = tuple(split for split in SPLITS if split != UNLABELLED_SPLIT)
@@ -19,27 +22,38 @@ def _no_texts() -> dict[str, int]:
     return dict.fromkeys(_DIVIDED, 0)
 
 
+def _of_classes() -> dict[str, int]:
+    return dict.fromkeys(CLASSES, 0)
+
+
 @dataclasses.dataclass
 class Summary:
     """Counts of rows.
 
     Attributes:
         rows: all that were read.
-        empty: those without a text; they are left out.
-        duplicates: those whose text had been there before; they are left out.
-        conflicting: those among the duplicates whose label differs from that of the row that was kept.
+        empty: those without a text; they are dropped.
+        duplicates: those whose text another row has as well, which stands for all; they are dropped.
+        outvoted: those among the duplicates whose label is not the one that was kept, by class.
         unlabelled: rows kept in the split of that name.
         splits: labelled rows kept, `splits['train']['positive']`.
         texts: passages, and rows of data without labels, kept, `texts['train']`.
+        columns: what the columns of `--data` hold.
     """
 
     rows: int = 0
     empty: int = 0
     duplicates: int = 0
-    conflicting: int = 0
+    outvoted: dict[str, int] = dataclasses.field(default_factory=_of_classes)
     unlabelled: int = 0
     splits: dict[str, dict[str, int]] = dataclasses.field(default_factory=_no_rows)
     texts: dict[str, int] = dataclasses.field(default_factory=_no_texts)
+    columns: ColumnCounts = dataclasses.field(default_factory=ColumnCounts)
+
+    @property
+    def conflicting(self) -> int:
+        """Duplicates whose label is not the one that was kept."""
+        return sum(self.outvoted.values())
 
     def labelled(self) -> int:
         return sum(sum(classes.values()) for classes in self.splits.values())
@@ -47,32 +61,43 @@ class Summary:
     def of_class(self, name: str) -> int:
         return sum(classes[name] for classes in self.splits.values())
 
+    def lines(self) -> list[str]:
+        """One to three plain lines: how many rows are in which split, the classes, and what was dropped."""
+        splits = {name: sum(classes.values()) + self.texts[name] for name, classes in self.splits.items()}
+        parts = [f'{name} {rows:,}' for name, rows in (*splits.items(), ('unlabelled', self.unlabelled))]
+        lines = [f'{self.rows:,} rows: {", ".join(parts)}']
+        if self.labelled():
+            lines.append('labels: ' + ', '.join(f'{name} {self.of_class(name):,}' for name in CLASSES))
+        dropped = [f'{self.empty:,} without text'] if self.empty else []
+        if self.duplicates:
+            classes = ', '.join(f'{name} {rows:,}' for name, rows in self.outvoted.items())
+            other = f' ({self.conflicting:,} with the other label: {classes})' if self.conflicting else ''
+            dropped.append(f'{self.duplicates:,} duplicates{other}')
+        if dropped:
+            lines.append(f'dropped: {", ".join(dropped)}')
+        return lines
+
+    def line(self) -> str:
+        """All of `lines` in one."""
+        return '; '.join(self.lines())
+
     def to_json(self) -> str:
-        return json.dumps(dataclasses.asdict(self), indent=2)
+        return json.dumps({**dataclasses.asdict(self), 'conflicting': self.conflicting}, indent=2)
 
     @classmethod
     def from_json(cls, text: str) -> 'Summary':
-        return cls(**json.loads(text))
-
-    def line(self) -> str:
-        """One plain line for people."""
-        splits = ', '.join(
-            f'{name} {sum(classes.values()) + self.texts[name]}' for name, classes in self.splits.items()
-        )
-        return (
-            f'{self.rows} rows: {splits}, unlabelled {self.unlabelled}; '
-            f'left out: {self.duplicates} duplicates ({self.conflicting} with another label), '
-            f'{self.empty} empty'
-        )
+        values = json.loads(text)
+        del values['conflicting']
+        return cls(**{**values, 'columns': ColumnCounts.from_dict(values['columns'])})
 
 
-def conflicts(counts: dict[int | None, int], label: int | None) -> int:
-    """How many rows of one text carry the other label than the row that was kept; no label is no conflict."""
-    return sum(count for other, count in counts.items() if other is not None and other != label)
+def outvoted(labels: Mapping[int | None, int], kept: int | None) -> dict[str, int]:
+    """How many rows of one text carry another label than the one that was kept, by class; no label is no conflict."""
+    return {CLASSES[label]: rows for label, rows in labels.items() if label is not None and label != kept}
 
 
 def require_learnable(summary: Summary, config: DataConfig, files: DataFiles) -> None:
-    """Raises DataError unless each split has enough rows, of both classes where the data have labels."""
+    """Raises DataError unless all labels are known and each split has enough rows, of both classes with labels."""
     if summary.rows == 0:
         raise DataError(
             f'{files.name}: there is no {"text" if files.are_texts else "row"} in it; name another file'
@@ -82,6 +107,8 @@ def require_learnable(summary: Summary, config: DataConfig, files: DataFiles) ->
             f'{files.name}: column {config.text_column!r} is empty in all {summary.rows} rows; '
             'name another with --text-column=NAME'
         )
+    require_keys(summary.columns, config, files.name)
+    require_labels(summary.columns, config, files.name)
     kept = summary.labelled() + sum(summary.texts.values()) + summary.unlabelled
     if kept == 1 and summary.duplicates:
         raise DataError(

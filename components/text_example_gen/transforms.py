@@ -1,7 +1,7 @@
 """The Beam steps between files and their splits.
 
 files ─ ReadRows ─ rows ─ KeyByText ─ KeepOne ─┬─ ToExample ─ GroupByShard ─ WriteShard    Split-train/…
-              └─ counts, errors                └─ CountKept ─ WriteSummary                 ingest.json
+              └─ counts, columns, errors       └─ CountKept ─ WriteSummary                 ingest.json
 """
 
 import io
@@ -13,6 +13,7 @@ import apache_beam as beam
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
+from vaiven.components.text_example_gen.column_counts import ColumnCounts
 from vaiven.components.text_example_gen.config import DataConfig
 from vaiven.components.text_example_gen.errors import DataError
 from vaiven.components.text_example_gen.files import Source
@@ -23,11 +24,11 @@ from vaiven.components.text_example_gen.rows import (
     HELD_OUT_LINE,
     UNLABELLED_SPLIT,
     Row,
+    elected,
     identity,
-    preferred,
     split_of,
 )
-from vaiven.components.text_example_gen.summary import Summary, conflicts
+from vaiven.components.text_example_gen.summary import Summary, outvoted
 
 NAMESPACE = 'vaiven.TextExampleGen'
 
@@ -41,6 +42,13 @@ class Kept(NamedTuple):
     labels: dict[int | None, int]
 
 
+class Candidates(NamedTuple):
+    """Of the rows with one text, the first with each label, and how many rows of a file had which label."""
+
+    rows: dict[int | None, Row]
+    labels: dict[int | None, int]
+
+
 def open_anywhere(path: str) -> BinaryIO:
     if '://' not in path:
         return open_local(path)
@@ -51,12 +59,12 @@ def open_anywhere(path: str) -> BinaryIO:
 @beam.typehints.with_input_types(Source)
 @beam.typehints.with_output_types(Row)
 class ReadRows(beam.DoFn):
-    """Yields the rows of a file that have a text; `counts` and at most one of `errors` go out by the side.
+    """Yields the rows of a file that have a text; the side outputs get counts and at most one error.
 
     An error is data here, not an exception: a runner would wrap that in pages of its own.
     """
 
-    COUNTS, ERRORS = 'counts', 'errors'
+    COUNTS, COLUMNS, ERRORS = 'counts', 'columns', 'errors'
 
     def __init__(self, config: DataConfig) -> None:
         self._config = config
@@ -65,8 +73,9 @@ class ReadRows(beam.DoFn):
 
     def process(self, source: Source) -> Iterator[Any]:
         rows = empty = 0
+        columns = ColumnCounts()
         try:
-            for row in read_source(source, self._config, open_anywhere):
+            for row in read_source(source, self._config, open_anywhere, columns):
                 rows += 1
                 if row.text.strip():
                     yield row
@@ -77,35 +86,39 @@ class ReadRows(beam.DoFn):
         self._rows.inc(rows)
         self._empty.inc(empty)
         yield beam.pvalue.TaggedOutput(self.COUNTS, {'rows': rows, 'empty': empty})
+        yield beam.pvalue.TaggedOutput(self.COLUMNS, (source.number, columns))
 
 
 @beam.typehints.with_input_types(Row)
 @beam.typehints.with_output_types(Kept)
 class KeepOneFn(beam.CombineFn):
-    """Independent of the order in which a runner brings the rows."""
+    """Keeps the first row with the label of most; independent of the order in which a runner brings the rows."""
 
-    def create_accumulator(self) -> Kept | None:
-        return None
+    def create_accumulator(self) -> Candidates:
+        return Candidates({}, {})
 
-    def add_input(self, accumulator: Kept | None, row: Row) -> Kept | None:
-        return self._merge(accumulator, Kept(row, {} if row.origin == HELD_OUT_LINE else {row.label: 1}))
+    def add_input(self, accumulator: Candidates, row: Row) -> Candidates:
+        labels = {} if row.origin == HELD_OUT_LINE else {row.label: 1}
+        return self._merge(accumulator, Candidates({row.label: row}, labels))
 
-    def merge_accumulators(self, accumulators: Iterable[Kept | None]) -> Kept | None:
-        merged: Kept | None = None
+    def merge_accumulators(self, accumulators: Iterable[Candidates]) -> Candidates:
+        merged = self.create_accumulator()
         for accumulator in accumulators:
             merged = self._merge(merged, accumulator)
         return merged
 
-    def extract_output(self, accumulator: Kept | None) -> Kept | None:
-        return accumulator
+    def extract_output(self, accumulator: Candidates) -> Kept:
+        rows, labels = accumulator
+        in_order = sorted(labels, key=lambda label: rows[label].number)
+        return Kept(rows[elected({label: labels[label] for label in in_order})], labels)
 
-    def _merge(self, first: Kept | None, second: Kept | None) -> Kept | None:
-        if first is None or second is None:
-            return first or second
-        labels = dict(first.labels)
+    def _merge(self, first: Candidates, second: Candidates) -> Candidates:
+        rows, labels = dict(first.rows), dict(first.labels)
+        for label, row in second.rows.items():
+            rows[label] = min(rows.get(label, row), row, key=lambda row: (row.origin, row.number))
         for label, count in second.labels.items():
             labels[label] = labels.get(label, 0) + count
-        return Kept(preferred(first.row, second.row), labels)
+        return Candidates(rows, labels)
 
 
 def key_rows(row: Row, config: DataConfig, more: bool) -> Iterator[tuple[bytes, Row]]:
@@ -142,7 +155,9 @@ def count_kept(element: tuple[bytes, Kept], config: DataConfig) -> Counts:
     key, (row, labels) = element
     if row.origin == HELD_OUT_LINE:
         return {'duplicates': sum(labels.values())}
-    counts = {'duplicates': sum(labels.values()) - 1, 'conflicting': conflicts(labels, row.label)}
+    counts = {'duplicates': sum(labels.values()) - 1}
+    for name, rows in outvoted(labels, row.label).items():
+        counts[f'outvoted/{name}'] = rows
     split = split_of(row, key, config)
     if split == UNLABELLED_SPLIT:
         return {**counts, 'unlabelled': 1}
@@ -170,14 +185,24 @@ class AddCountsFn(beam.CombineFn):
         return dict(accumulator)
 
 
-def to_summary(counts: Counts) -> Summary:
+def to_summary(counts: Counts, columns: Iterable[tuple[int, ColumnCounts]]) -> Summary:
+    """The summary of a run.
+
+    Args:
+        counts: of all rows, by the names that `count_kept` gives them.
+        columns: number of a file, and what was counted in it.
+    """
     summary = Summary()
+    for _, of_file in sorted(columns, key=lambda item: item[0]):
+        summary.columns.merge(of_file)
     for name, count in counts.items():
-        split, _, label = name.partition('/')
-        if label == 'texts':
-            summary.texts[split] = count
+        part, _, label = name.partition('/')
+        if part == 'outvoted':
+            summary.outvoted[label] = count
+        elif label == 'texts':
+            summary.texts[part] = count
         elif label:
-            summary.splits[split][label] = count
+            summary.splits[part][label] = count
         else:
             setattr(summary, name, count)
     return summary

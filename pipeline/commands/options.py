@@ -7,6 +7,7 @@ import click
 
 from vaiven.components.text_example_gen import default_data
 from vaiven.components.text_example_gen.check import check_data
+from vaiven.components.text_example_gen.data_warnings import warnings_of
 from vaiven.components.text_example_gen.errors import DataError
 from vaiven.components.text_example_gen.files import DataFiles, found
 from vaiven.pipeline.addresses import require_local
@@ -61,8 +62,11 @@ def configured(
     return configure(preset, [*defaults, *settings, *named], name)
 
 
-def located(data: Sequence[str], unlabelled: Sequence[str], config: Config) -> DataFiles:
+def located(data: Sequence[str], unlabelled: Sequence[str], config: Config) -> tuple[DataFiles, list[str]]:
     """The files, after a look at every row: a wrong file is told in a second, not in twenty.
+
+    Returns:
+        The files, and lines for people: what is in the data, what is dropped, and warnings.
 
     Raises:
         DataError: where they cannot be learnt from.
@@ -74,8 +78,8 @@ def located(data: Sequence[str], unlabelled: Sequence[str], config: Config) -> D
     )
     files = found(data or [default_data.default_data()], unlabelled)
     require_together(files, config)
-    check_data(files, config.data)
-    return files
+    summary = check_data(files, config.data)
+    return files, [*summary.lines(), *warnings_of(summary, config.data, files)]
 
 
 def require_together(files: DataFiles, config: Config) -> None:

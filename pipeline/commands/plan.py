@@ -27,7 +27,7 @@ def plan(
       vaiven plan --data reviews.csv --unlabelled forum.txt --set network.units=64
     """
     config = configured(data, preset, settings, name, text_column, label_column)
-    files = located(data, unlabelled, config)
+    files, notes = located(data, unlabelled, config)
     from vaiven.pipeline.config import settings_of
     from vaiven.pipeline.done import DoneBefore
     from vaiven.pipeline.paths import RunPaths
@@ -41,6 +41,7 @@ def plan(
     for source in files.sources():
         terminal.say(f'{"unlabelled" if source.more else "data":10}  {source.path}')
     click.echo(f'{"root":10}  {paths.root}\n')
+    click.echo('\n'.join(notes) + '\n')
     planned = stages(config)
     width = max(len(stage.name) for stage in planned)
     for number, stage in enumerate(planned, start=1):

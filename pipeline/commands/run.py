@@ -50,7 +50,7 @@ def run(
     if tune is not None:
         settings = (*settings, f'tuning.trials={tune}')
     config = configured(data, preset, settings, name, text_column, label_column)
-    files = located(data, unlabelled, config)
+    files, notes = located(data, unlabelled, config)
     from vaiven.pipeline.job import run_job
     from vaiven.pipeline.paths import RunPaths
     from vaiven.pipeline.questions import DEFAULT_QUESTIONS, held_out_questions
@@ -59,4 +59,5 @@ def run(
     if serve:
         known = DEFAULT_QUESTIONS[config.training.task]
         questions = held_out_questions(files, config) if data else known
+    click.echo('\n'.join(notes))
     return run_job(config, files, RunPaths.at(root, config.name), questions)

@@ -8,7 +8,9 @@ import tarfile
 import pytest
 
 from vaiven.components.text_example_gen import default_data
+from vaiven.components.text_example_gen.check import check_data
 from vaiven.components.text_example_gen.errors import DownloadError
+from vaiven.components.text_example_gen.files import DataFiles
 from vaiven.components.text_example_gen.reading import read_rows
 from vaiven.pipeline.config import configure
 
@@ -93,6 +95,21 @@ def test_the_cache_lies_where_the_user_keeps_caches(tmp_path, monkeypatch):
     monkeypatch.setenv('XDG_CACHE_HOME', 'relative')
     monkeypatch.setenv('HOME', str(tmp_path))
     assert default_data.cache_folder() == tmp_path / '.cache' / 'vaiven'
+
+
+def test_the_rows_and_splits_of_the_default_data_are_what_the_published_figures_were_measured_on():
+    try:
+        path = default_data.default_data()
+    except DownloadError as error:
+        pytest.skip(str(error))
+    summary = check_data(DataFiles((path,)), configure(settings=default_data.SETTINGS).data)
+    assert (summary.rows, summary.duplicates, summary.conflicting, summary.unlabelled) == (10605, 2, 0, 37)
+    assert summary.splits == {
+        'train': {'negative': 4280, 'positive': 4202},
+        'eval': {'negative': 506, 'positive': 550},
+        'test': {'negative': 539, 'positive': 489},
+    }
+    assert summary.columns.contradicting == 0
 
 
 def test_a_file_is_checked_without_tensorflow():

@@ -116,7 +116,7 @@ BAD = {
     ),
     'a label that is none': (
         'text,label\nok,1\nsoso,5 stars\n',
-        "line 3: '5 stars' in column 'label' is no label",
+        "line 3: '5 stars' in column 'label' is not one of the labels",
     ),
 }
 
@@ -227,6 +227,13 @@ def test_duplicates_are_counted_and_those_with_another_label_too(tmp_path):
     assert (summary.rows, summary.duplicates, summary.conflicting, summary.unlabelled) == (7, 4, 1, 0)
     # A labelled row stands for its text even where an unlabelled one came first.
     assert (summary.of_class('positive'), summary.of_class('negative')) == (1, 2)
+
+
+def test_of_rows_with_one_text_most_decide_and_else_the_first(tmp_path):
+    content = 'text,label\na,1\n' + 'a,0\n' * 9 + 'b,1\nb,0\nc,\nc,0\nc,1\nc,1\n'
+    summary = summarise(DataFiles((file_of(tmp_path, content),)), CONFIG)
+    assert (summary.of_class('positive'), summary.of_class('negative')) == (2, 1)
+    assert summary.outvoted == {'negative': 2, 'positive': 1}
 
 
 def test_a_good_file_is_summarised(tmp_path):

@@ -5,6 +5,7 @@ import unicodedata
 
 import pytest
 
+from vaiven.components.text_example_gen.column_counts import ColumnCounts
 from vaiven.components.text_example_gen.config import DataConfig
 from vaiven.components.text_example_gen.errors import DataError
 from vaiven.components.text_example_gen.rows import LabelReader, RatingReader, Row, identity, nfc, split_of
@@ -71,20 +72,13 @@ def test_the_text_of_a_row_is_in_nfc():
     [('1', 1), (' Positive ', 1), ('NEGATIVO', 0), ('-1', 0), ('', None), ('None', None), ('+1', 1)],
 )
 def test_labels_are_read_whatever_their_case(label, expected):
-    assert LabelReader(CONFIG)(label, 'row') == expected
-
-
-def test_a_label_that_is_none_says_where_and_how_to_name_it():
-    with pytest.raises(
-        DataError, match=r"reviews.csv, line 7: '5 stars' in column 'label' .*data.positive_labels"
-    ):
-        LabelReader(CONFIG)('5 stars', 'reviews.csv, line 7')
+    assert LabelReader(CONFIG, ColumnCounts())(label, 'row') == expected
 
 
 def test_stars_become_labels_by_configuration():
     config = replace(CONFIG, 'positive_labels', '4,5')
     config = replace(replace(config, 'negative_labels', '1,2'), 'unlabelled_labels', '3')
-    assert [LabelReader(config)(stars, 'row') for stars in '12345'] == [0, 0, None, 1, 1]
+    assert [LabelReader(config, ColumnCounts())(stars, 'row') for stars in '12345'] == [0, 0, None, 1, 1]
 
 
 @pytest.mark.parametrize(
@@ -113,7 +107,11 @@ def test_a_rating_that_is_none_says_where_it_is_and_how_to_give_the_range(rating
         ({'delimiter': '||'}, 'must be one character'),
         ({'positive_labels': ('1', 'NEG')}, 'cannot be negative and positive'),
         ({'positive_labels': ()}, 'must name a label'),
-        ({'rating_column': 'label'}, 'columns of their own'),
+        ({'negative_labels': ('0', ' ')}, 'an empty label is always unlabelled'),
+        ({'negative_labels': ('1.0', '2')}, 'set both data.negative_labels and data.positive_labels'),
+        ({'negative_labels': ('2',), 'unlabelled_labels': ('2.0',)}, 'cannot be negative and unlabelled'),
+        ({'language_column': 'label'}, 'columns of their own'),
+        ({'rating_column': 'text'}, 'columns of their own'),
         ({'rating_range': (5.0, 1.0)}, 'two numbers'),
         ({'rating_range': (1.0,)}, 'two numbers'),
         ({'rating_range': (math.nan, 1.0)}, 'two numbers'),

@@ -8,6 +8,7 @@ import zipfile
 import pytest
 import zstandard
 
+from vaiven.components.text_example_gen.column_counts import ColumnCounts
 from vaiven.components.text_example_gen.config import DataConfig
 from vaiven.components.text_example_gen.errors import DataError
 from vaiven.components.text_example_gen.reading import read_rows
@@ -21,7 +22,8 @@ ROWS = 'x,1\ny,0\n' * 5
 def read(tmp_path, name, content, notes=None, **settings):
     path = tmp_path / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return [(row.text, row.label) for row in read_rows(str(path), DataConfig(**settings), notes=notes)]
+    counts = ColumnCounts(notes=notes or Notes())
+    return [(row.text, row.label) for row in read_rows(str(path), DataConfig(**settings), counts=counts)]
 
 
 def zipped(**members):

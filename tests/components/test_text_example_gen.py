@@ -74,6 +74,20 @@ def test_the_first_of_equal_texts_is_kept_in_whatever_order_they_come(seed):
         )  # fmt: skip
 
 
+@pytest.mark.parametrize('seed', range(3))
+def test_of_equal_texts_the_label_of_most_is_kept_with_its_first_row(seed):
+    rows = [
+        Row(1, 'a film', 1),
+        *(Row(number, 'A film', 0) for number in range(2, 11)),
+        Row(11, 'a film', None),
+    ]
+    random.Random(seed).shuffle(rows)
+    with pipeline() as p:
+        kept = p | beam.Create(rows) | RemoveDuplicates(DataConfig(), more=False)
+        expected = Kept(Row(2, 'A film', 0), {None: 1, 1: 1, 0: 9})
+        assert_that(kept, equal_to([(identity('a film'), expected)]))
+
+
 @pytest.fixture(scope='module')
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp('ingest')
@@ -168,6 +182,57 @@ def test_a_split_without_rows_has_a_file(tmp_path):
 def test_what_makes_a_file_useless_ends_the_run_with_the_same_line(tmp_path, text, message):
     with pytest.raises(DataError, match=message):
         run(TextExampleGen(DataFiles((write(tmp_path / 'a.csv', text),)), CONFIG), tmp_path / 'out')
+
+
+def test_the_component_refuses_unclear_labels_of_all_files_with_the_line_of_the_check(tmp_path):
+    def files(name, *labels):
+        half = [write(tmp_path / f'{name}-{part}.csv', 'text,label\n' + ''.join(
+            f'{part} {label} {n},{label}\n' for label in labels[part::2] for n in range(30)
+        )) for part in (0, 1)]  # fmt: skip
+        return DataFiles(tuple(half))
+
+    for name, labels, start in (
+        (
+            'merged',
+            ('1', '-1', '1', '0'),
+            "2 files: '-1' and '0' in column 'label' would all be negative by default",
+        ),
+        (
+            'unknown',
+            ('good', 'bad', 'soso', 'none'),
+            "unknown-0.csv, line 2: 'good' in column 'label' is not one of",
+        ),
+    ):
+        with pytest.raises(DataError) as checked:
+            check_data(files(name, *labels), DataConfig())
+        with pytest.raises(DataError) as refused:
+            run(TextExampleGen(files(name, *labels), DataConfig()), tmp_path / name)
+        assert str(refused.value) == str(checked.value)
+        assert str(refused.value).startswith(start)
+        assert '--set data.positive_labels=' in str(refused.value)
+
+
+def test_the_component_counts_what_the_check_counts_and_logs_it(tmp_path, caplog):
+    rows = [{'text': f'text {n % 150}', 'label': int(n % 3 == 0), 'stars': n % 5} for n in range(200)]
+    rows += [{'text': f'text {n}', 'stars': 2} for n in range(140, 170)] + [
+        {'text': '', 'label': 1, 'stars': 0}
+    ]
+    halves = [
+        write(tmp_path / f'{part}.jsonl', ''.join(f'{json.dumps(row)}\n' for row in rows[part::2]))
+        for part in (0, 1)
+    ]
+    config = DataConfig(rating_column='stars', rating_range=(0.0, 4.0))
+    files = DataFiles(tuple(halves))
+    expected = check_data(files, config)
+    with caplog.at_level('INFO'):
+        examples = run(TextExampleGen(files, config), tmp_path / 'out')['examples']
+    assert json.loads(artifact_file(examples, 'ingest.json')) == json.loads(expected.to_json())
+    assert expected.columns.absent == {'label': 30}
+    assert expected.columns.contradicting > 0
+    assert examples.get_string_custom_property('summary') == expected.line()
+    for line in expected.lines():
+        assert line in caplog.messages
+    assert "warning: 2 files: 30 of 231 rows have no key 'label' and are unlabelled" in caplog.messages
 
 
 def test_a_file_that_has_gone_is_told(tmp_path):

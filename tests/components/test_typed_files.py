@@ -115,7 +115,7 @@ BAD = {
         '{"text": "a", "label": [1]}',
         r"'label' holds \[1\], no text or number; .*--label-column",
     ),
-    'another label': ('{"text": "a", "label": 7}', "line 2: '7' in column 'label' is no label"),
+    'another label': ('{"text": "a", "label": 7}', "line 2: '7' in column 'label' is not one of the labels"),
     'half a pair': (r'{"text": "a \ud83d"}', r'line 2: .* half of a surrogate pair \(\\ud83d\)'),
     'NUL': (r'{"text": "a\u0000b"}', 'line 2: .* holds NUL'),
     'large': ('{"text": "%s"}' % ('x' * 1000), 'line 2: the row is larger than 1000 bytes'),

@@ -20,6 +20,11 @@ def test_settings_are_applied_in_order_over_the_preset():
     assert config.data == configure('reviews').data
 
 
+def test_settings_that_only_fit_together_come_in_any_order():
+    settings = ['data.positive_labels=0', 'data.negative_labels=1', 'data.unlabelled_labels=2']
+    assert configure('reviews', settings) == configure('reviews', settings[::-1])
+
+
 def test_the_printed_tree_builds_the_same_tree_again():
     config = configure(
         'reviews', ['text.unit=character', 'data.group_column=film', 'evaluation.min_accuracy=0.5']

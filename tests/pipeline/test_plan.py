@@ -1,0 +1,323 @@
+"""What `vaiven plan` says about labels, ratings and dropped rows, and which files it refuses."""
+
+import csv
+import itertools
+import json
+import shlex
+
+import pyarrow
+import pytest
+from pyarrow import parquet
+
+from vaiven.pipeline import cli
+
+
+@pytest.fixture
+def plan(tmp_path, capsys):
+    """Runs the command; gives the exit status and the lines that it printed, settings left out."""
+
+    def ran(path, *arguments):
+        status = cli.run(['plan', '--data', str(path), '--root', str(tmp_path / 'root'), *arguments])
+        captured = capsys.readouterr()
+        lines = (captured.out.partition('\nroot ')[2] + captured.err).splitlines()
+        return status, [line for line in lines if line]
+
+    return ran
+
+
+def table(path, *columns, header=('text', 'label')):
+    with path.open('w', newline='', encoding='utf-8') as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(zip(*columns, strict=True))
+    return path
+
+
+def labelled(path, *labels, each=50):
+    """A table in which each label has as many rows."""
+    rows = [(f'text {number} {label}', label) for number in range(each) for label in labels]
+    return table(path, *zip(*rows, strict=True))
+
+
+def objects(path, rows):
+    path.write_text(''.join(f'{json.dumps(row)}\n' for row in rows), encoding='utf-8')
+    return path
+
+
+def refused(result, *words):
+    status, lines = result
+    assert status == 2, lines
+    assert len(lines) == 1
+    for word in words:
+        assert word in lines[0]
+    return lines[0]
+
+
+def pasted(line):
+    """The options at the end of a message, as a shell reads them."""
+    return shlex.split(
+        line[line.index('--set data.') if '--set data.' in line else line.index("--set 'data.") :]
+    )
+
+
+# Labels, and of each class those that the proposed command names.
+TOGETHER = {
+    'minus one, zero and one': (('-1', '0', '1'), {'positive': 1, 'negative': 1}),
+    'the same as pandas writes them': (('-1.0', '0.0', '1.0'), {'positive': 1, 'negative': 1}),
+    'a zero beside words': (('negative', '0', 'positive'), {'positive': 1, 'negative': 1}),
+    'Spanish words and a zero': (('negativo', '0', 'positivo'), {'positive': 1, 'negative': 1}),
+    'numbers and words': (('0', '1', 'neg', 'pos'), {'positive': 2, 'negative': 2}),
+    'minus one and zero alone': (('-1', '0'), {'positive': 1, 'negative': 1}),
+    'false beside minus one': (('false', '-1', '1'), {'positive': 1, 'negative': 2}),
+    'a neutral word': (('Positive', 'neutral', 'NEGATIVE'), {'positive': 1, 'negative': 1}),
+    'stars': (('1', '2', '3', '4', '5'), {'positive': 2, 'negative': 2}),
+    'stars with a word': (
+        ('1 star', '2 stars', '3 stars', '4 stars', '5 stars'),
+        {'positive': 2, 'negative': 2},
+    ),
+    'of fastText': (('__label__1', '__label__2'), {'positive': 1, 'negative': 1}),
+    'with a hyphen': (('class-1', 'class-2'), {'positive': 1, 'negative': 1}),
+    'of TASS': (('P+', 'P', 'NEU', 'N', 'N+'), {'positive': 2, 'negative': 2}),
+    'of Sentiment140': (('0', '2', '4'), {'positive': 1, 'negative': 1}),
+    'with commas and quotes': (("it's good, yes", 'bad, "no"'), {'positive': 1, 'negative': 1}),
+    'unknown words': (('ham', 'spam'), {'positive': 1, 'negative': 1}),
+    'three unknown words': (('uno', 'dos', 'tres'), {'positive': 1, 'negative': 1}),
+}
+
+
+@pytest.mark.parametrize(('labels', 'classes'), TOGETHER.values(), ids=TOGETHER)
+def test_unclear_labels_are_all_shown_with_a_command_that_works_when_it_is_pasted(
+    tmp_path, plan, labels, classes
+):
+    path = labelled(tmp_path / 'a.csv', *labels, '', each=60)
+    line = refused(plan(path), 'a.csv', *(f'{label!r} 60' for label in labels), 'no label 60')
+    options = pasted(line)
+    status, lines = plan(path, *options)
+    assert status == 0, lines
+    assert f'labels: negative {60 * classes["negative"]}, positive {60 * classes["positive"]}' in lines
+    # Order does not matter either.
+    pairs = [options[start : start + 2] for start in range(0, len(options), 2)]
+    assert plan(path, *itertools.chain(*reversed(pairs))) == (status, lines)
+
+
+def test_the_command_for_minus_one_zero_and_one_leaves_zero_unlabelled(tmp_path, plan):
+    path = labelled(tmp_path / 'a.csv', '-1', '0', '1')
+    line = refused(plan(path), "'-1' and '0' in column 'label' would all be negative by default")
+    assert line.endswith(
+        '--set data.positive_labels=1 --set data.negative_labels=-1 --set data.unlabelled_labels=0'
+    )
+    # The unlabelled ones alone say enough.
+    assert 'labels: negative 50, positive 50' in plan(path, '--set', 'data.unlabelled_labels=0')[1]
+    # Who wants both in one class says so.
+    both = plan(path, '--set', 'data.negative_labels=0,-1')
+    assert 'labels: negative 100, positive 50' in both[1]
+
+
+@pytest.mark.parametrize(
+    'labels',
+    [
+        ('0', '1'), ('-1', '1'), ('-1', '+1'), ('negative', 'positive'), ('neg', 'Negative', 'POS', 'positive'),
+        ('negativo', 'positivo'), ('negative', 'negativa', 'positive', 'positivo'), ('false', 'true'),
+        ('FALSO', 'VERDADERO'), ('0', '1', '0.0', '1.0'), ('false', '0', '1', 'true'),
+    ],
+    ids='-'.join,
+)  # fmt: skip
+def test_labels_of_one_scheme_need_no_setting(tmp_path, plan, labels):
+    status, lines = plan(labelled(tmp_path / 'a.csv', *labels))
+    assert status == 0, lines
+    assert lines[1:3] == [
+        lines[1], f'labels: negative {25 * len(labels)}, positive {25 * len(labels)}',
+    ]  # fmt: skip
+
+
+def test_of_very_many_labels_the_most_frequent_are_shown_and_the_rest_is_counted(tmp_path, plan):
+    numbers = [number for number in range(40) for _ in range(100 - number)]
+    path = table(tmp_path / 'a.csv', [f'text {number}' for number in range(len(numbers))], numbers)
+    line = refused(
+        plan(path), "line 201: '2' in column 'label'", "'0' 100, '1' 99,", "'11' 89", 'a few labels'
+    )
+    rest = sum(100 - number for number in range(12, 40))
+    assert f'and 28 others in {rest:,} rows' in line
+    assert "'12'" not in line
+
+
+def test_text_in_the_label_column_is_said_to_be_text(tmp_path, plan):
+    texts = [f'a very long review of the film number {number}' for number in range(1500)]
+    path = table(tmp_path / 'a.csv', texts, ['1', '0'] * 750, header=('label', 'text'))
+    line = refused(
+        plan(path), 'it seems to hold texts', '--text-column', '--label-column', 'at least 988 others'
+    )
+    assert len(line) < 1000
+
+
+def test_labels_of_a_megabyte_are_not_printed(tmp_path, plan):
+    path = labelled(tmp_path / 'a.csv', 'x' * 100_000, '1', each=2)
+    assert len(refused(plan(path), 'it seems to hold texts')) < 500
+
+
+def numbers_of_pandas(path):
+    return table(path.with_suffix('.csv'), *columns(['1.0', '0.0', '']))
+
+
+def json_numbers(path):
+    cycle = itertools.cycle([1, False, None, '1', 0.0, None, True, '0.0', '', 1.0, 0, None])
+    return objects(
+        path.with_suffix('.jsonl'), [{'text': f'text {n}', 'label': next(cycle)} for n in range(300)]
+    )
+
+
+def parquet_floats(path):
+    values = [1.0, 0.0, float('nan')] * 100
+    parquet.write_table(
+        pyarrow.table({'text': columns(values)[0], 'label': values}), path.with_suffix('.parquet')
+    )
+    return path.with_suffix('.parquet')
+
+
+def parquet_booleans(path):
+    values = [True, False, None] * 100
+    parquet.write_table(
+        pyarrow.table({'text': columns(values)[0], 'label': values}), path.with_suffix('.parquet')
+    )
+    return path.with_suffix('.parquet')
+
+
+def columns(labels):
+    every = list(itertools.islice(itertools.cycle(labels), 300))
+    return [f'text {number}' for number in range(300)], every
+
+
+@pytest.mark.parametrize('write', [numbers_of_pandas, json_numbers, parquet_floats, parquet_booleans])
+def test_numbers_are_labels_in_every_format_and_no_value_is_no_label(tmp_path, plan, write):
+    status, lines = plan(write(tmp_path / 'a'))
+    assert status == 0, lines
+    assert lines[1].endswith('unlabelled 100')
+    assert lines[2] == 'labels: negative 100, positive 100'
+
+
+@pytest.mark.parametrize('empty', ['', '  ', 'NaN', 'null', 'None', '<NA>'])
+def test_an_empty_label_is_unlabelled_whatever_is_set(tmp_path, plan, empty):
+    path = labelled(tmp_path / 'a.csv', '1', '2', '3', '4', '5', empty)
+    settings = ['positive_labels=4,5', 'negative_labels=1,2', 'unlabelled_labels=3']
+    status, lines = plan(
+        path, *itertools.chain.from_iterable(('--set', f'data.{value}') for value in settings)
+    )
+    assert status == 0, lines
+    assert 'labels: negative 100, positive 100' in lines
+    assert lines[1].endswith('unlabelled 100')
+
+
+def test_one_column_may_be_label_and_rating(tmp_path, plan):
+    path = table(tmp_path / 'a.csv', *columns(['1', '2', '3', '4', '5', '', 'nan']), header=('text', 'stars'))
+    tables = pyarrow.table({'text': columns([0])[0], 'stars': columns([1.0, 2.0, 3.0, 4.0, 5.0, None])[1]})
+    parquet.write_table(tables, tmp_path / 'a.parquet')
+    settings = [
+        '--label-column', 'stars', '--set', 'data.rating_column=stars', '--set', 'data.rating_range=1,5',
+        '--set', 'data.positive_labels=4,5', '--set', 'data.negative_labels=1,2', '--set', 'data.unlabelled_labels=3',
+    ]  # fmt: skip
+    for data in (path, tmp_path / 'a.parquet'):
+        status, lines = plan(data, *settings)
+        assert status == 0, lines
+        assert not [line for line in lines if line.startswith('warning')]
+    for part in ('language', 'group'):
+        refused(
+            plan(path, *settings, '--set', f'data.{part}_column=stars'), 'only label and rating may share one'
+        )
+
+
+def test_what_is_dropped_is_told_with_the_reasons(tmp_path, plan):
+    texts = [*(f'text {n}' for n in range(1500)), *[' '] * 250, *(f'TEXT  {n}' for n in range(450))]
+    labels = [
+        *(n % 2 for n in range(1750)),
+        *(n % 2 for n in range(300)),
+        *(1 for _ in range(50)),
+        *[0] * 100,
+    ]
+    status, lines = plan(table(tmp_path / 'a.csv', texts, labels))
+    assert status == 0, lines
+    assert lines[1:6] == [
+        '2,200 rows: train 1,194, eval 149, test 157, unlabelled 0',
+        'labels: negative 750, positive 750',
+        'dropped: 250 without text, 450 duplicates (75 with the other label: negative 50, positive 25)',
+        'warning: a.csv: 700 of 2,200 rows are dropped, 250 of them without text',
+        'warning: a.csv: 75 rows have a text that other rows give the other label; kept is the label of most, '
+        'or else the first',
+    ]
+
+
+def test_a_few_duplicates_are_counted_without_a_warning(tmp_path, plan):
+    status, lines = plan(
+        table(tmp_path / 'a.csv', [*(f't {n}' for n in range(100)), 't 0'], [0, 1] * 50 + [0])
+    )
+    assert status == 0, lines
+    assert lines[3] == 'dropped: 1 duplicates'
+    assert not [line for line in lines if line.startswith('warning')]
+
+
+def keyed(share):
+    """400 objects of which a share has the label under another key."""
+    return [
+        {'text': f'text {n}', ('sentiment' if n % 100 < 100 * share else 'label'): n // 100 % 2}
+        for n in range(400)
+    ]
+
+
+def test_objects_that_lack_a_key_are_counted_in_a_warning(tmp_path, plan):
+    status, lines = plan(objects(tmp_path / 'a.jsonl', keyed(0.5)))
+    assert status == 0, lines
+    assert "warning: a.jsonl: 200 of 400 rows have no key 'label' and are unlabelled" in lines
+    # A null says that a row is meant to be unlabelled.
+    nulls = [{'label': None, **row} for row in keyed(0.5)]
+    status, lines = plan(objects(tmp_path / 'a.jsonl', nulls))
+    assert status == 0
+    assert not [line for line in lines if line.startswith('warning')]
+
+
+def test_a_key_that_most_objects_lack_is_an_error(tmp_path, plan):
+    path = objects(tmp_path / 'a.jsonl', keyed(0.6))
+    refused(plan(path), "a.jsonl: 240 of 400 rows have no key 'label'", '--label-column=NAME', 'null')
+    path = objects(tmp_path / 'a.jsonl', keyed(0))
+    for part in ('group', 'language', 'rating'):
+        setting = f'data.{part}_column=other'
+        refused(
+            plan(path, '--set', setting), "400 of 400 rows have no key 'other'", f'--set data.{part}_column'
+        )
+
+
+def test_a_column_that_is_nearly_empty_is_warned_about(tmp_path, plan):
+    rows = [(f'text {n}', n % 2 if n < 150 else '', 'film' if n == 7 else '') for n in range(2000)]
+    path = table(tmp_path / 'a.csv', *zip(*rows, strict=True), header=('text', 'label', 'film'))
+    status, lines = plan(path, '--set', 'data.group_column=film')
+    assert status == 0, lines
+    assert "warning: a.csv: column 'label' is empty in 1,850 of 2,000 rows; they are unlabelled" in lines
+    assert "warning: a.csv: column 'film' is empty in 1,999 of 2,000 rows; they have no group" in lines
+
+
+@pytest.mark.parametrize(
+    ('ratings', 'words'),
+    [
+        (
+            (-0.5, 0.5),
+            ['in 200 of 200 rows label and rating contradict each other; are data.rating_range=-1,1'],
+        ),
+        ((0.5, 0.5), ['in 100 of 200 rows label and rating contradict each other']),
+        ((0.5, -0.5), []),
+        ((0, ''), []),
+    ],
+)
+def test_ratings_that_contradict_the_labels_are_counted(tmp_path, plan, ratings, words):
+    rows = [(f'text {n}', (1, 0)[n % 2], ratings[n % 2]) for n in range(200)]
+    path = table(tmp_path / 'a.csv', *zip(*rows, strict=True), header=('text', 'label', 'rating'))
+    status, lines = plan(path, '--set', 'data.rating_column=rating')
+    assert status == 0, lines
+    warned = [line for line in lines if line.startswith('warning')]
+    assert len(warned) == len(words)
+    for line, word in zip(warned, words, strict=True):
+        assert word in line
+
+
+def test_a_class_with_very_few_rows_is_warned_about(tmp_path, plan):
+    labels = ['0' if n % 33 == 0 else '1' for n in range(990)]
+    status, lines = plan(table(tmp_path / 'a.csv', [f'text {n}' for n in range(990)], labels))
+    assert status == 0, lines
+    assert 'warning: a.csv: only 30 of 990 labelled rows are negative: too few to learn from' in lines
