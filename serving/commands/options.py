@@ -210,3 +210,17 @@ def _token(path: str) -> str:
     if not token:
         raise ServingError(f'{path} is empty: it must hold the token, and nothing else')
     return token
+
+
+def _encoding(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    if value is not None:
+        from vaiven.serving.common.tables.encodings import ENCODING_RULE, known_encoding
+
+        if not known_encoding(value):
+            raise click.BadParameter(f'{ENCODING_RULE}. Received: {value!r}')
+    return value
+
+
+encoding_option = click.option(
+    '--encoding', metavar='NAME', callback=_encoding, help='Of the file, as cp1252.  [default: UTF-8]'
+)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vaiven.serving.commands.options import VERSION, Seconds, server_options, where
+from vaiven.serving.commands.options import VERSION, Seconds, encoding_option, server_options, where
 from vaiven.serving.commands.reach import wait_for_start
 from vaiven.serving.commands.rollout_options import FILE, base_path_option, folder_of, json_option
 from vaiven.serving.commands.texts import printable
@@ -46,6 +46,7 @@ LEAST_ASKED = 2500
 )
 @click.option('--text-column', default='text', show_default=True, metavar='NAME')
 @click.option('--label-column', metavar='NAME', help='[default: label, where there is one]')
+@encoding_option
 @click.option(
     '--limit',
     type=click.IntRange(min=1),
@@ -66,6 +67,7 @@ def compare(
     follow: bool,
     text_column: str,
     label_column: str | None,
+    encoding: str | None,
     limit: int | None,
     seconds: float | None,
     parallel: int,
@@ -102,11 +104,17 @@ def compare(
         raise click.UsageError('--follow takes --limit or --seconds: the log has no end')
     place = where(server, model, timeout)
     wait_for_start(place)
+    from vaiven.serving.rollout import folder
     from vaiven.serving.rollout.compare import BETTER_OR_EQUAL, WORSE, Comparison
     from vaiven.serving.rollout.pairs import pairs
-    from vaiven.serving.rollout.requests import Columns, Log, read, sampled
+    from vaiven.serving.rollout.requests import Log, read, sampled
+    from vaiven.serving.rollout.tables import Columns, model_labels
 
-    rows = read(requests, model, Columns(text_column, label_column)) if requests is not None else None
+    rows = None
+    if requests is not None:
+        base = folder.newest(model)
+        labels = model_labels(base, folder.versions(base) if base is not None else [])
+        rows = read(requests, model, Columns(text_column, label_column, encoding), labels)
     comparison = Comparison()
     with place.client() as client:
         versions = [_version(client, model, which) for which in (old, new)]

@@ -30,9 +30,10 @@ from vaiven.serving.rollout.progress import (
     unfinished,
 )
 from vaiven.serving.rollout.record import Record
-from vaiven.serving.rollout.requests import Asked, Columns, Log, paced, read, sampled
+from vaiven.serving.rollout.requests import Asked, Log, paced, read, sampled
 from vaiven.serving.rollout.rollout import Rollout
 from vaiven.serving.rollout.state import CANARY
+from vaiven.serving.rollout.tables import Columns, model_labels
 from vaiven.serving.split import STABLE
 
 LOOK_PAIRS, LOOK_SECONDS = 50, 0.5
@@ -80,7 +81,9 @@ class Auto:
         self._say = say
         self._rows: list[Asked] | None = None
         if plan.requests is not None:
-            self._rows = read(plan.requests, plan.model, Columns(plan.text_column, plan.label_column))
+            labels = model_labels(rollout.base_path, folder.versions(rollout.base_path))
+            columns = Columns(plan.text_column, plan.label_column)
+            self._rows = read(plan.requests, plan.model, columns, labels)
         require_judge(plan.gates, any(row.truth is not None for row in self._rows or ()))
 
     def run(self, version: int | None = None, timeout: float = 120.0) -> Outcome:

@@ -12,7 +12,8 @@ from google.protobuf.message import DecodeError
 from vaiven.serving.errors import ServingError
 from vaiven.serving.rollout import lineage
 from vaiven.serving.rollout.records import Records
-from vaiven.serving.rollout.requests import TEXT, Asked
+from vaiven.serving.rollout.requests import Asked
+from vaiven.serving.rollout.tables import TEXT
 from vaiven.serving.wire import messages
 
 TEST = 'test'

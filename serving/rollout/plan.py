@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from vaiven.serving.errors import ServingError
 from vaiven.serving.rollout.gates import Limits
-from vaiven.serving.rollout.requests import TEXT
+from vaiven.serving.rollout.tables import TEXT
 
 PERCENTS = (5.0, 25.0, 50.0, 100.0)
 

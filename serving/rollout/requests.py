@@ -1,13 +1,9 @@
 """What is asked of two versions: rows of a file, or the requests that a server logged."""
 
-import csv
-import io
-import json
 import random
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +11,11 @@ from google.protobuf.message import DecodeError
 
 from vaiven.serving.errors import ServingError
 from vaiven.serving.rollout.records import Records
+from vaiven.serving.rollout.tables import TEXT, Columns, ModelLabels, labelled_rows
 from vaiven.serving.wire import messages, tensors
 
-TEXT, LABEL = 'text', 'label'
 DEFAULT_SIGNATURE = 'serving_default'
 LOOK_SECONDS = 0.5
-# How the pipeline's own data say what the models call positive and negative.
-OPINIONS = {
-    **dict.fromkeys(('1', '+1', 'positive', 'pos', 'true', 'positivo', 'positiva'), 'positive'),
-    **dict.fromkeys(('0', '-1', 'negative', 'neg', 'false', 'negativo', 'negativa'), 'negative'),
-}
-NO_LABEL = ('', 'unlabelled', 'unlabeled', 'none', 'null', 'nan')
 
 
 @dataclass(frozen=True)
@@ -50,99 +40,33 @@ class Asked:
         return value.decode(errors='replace') if isinstance(value, bytes) else str(value)
 
 
-@dataclass(frozen=True)
-class Columns:
-    """Names of the columns of a table: of the text, and of what it should be taken for.
-
-    Attributes:
-        text: must be there.
-        label: must be there; None for LABEL where that is there.
-    """
-
-    text: str = TEXT
-    label: str | None = None
-
-
-def read(path: Path, model: str, columns: Columns | None = None) -> list[Asked]:
-    """The requests in a file: .csv, .tsv, .jsonl, .txt (a text a line), or .tfrecord of PredictionLog.
+def read(
+    path: Path, model: str, columns: Columns | None = None, labels: ModelLabels | None = None
+) -> list[Asked]:
+    """The requests in a file: a table, .txt (a text a line), or .tfrecord of PredictionLog.
 
     Args:
         path: the file.
         model: whose requests are taken from a log, see `of_record`.
         columns: of a table.
+        labels: how the model's own data spelled the classes, where that is known.
 
     Raises:
         ServingError: the file cannot be read, is of no such kind, lacks a column, or holds no request.
     """
-    named = columns or Columns()
+    logged = path.suffix in ('.tfrecord', '.partial')
     try:
-        logged = path.suffix in ('.tfrecord', '.partial')
-        found = list(_logged(path, model) if logged else _rows(path, named))
+        if logged:
+            found = list(_logged(path, model))
+        else:
+            rows = labelled_rows(path, columns or Columns(), labels)
+            found = [Asked({TEXT: [text]}, truth=truth) for text, truth in rows]
     except OSError as error:
         raise ServingError(f'cannot read {path}: {error.strerror}') from error
-    except UnicodeDecodeError as error:
-        raise ServingError(
-            f'{path} is not UTF-8 (byte {error.start + 1}): convert it, as with iconv'
-        ) from error
-    except csv.Error as error:
-        raise ServingError(f'{path} is no such table: {error}') from error
     if not found:
         of_model = f' of model {model!r} that names no version' if logged else ''
         raise ServingError(f'{path} holds no request{of_model}')
     return found
-
-
-def _rows(path: Path, columns: Columns) -> Iterator[Asked]:
-    if path.suffix not in ('.csv', '.tsv', '.jsonl', '.txt'):
-        raise ServingError(f'requests come as .csv, .tsv, .jsonl, .txt or .tfrecord. Received: {path.name}')
-    text = path.read_bytes().decode('utf-8-sig')
-    label = columns.label or LABEL
-    if path.suffix == '.txt':
-        _check_columns(path, [columns.label], [])
-        yield from (_asked(line, None) for line in text.splitlines() if line)
-    elif path.suffix == '.jsonl':
-        rows = [
-            _object(line, columns.text, f'line {number} of {path}')
-            for number, line in enumerate(text.split('\n'), 1)
-            if line.strip()
-        ]
-        _check_columns(
-            path, [columns.label if rows else None], list(dict.fromkeys(chain.from_iterable(rows)))
-        )
-        for row in rows:
-            found = row.get(label)
-            yield _asked(row[columns.text], None if found is None else str(found))
-    else:
-        tabs = path.suffix == '.tsv'
-        table = csv.DictReader(
-            io.StringIO(text, newline=''),
-            delimiter='\t' if tabs else ',',
-            quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL,
-        )
-        _check_columns(path, [columns.text, columns.label], table.fieldnames or ())
-        yield from (_asked(row[columns.text] or '', row.get(label)) for row in table)
-
-
-def _check_columns(path: Path, wanted: Sequence[str | None], there: Sequence[str]) -> None:
-    for name in wanted:
-        if name is not None and name not in there:
-            raise ServingError(f'{path} has no column {name!r}; it has: {", ".join(there) or "none"}')
-
-
-def _object(line: str, text: str, where: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):
-        row = None
-    if not isinstance(row, dict) or not isinstance(row.get(text), str):
-        raise ServingError(f'{where} is no object with a text {text!r}')
-    return row
-
-
-def _asked(text: str, label: str | None) -> Asked:
-    cleaned = (label or '').strip()
-    truth = None if cleaned.lower() in NO_LABEL else OPINIONS.get(cleaned.lower(), cleaned)
-    return Asked({TEXT: [text]}, truth=truth)
 
 
 def _logged(path: Path, model: str) -> Iterator[Asked]:

@@ -71,7 +71,7 @@ REFUSED = {
     'names equal but for white space': ('a.csv', 'text,text ,label\na,b,1\n', "2 columns are named 'text'"),
     'a key twice': ('a.jsonl', '{"text": "a", "text": "b"}', "line 1: .*'text' is there twice"),
     'a mark that swallows rows': (
-        'a.csv', f'text,label\n{ROWS}"Great film,1\nbad film,0\nok film",1\n', 'line 12: a quotation mark opens a field of 3',
+        'a.csv', f'text,label\n{ROWS}"Great film,1\nbad,0\nok",1\n', 'line 12: a quotation mark opens',
     ),
     'a mark in the first row': (
         'a.csv', 'text,label\n"Great,1\nbad,0\nok",1\n' + ROWS, 'line 2: a quotation mark opens',
@@ -82,7 +82,7 @@ REFUSED = {
     'a mark in a tsv that is never closed': ('a.tsv', 'text\tlabel\n"a\tb\t1\nx\t0\n', 'line 2: .*never closed'),
     'data in place of a header': (
         'a.csv', '0,"1467","bad, bad"\n1,"1468","good"\n',
-        "no column is named 'text'; .*first row looks like data: name the columns with --set data.columns=label,text,c3",
+        "no column is named 'text'; .*first row looks like data: .* --set data.columns=label,text,c3",
     ),
     'fastText named .txt': ('a.txt', '__label__1 Great\n', 'line 1: looks like a line of fastText'),
     'two labels': ('a.ft', '__label__1 __label__2 Great\n', 'line 1: has more than one label'),

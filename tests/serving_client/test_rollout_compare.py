@@ -1,5 +1,7 @@
 """Two versions on a real server, asked what a file or a log holds."""
 
+import csv
+import gzip
 import json
 import shutil
 import subprocess
@@ -20,7 +22,8 @@ from vaiven.serving.rollout.compare import Comparison
 from vaiven.serving.rollout.gates import Limits
 from vaiven.serving.rollout.pairs import Answer, Pair, pairs
 from vaiven.serving.rollout.records import HEAD
-from vaiven.serving.rollout.requests import Asked, Columns, Log, read
+from vaiven.serving.rollout.requests import Asked, Log, read
+from vaiven.serving.rollout.tables import Columns, model_labels
 from vaiven.serving.wire import messages, tensors
 
 
@@ -228,19 +231,20 @@ def test_files_of_every_kind_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ('name', 'content', 'message'),
     [
-        ('a.csv', b'body,label\nx,1\n', "has no column 'text'; it has: body, label"),
-        ('a.csv', b'', "has no column 'text'"),
+        ('a.csv', b'body,label\nx,1\n', "no column is named 'text'; there are: 'body', 'label'"),
+        ('a.csv', b'', 'the file is empty'),
         ('a.csv', b'text\n', 'holds no request'),
-        ('a.csv', b'text,label\nx,1\n', "has no column 'stars'; it has: text, label"),
-        ('a.jsonl', b'{"text": "x", "label": 1}', "has no column 'stars'; it has: text, label"),
-        ('a.txt', b'x\n', "has no column 'stars'; it has: none"),
-        ('a.txt', b'\xff\xfe', 'is not UTF-8'),
-        ('a.jsonl', b'{"text": 3}', 'line 1 of .* is no object with a text'),
-        ('a.jsonl', b'{"text": "a"}\n[' * 3, 'line 2 of .* is no object'),
+        ('a.csv', b'text,label\nx,1\n', "no column is named 'stars'; there are: 'text', 'label'"),
+        ('a.jsonl', b'{"text": "x", "label": 1}', "column 'stars' has no label in any of 1 rows"),
+        ('a.txt', b'x\n', "has no column 'stars'"),
+        ('a.txt', b'\xff\xfe', 'is UTF-16'),
+        ('a.jsonl', b'{"text": 3}', "line 1: 'text' holds 3, no text"),
+        ('a.jsonl', b'{"text": "a"}\n[' * 3, 'line 2: not JSON'),
         ('a.tfrecord', b'no records, no records', 'is no TFRecord file'),
         ('a.tfrecord', b'\x03' + bytes(11) + b'abc' + bytes(4), 'is no log of requests'),
         ('a.tfrecord', b'', 'holds no request'),
-        ('a.parquet', b'', 'requests come as'),
+        ('a.parquet', b'', 'is not a whole parquet file'),
+        ('a.xlsx', b'', 'requests come as'),
     ],
 )
 def test_a_file_that_is_none_is_told_in_one_line(
@@ -250,6 +254,66 @@ def test_a_file_that_is_none_is_told_in_one_line(
     with pytest.raises(ServingError, match=message) as raised:
         read(tmp_path / name, 'reviews', Columns(label='stars' if 'stars' in message else None))
     assert '\n' not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ('name', 'content', 'message'),
+    [
+        ('a.csv', 'text,label\ngood,1\nno label\n', 'line 3: the row has 1 fields, the header 2'),
+        ('a.csv', 'text,label\nnice, really nice,1\n', 'line 2: the row has 3 fields'),
+        ('a.csv', 'text,label\n"never closed,1\nmore,0\n', 'the quotation mark is never closed'),
+        ('a.csv', 'text,text,label\na,b,1\n', "2 columns are named 'text'"),
+        ('a.jsonl', '{"text": "\\ud800"}\n', 'half of a surrogate pair'),
+        ('a.csv', 'text,label\na,\nb,nan\n', "column 'label' has no label in any of 2 rows. Received: '', 'nan'"),
+        ('a.jsonl', '{"text": "a", "label": null}\n', 'has no label in any of 1 rows'),
+    ],
+)
+def test_a_table_that_the_pipeline_refuses_is_refused_here_too(
+    tmp_path: Path, name: str, content: str, message: str
+) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(ServingError, match=message) as raised:
+        read(tmp_path / name, 'reviews')
+    assert '\n' not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ('name', 'content'),
+    [
+        ('a.csv', b' text , label \nx,1\ny,0.0\nz,\n'),
+        ('A.CSV.GZ', gzip.compress(b'\xef\xbb\xbftext,label\r\nx,+1\r\ny,0\r\nz,none\r\n')),
+        ('a.tsv', b'text\tlabel\nx\t"1.00"\ny\tneg\nz\t\n'),
+        ('a.jsonl', b'{"text": "x", "label": 1.0}\n{"text": "y", "label": false}\n{"text": "z"}\n'),
+    ],
+)
+def test_labels_are_read_alike_in_every_format(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    found = read(tmp_path / name, 'reviews')
+    assert [each.text_of(0) for each in found] == ['x', 'y', 'z']
+    assert [each.truth for each in found] == ['positive', 'negative', None]
+
+
+def test_a_text_may_be_longer_than_the_csv_module_allows(tmp_path: Path) -> None:
+    (tmp_path / 'a.csv').write_text('text,label\n' + 'x' * 200_000 + ',1\n')
+    before = csv.field_size_limit(131_072)
+    try:
+        assert len(read(tmp_path / 'a.csv', 'reviews')[0].text_of(0)) == 200_000
+    finally:
+        csv.field_size_limit(before)
+
+
+def test_labels_are_those_that_the_model_learned_from(tmp_path: Path) -> None:
+    extra = tmp_path / '7' / 'assets.extra'
+    extra.mkdir(parents=True)
+    data = {'negative_labels': ['1', '2'], 'positive_labels': ['4', '5'], 'unlabelled_labels': ['', '3']}
+    (extra / 'vaiven.json').write_text(json.dumps({'data': data}))
+    labels = model_labels(tmp_path, [8, 7])
+    path = tmp_path / 'a.csv'
+    path.write_text('text,label\na,5.0\nb,1\nc,3\nd,\n')
+    assert [each.truth for each in read(path, 'reviews', labels=labels)] == ['positive', 'negative', None, None]
+    path.write_text('text,label\na,5\nb,good\n')
+    with pytest.raises(ServingError, match="line 3: 'good' is not one of the labels of the model"):
+        read(path, 'reviews', labels=labels)
 
 
 def test_missing_files_are_told(tmp_path: Path) -> None:
@@ -289,7 +353,7 @@ def test_the_command_says_what_it_found_and_ends_accordingly(
         (['--requests', str(file), '--base-path', str(tmp_path)], '--base-path tells where the held-out rows'),
         (['--log', str(logged[1]), '--follow'], '--follow takes --limit or --seconds'),
         (['--requests', str(file), '--new', '2'], 'stable and 2 are both version 2: name two versions'),
-        (['--requests', str(file), '--label-column', 'lable'], "has no column 'lable'; it has: text, label"),
+        (['--requests', str(file), '--label-column', 'lable'], "no column is named 'lable'; there are: 'text'"),
     ):
         answer = command('--server', address, *arguments)
         assert answer.returncode == 2

@@ -1,0 +1,138 @@
+"""Requests from the rows of a table, and what the versions should say to them."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from vaiven.serving.common.labels import is_missing, label_key, usual_class
+from vaiven.serving.common.tables.blocks import Blocks, open_path
+from vaiven.serving.common.tables.lines import Lines
+from vaiven.serving.common.tables.names import TABLES, split_name
+from vaiven.serving.common.tables.notes import Notes
+from vaiven.serving.common.tables.options import Options, Remedies
+from vaiven.serving.common.tables.reading import table_rows
+from vaiven.serving.errors import ServingError
+
+TEXT, LABEL = 'text', 'label'
+LINES = '.txt'
+CLASSES = ('negative', 'positive')
+UNLABELLED = 'unlabelled'
+_CONFIG = Path('assets.extra', 'vaiven.json')
+_MOST_SHOWN = 5
+_REMEDIES = Remedies(
+    encoding='--encoding {value} (of compare)',
+    column='name it with --{part}-column, or {part}_column in the plan',
+)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Names of the columns of a table: of the text, and of what it should be taken for.
+
+    Attributes:
+        text: must be there.
+        label: must be there; None for LABEL where that is there.
+        encoding: of the file; None for UTF-8.
+    """
+
+    text: str = TEXT
+    label: str | None = None
+    encoding: str | None = None
+
+
+@dataclass(frozen=True)
+class ModelLabels:
+    """How the data that a model learned from spelled its classes: `label_key` of a label → the class."""
+
+    classes: dict[str, str]
+
+    def read(self, label: str | None, where: str) -> str | None:
+        """The class, or None where there is no label. Raises ServingError for a label that is neither."""
+        if is_missing(label):
+            return None
+        found = self.classes.get(label_key(label or ''))
+        if found is None:
+            raise ServingError(
+                f'{where}: {(label or "")[:40]!r} is not one of the labels of the model ({self._list()})'
+            )
+        return None if found == UNLABELLED else found
+
+    def _list(self) -> str:
+        names = {name: [key for key, of in self.classes.items() if of == name and key] for name in CLASSES}
+        return '; '.join(f'{name}: {", ".join(keys)}' for name, keys in names.items())
+
+
+def model_labels(base_path: Path | None, versions: list[int]) -> ModelLabels | None:
+    """The labels in the configuration that a pushed version carries, of the first of `versions` that has one."""
+    for version in versions if base_path is not None else ():
+        try:
+            data = json.loads((Path(str(base_path)) / str(version) / _CONFIG).read_text(encoding='utf-8'))[
+                'data'
+            ]
+            classes = {
+                label_key(label): name for name in (UNLABELLED, *CLASSES) for label in data[f'{name}_labels']
+            }
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            continue  # a model of another kind
+        return ModelLabels(classes)
+    return None
+
+
+def labelled_rows(
+    path: Path, columns: Columns, labels: ModelLabels | None
+) -> Iterator[tuple[str, str | None]]:
+    """Each text with what it should be taken for; None where that is not known.
+
+    Args:
+        path: a table, or a `.txt` file with a text a line.
+        columns: of the table.
+        labels: of the model, where they are known; else the usual spellings count, and others stand for themselves.
+
+    Raises:
+        ServingError: the file cannot be read, or it has a column of labels and no label in it.
+    """
+    suffix = split_name(path.name)[0]
+    if suffix != LINES and suffix not in TABLES:
+        raise ServingError(
+            f'requests come as {", ".join(TABLES)}, {LINES} or .tfrecord. Received: {path.name}'
+        )
+    if suffix == LINES and columns.label is not None:
+        raise ServingError(f'{path} has no column {columns.label!r}: a {LINES} file holds a text a line')
+    options = Options(
+        {TEXT: columns.text, LABEL: columns.label or LABEL},
+        optional=frozenset() if columns.label else frozenset((LABEL,)),
+        encoding=columns.encoding,
+        remedies=_REMEDIES,
+    )
+    there: Counter[str] = Counter()
+    usable = rows = 0
+    with Blocks(open_path(str(path)), str(path), path.name) as blocks:
+        if suffix == LINES:
+            yield from ((line.removesuffix('\r'), None) for line in Lines(blocks, options) if line)
+            return
+        for record in table_rows(blocks, suffix, options, Notes()):
+            if record is None:
+                continue
+            rows += 1
+            truth = None
+            if LABEL in record.fields:
+                label = record.fields[LABEL]
+                truth = labels.read(label, record.where) if labels else _usual(label)
+                there[(label or '')[:40]] += 1
+                usable += truth is not None
+            yield record.fields[TEXT] or '', truth
+    if rows and not usable and (there or columns.label):
+        shown = ', '.join(repr(label) for label, _ in there.most_common(_MOST_SHOWN)) or 'none'
+        raise ServingError(
+            f'{path}: column {columns.label or LABEL!r} has no label in any of {rows:,} rows. Received: {shown}; '
+            'name another with --label-column, or label_column in the plan, or rename it where it holds no labels'
+        )
+
+
+def _usual(label: str | None) -> str | None:
+    if is_missing(label):
+        return None
+    usual = usual_class(label or '')
+    return None if usual == UNLABELLED else usual or (label or '').strip()
