@@ -97,8 +97,19 @@ _to = click.option(
 
 
 def _form(name: str) -> str:
-    suffix = name.lower().rpartition('.')[2]
-    return suffix if suffix in FORMS else 'text'
+    """The form that the name of a file tells. Raises UsageError where it promises another one."""
+    suffix = Path(name).suffix.lower()
+    form = _ENDINGS.get(suffix)
+    if form is None:
+        raise click.UsageError(
+            f'answers are written as {", ".join(filter(None, _ENDINGS))}, not as {suffix}: name the file so, or say '
+            f'with --to what to write in it. Received: {name}'
+        )
+    return form
+
+
+# A name without an ending promises nothing.
+_ENDINGS = {'.csv': 'csv', '.jsonl': 'jsonl', '.tsv': 'text', '.txt': 'text', '': 'text'}
 
 
 class Writer:

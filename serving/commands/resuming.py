@@ -5,8 +5,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from vaiven.serving.commands.lines import MAX_LINE_BYTES
 from vaiven.serving.commands.texts import field
+from vaiven.serving.common.tables.quoted import NO_BOUND
 from vaiven.serving.errors import ServingError
 
 
@@ -65,7 +65,7 @@ class Found:
             except (ValueError, KeyError, TypeError):
                 return False
         if self._form == 'csv':
-            csv.field_size_limit(MAX_LINE_BYTES)
+            csv.field_size_limit(NO_BOUND)
             try:
                 header, row = (
                     next(csv.reader([line])) for line in (self._header.decode(errors='replace'), last)

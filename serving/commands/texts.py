@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import functools
-import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
@@ -13,11 +11,18 @@ from typing import Any
 
 import click
 
-from vaiven.serving.commands.lines import MAX_LINE_BYTES, Lines
+from vaiven.serving.commands.options import encoding_option
 from vaiven.serving.common import terminal
+from vaiven.serving.common.tables.blocks import STANDARD_INPUT, Blocks, open_path
+from vaiven.serving.common.tables.lines import Lines
+from vaiven.serving.common.tables.names import TABLES, split_name
+from vaiven.serving.common.tables.notes import Notes
+from vaiven.serving.common.tables.options import Options, Remedies
+from vaiven.serving.common.tables.reading import table_rows
 from vaiven.serving.errors import ServingError
 
 FORMS = ('lines', 'jsonl', 'csv', 'tsv')
+_REMEDIES = Remedies(column='name one with --field', encoding='--encoding {value}')
 
 
 @dataclass(frozen=True)
@@ -28,11 +33,13 @@ class Input:
         file: its name; None or '-' for standard input.
         form: one of `FORMS`; None for the one that the file's name tells.
         field: the name of the text in each object or row.
+        encoding: of the file; None for UTF-8.
     """
 
     file: str | None
     form: str | None
     field: str
+    encoding: str | None = None
 
     def given(self, arguments: tuple[str, ...]) -> bool:
         """Whether there is anything to read but a terminal."""
@@ -51,8 +58,13 @@ class Input:
             return Texts(map(_checked, arguments))
         if self.file is None and sys.stdin.isatty():
             raise click.UsageError('give one or more texts, or --file, or lines on standard input')
-        lines = stack.enter_context(Lines(None if self.file == '-' else self.file))
-        return Texts(_READERS[self.form or _form(lines.name)](lines, self.field), lines.share)
+        path = None if self.file == '-' else self.file
+        name = STANDARD_INPUT if path is None else path
+        blocks = stack.enter_context(Blocks(open_path(path), name, path or ''))
+        form = self.form or _form(name)
+        options = Options({'text': self.field}, encoding=self.encoding, remedies=_REMEDIES)
+        items = _lines(blocks, options) if form == 'lines' else _rows(blocks, form, options)
+        return Texts(items, blocks.share)
 
 
 @dataclass(frozen=True)
@@ -73,10 +85,13 @@ def input_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--file`, `--from` and `--field`, which reach the command as one `Input` called `source`."""
 
     @functools.wraps(command)
-    def with_source(*, file: str | None, form: str | None, field: str, **others: Any) -> Any:
-        return command(source=Input(file, form, field), **others)
+    def with_source(
+        *, file: str | None, form: str | None, field: str, encoding: str | None, **others: Any
+    ) -> Any:
+        return command(source=Input(file, form, field, encoding), **others)
 
     for option in (
+        encoding_option,
         click.option(
             '--field', default='text', show_default=True, help='Where the text is in each JSON object or row.'
         ),
@@ -114,8 +129,8 @@ def batches(texts: Iterable[str | None], size: int, *, fixed: bool = False) -> I
 
 
 def _form(name: str) -> str:
-    suffix = name.lower().removesuffix('.gz').rpartition('.')[2]
-    return suffix if suffix in FORMS else 'lines'
+    suffix = split_name(name)[0]
+    return suffix.removeprefix('.') if suffix in TABLES else 'lines'
 
 
 def _checked(text: str, where: str = 'a text') -> str:
@@ -126,115 +141,27 @@ def _checked(text: str, where: str = 'a text') -> str:
     return text
 
 
-def _bare(lines: Lines) -> Iterator[str | None]:
-    """Without the CR of lines that end in CRLF."""
-    return (line if line is None else line.removesuffix('\r') for line in lines)
-
-
-def _plain(lines: Lines, field: str) -> Iterator[str | None]:
-    yield from _bare(lines)
+def _lines(blocks: Blocks, options: Options) -> Iterator[str | None]:
+    """One text a line, without the CR of lines that end in CRLF."""
+    # In a pipe a CR may be what a program shows its progress with.
+    lines = Lines(blocks, options, carriage_returns=not blocks.pausing)
+    for line in lines:
+        yield line if line is None else line.removesuffix('\r')
     if not lines.number:
-        raise ServingError(f'{lines.name} holds no text: give one text a line')
+        raise ServingError(f'{blocks.name} holds no text: give one text a line')
 
 
-def _jsonl(lines: Lines, field: str) -> Iterator[str | None]:
-    for line in _bare(lines):
-        if line is None:
-            yield None
-        elif line and not line.isspace():
-            yield _of_json(line, field, f'line {lines.number} of {lines.name}')
-    if not lines.number:
-        raise ServingError(f'{lines.name} holds no text: give one JSON object a line')
-
-
-def _of_json(line: str, field: str, where: str) -> str:
-    try:
-        found = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise ServingError(f'{where} is no JSON: {error}') from None
-    if not isinstance(found, dict):
-        raise ServingError(f'{where} must be an object as {{"{field}": …}}. Received: {line[:40]}')
-    if field not in found:
-        raise ServingError(f'{where} has no {field!r}; it has: {", ".join(found)}. Name one with --field')
-    if not isinstance(found[field], str):
-        raise ServingError(
-            f'{field!r} in {where} must be a string. Received: {json.dumps(found[field])[:40]}'
-        )
-    return _checked(found[field], f'{field!r} in {where}')
-
-
-def _csv(lines: Lines, field: str) -> Iterator[str | None]:
-    """RFC 4180. A pause goes through the csv module as an empty line, of which it makes a row without fields."""
-    csv.field_size_limit(MAX_LINE_BYTES)
-    reader = csv.reader(('' if line is None else line + '\n' for line in lines), strict=True)
-    while True:
-        try:
-            row = next(reader)
-        except StopIteration:
-            raise ServingError(f'{lines.name} is empty: its first line must name the columns') from None
-        except csv.Error as error:
-            raise _no_csv(lines, error) from None
-        if row:
-            break
-    place, size = _place(row, field, lines), len(row)
-    while True:
-        try:
-            row = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise _no_csv(lines, error) from None
-        if not row:
-            yield None
-        elif len(row) != size:
-            raise _uneven(lines, len(row), size, 'quote fields that contain a comma')
-        else:
-            yield row[place]
-
-
-def _no_csv(lines: Lines, error: csv.Error) -> ServingError:
-    return ServingError(
-        f'line {lines.number} of {lines.name} is not csv ({error}): a mark inside a quoted field is doubled, ""'
-    )
-
-
-def _tsv(lines: Lines, field: str) -> Iterator[str | None]:
-    """Quotation marks are characters like others. An empty line is a text where there is but one column."""
-    place, size = -1, 0
-    for line in _bare(lines):
-        if line is None or (not line and size != 1):
-            yield None
-            continue
-        row = line.split('\t')
-        if place < 0:
-            place, size = _place(row, field, lines), len(row)
-        elif len(row) != size:
-            raise _uneven(lines, len(row), size, 'a tab inside a text must become a space')
-        else:
-            yield row[place]
-    if place < 0:
-        raise ServingError(f'{lines.name} is empty: its first line must name the columns')
-
-
-def _place(header: list[str], field: str, lines: Lines) -> int:
-    names = [name.strip() for name in header]
-    if field not in names:
-        raise ServingError(
-            f'{lines.name} has no column {field!r}; it has: {", ".join(names)}. Name one with --field'
-        )
-    return names.index(field)
-
-
-def _uneven(lines: Lines, fields: int, size: int, rule: str) -> ServingError:
-    return ServingError(f'line {lines.number} of {lines.name} has {fields} fields, the header {size}: {rule}')
-
-
-_READERS: dict[str, Callable[[Lines, str], Iterator[str | None]]] = {
-    'lines': _plain,
-    'jsonl': _jsonl,
-    'csv': _csv,
-    'tsv': _tsv,
-}
+def _rows(blocks: Blocks, form: str, options: Options) -> Iterator[str | None]:
+    """The texts of a table. What was noticed in it is said at its end."""
+    notes = Notes()
+    empty = True
+    for record in table_rows(blocks, f'.{form}', options, notes):
+        empty = empty and record is None
+        yield None if record is None else record.fields['text'] or ''
+    if empty and form in ('jsonl', 'json', 'ft'):
+        raise ServingError(f'{blocks.name} holds no text: give one JSON object a line')
+    for line in notes.lines():
+        print(f'vaiven: {line}', file=sys.stderr)
 
 
 def printable(text: str, width: int | None = None) -> str:

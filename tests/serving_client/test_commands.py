@@ -206,7 +206,7 @@ def test_what_is_asked_wrongly_is_told_in_one_line(shell: Shell, server: ServerP
 def test_a_line_that_is_not_utf8_is_named_after_the_answers_before_it(shell: Shell) -> None:
     answer = shell('predict', stdin=b'gg\nga\n\xff\xfe\ngg\n', status=2)
     assert answer.stdout == b'positive\t1.000000\tgg\nnegative\t0.500000\tga\n'
-    assert b'line 3 of standard input is not UTF-8 (byte 1)' in answer.stderr
+    assert b'standard input, line 3: ' in answer.stderr
 
 
 def test_no_server_ends_with_1_and_says_how_to_start_one(shell: Shell) -> None:

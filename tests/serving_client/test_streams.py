@@ -84,24 +84,44 @@ def test_csv_answers_can_be_read_back(shell: Shell) -> None:
 @pytest.mark.parametrize(
     ('form', 'content', 'rule'),
     [
-        ('csv', b'', 'is empty: its first line must name the columns'),
-        ('tsv', b'', 'is empty: its first line must name the columns'),
+        ('csv', b'', 'the file is empty; its first line must name the columns'),
+        ('tsv', b'', 'the file is empty; its first line must name the columns'),
         ('jsonl', b'', 'holds no text: give one JSON object a line'),
-        ('csv', b'id,body\n1,g\n', "no column 'text'; it has: id, body. Name one with --field"),
-        ('csv', b'text,id\ng\n', 'line 2 of standard input has 1 fields, the header 2'),
-        ('tsv', b'text\tid\ng\n', 'line 2 of standard input has 1 fields, the header 2'),
-        ('csv', b'text\n"g\n', 'is not csv'),
-        ('csv', b'text\n"g" g\n', 'line 2 of standard input is not csv'),
-        ('jsonl', b'{"text": "g"}\n{"text"\n', 'line 2 of standard input is no JSON'),
-        ('jsonl', b'["g"]\n', 'must be an object as {"text"'),
-        ('jsonl', b'{"id": 1}\n', "has no 'text'; it has: id. Name one with --field"),
-        ('jsonl', b'{"text": 3}\n', 'must be a string. Received: 3'),
-        ('jsonl', b'{"text": "\\ud800"}\n', 'must be UTF-8'),
-        ('lines', b'g' * (17 << 20), 'is longer than 16 MB'),
+        ('csv', b'id,body\n1,g\n', "no column is named 'text'; there are: 'id', 'body'; name one with --field"),
+        ('csv', b'text,id\ng\n', 'standard input, line 2: the row has 1 fields, the header 2'),
+        ('tsv', b'text\tid\ng\n', 'standard input, line 2: the row has 1 fields, the header 2'),
+        ('csv', b'text\n"g\n', 'the quotation mark is never closed'),
+        ('csv', b'text\n"g" g\n', 'standard input, line 2: not csv'),
+        ('jsonl', b'{"text": "g"}\n{"text"\n', 'standard input, line 2: not JSON'),
+        ('jsonl', b'["g"]\n', 'line 1: holds list, no object; each line is one object, as {"text"'),
+        ('jsonl', b'{"id": 1}\n', "no key is named 'text'; there are: 'id'; name one with --field"),
+        ('jsonl', b'{"text": 3}\n', "'text' holds 3, no text"),
+        ('jsonl', b'{"text": "\\ud800"}\n', 'half of a surrogate pair'),
+        ('lines', b'g' * (17 << 20), 'line 1: the row is larger than 16777216 bytes'),
     ],
 )
 def test_input_that_is_broken_is_told_by_line(shell: Shell, form: str, content: bytes, rule: str) -> None:
     assert rule in shell.fails(2, 'predict', '--from', form, stdin=content)
+
+
+def test_an_ending_that_no_answers_have_is_refused(shell: Shell) -> None:
+    for name in ('answers.parquet', 'answers.json', 'answers.csv.gz'):
+        told = shell.fails(2, 'predict', '--out', name, 'g')
+        assert 'answers are written as .csv, .jsonl, .tsv, .txt' in told
+        assert not (shell.folder / name).exists()
+    shell('predict', '--out', 'answers.data', '--to', 'csv', 'g')
+    assert (shell.folder / 'answers.data').read_bytes().startswith(b'label,')
+
+
+def test_a_pipe_and_another_encoding_are_read(shell: Shell) -> None:
+    os.mkfifo(shell.folder / 'pipe.csv')
+    writer = subprocess.Popen(['sh', '-c', 'printf "text\\ng\\361g\\n" > pipe.csv'], cwd=shell.folder)
+    answer = shell('predict', '--file', 'pipe.csv', '--encoding', 'latin-1', '--to', 'jsonl')
+    assert writer.wait(60) == 0
+    assert texts_in(answer.stdout) == ['gñg']
+    told = shell.fails(2, 'predict', '--from', 'csv', stdin=b'text\ng\x92g\n')
+    assert '--encoding cp1252' in told
+    assert 'must be a text encoding' in shell.fails(2, 'predict', '--encoding', 'klingon', 'g')
 
 
 def test_options_that_do_not_go_together_are_told(shell: Shell) -> None:
@@ -112,7 +132,7 @@ def test_options_that_do_not_go_together_are_told(shell: Shell) -> None:
     (shell.folder / 'broken.jsonl.gz').write_bytes(b'no gzip')
     told = shell.fails(2, 'predict', '--out', '/dev/full', '--resume', 'g')
     assert 'cannot write /dev/full: No space left on device' in told
-    assert 'cannot read broken.jsonl.gz' in shell.fails(2, 'predict', '--file', 'broken.jsonl.gz')
+    assert 'broken.jsonl.gz: is not a whole gzip file' in shell.fails(2, 'predict', '--file', 'broken.jsonl.gz')
 
 
 def test_standard_output_that_is_full_is_told(shell: Shell) -> None:

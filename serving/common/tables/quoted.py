@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from vaiven.serving.common.tables.stray_quotes import StrayQuotes
 
 # The module's own bound holds for the whole process, and whoever set it last; ours is that of a row.
-_NO_BOUND = 2**31 - 1
+NO_BOUND = 2**31 - 1
 Row = tuple[int, list[str]]  # number of the row's first line, and its fields
 
 
@@ -51,7 +51,7 @@ def csv_rows(
                     raise lines.too_large(f'lines {first} to {lines.number}')
             yield line + '\n'
 
-    csv.field_size_limit(_NO_BOUND)
+    csv.field_size_limit(NO_BOUND)
     reader = csv.reader(feed(), delimiter=delimiter, strict=True)
     while True:
         try:
