@@ -321,3 +321,15 @@ def test_a_class_with_very_few_rows_is_warned_about(tmp_path, plan):
     status, lines = plan(table(tmp_path / 'a.csv', [f'text {n}' for n in range(990)], labels))
     assert status == 0, lines
     assert 'warning: a.csv: only 30 of 990 labelled rows are negative: too few to learn from' in lines
+
+
+def test_what_the_reader_noticed_is_warned_about_in_both_kinds_of_files(tmp_path, plan):
+    path = labelled(tmp_path / 'a.csv', '1', '0', each=100)
+    with path.open('a', encoding='utf-8') as file:
+        file.write('una niÃ±a,1\n')
+    (tmp_path / 'more.txt').write_text('el aÃ±o pasado\n', encoding='utf-8')
+    status, lines = plan(path, '--unlabelled', str(tmp_path / 'more.txt'))
+    assert status == 0, lines
+    [warned] = [line for line in lines if line.startswith('warning')]
+    assert warned.startswith('warning: a.csv: 2 texts look like UTF-8 that was read as another encoding')
+    assert warned.endswith('(first: a.csv, line 202)')
