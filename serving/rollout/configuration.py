@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import text_format
-
+from vaiven.serving.common import textproto
 from vaiven.serving.errors import ServingError
 from vaiven.serving.wire import messages
 
@@ -20,10 +19,10 @@ def read(path: Path) -> Any:
     """The ModelServerConfig in a file. Raises ServingError where it cannot be read or is none."""
     try:
         text = path.read_text(encoding='utf-8')
-        return text_format.Parse(text, messages.ModelServerConfig(), descriptor_pool=messages.pool)
+        return textproto.parse(text, messages.ModelServerConfig(), messages.pool)
     except OSError as error:
         raise ServingError(f'cannot read {path}: {error.strerror}') from error
-    except (text_format.ParseError, UnicodeDecodeError) as error:
+    except (textproto.TextProtoError, UnicodeDecodeError) as error:
         raise ServingError(f'{path} is no ModelServerConfig: {str(error).splitlines()[0]}') from error
 
 
