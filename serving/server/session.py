@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import descriptor_pb2, message_factory, text_format
+from google.protobuf import descriptor_pb2, message_factory
 from google.protobuf.descriptor_pool import DescriptorPool
 
+from vaiven.serving.common import textproto
 from vaiven.serving.errors import ServingError
 from vaiven.serving.server import batching_parameters, runtime
 from vaiven.serving.server.batching_parameters import BatchingParameters
@@ -72,8 +73,8 @@ def _session_config(options: Options) -> Any:
     if options.tensorflow_session_config_file:
         path = Path(options.tensorflow_session_config_file)
         try:
-            text_format.Parse(path.read_text(encoding='utf-8'), config)
-        except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
+            textproto.parse(path.read_text(encoding='utf-8'), config)
+        except (OSError, UnicodeDecodeError, textproto.TextProtoError) as error:
             raise ServingError(
                 f'cannot read the session config {path} (a ConfigProto as text): {error}'
             ) from error
@@ -102,8 +103,8 @@ def _of_platform(path: Path) -> tuple[SessionSettings, BatchingParameters | None
         pool.FindMessageTypeByName('tensorflow.serving.SavedModelBundleSourceAdapterConfig')
     )()
     try:
-        text_format.Parse(path.read_text(encoding='utf-8'), platforms, descriptor_pool=pool)
-    except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
+        textproto.parse(path.read_text(encoding='utf-8'), platforms, pool)
+    except (OSError, UnicodeDecodeError, textproto.TextProtoError) as error:
         raise ServingError(
             f'cannot read the platform config {path} (a PlatformConfigMap): {error}'
         ) from error
