@@ -24,14 +24,14 @@ TINY = (
 )  # fmt: skip
 
 
-def book() -> str:
+def book(count: int = 500) -> str:
     draw = random.Random(3)
     who, what, where = (
         ('El niño', 'La señora', 'Un perro'),
         ('miraba', 'soñaba', 'corría'),
         ('el mar', 'la calle'),
     )
-    sentences = [f'{draw.choice(who)} {draw.choice(what)} por {draw.choice(where)}.' for _ in range(500)]
+    sentences = [f'{draw.choice(who)} {draw.choice(what)} por {draw.choice(where)}.' for _ in range(count)]
     paragraphs = [' '.join(sentences[start : start + 4]) for start in range(0, len(sentences), 4)]
     return '\n'.join(f'{number}. {paragraph}' for number, paragraph in enumerate(paragraphs))
 

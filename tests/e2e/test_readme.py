@@ -139,7 +139,7 @@ def _clone(home: Path) -> None:
     for name in ('bin', 'lib', 'pyvenv.cfg'):
         (home / 'vaiven' / '.venv' / name).symlink_to(Path(sys.prefix) / name)
     _reviews(home / 'vaiven' / 'reviews.csv')
-    (home / 'vaiven' / 'book.txt').write_text(f'En un lugar de la Mancha.\n{book()}', encoding='utf-8')
+    (home / 'vaiven' / 'book.txt').write_text(f'En un lugar de la Mancha.\n{book(2500)}', encoding='utf-8')
 
 
 def test_the_readme_holds_blocks_of_every_kind_and_names_each_program_once_known() -> None:
