@@ -5,12 +5,15 @@ reported and ignored, as the stock server does.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from vaiven.serving.errors import ServingError
 from vaiven.serving.limits import MOST_MESSAGE_BYTES
+
+# What the help of a flag says that is accepted because the stock server has it.
+NO_EFFECT = 'no effect'
 
 
 def _flag(default: Any, text: str) -> Any:
@@ -24,7 +27,7 @@ class Options:
     port: int = _flag(8500, 'port of the gRPC API; 0 with --grpc_socket_path: none')
     grpc_socket_path: str = _flag('', 'UNIX socket of the gRPC API, besides the port')
     rest_api_port: int = _flag(0, 'port of the REST API; 0: none')
-    rest_api_num_threads: int = _flag(0, 'REST requests that are worked on at the same time; 0: four per CPU')
+    rest_api_num_threads: int = _flag(0, 'threads that parse REST bodies below 64 KiB; 0: four per CPU')
     rest_api_timeout_in_ms: int = _flag(30_000, 'time a REST request may take')
     rest_api_enable_cors_support: bool = _flag(False, 'send CORS headers')
     enable_batching: bool = _flag(False, 'run requests that wait together, as one batch')
@@ -62,7 +65,7 @@ class Options:
     monitoring_config_file: str = _flag('', 'text file with a MonitoringConfig: Prometheus, on the REST port')
     remove_unused_fields_from_bundle_metagraph: bool = _flag(True, 'no effect: none is ever kept')
     prefer_tflite_model: bool = _flag(False, 'serve model.tflite where a version has one')
-    num_tflite_pools: int = _flag(0, 'no effect beyond the next: pools of TFLite interpreters')
+    num_tflite_pools: int = _flag(0, 'pools of TFLite interpreters, multiplied by the next; 0: one')
     num_tflite_interpreters_per_pool: int = _flag(
         1, 'TFLite interpreters a version, times --num_tflite_pools'
     )
@@ -187,6 +190,26 @@ def _check_ranges(options: Options) -> None:
     if not 0 <= options.per_process_gpu_memory_fraction <= 1:
         given = options.per_process_gpu_memory_fraction
         raise ServingError(f'--per_process_gpu_memory_fraction takes a share, 0 to 1. Received: {given}')
+
+
+def without_effect(options: Options) -> Iterator[tuple[str, str]]:
+    """The flags that are set and change nothing, with the reason."""
+    for option in dataclasses.fields(Options):
+        said, _, reason = option.metadata['help'].partition(': ')
+        if said == NO_EFFECT and getattr(options, option.name) != option.default:
+            yield option.name, reason
+
+
+def channel_arguments(text: str) -> list[tuple[str, int | str]]:
+    """`key=value,key=value` as gRPC takes it: what reads as an integer is one. Raises ServingError."""
+    found: list[tuple[str, int | str]] = []
+    for pair in filter(None, text.split(',')):
+        key, equals, value = pair.partition('=')
+        if not key or not equals:
+            raise ServingError(f'--grpc_channel_arguments takes key=value,key=value. Received: {text!r}')
+        number = value.removeprefix('-').isdecimal()
+        found.append((key.strip(), int(value) if number else value))
+    return found
 
 
 def usage() -> str:

@@ -14,7 +14,7 @@ import grpc.aio
 
 from vaiven.serving.common.local_path import local_path
 from vaiven.serving.errors import ServerStartError, ServingError
-from vaiven.serving.server import garbage, log, modelconfig, monitoring, ports, runtime, tls, waiting
+from vaiven.serving.server import flags, garbage, log, modelconfig, monitoring, ports, runtime, tls, waiting
 from vaiven.serving.server.api import Api
 from vaiven.serving.server.auth import Access, TokenInterceptor, Tokens
 from vaiven.serving.server.batch_queue import BatchThreads
@@ -41,7 +41,8 @@ class Server:
         self._stop_waiting = threading.Event()
         cpus = os.cpu_count() or 1
         self._workers = ThreadPoolExecutor(options.grpc_max_threads or 4 * cpus, 'request')
-        self._channel_arguments = channel_arguments(options.grpc_channel_arguments)
+        self._rest_workers = ThreadPoolExecutor(options.rest_api_num_threads or 4 * cpus, 'rest')
+        self._channel_arguments = flags.channel_arguments(options.grpc_channel_arguments)
         self._tls = tls.read(Path(options.ssl_config_file)) if options.ssl_config_file else None
         self._tokens = Tokens(Path(options.auth_tokens_file)) if options.auth_tokens_file else None
         self._admins = Tokens(Path(options.admin_tokens_file)) if options.admin_tokens_file else None
@@ -86,6 +87,8 @@ class Server:
             loop.add_signal_handler(number, self.stop)
         if self.options.exit_with_stdin:
             _call_at_end_of_input(loop, self.stop)
+        for name, reason in flags.without_effect(self.options):
+            log.event('flag without effect', flag=f'--{name}', reason=reason)
         models = _models(self.options)
         ports.check(self.options.host, {self.options.port, self.options.rest_api_port})
         ports.check_socket(self.options.grpc_socket_path)
@@ -202,7 +205,7 @@ class Server:
             self._metrics_path,
         )
         access = Access(self._tokens, self._admins) if self._tokens is not None else None
-        self._rest = Rest(api, self._workers, settings, metrics=self._metrics, tokens=access)
+        self._rest = Rest(api, self._rest_workers, settings, metrics=self._metrics, tokens=access)
         port = HttpPort(
             self._rest.handle,
             silent_seconds=settings.timeout_seconds,
@@ -254,24 +257,13 @@ class Server:
             await asyncio.to_thread(self._manager.stop)
         if self._batch_threads is not None:
             self._batch_threads.close()
-        self._workers.shutdown(wait=False, cancel_futures=True)
+        for workers in (self._workers, self._rest_workers):
+            workers.shutdown(wait=False, cancel_futures=True)
 
 
 def _grpc_addresses(options: Options) -> list[str]:
     addresses = [ports.address(options.host, options.port)] if options.port else []
     return [*addresses, f'unix:{options.grpc_socket_path}'] if options.grpc_socket_path else addresses
-
-
-def channel_arguments(text: str) -> list[tuple[str, int | str]]:
-    """`key=value,key=value` as gRPC takes it: what reads as an integer is one. Raises ServingError."""
-    found: list[tuple[str, int | str]] = []
-    for pair in filter(None, text.split(',')):
-        key, equals, value = pair.partition('=')
-        if not key or not equals:
-            raise ServingError(f'--grpc_channel_arguments takes key=value,key=value. Received: {text!r}')
-        number = value.removeprefix('-').isdecimal()
-        found.append((key.strip(), int(value) if number else value))
-    return found
 
 
 def _models(options: Options) -> list[modelconfig.Model]:
