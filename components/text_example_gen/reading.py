@@ -20,9 +20,9 @@ from vaiven.serving.common.tables.running import text_blocks
 from vaiven.serving.common.tables.values import Record, clean
 
 _REMEDIES = Remedies(
-    column='name it with --set data.{part}_column=NAME',
-    text='name it with --text-column=NAME',
-    label='name it with --label-column=NAME; where there are no labels: --set data.label_column=null',
+    column='name it with --set data.{part}_column={name}',
+    text='name it with --text-column={name}',
+    label='name it with --label-column={name}; where there are no labels: --set data.label_column=null',
     names='--set data.columns={names}',
     delimiter='--set data.delimiter={value}',
     encoding='--set data.encoding={value}',

@@ -69,7 +69,10 @@ def auto(
         changing(**{**options, 'model': plan.model}) as moving,
         Record(record_path or moving.base_path / RECORD) as record,
     ):
-        outcome = Auto(moving, plan, record, say).run(version, load_timeout)
+        rolling = Auto(moving, plan, record, say)
+        for line in rolling.remarks:
+            terminal.say(line, err=True)
+        outcome = rolling.run(version, load_timeout)
     if outcome.result != PROMOTED:
         ctx.exit(1)
 

@@ -114,7 +114,10 @@ def compare(
     if requests is not None:
         base = folder.newest(model)
         labels = model_labels(base, folder.versions(base) if base is not None else [])
-        rows = read(requests, model, Columns(text_column, label_column, encoding), labels)
+        remarks: list[str] = []
+        rows = read(requests, model, Columns(text_column, label_column, encoding), labels, remarks)
+        for line in remarks:
+            terminal.say(line, err=True)
     comparison = Comparison()
     with place.client() as client:
         versions = [_version(client, model, which) for which in (old, new)]

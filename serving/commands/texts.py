@@ -22,7 +22,7 @@ from vaiven.serving.common.tables.reading import table_rows
 from vaiven.serving.errors import ServingError
 
 FORMS = ('lines', 'jsonl', 'csv', 'tsv')
-_REMEDIES = Remedies(column='name one with --field', encoding='--encoding {value}')
+_REMEDIES = Remedies(column='name one with --field {name}', encoding='--encoding {value}')
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,11 @@ class Outcome:
 
 
 class Auto:
-    """Carries out one plan."""
+    """Carries out one plan.
+
+    Attributes:
+        remarks: what is strange in the table of requests and was not refused, a line for each.
+    """
 
     def __init__(
         self, rollout: Rollout, plan: Plan, record: Record, say: Callable[[dict[str, Any]], None]
@@ -80,10 +84,11 @@ class Auto:
         self.record = record
         self._say = say
         self._rows: list[Asked] | None = None
+        self.remarks: list[str] = []
         if plan.requests is not None:
             labels = model_labels(rollout.base_path, folder.versions(rollout.base_path))
             columns = Columns(plan.text_column, plan.label_column)
-            self._rows = read(plan.requests, plan.model, columns, labels)
+            self._rows = read(plan.requests, plan.model, columns, labels, self.remarks)
         require_judge(plan.gates, any(row.truth is not None for row in self._rows or ()))
 
     def run(self, version: int | None = None, timeout: float = 120.0) -> Outcome:

@@ -41,7 +41,11 @@ class Asked:
 
 
 def read(
-    path: Path, model: str, columns: Columns | None = None, labels: ModelLabels | None = None
+    path: Path,
+    model: str,
+    columns: Columns | None = None,
+    labels: ModelLabels | None = None,
+    remarks: list[str] | None = None,
 ) -> list[Asked]:
     """The requests in a file: a table, .txt (a text a line), or .tfrecord of PredictionLog.
 
@@ -50,6 +54,7 @@ def read(
         model: whose requests are taken from a log, see `of_record`.
         columns: of a table.
         labels: how the model's own data spelled the classes, where that is known.
+        remarks: gets a line for each thing that is strange in a table and not refused.
 
     Raises:
         ServingError: the file cannot be read, is of no such kind, lacks a column, or holds no request.
@@ -59,7 +64,7 @@ def read(
         if logged:
             found = list(_logged(path, model))
         else:
-            rows = labelled_rows(path, columns or Columns(), labels)
+            rows = labelled_rows(path, columns or Columns(), labels, [] if remarks is None else remarks)
             found = [Asked({TEXT: [text]}, truth=truth) for text, truth in rows]
     except OSError as error:
         raise ServingError(f'cannot read {path}: {error.strerror}') from error

@@ -23,7 +23,7 @@ _CONFIG = Path('assets.extra', 'vaiven.json')
 _MOST_SHOWN = 5
 _REMEDIES = Remedies(
     encoding='--encoding {value} (of compare)',
-    column='name it with --{part}-column, or {part}_column in the plan',
+    column='name it with --{part}-column {name}, or {part}_column in the plan',
 )
 
 
@@ -81,7 +81,7 @@ def model_labels(base_path: Path | None, versions: list[int]) -> ModelLabels | N
 
 
 def labelled_rows(
-    path: Path, columns: Columns, labels: ModelLabels | None
+    path: Path, columns: Columns, labels: ModelLabels | None, remarks: list[str]
 ) -> Iterator[tuple[str, str | None]]:
     """Each text with what it should be taken for; None where that is not known.
 
@@ -89,6 +89,7 @@ def labelled_rows(
         path: a table, or a `.txt` file with a text a line.
         columns: of the table.
         labels: of the model, where they are known; else the usual spellings count, and others stand for themselves.
+        remarks: gets a line for each thing that is strange and not refused.
 
     Raises:
         ServingError: the file cannot be read, or it has a column of labels and no label in it.
@@ -108,11 +109,12 @@ def labelled_rows(
     )
     there: Counter[str] = Counter()
     usable = rows = 0
+    notes = Notes()
     with Blocks(open_path(str(path)), str(path), path.name) as blocks:
         if suffix == LINES:
             yield from ((line.removesuffix('\r'), None) for line in Lines(blocks, options) if line)
             return
-        for record in table_rows(blocks, suffix, options, Notes()):
+        for record in table_rows(blocks, suffix, options, notes):
             if record is None:
                 continue
             rows += 1
@@ -128,6 +130,12 @@ def labelled_rows(
         raise ServingError(
             f'{path}: column {columns.label or LABEL!r} has no label in any of {rows:,} rows. Received: {shown}; '
             'name another with --label-column, or label_column in the plan, or rename it where it holds no labels'
+        )
+    remarks.extend(f'{path}: {line}' for line in notes.lines())
+    if rows and not there:
+        remarks.append(
+            f'{path}: no column is named {LABEL!r}, so no accuracy is measured; where another one holds labels, '
+            'name it with --label-column, or label_column in the plan'
         )
 
 

@@ -97,6 +97,9 @@ REFUSED = {
     'Latin-1': ('a.csv', b'text,label\nni\xf1o,1\n', 'line 2: .*Latin-1: .*data.encoding=latin1'),
     'two encodings': ('a.csv', 'text,label\nniño,1\n'.encode() + b'ni\xf1o,1\n', 'line 3: .*mend this one'),
     'UTF-16 without a mark': ('a.csv', 'text,label\n'.encode('utf-16-le'), 'data.encoding=utf-16-le'),
+    'a column nearly named text': ('a.csv', 'id,Text\n1,x\n', "are: 'id', 'Text'; name it with --text-column=Text"),
+    'a column nearly named label': ('a.csv', 'text,My LABELS\n1,x\n', '--label-column=NAME'),
+    'a label in capitals': ('a.csv', 'text,LABELS\nx,1\n', '--label-column=LABELS'),
     'a control of no encoding': ('a.csv', 'text,label\na\x81b,1\n', r'line 2: .*U\+0081'),
 }  # fmt: skip
 

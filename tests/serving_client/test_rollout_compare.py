@@ -3,6 +3,7 @@
 import csv
 import gzip
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,9 @@ from collections.abc import Iterable, Iterator
 from itertools import takewhile
 from pathlib import Path
 
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from vaiven.serving.client import Client
 from vaiven.serving.commands.rollout_compare import LEAST_ASKED, lines
@@ -316,6 +319,57 @@ def test_labels_are_those_that_the_model_learned_from(tmp_path: Path) -> None:
         read(path, 'reviews', labels=labels)
 
 
+@pytest.mark.parametrize('column', ['Label', ' LABEL', 'labels', 'Label:', 'ｌａｂｅｌ'])
+@pytest.mark.parametrize('ending', ['csv', 'tsv', 'jsonl', 'parquet'])
+def test_a_column_that_is_nearly_named_label_is_not_passed_over(
+    tmp_path: Path, ending: str, column: str
+) -> None:
+    path = tmp_path / f'a.{ending}'
+    if ending == 'jsonl':
+        path.write_text(json.dumps({'text': 'x', column: 1}) + '\n')
+    elif ending == 'parquet':
+        parquet.write_table(pyarrow.table({'text': ['x'], column: [1]}), path)
+    else:
+        delimiter = {'csv': ',', 'tsv': '\t'}[ending]
+        path.write_text(f'text{delimiter}{column}\nx{delimiter}1\n')
+    with pytest.raises(ServingError) as raised:
+        read(path, 'reviews')
+    name = column.strip()
+    assert f"no column is named 'label', but one is named {name!r}" in str(raised.value)
+    assert f'--label-column {shlex.quote(name)}' in str(raised.value)
+    assert '\n' not in str(raised.value)
+    assert read(path, 'reviews', Columns(label=name))[0].truth == 'positive'
+
+
+def test_a_column_that_only_starts_like_label_is_another_one(tmp_path: Path) -> None:
+    path, remarks = tmp_path / 'a.csv', list[str]()
+    path.write_text('text,labelled_by\nx,Ana\n')
+    assert read(path, 'reviews', remarks=remarks)[0].truth is None
+    assert len(remarks) == 1
+    assert "no column is named 'label', so no accuracy is measured" in remarks[0]
+    path.write_text('text,label,Labels\nx,1,0\n')
+    assert read(path, 'reviews', remarks=remarks)[0].truth == 'positive'
+    assert len(remarks) == 1
+
+
+@pytest.mark.parametrize('name', ['a.csv', 'a.jsonl'])
+def test_a_column_that_is_nearly_named_text_is_advised(tmp_path: Path, name: str) -> None:
+    content = '{"id": 1, "My": 2, "Text": "x"}\n' if name == 'a.jsonl' else 'id,My,Text\n1,2,x\n'
+    (tmp_path / name).write_text(content)
+    with pytest.raises(ServingError, match=r"is named 'text'; there are: .*--text-column Text"):
+        read(tmp_path / name, 'reviews')
+
+
+def test_what_was_mapped_or_looks_damaged_is_told(tmp_path: Path) -> None:
+    path, remarks = tmp_path / 'a.csv', list[str]()
+    path.write_text('text,label\nmuy bien,1\ndon\x92t,0\nniÃ±o,1\n')
+    read(path, 'reviews', remarks=remarks)
+    assert len(remarks) == 2
+    assert '1 texts hold C1 control characters' in remarks[0]
+    assert '1 texts look like UTF-8 that was read as another encoding' in remarks[1]
+    assert all(remark.startswith(f'{path}: ') for remark in remarks)
+
+
 def test_missing_files_are_told(tmp_path: Path) -> None:
     with pytest.raises(ServingError, match='No such file'):
         read(tmp_path / 'none.csv', 'reviews')
@@ -342,6 +396,11 @@ def test_the_command_says_what_it_found_and_ends_accordingly(
     assert lines[0] == 'reviews: version 3 against version 2, 2 requests'
     assert 'accuracy      50.0% against 50.0% of 2' in answer.stdout
     assert lines[-1].startswith('undecided: too few requests')
+    damaged = tmp_path / 'damaged.csv'
+    damaged.write_text('text,Etiqueta\naÃ±o,positive\n')
+    remarks = command('--server', address, '--requests', damaged, '--limit', '2').stderr
+    assert 'look like UTF-8 that was read as another encoding' in remarks
+    assert "no column is named 'label'" in remarks
     told = json.loads(command('--server', address, '--requests', file, '--limit', '7', '--json').stdout)
     assert (told['new'], told['old'], told['verdict'], told['requests']) == (3, 2, 'undecided', 7)
     for arguments, message in (

@@ -11,6 +11,8 @@ from vaiven.serving import split as splits
 from vaiven.serving.client import DeadlineError, NotFoundError, RequestError, UnavailableError
 from vaiven.serving.errors import ServingError
 from vaiven.serving.rollout import auto, configuration, moves, rollout
+from vaiven.serving.rollout import plan as plans
+from vaiven.serving.rollout.record import Record
 from vaiven.serving.rollout.records import HEAD
 from vaiven.serving.rollout.rollout import Rollout
 from vaiven.serving.wire import messages, tensors
@@ -29,6 +31,21 @@ def step(number: int) -> Any:
 
 def decided(action: str) -> Any:
     return lambda entry: entry['event'] == 'decision' and entry['action'] == action
+
+
+def test_a_plan_whose_labels_are_in_a_column_of_another_spelling_is_not_carried_out(stage: FakeStage) -> None:
+    (stage.folder / 'rows.tsv').write_text('text\tLabel\nbueno\tpositive\n')
+    with pytest.raises(ServingError, match=r"but one is named 'Label'; .*label_column in the plan"):
+        stage.auto(gates={'agreement': None, 'drift': None, 'accuracy_drop': None})
+    assert not stage.entries
+
+
+def test_what_is_strange_in_the_requests_of_a_plan_is_told(stage: FakeStage, tmp_path: Path) -> None:
+    (stage.folder / 'rows.tsv').write_text('text\tlabel\nniÃ±o\tpositive\n')
+    with Record(tmp_path / 'rollout.jsonl') as record:
+        rolling = auto.Auto(stage.rollout(), plans.of(PLAN, stage.folder), record, stage.entries.append)
+    assert len(rolling.remarks) == 1
+    assert 'look like UTF-8 that was read as another encoding' in rolling.remarks[0]
 
 
 def test_a_promotion_that_was_decided_is_not_carried_out_when_it_was_taken_back_meanwhile(

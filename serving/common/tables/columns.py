@@ -1,12 +1,14 @@
 """Which column of a file is what."""
 
 import re
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Iterable, Sequence
 
 from vaiven.serving.common.tables.errors import TableError
-from vaiven.serving.common.tables.options import ALL, Options
+from vaiven.serving.common.tables.options import ALL, Options, Remedies
 
 _NUMBER = re.compile(r'[+-]?[0-9.,:/-]*[0-9][0-9.,:/-]*')
+_NO_LETTERS = re.compile(r'[\W_]+')
 _MOST_SHOWN = 20
 
 
@@ -33,6 +35,7 @@ class Places:
         """
         self.size = len(header)
         self.names = [name.strip() for name in header]
+        require_no_near_miss(self.names, options, file)
         wanted = {
             part: column
             for part, column in options.columns.items()
@@ -42,16 +45,14 @@ class Places:
             if column not in self.names:
                 raise TableError(
                     f'{file}: no column is named {column!r}; there are: {_list(self.names)}; '
-                    + _advice(self.names, part, options, delimiter)
+                    + _advice(self.names, part, column, options, delimiter)
                 )
         keep = options.keep
         if keep == ALL:
             keep = tuple(name for name in dict.fromkeys(self.names) if name not in wanted.values())
         for column in keep:
             if column not in self.names:
-                raise TableError(
-                    f'{file}: no column is named {column!r}, which is to be kept; there are: {_list(self.names)}'
-                )
+                raise TableError(f'{file}: {not_to_keep(column, self.names)}')
         for column in (*wanted.values(), *keep):
             if (count := self.names.count(column)) > 1:
                 raise TableError(f'{file}: {count} columns are named {column!r}; rename all but one')
@@ -59,18 +60,50 @@ class Places:
         self.kept = [(column, self.names.index(column)) for column in keep]
 
 
+def not_to_keep(column: str, names: Sequence[str]) -> str:
+    """Says that a column which is to be kept is not there."""
+    return f'no column is named {column!r}, which is to be kept; there are: {_list(names)}'
+
+
 def _list(names: Sequence[str]) -> str:
     shown = ', '.join(repr(name if len(name) <= 40 else name[:40] + '…') for name in names[:_MOST_SHOWN])
     return shown + (f', … ({len(names)} in all)' if len(names) > _MOST_SHOWN else '')
 
 
-def _advice(names: Sequence[str], part: str, options: Options, delimiter: str) -> str:
+def _advice(names: Sequence[str], part: str, column: str, options: Options, delimiter: str) -> str:
     if not options.names and delimiter and options.remedies.names and looks_like_data(names):
         example = ','.join(
             ['label', 'text', *(f'c{place}' for place in range(3, len(names) + 1))][: len(names)]
         )
         return f'the first row looks like data: name the columns with {options.remedies.names.format(names=example)}'
-    return _other_delimiter(names, delimiter, options) or options.remedies.naming(part)
+    return _other_delimiter(names, delimiter, options) or naming(part, column, names, options.remedies)
+
+
+def naming(part: str, column: str, names: Iterable[str], remedies: Remedies) -> str:
+    """How to name a column that is not there: the one that is meant, where one is nearly named so."""
+    return remedies.naming(part, next((name for name in names if near(name, column)), 'NAME'))
+
+
+def near(name: str, column: str) -> bool:
+    """Whether two names differ only in case, a plural, or characters that are neither letters nor digits."""
+    return _letters(name) == _letters(column)
+
+
+def _letters(name: str) -> str:
+    letters = _NO_LETTERS.sub('', unicodedata.normalize('NFKC', name).casefold())
+    return letters.removesuffix('s') or name
+
+
+def require_no_near_miss(names: Sequence[str], options: Options, where: str) -> None:
+    """Raises TableError where an optional column is not there, and one that is nearly named so is."""
+    for part in options.optional:
+        column = options.columns[part]
+        for name in names if column not in names else ():
+            if near(name, column):
+                raise TableError(
+                    f'{where}: no column is named {column!r}, but one is named {name!r}; '
+                    f'{options.remedies.naming(part, name)}, or rename it where it is something else'
+                )
 
 
 def looks_like_data(names: Sequence[str]) -> bool:

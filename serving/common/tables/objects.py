@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from vaiven.serving.common.tables.columns import naming, require_no_near_miss
 from vaiven.serving.common.tables.errors import TableError
 from vaiven.serving.common.tables.lines import Lines, numbered
 from vaiven.serving.common.tables.options import ALL, Options
@@ -99,6 +100,7 @@ class Objects:
         if text not in names:
             raise TableError(
                 f'{where}: no key is named {text!r}; there are: {", ".join(map(repr, keys[:20])) or "none"}; '
-                + self._options.remedies.naming('text')
+                + naming('text', text, names, self._options.remedies)
             )
+        require_no_near_miss(list(names), self._options, where)
         return names

@@ -1,5 +1,6 @@
 """How a table is read, and what the user of a command can do about a fault."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -13,7 +14,7 @@ class Remedies:
     """How the ends of messages name the settings of a command; '' where it has none.
 
     Attributes:
-        column: `{part}` is what the column is read for.
+        column: `{part}` is what the column is read for, `{name}` the column.
         text, label: the same of these two, where that differs.
         names: gives names to columns without a header; `{names}` is an example.
         delimiter: `{value}` is what the fields seem to be divided by.
@@ -29,9 +30,10 @@ class Remedies:
     encoding: str = ''
     row_bytes: str = ''
 
-    def naming(self, part: str) -> str:
-        """How to say which column is the `text`, `label`, …"""
-        return {'text': self.text, 'label': self.label}.get(part) or self.column.format(part=part)
+    def naming(self, part: str, name: str = 'NAME') -> str:
+        """How to say that the column `name` is the `text`, `label`, …"""
+        advice = {'text': self.text, 'label': self.label}.get(part) or self.column
+        return advice.format(part=part, name=shlex.quote(name))
 
     def encoded(self, value: str) -> str:
         convert = f'iconv -f {value.upper()} -t UTF-8'
@@ -45,7 +47,7 @@ class Options:
 
     Attributes:
         columns: what is read. A table must have each of them; an object of jsonl only the `text`.
-        optional: parts that a table may lack.
+        optional: parts that a table may lack, if no column has nearly their name.
         keep: names of columns whose values come along as they are; `ALL` for all others.
         names: of the columns of a delimited file without a header, from the left.
         delimiter: None for a comma, or a tab in `.tsv` files.
