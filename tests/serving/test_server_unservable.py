@@ -59,7 +59,7 @@ def test_integers_of_four_bits_and_quantised_ones_are_served(ask: Grpc, rest: Re
     assert answer.outputs['y'].dtype == messages.DataType.values_by_name['DT_QINT8'].number
     assert tensors.to_array(answer.outputs['y']).tolist() == quantised.tolist()
     status, answer = rest('/v1/models/mixed:predict', {'signature_name': 'qint8', 'inputs': [1]})
-    assert (status, answer['error']) == (400, 'Conversion of JSON Value to type: qint8 is not supported')
+    assert (status, answer['error']) == (501, 'Conversion of JSON Value: 1 to type: qint8')
 
 
 def test_a_tensor_given_in_short_is_limited_as_one_in_full(ask: Grpc) -> None:
