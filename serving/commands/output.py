@@ -18,6 +18,7 @@ from vaiven.serving.commands.forms import FORMS, Form
 from vaiven.serving.commands.options import Seconds
 from vaiven.serving.commands.resuming import Found
 from vaiven.serving.commands.texts import Texts
+from vaiven.serving.common.tables.names import COMPRESSIONS, TABLES
 from vaiven.serving.errors import ServingError
 
 SHOW_SECONDS = 0.5
@@ -39,7 +40,7 @@ class Output:
                 raise click.UsageError('--resume goes on with a file: name it with --out')
             shown_as = self.form or ('text' if not sys.stdout.isatty() else None)
             return Writer(form, shown_as, sys.stdout.buffer, 'standard output', None)
-        written_as = self.form or _form(self.out)
+        written_as = _form(self.out, self.form)
         if self.resume and not single and written_as != 'jsonl':
             raise click.UsageError('--resume needs one line a text: add --to jsonl')
         try:
@@ -96,10 +97,19 @@ _to = click.option(
 )
 
 
-def _form(name: str) -> str:
-    """The form that the name of a file tells. Raises UsageError where it promises another one."""
+def _form(name: str, to: str | None) -> str:
+    """The form that `--to` or else the name of a file tells. Raises UsageError where the name promises another one."""
     suffix = Path(name).suffix.lower()
     form = _ENDINGS.get(suffix)
+    if to is not None:
+        # Other programs, and our own commands, would read the file as what its name promises.
+        promises = form is not None and suffix not in _ANY_TEXT
+        if (promises and form != to) or suffix in _NEVER:
+            raise click.UsageError(
+                f'--to {to} does not fit a name that ends in {suffix}: leave --to out, or name the file otherwise. '
+                f'Received: {name}'
+            )
+        return to
     if form is None:
         raise click.UsageError(
             f'answers are written as {", ".join(filter(None, _ENDINGS))}, not as {suffix}: name the file so, or say '
@@ -110,6 +120,8 @@ def _form(name: str) -> str:
 
 # A name without an ending promises nothing.
 _ENDINGS = {'.csv': 'csv', '.jsonl': 'jsonl', '.tsv': 'text', '.txt': 'text', '': 'text'}
+_ANY_TEXT = ('', '.txt')
+_NEVER = {*COMPRESSIONS, '.xz', *TABLES} - {*_ENDINGS}
 
 
 class Writer:

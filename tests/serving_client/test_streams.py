@@ -104,13 +104,35 @@ def test_input_that_is_broken_is_told_by_line(shell: Shell, form: str, content: 
     assert rule in shell.fails(2, 'predict', '--from', form, stdin=content)
 
 
-def test_an_ending_that_no_answers_have_is_refused(shell: Shell) -> None:
-    for name in ('answers.parquet', 'answers.json', 'answers.csv.gz'):
-        told = shell.fails(2, 'predict', '--out', name, 'g')
-        assert 'answers are written as .csv, .jsonl, .tsv, .txt' in told
+@pytest.mark.parametrize('command', [['predict'], ['predict', '--course'], ['next']])
+def test_an_ending_that_no_answers_have_is_refused(shell: Shell, command: list[str]) -> None:
+    for name in ('answers.parquet', 'answers.json', 'answers.csv.gz', 'answers.CSV.ZST', 'answers.xlsx', 'a.b/c.xml'):
+        told = shell.fails(2, *command, '--out', name, 'g')
+        assert 'answers are written as .csv, .jsonl, .tsv, .txt, not as ' in told
+        assert told.count('\n') == 1
         assert not (shell.folder / name).exists()
-    shell('predict', '--out', 'answers.data', '--to', 'csv', 'g')
-    assert (shell.folder / 'answers.data').read_bytes().startswith(b'label,')
+
+
+def test_an_ending_holds_in_any_case_and_an_unknown_one_with_the_form(shell: Shell) -> None:
+    for name, options, start in (
+        ('shouted.CSV', (), b'label,'),
+        ('shouted.JsonL', (), b'{"text"'),
+        ('answers.data', ('--to', 'csv'), b'label,'),
+        ('answers.txt', ('--to', 'jsonl'), b'{"text"'),
+        ('plain.TXT', (), b'positive\t'),
+        ('plain', (), b'positive\t'),
+    ):
+        shell('predict', '--out', name, *options, 'g')
+        assert (shell.folder / name).read_bytes().startswith(start), name
+
+
+def test_a_form_that_the_name_contradicts_is_refused(shell: Shell) -> None:
+    for name, form in (
+        ('b.csv', 'jsonl'), ('b.jsonl', 'csv'), ('b.tsv', 'csv'), ('b.csv.gz', 'csv'), ('b.parquet', 'text'),
+    ):  # fmt: skip
+        told = shell.fails(2, 'predict', '--out', name, '--to', form, 'g')
+        assert f'--to {form} does not fit a name that ends in .{name.rpartition(".")[2]}' in told
+        assert not (shell.folder / name).exists()
 
 
 def test_a_pipe_and_another_encoding_are_read(shell: Shell) -> None:
