@@ -226,7 +226,7 @@ def configuration_of(name: str, base_path: Path, keep: int, kept: Path) -> tuple
         config = configuration.read(kept)
         entry = configuration.entry(config, name)
     except ServingError as error:
-        raise ServingError(f'{error} ({kept}; {hint})') from error
+        raise ServingError(f'{error}; {hint}') from error
     entry.base_path = str(base_path)  # the folder may have been moved
     named = entry.model_version_policy.specific.versions
     if named and not set(named) & set(folders.versions(base_path)):

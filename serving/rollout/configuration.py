@@ -16,14 +16,11 @@ def of_one_model(model: str, base_path: Path) -> Any:
 
 
 def read(path: Path) -> Any:
-    """The ModelServerConfig in a file. Raises ServingError where it cannot be read or is none."""
+    """The ModelServerConfig in a file. Raises ServingError where it cannot be read or is not one."""
     try:
-        text = path.read_text(encoding='utf-8')
-        return textproto.parse(text, messages.ModelServerConfig(), messages.pool)
-    except OSError as error:
-        raise ServingError(f'cannot read {path}: {error.strerror}') from error
-    except (textproto.TextProtoError, UnicodeDecodeError) as error:
-        raise ServingError(f'{path} is no ModelServerConfig: {str(error).splitlines()[0]}') from error
+        return textproto.read(path, messages.ModelServerConfig(), messages.pool)
+    except textproto.TextProtoError as error:
+        raise ServingError(str(error)) from error
 
 
 def entry(config: Any, model: str) -> Any:

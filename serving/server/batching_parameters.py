@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import text_format
-
+from vaiven.serving.common import textproto
 from vaiven.serving.server.status import invalid_argument
 from vaiven.serving.wire import messages
 
@@ -42,19 +41,9 @@ class BatchingParameters:
 def read(path: Path) -> BatchingParameters:
     """The parameters in a file. Raises StatusError where it cannot be read or makes no sense."""
     try:
-        text = path.read_text(encoding='utf-8')
-    except (OSError, UnicodeDecodeError) as error:
-        raise invalid_argument(f'cannot read the batching parameters {path}: {error}') from error
-    return parse(text, f'the batching parameters {path}')
-
-
-def parse(text: str, what: str = 'the batching parameters') -> BatchingParameters:
-    """The parameters in a text proto; errors call it `what`. Raises StatusError where it makes no sense."""
-    try:
-        proto = text_format.Parse(text, messages.BatchingParameters(), descriptor_pool=messages.pool)
-    except (text_format.ParseError, UnicodeDecodeError, RecursionError) as error:
-        raise invalid_argument(f'cannot read {what}: {error}') from error
-    return of(proto)
+        return of(textproto.read(path, messages.BatchingParameters(), messages.pool))
+    except textproto.TextProtoError as error:
+        raise invalid_argument(str(error)) from error
 
 
 def of(proto: Any) -> BatchingParameters:

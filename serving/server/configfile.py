@@ -4,14 +4,10 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import text_format
-
+from vaiven.serving.common import textproto
 from vaiven.serving.errors import ServingError
 from vaiven.serving.server import log
 from vaiven.serving.wire import messages
-
-# What protobuf says first of a file that is no such message; the message's full name follows.
-PARSE_ERROR = 'Error parsing text-format'
 
 
 def read(path: Path, message_class: Any, *, secret: bool = False) -> Any:
@@ -25,18 +21,10 @@ def read(path: Path, message_class: Any, *, secret: bool = False) -> Any:
     Raises:
         ServingError: it cannot be read, or is no such message.
     """
-    name = message_class.DESCRIPTOR.full_name
     try:
-        text = path.read_text(encoding='utf-8')
-    except UnicodeDecodeError:
-        raise ServingError(f'{path} must be UTF-8 text: a {name} in text format') from None
-    except OSError as error:
-        raise ServingError(f'cannot read {path}: {error.strerror or error}') from error
-    try:
-        return text_format.Parse(text, message_class(), descriptor_pool=messages.pool)
-    except text_format.ParseError as error:
-        where = f'line {error.GetLine()}, column {error.GetColumn()}' if secret else str(error)
-        raise ServingError(f'{PARSE_ERROR} {name} in {path}: {where}') from None
+        return textproto.read(path, message_class(), messages.pool, secret=secret)
+    except textproto.TextProtoError as error:
+        raise ServingError(str(error)) from None
 
 
 def warn_if_public(path: Path) -> None:

@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import text_format
-
+from vaiven.serving.common import textproto
 from vaiven.serving.common.local_path import local_path
 from vaiven.serving.errors import ServingError
 from vaiven.serving.server import request_log
@@ -28,16 +27,6 @@ class Model:
     logging: Any = None
 
 
-def parse(text: str) -> Any:
-    """The ModelServerConfig in a text proto. Raises StatusError that says where it is not one."""
-    try:
-        return text_format.Parse(text, messages.ModelServerConfig(), descriptor_pool=messages.pool)
-    except (text_format.ParseError, UnicodeDecodeError, RecursionError) as error:
-        raise invalid_argument(
-            f'Error parsing text-format tensorflow.serving.ModelServerConfig: {error}'
-        ) from error
-
-
 def read(path: Path) -> list[Model]:
     """The models of a configuration file.
 
@@ -45,10 +34,9 @@ def read(path: Path) -> list[Model]:
         StatusError: the file cannot be read, or is no good configuration.
     """
     try:
-        text = path.read_text(encoding='utf-8')
-    except (OSError, UnicodeDecodeError) as error:
-        raise invalid_argument(f'cannot read the model config file {path}: {error}') from error
-    return models(parse(text))
+        return models(textproto.read(path, messages.ModelServerConfig(), messages.pool))
+    except textproto.TextProtoError as error:
+        raise invalid_argument(str(error)) from error
 
 
 def models(config: Any) -> list[Model]:

@@ -5,8 +5,9 @@ import importlib.metadata
 import resource
 import sys
 
+from vaiven.serving.common import textproto
 from vaiven.serving.errors import ServingError
-from vaiven.serving.server import configfile, flags, log, runtime
+from vaiven.serving.server import flags, log, runtime
 from vaiven.serving.server.server import Server
 
 # As the stock server: −1.
@@ -39,7 +40,7 @@ def main(arguments: list[str]) -> int:
         asyncio.run(_serve(options))
     except ServingError as error:
         sys.stdout.write(f'Failed to start server. Error: {error}\n')
-        if configfile.PARSE_ERROR in str(error):
+        if textproto.PARSE_ERROR in str(error):
             # Protobuf writes these there in the stock server, and scripts look for them.
             sys.stderr.write(f'{error}\n')
         return FAILED

@@ -73,12 +73,9 @@ def _session_config(options: Options) -> Any:
     if options.tensorflow_session_config_file:
         path = Path(options.tensorflow_session_config_file)
         try:
-            textproto.parse(path.read_text(encoding='utf-8'), config)
-        except (OSError, UnicodeDecodeError, textproto.TextProtoError) as error:
-            raise ServingError(
-                f'cannot read the session config {path} (a ConfigProto as text): {error}'
-            ) from error
-        return config
+            return textproto.read(path, config)
+        except textproto.TextProtoError as error:
+            raise ServingError(str(error)) from error
     both = options.tensorflow_session_parallelism
     config.intra_op_parallelism_threads = both or options.tensorflow_intra_op_parallelism
     config.inter_op_parallelism_threads = both or options.tensorflow_inter_op_parallelism
@@ -103,11 +100,9 @@ def _of_platform(path: Path) -> tuple[SessionSettings, BatchingParameters | None
         pool.FindMessageTypeByName('tensorflow.serving.SavedModelBundleSourceAdapterConfig')
     )()
     try:
-        textproto.parse(path.read_text(encoding='utf-8'), platforms, pool)
-    except (OSError, UnicodeDecodeError, textproto.TextProtoError) as error:
-        raise ServingError(
-            f'cannot read the platform config {path} (a PlatformConfigMap): {error}'
-        ) from error
+        textproto.read(path, platforms, pool)
+    except textproto.TextProtoError as error:
+        raise ServingError(str(error)) from error
     if PLATFORM not in platforms.platform_configs:
         raise ServingError(
             f'the platform config {path} says nothing of the platform "{PLATFORM}": add that key'

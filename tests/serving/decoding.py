@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from google.protobuf.message import DecodeError
 
+from vaiven.serving.common import textproto
 from vaiven.serving.server import (
     batching_parameters,
     json_document,
@@ -103,24 +104,30 @@ def check_examples(data: bytes) -> None:
 
 
 def check_model_config(data: bytes) -> None:
-    """A text is models, or a StatusError."""
-    _check_text(data, lambda text: modelconfig.models(modelconfig.parse(text)))
+    """A text is models, or an error that says why."""
+    _check_text(data, messages.ModelServerConfig, modelconfig.models)
 
 
 def check_batching(data: bytes) -> None:
-    """A text is batching parameters, or a StatusError."""
-    _check_text(data, batching_parameters.parse)
+    """A text is batching parameters, or an error that says why."""
+    _check_text(data, messages.BatchingParameters, batching_parameters.of)
 
 
-def _check_text(data: bytes, read: Callable[[str], Any]) -> None:
+def _check_text(data: bytes, message_class: Any, read: Callable[[Any], Any]) -> None:
     try:
         text = data.decode()
     except UnicodeDecodeError:
         return
     try:
-        read(text)
+        read(textproto.parse(text, message_class(), messages.pool))
+    except textproto.TextProtoError as error:
+        told = str(error)
     except StatusError as error:
         _check_error(error)
+        return
+    else:
+        return
+    assert told.isprintable()
 
 
 def _check_error(error: StatusError) -> None:

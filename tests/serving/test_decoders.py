@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from vaiven.serving.common import textproto
 from vaiven.serving.server import json_document, jsonvalues, modelconfig, rest_predict
 from vaiven.serving.server.json_exact import ENCODING
 from vaiven.serving.server.status import StatusError
@@ -259,6 +260,6 @@ def test_any_text_is_a_configuration_or_a_status_error(words: list[str], text: s
     ids=lambda text: text[:30],
 )
 def test_odd_texts_are_no_configuration(text: str) -> None:
-    with pytest.raises(StatusError):
-        modelconfig.models(modelconfig.parse(text))
+    with pytest.raises((StatusError, textproto.TextProtoError)):
+        modelconfig.models(textproto.parse(text, messages.ModelServerConfig(), messages.pool))
     decoding.check_batching(text.encode())

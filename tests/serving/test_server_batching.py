@@ -285,7 +285,7 @@ def test_inputs_with_different_numbers_of_rows_are_refused() -> None:
             'max_execution_batch_size { value: 9 }',
             'must not be above max_batch_size',
         ),
-        ('max_batch { value: 1 }', 'cannot read the batching parameters'),
+        ('max_batch { value: 1 }', 'Error parsing text-format tensorflow.serving.BatchingParameters: '),
     ],
 )
 def test_parameters_that_make_no_sense_are_refused(text: str, rule: str, tmp_path: Path) -> None:

@@ -67,7 +67,8 @@ def test_a_broken_session_file_is_one_line(base_path: Path, tmp_path: Path) -> N
     )  # fmt: skip
     assert result.returncode == 255
     (line,) = result.stdout.splitlines()
-    assert line.startswith(f'Failed to start server. Error: cannot read the session config {file} ')
+    assert line.startswith('Failed to start server. Error: Error parsing text-format tensorflow.ConfigProto: 1:')
+    assert line.endswith(f'(in {file})')
     assert 'Traceback' not in result.stderr
 
 
@@ -133,14 +134,14 @@ def test_graphs_run_as_they_are_where_the_flag_says_so() -> None:
 @pytest.mark.parametrize(
     ('text', 'says'),
     [
-        ('platform_configs { key: ', 'cannot read the platform config'),
+        ('platform_configs { key: ', 'Error parsing text-format tensorflow.serving.PlatformConfigMap: '),
         ('', 'says nothing of the platform "tensorflow"'),
         ('platform_configs { key: "other" value { } }', 'says nothing of the platform "tensorflow"'),
         (
             'platform_configs { key: "tensorflow" value { } }',
             'must have a SavedModelBundleSourceAdapterConfig',
         ),
-        (PLATFORM.replace('BODY', 'batch: 1'), 'cannot read the platform config'),
+        (PLATFORM.replace('BODY', 'batch: 1'), 'Error parsing text-format tensorflow.serving.PlatformConfigMap: '),
         (
             PLATFORM.replace('BODY', 'batching_parameters { allowed_batch_sizes: [2, 4] }'),
             'Last entry in allowed_batch_sizes must match max_batch_size',
@@ -150,5 +151,5 @@ def test_graphs_run_as_they_are_where_the_flag_says_so() -> None:
 def test_a_broken_platform_file_says_what_is_wrong(tmp_path: Path, text: str, says: str) -> None:
     with pytest.raises(ServingError, match=says):
         session.settings(options(platform_config_file=written(tmp_path, text)))
-    with pytest.raises(ServingError, match='cannot read the platform config'):
+    with pytest.raises(ServingError, match='none: No such file'):
         session.settings(options(platform_config_file=tmp_path / 'none'))

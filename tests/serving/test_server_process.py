@@ -202,7 +202,7 @@ def test_flags_that_make_no_sense_are_one_line_and_the_usage(flags: list[str], s
 @pytest.mark.parametrize(
     ('flags', 'says'),
     [
-        (['--model_config_file=/nowhere/file'], 'cannot read the model config file /nowhere/file'),
+        (['--model_config_file=/nowhere/file'], 'cannot read /nowhere/file: No such file or directory'),
         (['--model_base_path=/x', '--grpc_channel_arguments=a'], 'takes key=value,key=value'),
     ],
 )

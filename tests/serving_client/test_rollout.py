@@ -128,7 +128,7 @@ def test_an_unknown_model_is_refused(client: Client, base_path: Path) -> None:
 def test_a_broken_configuration_file_is_told(tmp_path: Path, text: str) -> None:
     path = tmp_path / 'models.config'
     path.write_text(text)
-    with pytest.raises(ServingError, match='is no ModelServerConfig'):
+    with pytest.raises(ServingError, match='Error parsing text-format'):
         configuration.read(path)
 
 

@@ -97,7 +97,7 @@ def test_a_configuration_file_with_labels_is_one_to_start_with(base_path: Path, 
 @pytest.mark.parametrize(
     ('text', 'line'),
     [
-        ('model_config_list {', 'is no ModelServerConfig'),
+        ('model_config_list {', 'Error parsing text-format tensorflow.serving.ModelServerConfig: '),
         ('model_config_list { config { name: "films" } }', "has no model 'reviews'; it has: films"),
         (
             'model_config_list { config { name: "reviews" model_version_policy { specific { versions: 9 } } } }',
