@@ -126,6 +126,25 @@ class Words(tf.Module):
 words = Words()
 tf.saved_model.save(words, root + '/words/1', signatures=words.words)
 
+class Shapeless(tf.Module):
+    # Inputs of any rank, and an output that no input changes.
+    def __init__(self):
+        self.two, self.three = tf.Variable(2.0), tf.Variable(3.0)
+
+    @tf.function(input_signature=[tf.TensorSpec(None, tf.float32)])
+    def scaled(self, x):
+        return {'y': self.two * self.three * x}
+
+    @tf.function(input_signature=[tf.TensorSpec(None, tf.float32)])
+    def constant(self, x):
+        return {'y': 2.0}
+
+shapeless = Shapeless()
+tf.saved_model.save(
+    shapeless, root + '/shapeless/00000123',
+    signatures={'serving_default': shapeless.scaled, 'constant': shapeless.constant},
+)
+
 class Lite(tf.Module):
     @tf.function(input_signature=[tf.TensorSpec([None, 2], tf.float32), tf.TensorSpec([None, 2], tf.float32)])
     def add(self, a, b):
@@ -267,8 +286,8 @@ def _make(code: str, *arguments: object) -> None:
 def other_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of base paths, each with version 1; change none.
 
-    `tf1`, `words`, `ragged`, `python`, `mixed` and `big` (40 MB); `lite-one`, `lite-two`, `lite-declared`,
-    `lite-tensors`, `lite-unknown` and `lite-parsed`.
+    `tf1`, `words`, `ragged`, `python`, `mixed` and `big` (40 MB); `shapeless` (version 123); `lite-one`, `lite-two`,
+    `lite-declared`, `lite-tensors`, `lite-unknown` and `lite-parsed`.
     """
     root = tmp_path_factory.mktemp('others')
     _make(MAKE_OTHERS, root)

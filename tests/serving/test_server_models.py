@@ -17,7 +17,7 @@ def server(other_models: Path) -> Iterator[ServerProcess]:
         'model_config_list {'
         + ''.join(
             f'config {{ name: "{name}" base_path: "{other_models}/{name}" model_platform: "tensorflow" }}'
-            for name in ('tf1', 'words')
+            for name in ('tf1', 'words', 'shapeless')
         )
         + '}'
     )
@@ -38,4 +38,17 @@ def test_text_ops_are_there(ask: Grpc, rest: Rest) -> None:
     body = {'inputs': ['Zwei Worte']}
     assert rest('/v1/models/words:predict', body) == (
         200, {'outputs': {'count': [2], 'words': [['zwei', 'worte']]}}
+    )  # fmt: skip
+
+
+def test_inputs_of_any_rank_and_outputs_that_no_input_changes(ask: Grpc, rest: Rest) -> None:
+    for x, y in (([2.0], [12]), (2.0, 12), ([[1.0, 2.0]], [[6, 12]])):
+        answer = ask('Predict', predict('shapeless', x=x))
+        assert values(answer) == y
+        assert answer.model_spec.version.value == 123
+    assert values(ask('Predict', predict('shapeless', 'constant', x=[5.0]))) == 2
+    body = {'signature_name': 'constant', 'inputs': [5.0]}
+    assert rest('/v1/models/shapeless/versions/123:predict', body) == (200, {'outputs': 2.0})
+    assert rest('/v1/models/shapeless:predict', {'instances': [[1, 2], [3, 4]]}) == (
+        200, {'predictions': [[6.0, 12.0], [18.0, 24.0]]}
     )  # fmt: skip
