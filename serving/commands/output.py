@@ -146,9 +146,15 @@ class Writer:
         if self._found is not None:
             self._found.check(items)
             self._stream.truncate(self._found.bytes)
+        return self._begun(items)
+
+    def _begun(self, items: Iterator[str | None]) -> Iterator[str | None]:
+        """The texts, and the header before the first of them: an input that is refused leaves no file to go on with."""
+        first = next(items, None)
         if self._found is None or not self._found.bytes:
             self._write(self._form.header(self._as or ''))
-        return items
+        yield first
+        yield from items
 
     def write(self, answers: Iterable[Any], count: int, share: float | None) -> None:
         """Writes the answers to the next `count` texts; `share` is how much of the input has been read.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
@@ -14,11 +15,12 @@ import click
 from vaiven.serving.commands.options import encoding_option
 from vaiven.serving.common import terminal
 from vaiven.serving.common.tables.blocks import STANDARD_INPUT, Blocks, open_path
+from vaiven.serving.common.tables.guessing import Guess, guess
 from vaiven.serving.common.tables.lines import Lines
 from vaiven.serving.common.tables.names import TABLES, split_name
 from vaiven.serving.common.tables.notes import Notes
 from vaiven.serving.common.tables.options import Options, Remedies
-from vaiven.serving.common.tables.reading import table_rows
+from vaiven.serving.common.tables.reading import start, table_rows
 from vaiven.serving.errors import ServingError
 
 FORMS = ('lines', 'jsonl', 'csv', 'tsv')
@@ -63,7 +65,11 @@ class Input:
         blocks = stack.enter_context(Blocks(open_path(path), name, path or ''))
         form = self.form or _form(name)
         options = Options({'text': self.field}, encoding=self.encoding, remedies=_REMEDIES)
-        items = _lines(blocks, options) if form == 'lines' else _rows(blocks, form, options)
+        if form != 'lines':
+            return Texts(_rows(blocks, form, options), blocks.share)
+        # A name that ends in .txt says that these are lines.
+        told = self.form is not None or split_name(name)[0] == '.txt'
+        items = _lines(blocks, options) if told else _lines_if_so(blocks, options)
         return Texts(items, blocks.share)
 
 
@@ -149,6 +155,34 @@ def _lines(blocks: Blocks, options: Options) -> Iterator[str | None]:
         yield line if line is None else line.removesuffix('\r')
     if not lines.number:
         raise ServingError(f'{blocks.name} holds no text: give one text a line')
+
+
+def _lines_if_so(blocks: Blocks, options: Options) -> Iterator[str | None]:
+    """The lines of an input that may be a table: refused where it surely is one, else told."""
+    column = options.columns['text']
+    guessed = guess(start(blocks, options), column)
+    if guessed is not None:
+        line = f'{blocks.name}: {_table_advice(guessed, column)}'
+        if guessed.sure:
+            raise ServingError(f'{line}; where each line is a text, add --from lines')
+        print(f'vaiven: {line}', file=sys.stderr)
+    yield from _lines(blocks, options)
+
+
+def _table_advice(guessed: Guess, column: str) -> str:
+    if guessed.form == 'ft':
+        return 'looks like lines of fastText: give a file that is named NAME.ft.txt'
+    if guessed.form == 'json':
+        return 'looks like an array of JSON: give a file that is named NAME.json'
+    if guessed.form == 'jsonl':
+        return 'looks like jsonl: add --from jsonl'
+    named = f' with a column {guessed.column!r}' if guessed.column else ''
+    field = '' if guessed.column in ('', column) else f' --field {shlex.quote(guessed.column)}'
+    separator = ''
+    if guessed.form == 'csv' and guessed.delimiter != ',':
+        separator = f', with a first line sep={guessed.delimiter}'
+    seems = 'looks like' if guessed.sure else 'was read as lines, and its first line may be the header of'
+    return f'{seems} {guessed.form}{named}: add --from {guessed.form}{field}{separator}'
 
 
 def _rows(blocks: Blocks, form: str, options: Options) -> Iterator[str | None]:

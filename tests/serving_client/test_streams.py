@@ -135,6 +135,53 @@ def test_a_form_that_the_name_contradicts_is_refused(shell: Shell) -> None:
         assert not (shell.folder / name).exists()
 
 
+@pytest.mark.parametrize(
+    ('content', 'advice'),
+    [
+        (b'{"id": 1, "text": "g"}\n{"text": "gg"}\n', 'looks like jsonl: add --from jsonl'),
+        (b'id,text\n1,g\n', "looks like csv with a column 'text': add --from csv;"),
+        (b'\xef\xbb\xbfid,Text\r\n1,g\r\n', "with a column 'Text': add --from csv --field Text;"),
+        (b'text\tid\ng\t1\n', 'add --from tsv;'),
+        (b'id;text\n1;g\n', 'add --from csv, with a first line sep=;;'),
+        (b'__label__1 g\n', 'looks like lines of fastText'),
+    ],
+)
+def test_a_table_in_a_pipe_is_not_read_as_lines(shell: Shell, content: bytes, advice: str) -> None:
+    for source in ('standard input', 'reviews-without-ending'):
+        (shell.folder / source).write_bytes(content)
+        named = () if source == 'standard input' else ('--file', source)
+        answer = shell('predict', *named, '--to', 'csv', '--out', 'a.csv', stdin=content, status=2)
+        told = answer.stderr.decode()
+        assert advice in told
+        assert told.startswith(f'{source}: ') or f' {source}: ' in told
+        assert told.count('\n') == 1
+        assert 'add --from lines' in told
+        assert (shell.folder / 'a.csv').read_bytes() == b''  # so that the right command can write it
+    lines = shell('predict', '--from', 'lines', '--to', 'jsonl', stdin=content).stdout
+    assert len(texts_in(lines)) == content.count(b'\n')
+
+
+def test_lines_that_may_be_a_table_are_answered_and_told(shell: Shell) -> None:
+    answer = subprocess.run(
+        [*COMMAND, 'predict', '--server', shell.address, '--to', 'jsonl'],
+        input=b'text, label\ng, 1\n', capture_output=True, check=True, timeout=120,
+    )  # fmt: skip
+    assert texts_in(answer.stdout) == ['text, label', 'g, 1']
+    assert 'may be the header of csv' in answer.stderr.decode()
+    assert answer.stderr.count(b'\n') == 1
+    (shell.folder / 'lines.txt').write_text('text,label\ng,1\n')
+    answer = shell('predict', '--to', 'jsonl', '--file', 'lines.txt')
+    assert (texts_in(answer.stdout), answer.stderr) == (['text,label', 'g,1'], b'')
+
+
+def test_sentences_with_commas_and_braces_stay_lines(shell: Shell) -> None:
+    texts = ['The text, the label, and all.', 'Yes, sure', '{sic} "g": so', 'text, please call me', 'g;g | g']
+    for first in range(len(texts)):
+        turned = [*texts[first:], *texts[:first]]
+        answer = shell('predict', '--to', 'jsonl', stdin='\n'.join(turned).encode())
+        assert (texts_in(answer.stdout), answer.stderr) == (turned, b'')
+
+
 def test_a_pipe_and_another_encoding_are_read(shell: Shell) -> None:
     os.mkfifo(shell.folder / 'pipe.csv')
     writer = subprocess.Popen(['sh', '-c', 'printf "text\\ng\\361g\\n" > pipe.csv'], cwd=shell.folder)

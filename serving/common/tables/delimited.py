@@ -14,7 +14,7 @@ from vaiven.serving.common.tables.tabs import tab_rows
 from vaiven.serving.common.tables.values import NOTHING, Record
 
 # What Excel writes first where the list separator of the system is not a comma.
-_SEPARATOR = re.compile(r'"?sep=(.)"?\r?', re.IGNORECASE)
+SEPARATOR = re.compile(r'"?sep=(.)"?\r?', re.IGNORECASE)
 
 
 def delimited(lines: Lines, delimiter: str, options: Options, notes: Notes) -> Iterator[Record | None]:
@@ -28,7 +28,7 @@ def delimited(lines: Lines, delimiter: str, options: Options, notes: Notes) -> I
     name = lines.name
     content = iter(lines)
     first = _first(content)
-    while isinstance(first, str) and (match := _SEPARATOR.fullmatch(first)):
+    while isinstance(first, str) and (match := SEPARATOR.fullmatch(first)):
         delimiter, first = match[1], _first(content)
     if isinstance(first, str):
         content = _chain(first, content)

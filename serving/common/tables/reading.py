@@ -59,5 +59,10 @@ def _rows(blocks: Blocks, suffix: str, options: Options, notes: Notes) -> Iterat
 
 def _is_array(blocks: Blocks, options: Options) -> bool:
     """Whether the first character is a bracket."""
+    return start(blocks, options).lstrip().startswith('[')
+
+
+def start(blocks: Blocks, options: Options) -> str:
+    """The first characters, which are given out again; what is not of the encoding is left out. Raises TableError."""
     encoding = 'utf-8-sig' if encodings.is_utf8(options.encoding) else str(options.encoding)
-    return codecs.getincrementaldecoder(encoding)('ignore').decode(blocks.peek()).lstrip().startswith('[')
+    return codecs.getincrementaldecoder(encoding)('ignore').decode(blocks.peek())
