@@ -14,7 +14,7 @@ import pytest
 
 from tests.serving_client.run_folder import make_run
 from vaiven.components.text_example_gen.config import DataConfig
-from vaiven.components.text_example_gen.rows import LabelReader
+from vaiven.components.text_example_gen.reading import read_rows
 from vaiven.serving.client import Client
 from vaiven.serving.errors import ServingError
 from vaiven.serving.process import ServerProcess
@@ -142,8 +142,8 @@ def test_an_exported_split_is_read_back_as_the_run_had_it(folder: Path, tmp_path
         (asked.inputs, asked.truth)
         for asked in held_out.requests(held_out.folder_of(base_path_of(folder), 2))
     ]
-    labels = LabelReader(DataConfig())
-    assert [labels(row['label'], '') for row in rows[:2]] == [1, 0]
+    read = list(read_rows(str(file), DataConfig()))
+    assert [(row.text, row.label) for row in read[:2]] == [('g2', 1), (MULTILINE, 0)]
 
 
 def base_path_of(folder: Path) -> Path:
