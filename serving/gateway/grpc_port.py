@@ -12,13 +12,11 @@ from vaiven.serving.gateway.metrics import Metrics
 from vaiven.serving.gateway.plan import ELSE, Plan
 from vaiven.serving.gateway.servers import Servers
 from vaiven.serving.gateway.spec import Spec
+from vaiven.serving.server.peers import FORWARDED
 from vaiven.serving.wire import messages
 
-SERVICES = (
-    'tensorflow.serving.PredictionService',
-    'tensorflow.serving.ModelService',
-    'tensorflow.ProfilerService',
-)
+PROFILER = 'tensorflow.ProfilerService'
+SERVICES = ('tensorflow.serving.PredictionService', 'tensorflow.serving.ModelService', PROFILER)
 # How the model is found in a request that is split, and how a label is put into it. All others go on as they come.
 _SPEC = (spec.read, spec.with_label)
 SPLIT = {
@@ -78,6 +76,9 @@ class GrpcPort:
                 metrics.request(ELSE, FULL.name, 0.0)
                 await context.abort(FULL, f'{self._most} requests are under way: try again')
             key, metadata = self._metadata(context.invocation_metadata())
+            if service == PROFILER:
+                # Or a stranger would be taken for a caller on the server's machine, who may have files written there.
+                metadata = (*metadata, (FORWARDED, context.peer()))
             found = read(request)
             choice = ELSE if found is None else plan.choose(found.name, found.chosen, key)
             call = calls.get(choice.label)

@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
+from functools import partial
 from typing import Any
 
 import grpc
@@ -16,6 +17,7 @@ from google.protobuf.message import DecodeError
 
 from vaiven.serving.server import log
 from vaiven.serving.server.api import Api, Call
+from vaiven.serving.server.peers import peer_of
 from vaiven.serving.server.profiler import Profiler
 from vaiven.serving.server.status import Code, StatusError
 from vaiven.serving.wire import messages
@@ -83,11 +85,13 @@ def _handler(request_class: Any, answer: Answer, workers: Executor) -> Callable[
         deadline = None if left is None else time.monotonic() + left
         try:
             if len(data) < LARGE_BYTES:
-                return write(await answer(parse(data), Call('GRPC', deadline, False, context.peer)))
+                return write(
+                    await answer(parse(data), Call('GRPC', deadline, False, partial(peer_of, context)))
+                )
             loop = asyncio.get_running_loop()
             request = await loop.run_in_executor(workers, parse, data)
             return await loop.run_in_executor(
-                workers, write, await answer(request, Call('GRPC', deadline, True, context.peer))
+                workers, write, await answer(request, Call('GRPC', deadline, True, partial(peer_of, context)))
             )
         except StatusError as error:
             code, text = error.code, error.message

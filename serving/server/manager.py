@@ -1,6 +1,7 @@
 """The models and their versions: new ones are loaded before old ones go, and requests find theirs."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -19,6 +20,10 @@ from vaiven.serving.server.status import (
 )
 from vaiven.serving.server.version import Version
 from vaiven.serving.split import STABLE
+
+# After a configuration, before the disk is looked at; the stock server looks every 100 ms.
+CALM_SECONDS = 0.04
+MAX_CALM_SECONDS = 1.0
 
 
 class Manager:
@@ -46,6 +51,7 @@ class Manager:
         self._listeners: frozenset[Callable[[], object]] = frozenset()
         self._wake = threading.Event()
         self._stopping = False
+        self._configured_at = 0.0
         self._loaders = ThreadPoolExecutor(settings.load_threads, 'load')
         self._thread = threading.Thread(target=self._run, name='manager', daemon=True)
         self._thread.start()
@@ -132,6 +138,7 @@ class Manager:
                 each.leaving = True
             self._leaving += removed
             self._served = served
+            self._configured_at = time.monotonic()
             waited_for = [model for model in models if not served[model.name].was_available]
         for each in removed:
             self._forget(each.model.name)
@@ -209,7 +216,17 @@ class Manager:
             self._forget_gone()
             self._tell()
             self._wake.wait(seconds if seconds > 0 else 0.5)
+            self._await_calm()
             self._wake.clear()
+
+    def _await_calm(self) -> None:
+        """Waits until configurations have stopped coming: in a storm of reloads one look is for many of them.
+
+        A model that comes and goes with each would else be loaded each time, with Python's lock held.
+        """
+        latest = time.monotonic() + MAX_CALM_SECONDS
+        while not self._stopping and time.monotonic() < min(latest, self._configured_at + CALM_SECONDS):
+            time.sleep(CALM_SECONDS / 2)
 
     def _forget_gone(self) -> None:
         gone = [served for served in self._leaving if served.gone]

@@ -1,7 +1,18 @@
 """Who is at the other end of a gRPC connection."""
 
 import ipaddress
+from typing import Any
 from urllib.parse import unquote
+
+# Metadata of a call that a proxy has passed on, ours or another.
+FORWARDED = 'x-forwarded-for'
+
+
+def peer_of(context: Any) -> str:
+    """The peer of a call; 'forwarded' for one that a proxy passed on, whose first caller may be anywhere."""
+    if any(key == FORWARDED for key, _ in context.invocation_metadata() or ()):
+        return 'forwarded'
+    return str(context.peer())
 
 
 def is_local(peer: str) -> bool:

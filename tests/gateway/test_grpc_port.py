@@ -151,6 +151,22 @@ def no_split(tmp_path_factory: pytest.TempPathFactory) -> str:
     return f'{MODEL}={tmp_path_factory.mktemp("none") / "split.json"}'
 
 
+def test_a_profile_through_the_gateway_has_nothing_written(
+    ask: Asking, server: ServerProcess, tmp_path: Path
+) -> None:
+    """The server sees the gateway's address, which is local; the caller may be anywhere."""
+    described = messages.service('tensorflow.ProfilerService').methods_by_name['Profile']
+    request = messages.message_class(described.input_type.full_name)(
+        duration_ms=1, repository_root=str(tmp_path / 'new'), session_id='s'
+    ).SerializeToString()
+    method = '/tensorflow.ProfilerService/Profile'
+    assert ask.error(request, method).code() is grpc.StatusCode.PERMISSION_DENIED
+    assert not (tmp_path / 'new').exists()
+    with Asking(server.grpc_address) as direct:
+        direct.raw(request, method)
+    assert (tmp_path / 'new' / 's').is_dir()
+
+
 def test_metadata_and_the_rest_of_the_deadline_go_on(no_split: str) -> None:
     sent = [
         ('authorization', 'Bearer geheim'),

@@ -220,8 +220,9 @@ def test_a_storm_of_reloads_leaves_the_last_one_and_holds_nobody_up(
         ended = [threads.submit(reload, 20, **choices[number % len(choices)]) for number in range(36)]
         while sum(future.done() for future in ended) < 6:
             time.sleep(0.01)
-        assert reload(30, **{reload.name: plus_3}) == ('OK', '')
-        codes = {future.result(60)[0] for future in ended}
+        # It ends those that wait for nothing; what comes after it may overtake it in turn.
+        codes = {reload(30, **{reload.name: plus_3})[0]}
+        codes |= {future.result(60)[0] for future in ended}
     assert codes <= {'OK', 'ABORTED', 'UNKNOWN', 'INVALID_ARGUMENT', 'DEADLINE_EXCEEDED'}
     assert reload(30, **{reload.name: plus_3}) == ('OK', '')
     assert reload.answer(reload.name) == 3.5
