@@ -193,11 +193,15 @@ class Manager:
             with suppress(RuntimeError):  # its event loop has ended
                 listener()
 
-    def stop(self) -> None:
-        """Lets go of every version; requests that run keep theirs to the end."""
+    def end_waits(self) -> None:
+        """Loads nothing more, and ends what waits for models: a server that drains must not wait for them."""
         self._stopping = True
         self._tell()
         self._wake.set()
+
+    def stop(self) -> None:
+        """Lets go of every version; requests that run keep theirs to the end."""
+        self.end_waits()
         self._thread.join()
         self._loaders.shutdown(wait=True, cancel_futures=True)
         for served in (*self._served.values(), *self._leaving):

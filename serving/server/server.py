@@ -242,6 +242,8 @@ class Server:
         closing = []
         if self._api is not None:
             self._api.draining = True
+        if self._manager is not None:
+            self._manager.end_waits()
         if self._grpc is not None:
             closing.append(self._grpc.stop(self.options.drain_seconds))
         if self._rest_port is not None:

@@ -2,7 +2,9 @@
 
 import concurrent.futures
 import itertools
+import os
 import shutil
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -328,3 +330,18 @@ def test_a_base_path_that_goes_becomes_a_file_and_comes_back_needs_no_restart(
     (tmp_path / 'coming').rename(plus_2)
     wait_until(lambda: reload.states(reload.name) == {2: AVAILABLE, 1: END})
     assert reload.answer(reload.name) == 3.5
+
+
+# -- the end -------------------------------------------------------------------------------------------
+
+
+def test_a_reload_that_waits_does_not_hold_up_the_end_of_the_server(base_path: Path, tmp_path: Path) -> None:
+    with ServerProcess('half', base_path, flags={'drain_seconds': 600}) as server:
+        reload = Reloads(Grpc(server.grpc_address), base_path)
+        with concurrent.futures.ThreadPoolExecutor() as threads:
+            waiting = threads.submit(reload, 300, **{reload.name: tmp_path / 'nowhere'})
+            rest = Rest(server.rest_url)
+            wait_until(lambda: rest('/readyz')[1]['models_not_ready'] == [reload.name])
+            os.kill(server.pid, signal.SIGTERM)
+            code, text = waiting.result(120)
+    assert (code, text) == ('UNAVAILABLE', 'the server is stopping')
