@@ -6,7 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from vaiven.serving.common.labels import is_missing, label_key, usual_class
+from vaiven.serving.common.labels import (
+    NEGATIVE,
+    POSITIVE,
+    different_meanings,
+    is_missing,
+    label_key,
+    usual_class,
+)
 from vaiven.serving.common.tables.blocks import Blocks, open_path
 from vaiven.serving.common.tables.lines import Lines
 from vaiven.serving.common.tables.names import TABLES, split_name
@@ -18,6 +25,7 @@ from vaiven.serving.errors import ServingError
 TEXT, LABEL = 'text', 'label'
 LINES = '.txt'
 CLASSES = ('negative', 'positive')
+_DEFAULTS = {'negative': frozenset(NEGATIVE), 'positive': frozenset(POSITIVE)}
 UNLABELLED = 'unlabelled'
 _CONFIG = Path('assets.extra', 'vaiven.json')
 _MOST_SHOWN = 5
@@ -59,6 +67,10 @@ class ModelLabels:
             )
         return None if found == UNLABELLED else found
 
+    def are_default(self, name: str) -> bool:
+        """Whether the labels of a class are those by default, so that nobody said what they mean."""
+        return {key for key, of in self.classes.items() if of == name} == _DEFAULTS[name]
+
     def _list(self) -> str:
         names = {name: [key for key, of in self.classes.items() if of == name and key] for name in CLASSES}
         return '; '.join(f'{name}: {", ".join(keys)}' for name, keys in names.items())
@@ -92,7 +104,8 @@ def labelled_rows(
         remarks: gets a line for each thing that is strange and not refused.
 
     Raises:
-        ServingError: the file cannot be read, or it has a column of labels and no label in it.
+        ServingError: the file cannot be read, or it has a column of labels and no label in it, or labels of one class
+            by default that may not mean the same.
     """
     suffix = split_name(path.name)[0]
     if suffix != LINES and suffix not in TABLES:
@@ -108,6 +121,7 @@ def labelled_rows(
         remedies=_REMEDIES,
     )
     there: Counter[str] = Counter()
+    spellings: dict[str, dict[str, str]] = {name: {} for name in CLASSES}
     usable = rows = 0
     notes = Notes()
     with Blocks(open_path(str(path)), str(path), path.name) as blocks:
@@ -124,6 +138,8 @@ def labelled_rows(
                 truth = labels.read(label, record.where) if labels else _usual(label)
                 there[(label or '')[:40]] += 1
                 usable += truth is not None
+                if truth in spellings and len(spellings[truth]) <= len(_DEFAULTS[truth]):
+                    spellings[truth].setdefault(label_key(label or ''), (label or '').strip())
             yield record.fields[TEXT] or '', truth
     if rows and not usable and (there or columns.label):
         shown = ', '.join(repr(label) for label, _ in there.most_common(_MOST_SHOWN)) or 'none'
@@ -131,6 +147,17 @@ def labelled_rows(
             f'{path}: column {columns.label or LABEL!r} has no label in any of {rows:,} rows. Received: {shown}; '
             'name another with --label-column, or label_column in the plan, or rename it where it holds no labels'
         )
+    for name in CLASSES:
+        if (labels is None or labels.are_default(name)) and different_meanings(spellings[name]):
+            shown = ' and '.join(map(repr, spellings[name].values()))
+            raise ServingError(
+                f'{path}: {shown} in column {columns.label or LABEL!r} would all be {name} by default, but may not '
+                'mean the same; empty the label of rows that are neither negative nor positive, and write one label '
+                'a class'
+            )
+    if there and (absent := rows - there.total()):
+        key = columns.label or LABEL
+        remarks.append(f'{path}: {absent:,} of {rows:,} rows have no key {key!r} and count as unlabelled')
     remarks.extend(f'{path}: {line}' for line in notes.lines())
     if rows and not there:
         remarks.append(

@@ -19,6 +19,7 @@ from pyarrow import parquet
 
 from vaiven.serving.client import Client
 from vaiven.serving.commands.rollout_compare import LEAST_ASKED, lines
+from vaiven.serving.common.labels import NEGATIVE, POSITIVE
 from vaiven.serving.errors import ServingError
 from vaiven.serving.process import ServerProcess
 from vaiven.serving.rollout.compare import Comparison
@@ -26,7 +27,7 @@ from vaiven.serving.rollout.gates import Limits
 from vaiven.serving.rollout.pairs import Answer, Pair, pairs
 from vaiven.serving.rollout.records import HEAD
 from vaiven.serving.rollout.requests import Asked, Log, read
-from vaiven.serving.rollout.tables import Columns, model_labels
+from vaiven.serving.rollout.tables import Columns, ModelLabels, model_labels
 from vaiven.serving.wire import messages, tensors
 
 
@@ -317,6 +318,26 @@ def test_labels_are_those_that_the_model_learned_from(tmp_path: Path) -> None:
     path.write_text('text,label\na,5\nb,good\n')
     with pytest.raises(ServingError, match="line 3: 'good' is not one of the labels of the model"):
         read(path, 'reviews', labels=labels)
+
+
+def test_labels_that_may_not_mean_the_same_are_refused_as_in_a_run(tmp_path: Path) -> None:
+    path = tmp_path / 'a.csv'
+    path.write_text('text,label\na,-1\nb,0.0\nc,1\n')
+    default = ModelLabels(dict.fromkeys(NEGATIVE, 'negative') | dict.fromkeys(POSITIVE, 'positive'))
+    for labels in (None, default):
+        with pytest.raises(ServingError, match=r"'-1' and '0\.0' in column 'label' would all be negative by default"):
+            read(path, 'reviews', labels=labels)
+    named = ModelLabels({'0': 'negative', '-1': 'negative', '1': 'positive'})
+    assert [each.truth for each in read(path, 'reviews', labels=named)] == ['negative', 'negative', 'positive']
+    path.write_text('text,label\na,neg\nb,Negative\nc,1\n')
+    assert [each.truth for each in read(path, 'reviews')] == ['negative', 'negative', 'positive']
+
+
+def test_rows_without_the_key_of_the_label_are_counted(tmp_path: Path) -> None:
+    path, remarks = tmp_path / 'a.jsonl', list[str]()
+    path.write_text('{"text": "a", "label": 1}\n{"text": "b", "etiqueta": 0}\n{"text": "c", "label": null}\n')
+    assert [each.truth for each in read(path, 'reviews', remarks=remarks)] == ['positive', None, None]
+    assert remarks == [f"{path}: 1 of 3 rows have no key 'label' and count as unlabelled"]
 
 
 @pytest.mark.parametrize('column', ['Label', ' LABEL', 'labels', 'Label:', 'ｌａｂｅｌ'])
