@@ -33,7 +33,8 @@ def warnings_of(summary: Summary, config: DataConfig, files: DataFiles) -> list[
 def _of_rows(summary: Summary) -> Iterator[str]:
     dropped = summary.empty + summary.duplicates
     if dropped > MAX_DROPPED_SHARE * summary.rows:
-        yield f'{_share(dropped, summary.rows)} rows are dropped, {summary.empty:,} of them without text'
+        reason = f', {summary.empty:,} of them without text' if summary.empty else ' as duplicates'
+        yield f'{_share(dropped, summary.rows)} rows are dropped{reason}'
     if summary.conflicting > MAX_OUTVOTED_SHARE * summary.rows:
         yield (
             f'{summary.conflicting:,} rows have a text that other rows give the other label; '

@@ -16,6 +16,8 @@ _STEMS: dict[LabelKind, str] = {
     'positive': r'pos|^p[+-]?$|good|great|excellent|love|like|buen[oa]|mejor|excelente|am[oa]r|^yes$|^s[ií]$|up$',
 }
 _CLASSES: tuple[LabelKind, ...] = ('negative', 'positive')
+# What makes the opposite of a label that is there too: unlike, non-positive, no recomendado, desfavorable.
+_NEGATION = re.compile(r'(?:(?:not?|sin)[ _-]|(?:non|un|dis|in|des)[ _-]?)(.+)')
 # A hyphen inside a word is not a sign: class-1, class-2.
 _NUMBER = re.compile(r'(?:(?<!\S)[+-])?[0-9]+(?:\.[0-9]+)?')
 
@@ -25,7 +27,7 @@ class Proposal(NamedTuple):
 
     Attributes:
         labels: keys of labels by kind.
-        is_guess: whether some label could not be understood and was only put somewhere.
+        is_guess: whether some label could not be understood and was only put somewhere, or a class has no label.
     """
 
     labels: dict[LabelKind, list[str]]
@@ -47,9 +49,9 @@ def propose(keys: Iterable[str], config: DataConfig) -> Proposal:
     keys = list(keys)
     named = dict(_named(config))
     numbers = _numbers(keys)
-    words = {_by_word(key) for key in keys if key not in numbers}
+    words = {_by_word(key, keys) for key in keys if key not in numbers}
     for key in sorted(keys, key=lambda key: (numbers.get(key, 0.0), key)):
-        kind = named.get(key) or _by_number(key, numbers, words) or _by_word(key)
+        kind = named.get(key) or _by_number(key, numbers, words) or _by_word(key, keys)
         if kind:
             labels[kind].append(key)
         else:
@@ -58,7 +60,7 @@ def propose(keys: Iterable[str], config: DataConfig) -> Proposal:
         # A class without a label cannot be learned, so it comes first.
         place = next((labels[kind] for kind in _CLASSES if not labels[kind]), labels['unlabelled'])
         place.append(key)
-    return Proposal(labels, bool(unplaced))
+    return Proposal(labels, bool(unplaced) or not (labels['negative'] and labels['positive']))
 
 
 def settings_for(proposal: Proposal, spellings: Mapping[str, str]) -> Iterator[str]:
@@ -103,7 +105,9 @@ def _by_number(key: str, numbers: Mapping[str, float], words: set[LabelKind | No
     return 'unlabelled' if numbers[key] == 0 and {'negative', 'positive'} <= words else None
 
 
-def _by_word(key: str) -> LabelKind | None:
+def _by_word(key: str, keys: list[str]) -> LabelKind | None:
+    if usual_class(key) is None and (match := _NEGATION.fullmatch(key)) and match[1] in keys:
+        return 'positive' if _by_word(match[1], keys) == 'negative' else 'negative'
     for kind, stems in _STEMS.items():
         if usual_class(key) == kind or (usual_class(key) is None and re.search(stems, key)):
             return kind

@@ -82,7 +82,14 @@ REFUSED = {
     'a mark in a tsv that is never closed': ('a.tsv', 'text\tlabel\n"a\tb\t1\nx\t0\n', 'line 2: .*never closed'),
     'data in place of a header': (
         'a.csv', '0,"1467","bad, bad"\n1,"1468","good"\n',
-        "no column is named 'text'; .*first row looks like data: .* --set data.columns=label,text,c3",
+        "no column is named 'text'; .*first row looks like data: .* --set data.columns=label,c2,text",
+    ),
+    'data in place of a header, text first': (
+        'a.csv', 'A moving film,1\nA dull one,0\n', 'first row looks like data: .* --set data.columns=text,label',
+    ),
+    'Sentiment140': (
+        'a.csv', '0,1467810369,Mon Apr 06 22:19,NO_QUERY,someone,"bad, bad and bad; so bad, really"\n',
+        'first row looks like data: .* --set data.columns=label,c2,c3,c4,c5,text',
     ),
     'fastText named .txt': ('a.txt', '__label__1 Great\n', 'line 1: looks like a line of fastText'),
     'two labels': ('a.ft', '__label__1 __label__2 Great\n', 'line 1: has more than one label'),

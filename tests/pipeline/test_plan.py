@@ -80,6 +80,8 @@ TOGETHER = {
     'of TASS': (('P+', 'P', 'NEU', 'N', 'N+'), {'positive': 2, 'negative': 2}),
     'of Sentiment140': (('0', '2', '4'), {'positive': 1, 'negative': 1}),
     'with commas and quotes': (("it's good, yes", 'bad, "no"'), {'positive': 1, 'negative': 1}),
+    'a label and its opposite': (('positive', 'non-positive'), {'positive': 1, 'negative': 1}),
+    'opposites of words': (('like', 'unlike', 'favorable', 'desfavorable'), {'positive': 1, 'negative': 2}),
     'unknown words': (('ham', 'spam'), {'positive': 1, 'negative': 1}),
     'three unknown words': (('uno', 'dos', 'tres'), {'positive': 1, 'negative': 1}),
 }

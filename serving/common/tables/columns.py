@@ -72,9 +72,7 @@ def _list(names: Sequence[str]) -> str:
 
 def _advice(names: Sequence[str], part: str, column: str, options: Options, delimiter: str) -> str:
     if not options.names and delimiter and options.remedies.names and looks_like_data(names):
-        example = ','.join(
-            ['label', 'text', *(f'c{place}' for place in range(3, len(names) + 1))][: len(names)]
-        )
+        example = ','.join(_guessed(names))
         return f'the first row looks like data: name the columns with {options.remedies.names.format(names=example)}'
     return _other_delimiter(names, delimiter, options) or naming(part, column, names, options.remedies)
 
@@ -104,6 +102,20 @@ def require_no_near_miss(names: Sequence[str], options: Options, where: str) -> 
                     f'{where}: no column is named {column!r}, but one is named {name!r}; '
                     f'{options.remedies.naming(part, name)}, or rename it where it is something else'
                 )
+
+
+def _guessed(fields: Sequence[str]) -> list[str]:
+    """Names for the columns of a row: the longest field is the text, the first of the shortest others the label.
+
+    Sentiment140 has label, id, date, query, user, text; Amazon's reviews have label, title, text.
+    """
+    places = range(len(fields))
+    text = max(places, key=lambda place: len(fields[place]))
+    label = min(
+        (place for place in places if place != text), key=lambda place: len(fields[place]), default=text
+    )
+    names = {label: 'label', text: 'text'}
+    return [names.get(place, f'c{place + 1}') for place in places]
 
 
 def looks_like_data(names: Sequence[str]) -> bool:
