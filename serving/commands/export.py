@@ -49,7 +49,7 @@ def export(file: str, split: str, name: str | None, root: str | None, version: i
       vaiven export --split test held-out.csv
       vaiven export --split train --name shop --version 3 train.jsonl
     """
-    path = local_path(file, 'FILE')
+    path = local_path(file, 'FILE', 'file')
     ending = path.suffix.lower()
     if ending not in FORMATS:
         raise click.UsageError(f'FILE must end in {", ".join(FORMATS)}. Received: {path.name}')

@@ -8,12 +8,13 @@ from vaiven.serving.errors import ServingError
 _SCHEME = re.compile(r'([A-Za-z][A-Za-z0-9+.-]*)://')
 
 
-def local_path(text: str, what: str = 'the folder') -> Path:
+def local_path(text: str, what: str = 'the folder', kind: str = 'folder') -> Path:
     """The path that `text` names. `file:///models/x` is `/models/x`; it is not percent-decoded, as in TensorFlow.
 
     Args:
         text: a path, relative or absolute, or a `file://` address.
         what: names the value in the error, as `model reviews: base_path`.
+        kind: `folder` or `file`, what the error says that it must be.
 
     Raises:
         ServingError: an address of another scheme (gs://, s3://, hdfs://), or of another machine.
@@ -28,5 +29,5 @@ def local_path(text: str, what: str = 'the folder') -> Path:
         f'{scheme}:// is not supported' if scheme != 'file' else 'file:// needs an absolute path, file:///…'
     )
     raise ServingError(
-        f'{what} must be a folder of this machine: {rule}. Received: {text!r}; copy it here, or mount it'
+        f'{what} must be a {kind} of this machine: {rule}. Received: {text!r}; copy it here, or mount it'
     )

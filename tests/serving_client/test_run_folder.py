@@ -175,7 +175,7 @@ def test_what_cannot_be_exported_is_one_line_and_leaves_the_file_as_it_was(
             ['--root', 'gs://bucket/runs', file],
             '--root must be a folder of this machine: gs:// is not supported',
         ),
-        (['gs://bucket/rows.csv'], 'gs:// is not supported'),
+        (['gs://bucket/rows.csv'], 'FILE must be a file of this machine: gs:// is not supported'),
         (['--split', 'held-out', file], "'held-out' is not one of"),
         ([tmp_path / 'rows.parquet'], 'FILE must end in .csv, .tsv, .jsonl'),
         ([tmp_path / 'none' / 'rows.csv'], 'cannot write'),
