@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 import click
 
+from vaiven.serving.commands.keeping import KeptColumns
 from vaiven.serving.commands.texts import field
 from vaiven.serving.common import terminal
 
@@ -29,6 +30,7 @@ class Form(Generic[T]):
         values: what jsonl says.
         shown: the lines for a terminal.
         text: the cells of text, where they are not those of csv.
+        keys: names in `values`, where they are not `columns`.
     """
 
     columns: tuple[str, ...]
@@ -36,22 +38,43 @@ class Form(Generic[T]):
     values: Callable[[T, int], dict[str, Any]]
     shown: Callable[[T, int], Iterable[str]]
     text: Callable[[T, int], Iterable[Sequence[str]]] | None = None
+    keys: tuple[str, ...] = ()
 
-    def header(self, form: str) -> str:
-        return _csv_line(self.columns) if form == 'csv' else ''
+    def header(self, form: str, kept: Sequence[str] = ()) -> str:
+        return _csv_line((*self.columns, *kept)) if form == 'csv' else ''
 
-    def lines(self, form: str | None, answers: Iterable[T], number: int) -> str:
-        """`answers` in one of `FORMS`, or for a terminal where `form` is None; `number` is that of the first text."""
+    def lines(
+        self, form: str | None, answers: Iterable[T], number: int, texts: Sequence[str], kept: KeptColumns
+    ) -> str:
+        """The answers as they are written.
+
+        Args:
+            form: one of `FORMS`; None for a terminal.
+            answers: to `texts`.
+            number: of the first text.
+            texts: hold the values that are kept.
+            kept: says which these are; they follow the answers.
+        """
         numbered = zip(answers, range(number, 1 << 62), strict=False)
         if form == 'jsonl':
-            return ''.join(json.dumps(self.values(*each), ensure_ascii=False) + '\n' for each in numbered)
-        if form == 'csv':
-            return ''.join(_csv_line(row) for each in numbered for row in self.rows(*each))
-        if form == 'text':
-            rows = self.text or self.rows
-            return ''.join('\t'.join(map(field, row)) + '\n' for each in numbered for row in rows(*each))
+            return ''.join(
+                json.dumps({**self.values(*each), **kept.values(text)}, ensure_ascii=False) + '\n'
+                for each, text in zip(numbered, texts, strict=True)
+            )
+        if form is not None:
+            rows = (self.text or self.rows) if form == 'text' else self.rows
+            line = _text_line if form == 'text' else _csv_line
+            return ''.join(
+                line((*row, *cells))
+                for each, cells in zip(numbered, map(kept.cells, texts), strict=True)
+                for row in rows(*each)
+            )
         lines = ''.join(line + '\n' for each in numbered for line in self.shown(*each))
         return lines if terminal.coloured(sys.stdout) else click.unstyle(lines)
+
+
+def _text_line(cells: Sequence[str]) -> str:
+    return '\t'.join(map(field, cells)) + '\n'
 
 
 def _csv_line(cells: Sequence[str]) -> str:

@@ -103,7 +103,7 @@ def generate(
         # Of fixed sizes: how the texts come must not change what is written.
         answered = answers(batches(copies, BATCH_ROWS, fixed=True), write_on, output.patience)
         for batch, found in stack.enter_context(closing(answered)):
-            writer.write(found, len(batch), texts.share())
+            writer.write(found, batch, texts.share())
 
 
 def _shown(written: Written) -> Iterable[str]:

@@ -71,7 +71,7 @@ def next_word(
             output.patience,
         )
         for batch, found in stack.enter_context(closing(answered)):
-            writer.write(found, len(batch), texts.share())
+            writer.write(found, batch, texts.share())
 
 
 def rows(found: Words, number: int) -> Iterator[tuple[str, str, str]]:

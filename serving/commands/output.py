@@ -6,7 +6,7 @@ import functools
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 import click
 
 from vaiven.serving.commands.forms import FORMS, Form
+from vaiven.serving.commands.keeping import KeptColumns
 from vaiven.serving.commands.options import Seconds
 from vaiven.serving.commands.resuming import Found
 from vaiven.serving.commands.texts import Texts
@@ -33,13 +34,27 @@ class Output:
     resume: bool = False
     patience: float = 0.0
 
-    def open(self, form: Form[Any], single: bool, stack: ExitStack) -> Writer:
-        """Ready to write; `single` says that a text has one record in every form. Raises UsageError, ServingError."""
+    def open(self, form: Form[Any], single: bool, stack: ExitStack, keep: tuple[str, ...] = ()) -> Writer:
+        """Ready to write.
+
+        Args:
+            form: of the answers.
+            single: whether a text has one record in every form.
+            stack: closes the file.
+            keep: the columns of the input that the answers keep.
+
+        Raises:
+            click.UsageError: the options do not go together.
+            ServingError: the file cannot be written.
+        """
+        kept = KeptColumns(keep, (*form.columns, *form.keys))
         if self.out is None:
             if self.resume:
                 raise click.UsageError('--resume goes on with a file: name it with --out')
             shown_as = self.form or ('text' if not sys.stdout.isatty() else None)
-            return Writer(form, shown_as, sys.stdout.buffer, 'standard output', None)
+            if keep and shown_as is None:
+                raise click.UsageError('--keep-columns goes with --to csv or jsonl, or with --out FILE')
+            return Writer(form, shown_as, sys.stdout.buffer, 'standard output', None, kept)
         written_as = _form(self.out, self.form)
         if self.resume and not single and written_as != 'jsonl':
             raise click.UsageError('--resume needs one line a text: add --to jsonl')
@@ -54,7 +69,7 @@ class Output:
             stream = stack.enter_context(path.open('ab'))
         except OSError as error:
             raise ServingError(f'cannot write {self.out}: {error.strerror}') from error
-        return Writer(form, written_as, stream, self.out, found)
+        return Writer(form, written_as, stream, self.out, found, kept)
 
 
 def stream_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -128,13 +143,19 @@ class Writer:
     """Writes answers, and in a terminal tells how far it is. Each batch is written as soon as it is there."""
 
     def __init__(
-        self, form: Form[Any], written_as: str | None, stream: BinaryIO, name: str, found: Found | None
+        self,
+        form: Form[Any],
+        written_as: str | None,
+        stream: BinaryIO,
+        name: str,
+        found: Found | None,
+        kept: KeptColumns,
     ) -> None:
         self._form = form
         self._name = name
         self._as = written_as
         self._stream = stream
-        self._found = found
+        self._found, self._kept = found, kept
         self.written = found.records if found is not None else 0
         self._began, self._at_begin = time.monotonic(), self.written
         self._shows = sys.stderr.isatty() and not (stream is sys.stdout.buffer and sys.stdout.isatty())
@@ -143,28 +164,33 @@ class Writer:
     def left(self, texts: Texts) -> Iterator[str | None]:
         """The texts that have not been answered. Raises ServingError where the answers are to other texts."""
         items = iter(texts)
+        answered = None
         if self._found is not None:
-            self._found.check(items)
+            answered = self._found.check(items)
             self._stream.truncate(self._found.bytes)
-        return self._begun(items)
+        return self._begun(items, answered)
 
-    def _begun(self, items: Iterator[str | None]) -> Iterator[str | None]:
+    def _begun(self, items: Iterator[str | None], answered: str | None) -> Iterator[str | None]:
         """The texts, and the header before the first of them: an input that is refused leaves no file to go on with."""
-        first = next(items, None)
+        first = next((item for item in items if item is not None), None)
+        self._kept.begin(first if answered is None else answered)
+        header = self._form.header(self._as or '', self._kept.names)
         if self._found is None or not self._found.bytes:
-            self._write(self._form.header(self._as or ''))
+            self._write(header)
+        else:
+            self._found.check_columns(header, (*self._form.columns, *self._kept.names), self._kept.names)
         yield first
         yield from items
 
-    def write(self, answers: Iterable[Any], count: int, share: float | None) -> None:
-        """Writes the answers to the next `count` texts; `share` is how much of the input has been read.
+    def write(self, answers: Iterable[Any], texts: Sequence[str], share: float | None) -> None:
+        """Writes the answers to the next texts; `share` is how much of the input has been read.
 
         Raises:
             ServingError: they cannot be written.
             BrokenPipeError: nobody reads them any more.
         """
-        self._write(self._form.lines(self._as, answers, self.written + 1))
-        self.written += count
+        self._write(self._form.lines(self._as, answers, self.written + 1, texts, self._kept))
+        self.written += len(texts)
         if self._shows and (now := time.monotonic()) >= self._next_show:
             self._next_show = now + SHOW_SECONDS
             self._show(now, share)

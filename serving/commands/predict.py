@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from vaiven.serving.commands.forms import Form
+from vaiven.serving.commands.keeping import keep_option
 from vaiven.serving.commands.options import server_options, version_options, where
 from vaiven.serving.commands.output import Output, output_options
 from vaiven.serving.commands.reach import reachable
@@ -25,6 +27,7 @@ BATCH_ROWS = 128
 @click.command()
 @click.argument('text', nargs=-1)
 @input_options
+@keep_option
 @click.option('--course', is_flag=True, help='Tell how the sentiment goes, token by token.')
 @output_options
 @partial(server_options, model='')
@@ -32,6 +35,7 @@ BATCH_ROWS = 128
 def predict(
     text: tuple[str, ...],
     source: Input,
+    keep: tuple[str, ...],
     course: bool,
     output: Output,
     server: str | None,
@@ -47,7 +51,8 @@ def predict(
     header) or tsv (without quotation), gzipped or not. Answers come in the order of the texts. A terminal gets a
     table; a pipe gets the label, the probability of that label, and the text, separated by tabs. In csv and jsonl
     `probability` is that of positive. With --course a pipe gets a line for each token: the number of the text, the
-    probability of positive for the text up to there, and the token.
+    probability of positive for the text up to there, and the token. Columns of a table that --keep-columns names follow
+    the answers, in text, csv and jsonl.
 
     A server is asked. Where none runs and none was named, the newest model below vaiven-runs is used in this process.
 
@@ -56,22 +61,25 @@ def predict(
       vaiven predict "A moving story" "Tedious and far too long"
       vaiven predict --label stable < reviews.txt > answers.tsv
       vaiven predict --file reviews.csv --field body --out answers.jsonl --resume
+      vaiven predict --file reviews.csv --keep-columns id,date --out answers.csv
       vaiven predict --course "It begins well, but the end is awful"
     """
     place = where(server, model, timeout, version, label, rest)
     with ExitStack() as stack:
-        texts = source.texts(text, stack)
-        writer = stack.enter_context(output.open(COURSE if course else SENTIMENT, not course, stack))
+        texts = replace(source, keep=keep).texts(text, stack)
+        writer = stack.enter_context(output.open(COURSE if course else SENTIMENT, not course, stack, keep))
         place = reachable(place, *('sentiment_course', 'probabilities') if course else ('serving_default', 'label'))
         asking = place.vaiven(stack.enter_context(place.client()))
         ask: Callable[[list[str]], list[Any]] = asking.course if course else asking.sentiment
         from vaiven.serving.commands.answering import answers
 
         answered = answers(
-            batches(writer.left(texts), BATCH_ROWS), lambda batch, number: ask(batch), output.patience
+            batches(writer.left(texts), BATCH_ROWS),
+            lambda batch, number: ask([str(text) for text in batch]),
+            output.patience,
         )
         for batch, found in stack.enter_context(closing(answered)):
-            writer.write(found, len(batch), texts.share())
+            writer.write(found, batch, texts.share())
 
 
 def shown(answer: Sentiment, number: int) -> Iterable[str]:
@@ -106,4 +114,5 @@ COURSE: Form[Course] = Form(
     course_rows,
     lambda told, number: {'text': told.text, 'tokens': told.tokens, 'probabilities': told.probabilities},
     course_shown,
+    keys=('text', 'tokens', 'probabilities'),
 )

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from vaiven.serving.commands.texts import field
@@ -41,10 +41,17 @@ class Found:
                     self._last = whole
                 record, quotes = [], 0
 
-    def check(self, texts: Iterator[str | None]) -> None:
-        """Takes the texts that have been answered. Raises ServingError where the last is not the last record's."""
+    def check(self, texts: Iterator[str | None]) -> str | None:
+        """Takes the texts that have been answered.
+
+        Returns:
+            The last of them.
+
+        Raises:
+            ServingError: it is not the text of the last record.
+        """
         if not self.records:
-            return
+            return None
         seen, text = 0, ''
         for each in texts:
             if each is not None:
@@ -55,6 +62,30 @@ class Found:
             raise ServingError(
                 f'{self._path} has {self.records} answers, and the last of them is not to text {self.records} of '
                 'this input: name another file, or leave out --resume'
+            )
+        return text
+
+    def check_columns(self, header: str, columns: Sequence[str], kept: Sequence[str]) -> None:
+        """Raises ServingError where the records have other columns.
+
+        Args:
+            header: the first line of such a file; '' where it has none.
+            columns: all columns of csv and text.
+            kept: those that the answers keep from the input.
+        """
+        last = self._last.decode(errors='replace').rstrip('\n')
+        if self._form == 'csv':
+            fits = self._header.decode(errors='replace') == header
+        elif not self.records:
+            fits = True
+        elif self._form == 'jsonl':
+            fits = set(kept) <= set(json.loads(last))
+        else:
+            fits = len(last.split('\t')) == len(columns)
+        if not fits:
+            raise ServingError(
+                f'{self._path} has answers with other columns: give the same --keep-columns as before, or name '
+                'another file'
             )
 
     def _is_of(self, text: str) -> bool:

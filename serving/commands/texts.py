@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 import click
 
+from vaiven.serving.commands.keeping import kept_text
 from vaiven.serving.commands.options import encoding_option
 from vaiven.serving.common import terminal
 from vaiven.serving.common.tables.blocks import STANDARD_INPUT, Blocks, open_path
@@ -19,11 +20,13 @@ from vaiven.serving.common.tables.guessing import Guess, guess
 from vaiven.serving.common.tables.lines import Lines
 from vaiven.serving.common.tables.names import TABLES, split_name
 from vaiven.serving.common.tables.notes import Notes
-from vaiven.serving.common.tables.options import Options, Remedies
+from vaiven.serving.common.tables.options import ALL, Options, Remedies
 from vaiven.serving.common.tables.reading import start, table_rows
 from vaiven.serving.errors import ServingError
 
 FORMS = ('lines', 'jsonl', 'csv', 'tsv')
+# An object of jsonl need not have each key, so one that no object has is told after so many.
+_ROWS_LOOKED_AT = 100
 _REMEDIES = Remedies(column='name one with --field {name}', encoding='--encoding {value}')
 
 
@@ -36,12 +39,14 @@ class Input:
         form: one of `FORMS`; None for the one that the file's name tells.
         field: the name of the text in each object or row.
         encoding: of the file; None for UTF-8.
+        keep: names of columns of a table that come along as `KeptText`; `ALL` for all.
     """
 
     file: str | None
     form: str | None
     field: str
     encoding: str | None = None
+    keep: tuple[str, ...] = ()
 
     def given(self, arguments: tuple[str, ...]) -> bool:
         """Whether there is anything to read but a terminal."""
@@ -56,15 +61,22 @@ class Input:
         """
         if arguments and (self.file is not None or self.form is not None):
             raise click.UsageError('give texts or --file and --from, not both')
+        if arguments and self.keep:
+            raise click.UsageError('--keep-columns goes with a table, in --file or on standard input')
         if arguments:
             return Texts(map(_checked, arguments))
         if self.file is None and sys.stdin.isatty():
             raise click.UsageError('give one or more texts, or --file, or lines on standard input')
         path = None if self.file == '-' else self.file
         name = STANDARD_INPUT if path is None else path
-        blocks = stack.enter_context(Blocks(open_path(path), name, path or ''))
         form = self.form or _form(name)
-        options = Options({'text': self.field}, encoding=self.encoding, remedies=_REMEDIES)
+        if self.keep and form in ('lines', 'ft'):
+            raise click.UsageError(
+                '--keep-columns goes with a table: lines have no columns. Name a .csv, .tsv, .jsonl or .parquet file, '
+                'or say with --from what comes'
+            )
+        blocks = stack.enter_context(Blocks(open_path(path), name, path or ''))
+        options = Options({'text': self.field}, keep=self.keep, encoding=self.encoding, remedies=_REMEDIES)
         if form != 'lines':
             return Texts(_rows(blocks, form, options), blocks.share)
         # A name that ends in .txt says that these are lines.
@@ -188,14 +200,33 @@ def _table_advice(guessed: Guess, column: str) -> str:
 def _rows(blocks: Blocks, form: str, options: Options) -> Iterator[str | None]:
     """The texts of a table. What was noticed in it is said at its end."""
     notes = Notes()
-    empty = True
+    rows = 0
+    missing = set() if options.keep == ALL else set(options.keep)
     for record in table_rows(blocks, f'.{form}', options, notes):
-        empty = empty and record is None
-        yield None if record is None else record.fields['text'] or ''
-    if empty and form in ('jsonl', 'json', 'ft'):
+        if record is None:
+            yield None
+            continue
+        rows += 1
+        text = record.fields['text'] or ''
+        if options.keep:
+            text = kept_text(text, record.kept, record.where)
+            if missing:
+                missing -= record.kept.keys()
+                _require_kept(missing if rows == _ROWS_LOOKED_AT else (), blocks.name, rows)
+        yield text
+    _require_kept(missing if rows else (), blocks.name, rows)
+    if not rows and form in ('jsonl', 'json', 'ft'):
         raise ServingError(f'{blocks.name} holds no text: give one JSON object a line')
     for line in notes.lines():
         print(f'vaiven: {line}', file=sys.stderr)
+
+
+def _require_kept(missing: Collection[str], name: str, rows: int) -> None:
+    if missing:
+        raise ServingError(
+            f'{name}: no key is named {min(missing)!r}, which is to be kept, in the first {rows:,} rows; '
+            'correct --keep-columns'
+        )
 
 
 def printable(text: str, width: int | None = None) -> str:

@@ -86,9 +86,7 @@ class Objects:
             return Record(
                 where, fields, {name: value[key] for name, key in names.items() if name not in wanted}
             )
-        return Record(
-            where, fields, {name: value[names[name]] if name in names else None for name in options.keep}
-        )
+        return Record(where, fields, {name: value[names[name]] for name in options.keep if name in names})
 
     def _names(self, keys: tuple[str, ...], where: str) -> dict[str, str]:
         """The name of each column, without white space at its ends, and the key that it has in the object."""

@@ -15,7 +15,8 @@ class Record(NamedTuple):
     Attributes:
         where: file and line.
         fields: by what they are; None for an empty one, absent where the row has no such key.
-        kept: other values by the names of their columns, as they stand in the file.
+        kept: other values by the names of their columns, as they stand in the file; absent where the row has no such
+            key.
     """
 
     where: str
