@@ -46,8 +46,9 @@ def next_word(
 ) -> None:
     """Predict the K words that most likely follow each PREFIX.
 
-    Without PREFIX, takes them from FILE or from standard input: one a line, or the field `text` of jsonl, csv (with a
-    header) or tsv (without quotation), gzipped or not. A pipe gets the prefix, a word and its probability, separated
+    Without PREFIX, takes them from FILE or from standard input: one a line, or the field `text` of a table
+    (.csv, .tsv, .jsonl, .json, .parquet, .ft), packed (.gz, .bz2, .zst, .zip) or not.
+    A pipe gets the prefix, a word and its probability, separated
     by tabs, a line for each word.
 
     A server is asked. Where none runs and none was named, the newest model below vaiven-runs is used in this process.

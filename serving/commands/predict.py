@@ -47,8 +47,9 @@ def predict(
 ) -> None:
     """Tell the sentiment of each TEXT.
 
-    Without TEXT, takes texts from FILE or from standard input: one a line, or the field `text` of jsonl, csv (with a
-    header) or tsv (without quotation), gzipped or not. Answers come in the order of the texts. A terminal gets a
+    Without TEXT, takes texts from FILE or from standard input: one a line, or the field `text` of a table
+    (.csv, .tsv, .jsonl, .json, .parquet, .ft), packed (.gz, .bz2, .zst, .zip) or not.
+    Answers come in the order of the texts. A terminal gets a
     table; a pipe gets the label, the probability of that label, and the text, separated by tabs. In csv and jsonl
     `probability` is that of positive. With --course a pipe gets a line for each token: the number of the text, the
     probability of positive for the text up to there, and the token. Columns of a table that --keep-columns names follow
