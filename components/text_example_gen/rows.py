@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from vaiven.components.text_example_gen.column_counts import ColumnCounts
+from vaiven.components.text_example_gen.column_counts import MAX_DISTINCT, ColumnCounts
 from vaiven.components.text_example_gen.config import DataConfig
 from vaiven.components.text_example_gen.errors import DataError
 from vaiven.serving.common.labels import MISSING, label_key
@@ -14,6 +14,7 @@ from vaiven.serving.common.labels import MISSING, label_key
 UNLABELLED_SPLIT = 'unlabelled'
 SPLITS = ('train', 'eval', 'test', UNLABELLED_SPLIT)
 CLASSES = ('negative', 'positive')
+_MAX_KEPT = 100
 
 # Where a row comes from; of equal texts the lower one stays: a row of `--data`, a line of a held-out row, which
 # nothing else may bring into the training, or a text of `--unlabelled`.
@@ -44,7 +45,7 @@ class Row(NamedTuple):
 
 
 def nfc(text: str) -> str:
-    return unicodedata.normalize('NFC', text)
+    return text if text.isascii() else unicodedata.normalize('NFC', text)
 
 
 def identity(text: str) -> bytes:
@@ -111,13 +112,22 @@ class RowReader:
         label_field, rating_field = fields.get('label'), fields.get('rating')
         if self._one_column and label_key(rating_field or '') in MISSING:
             rating_field = None
-        group, language = ((fields.get(part) or '').strip() or None for part in ('group', 'language'))
+        group, language = fields.get('group'), fields.get('language')
         text = nfc(fields['text'] or '')
         # A row without text is dropped, so its label says nothing about those that are learned from.
         label = self._label(label_field or '', where) if text.strip() else None
-        rating = None if rating_field is None else self._rating(rating_field, where)
-        self._counts.add_rating(label, rating)
-        return Row(number, text, label, group, language, rating)
+        rating = None
+        if rating_field is not None:
+            rating = self._rating(rating_field, where)
+            self._counts.add_rating(label, rating)
+        return Row(
+            number,
+            text,
+            label,
+            group.strip() or None if group else None,
+            language.strip() or None if language else None,
+            rating,
+        )
 
 
 class LabelReader:
@@ -125,13 +135,19 @@ class LabelReader:
 
     def __init__(self, config: DataConfig, counts: ColumnCounts) -> None:
         self._classes, self._counts = config.classes(), counts
+        # A label as it stands in the file, and its key: to make the key of each row takes a quarter of all reading.
+        self._keys: dict[str, str] = {}
 
     def __call__(self, label: str, where: str) -> int | None:
         """0 negative, 1 positive; None for unlabelled rows and, for now, for labels that no setting names.
 
         What those mean can only be said once the whole column is known.
         """
-        key = label_key(label)
+        key = self._keys.get(label)
+        if key is None:
+            key = label_key(label)
+            if len(self._keys) < MAX_DISTINCT and len(label) <= _MAX_KEPT:
+                self._keys[label] = key
         value = self._classes.get(key)
         if value is None and key in MISSING:
             self._counts.no_label += 1

@@ -107,6 +107,7 @@ REFUSED = {
     'a column nearly named text': ('a.csv', 'id,Text\n1,x\n', "are: 'id', 'Text'; name it with --text-column=Text"),
     'a column nearly named label': ('a.csv', 'text,My LABELS\n1,x\n', '--label-column=NAME'),
     'a label in capitals': ('a.csv', 'text,LABELS\nx,1\n', '--label-column=LABELS'),
+    'a swallowed row after many': ('a.csv', 'text,label\n' + ROWS * 60 + '"x,1\ny",0\n', 'line 602: a quotation'),
     'a control of no encoding': ('a.csv', 'text,label\na\x81b,1\n', r'line 2: .*U\+0081'),
 }  # fmt: skip
 
@@ -135,6 +136,15 @@ def test_controls_mojibake_and_removed_marks_are_counted(tmp_path):
     ]
     assert notes.counts() == {'controls': 1, 'mojibake': 2, 'unquoted': 2}
     assert 'a.csv, line 2' in notes.lines()[0]
+
+
+def test_labels_count_as_often_as_they_are_there_however_they_are_spelled(tmp_path):
+    path = tmp_path / 'a.csv'
+    path.write_text('text,label\n' + 'x,1\ny, 1.0\nz,0\nu,\n' * 3)
+    counts = ColumnCounts()
+    assert [row.label for row in read_rows(str(path), DataConfig(), counts=counts)] == [1, 1, 0, None] * 3
+    assert {key: label.rows for key, label in counts.labels.items()} == {'1': 6, '0': 3}
+    assert counts.no_label == 3
 
 
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path):

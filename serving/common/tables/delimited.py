@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import chain
 
 from vaiven.serving.common.tables.columns import Places
 from vaiven.serving.common.tables.errors import TableError
@@ -31,7 +32,7 @@ def delimited(lines: Lines, delimiter: str, options: Options, notes: Notes) -> I
     while isinstance(first, str) and (match := SEPARATOR.fullmatch(first)):
         delimiter, first = match[1], _first(content)
     if isinstance(first, str):
-        content = _chain(first, content)
+        content = chain((first,), content)
     tabs = delimiter == '\t'
     watch = None if tabs else StrayQuotes(delimiter)
     rows = tab_rows(lines, content, notes) if tabs else csv_rows(lines, content, delimiter, watch)
@@ -69,11 +70,6 @@ def delimited(lines: Lines, delimiter: str, options: Options, notes: Notes) -> I
 def _first(content: Iterator[str | None]) -> str | None:
     """The first line. What is read of it can only be told from what follows, so a pause is waited through."""
     return next((line for line in content if line is not None), None)
-
-
-def _chain(first: str, content: Iterator[str | None]) -> Iterator[str | None]:
-    yield first
-    yield from content
 
 
 def _repeated(fields: list[str], names: list[str]) -> bool:

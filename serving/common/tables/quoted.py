@@ -26,7 +26,7 @@ def csv_rows(
         lines: counts the lines, bounds a row, and names the file.
         content: the lines.
         delimiter: between fields.
-        watch: is shown every row.
+        watch: is shown the rows of several lines, and others while it learns from them.
 
     Raises:
         TableError: with the first line of the record that cannot be read.
@@ -61,7 +61,7 @@ def csv_rows(
         except csv.Error as error:
             raise _not_csv(lines, first, str(error)) from None
         if fields:
-            if watch is not None:
+            if watch is not None and (watch.learns or len(record) > 1):
                 watch.row(lines.name, first, fields, record)
             yield first, fields
         elif paused:

@@ -35,10 +35,14 @@ class StrayQuotes:
 
     A line looks like a row where it has as many fields as the header, and each but the text is as in other rows. One
     such line may be chance in a review that quotes a table; the row is refused where all of its lines are so.
+
+    Attributes:
+        learns: whether rows of one line still tell what the columns look like.
     """
 
     def __init__(self, delimiter: str) -> None:
         self._delimiter = delimiter
+        self.learns = True
         self._places: list[int] = []
         self._size = 0
         self._columns: dict[int, _Column] = {}
@@ -57,8 +61,9 @@ class StrayQuotes:
         if not self._places:
             return
         if len(lines) == 1:
-            if self._rows < _MOST_ROWS and len(fields) == self._size:
+            if self.learns and len(fields) == self._size:
                 self._rows += 1
+                self.learns = self._rows < _MOST_ROWS
                 for place, column in self._columns.items():
                     column.add(fields[place])
                 if self._rows == _LEAST_ROWS:
