@@ -79,9 +79,10 @@ class Input:
         options = Options({'text': self.field}, keep=self.keep, encoding=self.encoding, remedies=_REMEDIES)
         if form != 'lines':
             return Texts(_rows(blocks, form, options), blocks.share)
-        # A name that ends in .txt says that these are lines.
-        told = self.form is not None or split_name(name)[0] == '.txt'
-        items = _lines(blocks, options) if told else _lines_if_so(blocks, options)
+        if self.form is not None:
+            return Texts(_lines(blocks, options), blocks.share)
+        # A name that ends in .txt says that these are lines, though fastText's tables have such names, too.
+        items = _lines_if_so(blocks, options, only='ft' if split_name(name)[0] == '.txt' else None)
         return Texts(items, blocks.share)
 
 
@@ -169,11 +170,11 @@ def _lines(blocks: Blocks, options: Options) -> Iterator[str | None]:
         raise ServingError(f'{blocks.name} holds no text: give one text a line')
 
 
-def _lines_if_so(blocks: Blocks, options: Options) -> Iterator[str | None]:
-    """The lines of an input that may be a table: refused where it surely is one, else told."""
+def _lines_if_so(blocks: Blocks, options: Options, only: str | None = None) -> Iterator[str | None]:
+    """The lines of an input that may be a table (of the form `only`): refused where it surely is one, else told."""
     column = options.columns['text']
     guessed = guess(start(blocks, options), column)
-    if guessed is not None:
+    if guessed is not None and only in (None, guessed.form):
         line = f'{blocks.name}: {_table_advice(guessed, column)}'
         if guessed.sure:
             raise ServingError(f'{line}; where each line is a text, add --from lines')

@@ -15,6 +15,7 @@ from vaiven.serving.common.labels import (
     usual_class,
 )
 from vaiven.serving.common.tables.blocks import Blocks, open_path
+from vaiven.serving.common.tables.fasttext import PREFIX
 from vaiven.serving.common.tables.lines import Lines
 from vaiven.serving.common.tables.names import TABLES, split_name
 from vaiven.serving.common.tables.notes import Notes
@@ -126,7 +127,13 @@ def labelled_rows(
     notes = Notes()
     with Blocks(open_path(str(path)), str(path), path.name) as blocks:
         if suffix == LINES:
-            yield from ((line.removesuffix('\r'), None) for line in Lines(blocks, options) if line)
+            for line in Lines(blocks, options):
+                if line and line.startswith(PREFIX):
+                    raise ServingError(
+                        f'{path} holds lines of fastText ({PREFIX}…), which are a table: rename it to NAME.ft.txt'
+                    )
+                if line:
+                    yield line.removesuffix('\r'), None
             return
         for record in table_rows(blocks, suffix, options, notes):
             if record is None:

@@ -249,6 +249,7 @@ def test_files_of_every_kind_are_read(tmp_path: Path) -> None:
         ('a.tfrecord', b'', 'holds no request'),
         ('a.parquet', b'', 'is not a whole parquet file'),
         ('a.xlsx', b'', 'requests come as'),
+        ('a.txt', b'__label__1 Great film\n', 'lines of fastText .*: rename it to NAME.ft.txt'),
     ],
 )
 def test_a_file_that_is_none_is_told_in_one_line(

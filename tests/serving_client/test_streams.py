@@ -174,6 +174,13 @@ def test_lines_that_may_be_a_table_are_answered_and_told(shell: Shell) -> None:
     assert (texts_in(answer.stdout), answer.stderr) == (['text,label', 'g,1'], b'')
 
 
+def test_lines_of_fasttext_in_a_text_file_are_refused(shell: Shell) -> None:
+    (shell.folder / 'train.txt').write_text('__label__1 g\n')
+    told = shell('predict', '--file', 'train.txt', status=2).stderr.decode()
+    assert 'train.txt: looks like lines of fastText: give a file that is named NAME.ft.txt' in told
+    assert told.count('\n') == 1
+
+
 def test_sentences_with_commas_and_braces_stay_lines(shell: Shell) -> None:
     texts = ['The text, the label, and all.', 'Yes, sure', '{sic} "g": so', 'text, please call me', 'g;g | g']
     for first in range(len(texts)):
