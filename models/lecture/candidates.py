@@ -47,7 +47,7 @@ class Filled:
 
 def known_share(sentence: str, vocabulary: Vocabulary) -> float:
     """Share of the sentence's words that the vocabulary holds."""
-    tokens = [token for token in words([sentence])[0] if token != GAP]
+    tokens = [token for part in words(sentence.split(GAP)) for token in part]
     return sum(token in vocabulary for token in tokens) / len(tokens)
 
 
@@ -68,7 +68,7 @@ def fill(
         frequencies: p(word), float (vocabulary).
         count: how many candidates.
     """
-    before, after = (words([part])[0] for part in sentence.split(GAP))
+    before, after = words(sentence.split(GAP))
     unknown = tuple(token for token in (*before, *after) if token not in vocabulary)
     from_before = _next(forward, [BOS_ID, *vocabulary.ids(before)])
     forwards = _best(from_before, vocabulary, count)

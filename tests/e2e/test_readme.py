@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.test_novel import book
 from vaiven.components.text_example_gen.default_data import default_data
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -86,6 +85,15 @@ def _reviews(path: Path, every: int = 7) -> None:
             written.writerow([row['text'], stars])
 
 
+def _book(sentences: int = 900) -> str:
+    """About 100,000 characters of real sentences: a pattern would be learned by heart, not as language."""
+    with open(default_data(), encoding='utf-8') as file:
+        rows = csv.DictReader(file, delimiter='\t', quoting=csv.QUOTE_NONE)
+        texts = [row['text'] for row, _ in zip(rows, range(sentences), strict=False)]
+    paragraphs = (' '.join(texts[start : start + 5]) for start in range(0, sentences, 5))
+    return '\n'.join(f'En un lugar de la Mancha. {paragraph}' for paragraph in paragraphs)
+
+
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A fresh folder for `git clone`; what is left running in it is stopped at the end."""
@@ -139,7 +147,7 @@ def _clone(home: Path) -> None:
     for name in ('bin', 'lib', 'pyvenv.cfg'):
         (home / 'vaiven' / '.venv' / name).symlink_to(Path(sys.prefix) / name)
     _reviews(home / 'vaiven' / 'reviews.csv')
-    (home / 'vaiven' / 'book.txt').write_text(f'En un lugar de la Mancha.\n{book(2500)}', encoding='utf-8')
+    (home / 'vaiven' / 'book.txt').write_text(_book(), encoding='utf-8')
 
 
 def test_the_readme_holds_blocks_of_every_kind_and_names_each_program_once_known() -> None:
