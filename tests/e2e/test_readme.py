@@ -85,8 +85,8 @@ def _reviews(path: Path, every: int = 7) -> None:
             written.writerow([row['text'], stars])
 
 
-def _book(sentences: int = 900) -> str:
-    """About 100,000 characters of real sentences: a pattern would be learned by heart, not as language."""
+def _book(sentences: int = 2500) -> str:
+    """About 300,000 characters of real sentences: a pattern would be learned by heart, not as language."""
     with open(default_data(), encoding='utf-8') as file:
         rows = csv.DictReader(file, delimiter='\t', quoting=csv.QUOTE_NONE)
         texts = [row['text'] for row, _ in zip(rows, range(sentences), strict=False)]
