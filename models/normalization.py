@@ -29,6 +29,7 @@ _STYLED = (
     r'\x{FB13}-\x{FB17}\x{FB1D}-\x{FB4F}\x{FB50}-\x{FBB1}\x{FBD3}-\x{FD3D}\x{FD50}-\x{FDC7}\x{FDF0}-\x{FDFC}'
     r'\x{FE70}-\x{FEFC}\x{FF01}-\x{FF9F}\x{FFE0}-\x{FFEE}\x{1D400}-\x{1D7FF}\x{1F130}-\x{1F149}'
 )
+_STYLED_RUN = f'[{_STYLED}]+'
 
 # U+0091 to U+0094 are quotation marks where Windows-1252 was read as Latin-1; HTML reads them so, too.
 _APOSTROPHE = r'[`\x{91}\x{92}´ʹʻʼʽˈ՚‘’‛′‵ꞌ᾽᾿]'
@@ -36,6 +37,7 @@ _BETWEEN_LETTERS = rf'([\p{{L}}\p{{M}}\p{{N}}]){_APOSTROPHE}([\p{{L}}\p{{M}}])'
 _SINGLE, _DOUBLE, _ELLIPSIS = r'[\x{91}\x{92}‘’‚‛]', r'[\x{93}\x{94}“”„‟]', r'[\x{85}…]'
 
 _ENTITY = r'&(?:#0*[0-9]{1,7}|#[xX]0*[0-9A-Fa-f]{1,6}|[A-Za-z][0-9A-Za-z]{1,7});'
+_MAX_DIGITS = 7  # of a number in `_ENTITY`
 _AMPERSANDS = r'&(?:(?:amp|AMP|#0*38|#[xX]0*26);)+'
 # Those of HTML 4, with the characters that HTML 5 gives them.
 _NAMES = {name: ord(html5[f'{name};']) for name in (*name2codepoint, 'apos')}
@@ -66,8 +68,8 @@ def plain_letters(text: tf.Tensor) -> tf.Tensor:
     """Full-width, ligature, circled and mathematical letters and digits as plain ones (NFKC of these alone)."""
 
     def folded() -> tf.Tensor:
-        runs = tf_text.regex_split(text, f'[{_STYLED}]+', keep_delim_regex_pattern=f'[{_STYLED}]+')
-        styled = tf.strings.regex_full_match(runs.flat_values, f'[{_STYLED}]+')
+        runs = tf_text.regex_split(text, _STYLED_RUN, keep_delim_regex_pattern=_STYLED_RUN)
+        styled = tf.strings.regex_full_match(runs.flat_values, _STYLED_RUN)
         plain = tf_text.normalize_utf8(runs.flat_values, 'NFKC')
         return tf.strings.reduce_join(
             runs.with_flat_values(tf.where(styled, plain, runs.flat_values)), axis=1, separator=''
@@ -145,9 +147,10 @@ def _of_number(entities: tf.Tensor) -> tf.Tensor:
         tf.strings.lower(tf.strings.regex_replace(entities, '&#[xX]?0*|;', '')), 'UTF-8'
     ).to_tensor(-1)  # (n, longest)
     values = tf.where(digits >= ord('a'), digits - ord('a') + 10, digits - ord('0'))
+    values = tf.pad(values, [[0, 0], [0, _MAX_DIGITS]], constant_values=-1)
     total = tf.zeros_like(base)
-    for place in range(7):
-        digit = tf.pad(values, [[0, 0], [0, 7]], constant_values=-1)[:, place]
+    for place in range(_MAX_DIGITS):
+        digit = values[:, place]
         total = tf.where(digit < 0, total, total * base + digit)
     surrogate = (total >= 0xD800) & (total <= 0xDFFF)
     return tf.where((total == 0) | surrogate | (total > 0x10FFFF), 0xFFFD, total)
