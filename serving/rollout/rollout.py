@@ -239,15 +239,26 @@ class Rollout:
             raise
 
     def _tell(self, versions: set[int], labels: dict[str, int], timeout: float) -> None:
-        """Has the server take versions and labels, and waits until it says that it has."""
+        """Has the server take versions and labels, and waits until it says that it has.
+
+        That includes the versions that are not kept: they are unloaded a moment after the labels are set.
+        """
         self._send(versions, labels, timeout)
         deadline = time.monotonic() + timeout
-        while wrong := [label for label in LABELS if self._named(label) != labels.get(label)]:
+        while fault := self._difference(versions, labels):
             if time.monotonic() > deadline:
-                named = self._named(wrong[0])
-                raise self._delivery.not_taken(f'{wrong[0]} names {named or "nothing"}', timeout)
+                raise self._delivery.not_taken(fault, timeout)
             time.sleep(POLL_SECONDS)
         self._delivery.taken()
+
+    def _difference(self, versions: set[int], labels: dict[str, int]) -> str:
+        """What the server has other than these versions and labels; empty where all is as it should be."""
+        for label in LABELS:
+            named = self._named(label)
+            if named != labels.get(label):
+                return f'{label} names {named or "nothing"}'
+        kept = sorted(set(self.status().available) - versions)
+        return f'version {kept[0]} is still loaded' if kept else ''
 
     def _named(self, label: str) -> int | None:
         return label_version(self.client, self.model, label)

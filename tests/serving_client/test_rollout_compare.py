@@ -47,6 +47,9 @@ def logged(pushed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
     )
     flags = {'model_config_file': config, 'allow_version_labels_for_unavailable_models': True}
     with ServerProcess('reviews', folder / 'reviews', flags=flags) as running:
+        with Client(running.grpc_address) as client:
+            for version in (2, 3):  # a model is served as soon as one of its versions is
+                client.wait_until_available('reviews', version=version)
         yield running, folder / 'log'
 
 
