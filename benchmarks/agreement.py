@@ -33,7 +33,7 @@ from benchmarks.corpora import MissingDataError, novels
 OURS = (
     'text.max_tokens=100000', 'vocabulary.min_count=1', 'vocabulary.max_size=16000', 'training.task=language',
     'network.bidirectional=false', 'network.token_dropout=0', 'network.units=400',
-    'network.embedding_size=200', 'network.piece_buckets=32768', 'network.dropout=0.3', 'network.weight_dropout=0.2',
+    'network.embedding_size=200', 'network.subword_buckets=32768', 'network.dropout=0.3', 'network.weight_dropout=0.2',
     'training.batch_size=64', 'training.window=32', 'training.learning_rate=0.004', 'training.softmax_candidates=512',
     'training.epochs=8', 'training.weight_averaging=0.999',
 )  # fmt: skip

@@ -13,12 +13,12 @@ from benchmarks.agreement_pairs import Pair
 from benchmarks.baselines.kneser_ney import TokenKneserNey
 from benchmarks.language import HELD_OUT, VALIDATION
 from benchmarks.prepared import to_ids, tokens_of
-from vaiven.components.vocabulary.choice import choose
-from vaiven.models.checkpoints import Checkpoint, digest
-from vaiven.models.configuration import to_json
-from vaiven.models.language_training import train_language
+from vaiven.components.vocabulary.token_selection import choose
+from vaiven.configuration import to_json
 from vaiven.models.network.network import Network
-from vaiven.models.text import BOS_ID, CONTINUED, PAD_ID, UNK_ID
+from vaiven.models.text.tokenization import BOS_ID, CONTINUED, PAD_ID, UNK_ID
+from vaiven.models.training.checkpoints import Checkpoint, digest
+from vaiven.models.training.language import train_language
 from vaiven.pipeline.config import Config
 
 ORDER = 5

@@ -7,10 +7,10 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.baselines.kneser_ney import UNICODE_CHARACTERS
-from vaiven.components.vocabulary.choice import choose
-from vaiven.models.language_training import train_language
+from vaiven.components.vocabulary.token_selection import choose
 from vaiven.models.network.network import Network
-from vaiven.models.text import SPECIAL_TOKENS, UNK_ID
+from vaiven.models.text.tokenization import SPECIAL_TOKENS, UNK_ID
+from vaiven.models.training.language import train_language
 from vaiven.pipeline.config import Config
 
 # Held-out text is read in pieces side by side, each but the first after characters that are read and not scored.

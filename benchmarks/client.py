@@ -28,8 +28,8 @@ from benchmarks import (
 )
 from benchmarks.serving_processes import Child, ChildError
 from benchmarks.serving_setup import Subject
-from vaiven.serving.errors import ServingError
-from vaiven.serving.rollout import folder as serving_folders
+from vaiven.serving.common.errors import ServingError
+from vaiven.serving.rollout import serving_folder as serving_folders
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks import report, serving_figures
 from benchmarks.serving_setup import Subject
-from vaiven.serving.process import ServerProcess
+from vaiven.serving.server.server_process import ServerProcess
 
 if TYPE_CHECKING:
     from benchmarks.client import Plan

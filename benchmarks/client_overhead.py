@@ -16,7 +16,7 @@ from benchmarks.serving_setup import Subject
 from vaiven.serving.client import AsyncClient, Client
 from vaiven.serving.client.connection import Connection
 from vaiven.serving.client.grpc_transport import channel, stubs
-from vaiven.serving.process import ServerProcess
+from vaiven.serving.server.server_process import ServerProcess
 from vaiven.serving.wire import messages, tensors
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from benchmarks import report, serving_figures
 from benchmarks.serving_load import Job
 from benchmarks.serving_processes import Load, cpu_seconds, encoded, memory
 from benchmarks.serving_setup import PREDICT, Subject
-from vaiven.serving.commands.answering import PARALLEL
+from vaiven.serving.commands.batch_requests import PARALLEL
 from vaiven.serving.commands.predict import BATCH_ROWS
-from vaiven.serving.process import ServerProcess
+from vaiven.serving.server.server_process import ServerProcess
 from vaiven.serving.wire import messages, tensors
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PAYLOADS = 100
 SAMPLE_SECONDS = 0.2
 SETTLING_SAMPLES = 15  # a process that starts grows
-MOST_GROWTH = 0.05
+MAX_GROWTH = 0.05
 
 
 def stream(plan: 'Plan', trivial: Subject, sentiment: Subject | None, root: Path) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def stream(plan: 'Plan', trivial: Subject, sentiment: Subject | None, root: Path
                 serving_figures.ratio([speed] * 2, loads), 'at least', 0.8
             ),
             'growth of memory': serving_figures.judged(
-                report.spread([serving_figures.growth(sizes, settled)]), 'at most', MOST_GROWTH
+                report.spread([serving_figures.growth(sizes, settled)]), 'at most', MAX_GROWTH
             ),
         },
     }

@@ -22,7 +22,7 @@ class MissingDataError(Exception):
 
 
 class Review(NamedTuple):
-    """A text with an opinion.
+    """A text with a sentiment label.
 
     Attributes:
         text: NFC.

@@ -25,11 +25,11 @@ from benchmarks.serving_processes import Child, ChildError, Load
 from benchmarks.serving_setup import PREDICT, QUICK, Bench, Plan, Subject
 from benchmarks.serving_turns import Contestant, in_turns
 from vaiven.serving.client import Client
-from vaiven.serving.errors import ServingError
-from vaiven.serving.gateway.process import GatewayProcess
-from vaiven.serving.process import ServerProcess
-from vaiven.serving.rollout import folder as serving_folders
-from vaiven.serving.split import WATCH_SECONDS, Split, write
+from vaiven.serving.common.errors import ServingError
+from vaiven.serving.common.split import WATCH_SECONDS, Split, write
+from vaiven.serving.gateway.gateway_process import GatewayProcess
+from vaiven.serving.rollout import serving_folder as serving_folders
+from vaiven.serving.server.server_process import ServerProcess
 from vaiven.serving.wire import messages
 
 ADDED_MS, THROUGHPUT, POINTS = 0.5, 0.5, 1.0

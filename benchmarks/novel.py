@@ -101,7 +101,7 @@ def _configs(
     characters: int, epochs: int, settings: tuple[str, ...]
 ) -> tuple[dict[str, Any], dict[str, int]]:
     """The two configurations, ours with as many passes as give the same number of steps at most; and the steps."""
-    from vaiven.models.streams import SlidingWindows, TextStreams
+    from vaiven.models.data.text_windows import SlidingWindows, TextStreams
     from vaiven.pipeline.config import configure
 
     ids = np.zeros(characters + 1, np.int32)
@@ -122,7 +122,7 @@ def _configs(
 def _write(models: dict[str, Any], text: str, window: int) -> dict[str, Any]:
     """What is written after the same begin in each way, how varied it is, and how much of it is copied."""
     from vaiven.components.language_evaluation.originality import distinct, longest_copied
-    from vaiven.serving.defaults import TEMPERATURE, TOP_P
+    from vaiven.serving.common.defaults import TEMPERATURE, TOP_P
 
     start = int(np.random.default_rng(0).integers(len(text) - window))
     begin = text[start : start + window]

@@ -7,9 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.character_model import CharacterModel, to_ids
-from vaiven.models.generation import Draw, write_on
+from vaiven.models.export.generation import Draw, generate
 from vaiven.models.network.network import Network
-from vaiven.models.text import SPECIAL_TOKENS
+from vaiven.models.text.tokenization import SPECIAL_TOKENS
 
 _ROWS = 512
 
@@ -27,7 +27,7 @@ class NovelWriter(CharacterModel):
 
         @tf.function
         def on(begins: tf.Tensor, length: tf.Tensor, draw: Draw) -> tf.Tensor:
-            return write_on(network, begins, length, draw)
+            return generate(network, begins, length, draw)
 
         self._next_of, self._on = next_of, on
 

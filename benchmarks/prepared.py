@@ -10,12 +10,12 @@ import tensorflow as tf
 
 from benchmarks.corpora import Review
 from benchmarks.folds import Fold
-from vaiven.components.vocabulary.choice import choose
-from vaiven.models import dataset
+from vaiven.components.vocabulary.token_selection import choose
+from vaiven.models.data import dataset
+from vaiven.models.data.preprocessing import IDS, LABEL, NGRAMS, NO_LABEL, RATING
 from vaiven.models.network.network import Network
-from vaiven.models.ngrams import ngram_ids
-from vaiven.models.preprocessing import IDS, LABEL, NGRAMS, NO_LABEL, RATING
-from vaiven.models.text import BOS_ID, EOS_ID, UNK_ID, table_of, tokenize
+from vaiven.models.text.ngrams import ngram_ids
+from vaiven.models.text.tokenization import BOS_ID, EOS_ID, UNK_ID, table_of, tokenize
 from vaiven.pipeline.config import Config
 
 _TEXTS_AT_ONCE = 1024

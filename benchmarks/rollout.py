@@ -20,8 +20,8 @@ from benchmarks import options, report, rollout_trials, serving_figures
 from benchmarks.rollout_trials import MODEL, Place
 from benchmarks.serving_figures import judged
 from benchmarks.serving_processes import Child, ChildError
-from vaiven.serving.errors import ServingError
-from vaiven.serving.split import WATCH_SECONDS
+from vaiven.serving.common.errors import ServingError
+from vaiven.serving.common.split import WATCH_SECONDS
 
 CALLERS = 8
 STEPS = (5, 25, 50, 100)

@@ -19,7 +19,7 @@ import grpc
 import grpc.aio
 
 from benchmarks.serving_setup import PREDICT
-from vaiven.serving.split import SplitFile
+from vaiven.serving.common.split import SplitFile
 from vaiven.serving.wire import messages, tensors
 
 RECURRING = 200  # keys that come again and again: which side they are on is kept

@@ -85,7 +85,7 @@ def save(folder: Path, kind: Kind) -> None:
 
 def rows(count: int) -> list[tuple[str, str]]:
     """Texts with their labels, half of each, `NOISE` of them not what the stable version says."""
-    from vaiven.serving.split import place_of
+    from vaiven.serving.common.split import place_of
 
     made = []
     for number in range(count):

@@ -19,16 +19,16 @@ from benchmarks.rollout_models import rows
 from benchmarks.serving_figures import judged
 from benchmarks.serving_switches import put
 from vaiven.serving.client import Client, RequestError
-from vaiven.serving.process import ServerProcess
+from vaiven.serving.common.split import STABLE
 from vaiven.serving.rollout import configuration
 from vaiven.serving.rollout import plan as plans
 from vaiven.serving.rollout.auto import PROMOTED, ROLLED_BACK, Auto, Outcome
-from vaiven.serving.rollout.pairs import pairs
-from vaiven.serving.rollout.record import Record
+from vaiven.serving.rollout.journal import Record
+from vaiven.serving.rollout.paired_requests import pairs
 from vaiven.serving.rollout.requests import read
 from vaiven.serving.rollout.rollout import Rollout
-from vaiven.serving.rollout.state import label_version
-from vaiven.serving.split import STABLE
+from vaiven.serving.rollout.server_state import label_version
+from vaiven.serving.server.server_process import ServerProcess
 
 MODEL = 'reviews'
 ROWS = 20_000

@@ -134,7 +134,7 @@ def measure(fold: Fold, preset: str, settings: tuple[str, ...]) -> dict[str, Any
 
 def _ours(fold: Fold, preset: str, settings: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
     from benchmarks.prepared import answers, prepare
-    from vaiven.models.training import train
+    from vaiven.models.training.trainer import train
     from vaiven.pipeline.config import configure
 
     config = configure(preset, settings)

@@ -17,7 +17,7 @@ from benchmarks.folds import folds, for_choosing
 from benchmarks.sentiment import PLANS, SEED, measure
 
 PLAIN = (
-    'network.wide_ngrams=0', 'network.piece_buckets=0', 'network.token_dropout=0', 'network.dropout=0',
+    'network.wide_ngrams=0', 'network.subword_buckets=0', 'network.token_dropout=0', 'network.dropout=0',
     'training.language_weight=0', 'training.soft_labels=0',
 )  # fmt: skip
 # Each with those above it.
@@ -25,7 +25,7 @@ STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ('a plain bidirectional LSTM', ()),
     ('+ locked and token dropout', ('network.token_dropout=0.2', 'network.dropout=0.4')),
     ('+ language loss', ('training.language_weight=0.1',)),
-    ('+ vectors of pieces of words', ('network.piece_buckets=16384',)),
+    ('+ vectors of pieces of words', ('network.subword_buckets=16384',)),
     ('+ ratings as soft labels', ('training.soft_labels=6',)),
     ('+ wide path (the default)', ('network.wide_ngrams=262144',)),
     ('+ two epochs of language first', ('training.language_epochs=2',)),

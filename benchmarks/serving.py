@@ -29,8 +29,8 @@ from benchmarks import (
 )
 from benchmarks.serving_processes import Child, ChildError, Load
 from benchmarks.serving_setup import QUICK, Bench, Plan
-from vaiven.serving.errors import ServingError
-from vaiven.serving.rollout import folder as serving_folders
+from vaiven.serving.common.errors import ServingError
+from vaiven.serving.rollout import serving_folder as serving_folders
 
 PARTS: dict[str, tuple[str, Callable[[Bench], dict[str, Any]]]] = {
     'echo': ('a trivial model against an empty gRPC service', serving_speed.against_echo),

@@ -7,7 +7,7 @@ from benchmarks import report, serving_figures
 from benchmarks.serving_processes import memory
 from benchmarks.serving_setup import Bench
 from vaiven.serving.client import Client, NotFoundError
-from vaiven.serving.process import ServerProcess
+from vaiven.serving.server.server_process import ServerProcess
 from vaiven.serving.wire import messages
 
 NAME = 'coming-and-going'

@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.serving_processes import memory
 from vaiven.serving.client import Client
-from vaiven.serving.process import ServerProcess
+from vaiven.serving.server.server_process import ServerProcess
 from vaiven.serving.wire import messages
 
 WIDTH = 1024  # a layer of WIDTH × WIDTH float32 takes 4 MB

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any
 
 from benchmarks.serving_load import Job
-from vaiven.serving.process import ServerProcess
+from vaiven.serving.server.server_process import ServerProcess
 
 ROOT = Path(__file__).parent.parent
 MEGABYTE = 1 << 20

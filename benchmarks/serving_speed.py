@@ -11,8 +11,8 @@ from benchmarks.serving_peers import ECHO_METHOD
 from benchmarks.serving_processes import Child, ChildError, start_together
 from benchmarks.serving_setup import Bench, Subject
 from benchmarks.serving_turns import Contestant, in_turns
-from vaiven.serving.errors import ServerStartError
-from vaiven.serving.process import ServerProcess
+from vaiven.serving.common.errors import ServerStartError
+from vaiven.serving.server.server_process import ServerProcess
 
 BATCHING = """max_batch_size {{ value: 32 }}
 batch_timeout_micros {{ value: 0 }}

@@ -8,7 +8,7 @@ from benchmarks import report, serving_figures
 from benchmarks.serving_processes import Child, memory
 from benchmarks.serving_setup import Bench
 from vaiven.serving.client import Client
-from vaiven.serving.process import ServerProcess
+from vaiven.serving.server.server_process import ServerProcess
 
 MAX_SECONDS_MORE, MAX_MEGABYTES_MORE = 3.0, 150.0
 

@@ -14,7 +14,7 @@ from benchmarks.serving_figures import Answer, Life, percentile
 from benchmarks.serving_processes import memory
 from benchmarks.serving_setup import Bench
 from vaiven.serving.client import Client, RequestError
-from vaiven.serving.process import ServerProcess
+from vaiven.serving.server.server_process import ServerProcess
 from vaiven.serving.wire import messages
 
 CALLERS = 8

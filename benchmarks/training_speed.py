@@ -40,7 +40,7 @@ RATIOS = (
 @click.option('--preset', default='reviews', show_default=True)
 def main(quick: bool, settings: tuple[str, ...], preset: str) -> None:
     report.quiet_libraries()
-    from vaiven.models.hardware import share_cores
+    from vaiven.models.training.hardware import share_cores
     from vaiven.pipeline.config import configure
 
     config = configure(preset, settings)
@@ -89,7 +89,7 @@ def contestants(
 
     from benchmarks.folds import Fold
     from benchmarks.prepared import labels_of, prepare
-    from vaiven.models import dataset
+    from vaiven.models.data import dataset
 
     files = prepare(Fold(rows, [], [], []), config, folder)
     read = dataset.read_rows([files.train]).cache()
@@ -98,7 +98,7 @@ def contestants(
     batch_size = config.training.batch_size
     labelled = keras.utils.pad_sequences(ids, longest, padding='post'), np.array(labels_of(rows), np.float32)
     shuffled = tf.data.Dataset.from_tensor_slices(labelled).shuffle(len(rows), SEED)
-    padded = dataset.punctual(shuffled.batch(batch_size))  # as the others, for a fair comparison
+    padded = dataset.without_autotune(shuffled.batch(batch_size))  # as the others, for a fair comparison
     bucketed = dataset.training_batches(read, batch_size, longest, SEED)
     ours, same, plain = (_network(config, len(files.vocabulary), plain) for plain in (False, False, True))
     runs: dict[str, Callable[[], Any]] = {
@@ -122,8 +122,8 @@ def contestants(
 def _network(config: Any, vocabulary_size: int, plain: bool) -> Any:
     import keras
 
-    from vaiven.models.fitting import AveragingAdam
     from vaiven.models.network.objective import JointNetwork
+    from vaiven.models.training.training_loop import AveragingAdam
 
     network = JointNetwork(
         config.network, vocabulary_size, language_weight=config.training.language_weight,

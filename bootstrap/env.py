@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import sys
 
-from glibc import LEAST_GLIBC, glibc_version, install_private_glibc
+from glibc import MIN_GLIBC, glibc_version, install_private_glibc
 from interpreter import debian_include, find_python311
 from machine import check_compiler, check_machine
 from missing import Missing
@@ -91,7 +91,7 @@ def make_interpreter(python: pathlib.Path, interpreter: pathlib.Path, tools: Too
     for name in ('lib', 'bin'):
         shutil.rmtree(VENV / name, ignore_errors=True)
     run(python, '-m', 'venv', '--copies', '--without-pip', VENV)
-    if glibc_version(interpreter) < LEAST_GLIBC:
+    if glibc_version(interpreter) < MIN_GLIBC:
         say('this glibc is older than the wheels need: unpacking a newer one beside the interpreter')
         install_private_glibc(VENV, interpreter, tools.patchelf())
 
@@ -100,7 +100,10 @@ def link_for_type_checkers() -> None:
     """mypy and editors cannot follow setuptools' import hook: give them the package as a folder."""
     folder = VENV / 'typing' / 'vaiven'
     folder.mkdir(parents=True, exist_ok=True)
-    parts = {**{path.name: path for path in (ROOT / 'package').glob('*.py')}, **{name: ROOT / name for name in FOLDERS}}
+    parts = {
+        **{path.name: path for path in (ROOT / 'package').glob('*.py')},
+        **{name: ROOT / name for name in FOLDERS},
+    }
     for name, path in parts.items():
         link = folder / name
         link.unlink(missing_ok=True)

@@ -15,7 +15,7 @@ import subprocess
 
 from missing import Missing
 
-LEAST_GLIBC = (2, 38)
+MIN_GLIBC = (2, 38)
 SUITE = 'trixie'
 PACKAGES = ('libc6', 'libstdc++6', 'libgcc-s1')
 

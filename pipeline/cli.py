@@ -76,7 +76,13 @@ def show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 
 @click.group(cls=LazyGroup, context_settings={'help_option_names': ['-h', '--help']})
 @click.option(
-    '-V', '--version', is_flag=True, is_eager=True, expose_value=False, callback=show_version, help='The version.'
+    '-V',
+    '--version',
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=show_version,
+    help='The version.',
 )
 def vaiven() -> None:
     """A small, fast, private text model: trained, checked, served and rolled out.
@@ -106,10 +112,10 @@ def run(arguments: Sequence[str]) -> int:
         print(error.format_message(), file=sys.stderr)
         return error.exit_code
     except click.MissingParameter as error:
-        from vaiven.pipeline import usage
+        from vaiven.pipeline import usage_errors
 
         path = error.ctx.command_path if error.ctx else 'vaiven'
-        return complain(f'{usage.missing(error, arguments)} (see `{path} --help`)', error.exit_code)
+        return complain(f'{usage_errors.missing(error, arguments)} (see `{path} --help`)', error.exit_code)
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else 'vaiven'
         return complain(f'{error.format_message()} (see `{path} --help`)', error.exit_code)

@@ -13,11 +13,11 @@ from vaiven.components.evaluation.config import EvaluationConfig
 from vaiven.components.serving_check.config import ServingCheckConfig
 from vaiven.components.text_example_gen.config import DataConfig
 from vaiven.components.vocabulary.config import VocabularyConfig
-from vaiven.models.configuration import ConfigError, from_dict, replace_all, require
+from vaiven.configuration import ConfigError, from_dict, replace_all, require
 from vaiven.models.network.config import NetworkConfig
-from vaiven.models.text import TextConfig
-from vaiven.models.training_config import TrainingConfig
-from vaiven.models.tuning_config import TuningConfig
+from vaiven.models.text.config import TextConfig
+from vaiven.models.training.config import TrainingConfig
+from vaiven.models.training.tuning_config import TuningConfig
 
 _RUNNING_TEXT: dict[str, Any] = {
     # No text has a label, so none is looked for in tables either.
@@ -30,7 +30,7 @@ _FORWARD_ONLY: dict[str, Any] = {'bidirectional': False, 'token_dropout': 0.0, '
 
 # What each preset changes in the defaults below.
 PRESETS: dict[str, dict[str, Any]] = {
-    'reviews': {'network': {'piece_buckets': 16_384}},
+    'reviews': {'network': {'subword_buckets': 16_384}},
     # A writer of novels by characters, capitals among them: they say where sentences and names begin.
     'novel': {
         **_RUNNING_TEXT,
@@ -72,7 +72,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             'batch_size': 128,
             'epochs': 20,
             'learning_rate': 1e-3,
-            'last_rate': 1.0,
+            'final_rate_fraction': 1.0,
             'softmax_candidates': 0,
             'clip_norm': 1e6,
         },
@@ -160,7 +160,7 @@ def _check_whole(config: Config) -> None:
     """What parts have to say to each other."""
     network, training = config.network, config.training
     if training.task == 'sentiment':
-        # See `vaiven.models.fine_tuning`: below the layers are the vectors of the tokens.
+        # See `vaiven.models.training.fine_tuning`: below the layers are the vectors of the tokens.
         require(
             training.unfreeze_epochs * (network.layers + 1) < training.epochs,
             f'training.unfreeze_epochs times {network.layers + 1} (network.layers and one) must be below '
@@ -188,7 +188,7 @@ def _without_idle_parts(config: Config) -> Config:
     """
     idle: dict[str, Any] = {}
     if config.text.unit == 'character':
-        idle['piece_buckets'] = 0
+        idle['subword_buckets'] = 0
     if config.training.task == 'language':
         idle['wide_ngrams'] = 0
     return dataclasses.replace(config, network=dataclasses.replace(config.network, **idle))

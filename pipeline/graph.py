@@ -23,9 +23,9 @@ from vaiven.components.text_example_gen.component import TextExampleGen
 from vaiven.components.text_example_gen.files import DataFiles
 from vaiven.components.transform.component import TextTransform
 from vaiven.components.vocabulary.component import Vocabulary
-from vaiven.models.configuration import to_json
+from vaiven.configuration import to_json
 from vaiven.pipeline.baseline import MODEL, LatestBlessedOtherStrategy
-from vaiven.pipeline.beam import beam_args
+from vaiven.pipeline.beam_options import beam_args
 from vaiven.pipeline.config import Config
 from vaiven.pipeline.paths import RunPaths
 from vaiven.pipeline.stages import MODEL_SETTINGS
@@ -82,7 +82,7 @@ def components(
         examples=examples.outputs['examples'],
         schema=schema.outputs['schema'],
         vocabulary=vocabulary.outputs['vocabulary'],
-        preprocessing_fn='vaiven.models.preprocessing.preprocessing_fn',
+        preprocessing_fn='vaiven.models.data.preprocessing.preprocessing_fn',
         custom_config={'config': json.dumps({'text': dataclasses.asdict(config.text)}, sort_keys=True)},
     )
     learning: dict[str, Any] = {
@@ -94,7 +94,7 @@ def components(
     }
     tuner = _tuner(config, learning, unfinished)
     trainer = Trainer(
-        run_fn='vaiven.models.training.run_fn',
+        run_fn='vaiven.models.training.trainer.run_fn',
         hyperparameters=tuner.outputs['best_hyperparameters'] if tuner else None,
         custom_config={'config': training_config(config), 'unfinished': unfinished},
         **learning,
@@ -157,7 +157,7 @@ def _tuner(config: Config, learning: dict[str, Any], unfinished: str) -> Tuner |
         return None
     values = {**json.loads(training_config(config)), 'tuning': dataclasses.asdict(config.tuning)}
     return Tuner(
-        tuner_fn='vaiven.models.tuning.tuner_fn',
+        tuner_fn='vaiven.models.training.tuning.tuner_fn',
         custom_config={'config': json.dumps(values, ensure_ascii=False), 'unfinished': unfinished},
         **learning,
     )

@@ -4,8 +4,8 @@ import dataclasses
 import os
 import time
 
-from vaiven.models.configuration import UserError
-from vaiven.pipeline.addresses import require_local
+from vaiven.errors import UserError
+from vaiven.pipeline.local_addresses import require_local
 
 DEFAULT_ROOT = 'vaiven-runs'
 METADATA, ARTIFACTS, DONE = 'metadata.sqlite', 'artifacts', 'done.json'

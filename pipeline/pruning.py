@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ml_metadata.proto import metadata_store_pb2
 
-from vaiven.pipeline.done import DoneBefore, files_of
+from vaiven.pipeline.completed import DoneBefore, files_of
 from vaiven.pipeline.paths import ARTIFACTS, RunPaths
 
 _Artifact, _Event = metadata_store_pb2.Artifact, metadata_store_pb2.Event  # type: ignore[attr-defined]

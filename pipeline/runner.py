@@ -15,10 +15,10 @@ from tfx.orchestration.local import runner_utils
 from tfx.orchestration.portable import launcher, runtime_parameter_utils
 from tfx.proto.orchestration import local_deployment_config_pb2, pipeline_pb2
 
-from vaiven.models.configuration import UserError
-from vaiven.pipeline import code, leftovers
-from vaiven.pipeline.causes import root_cause
-from vaiven.pipeline.outputs import Outputs, outputs_of
+from vaiven.errors import UserError
+from vaiven.pipeline import code_digest, stale_runs
+from vaiven.pipeline.artifact_outputs import Outputs, outputs_of
+from vaiven.pipeline.root_cause import root_cause
 from vaiven.pipeline.store import StoreError
 
 _LOG = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ def run(
     store = metadata.Metadata(getattr(connections, connections.WhichOneof('connection_config')))
     try:
         with store as opened:
-            leftovers.clear(opened.store, str(pipeline.pipeline_info.pipeline_root))
+            stale_runs.clear(opened.store, str(pipeline.pipeline_info.pipeline_root))
     except (OSError, RuntimeError, StatusError) as error:
         raise StoreError(f'the metadata store cannot be used: {root_cause(error)[1]}') from error
     steps = []
@@ -108,8 +108,8 @@ def _launch(
     name = node.node_info.id
     executor_spec = runner_utils.extract_executor_spec(deployment, name)
     if executor_spec is not None:
-        parameter = node.parameters.parameters[code.PARAMETER]
-        parameter.field_value.string_value = code.digest(tuple(sources.get(name, ())))
+        parameter = node.parameters.parameters[code_digest.PARAMETER]
+        parameter.field_value.string_value = code_digest.digest(tuple(sources.get(name, ())))
     try:
         info = launcher.Launcher(
             pipeline_node=node,

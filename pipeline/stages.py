@@ -10,17 +10,17 @@ import json
 from collections.abc import Mapping
 
 from vaiven.components.text_example_gen.files import DataFiles
-from vaiven.models.configuration import to_json
-from vaiven.pipeline.code import digest
+from vaiven.configuration import to_json
+from vaiven.pipeline.code_digest import digest
+from vaiven.pipeline.completed import DoneBefore
 from vaiven.pipeline.config import Config
-from vaiven.pipeline.done import DoneBefore
-from vaiven.pipeline.inputs import plain_names
+from vaiven.pipeline.input_links import plain_names
 
 _EXAMPLES, _TUNER, _MODEL = 'TextExampleGen', 'Tuner', 'Trainer'
 _LINEAR, _EVALUATOR, _LANGUAGE_EVALUATOR = 'LinearBaseline', 'Evaluator', 'LanguageEvaluator'
-_TEXT = 'models/text.py'
+_TEXT = 'models/text'
 _READING = 'components/examples.py'
-_SERVING = ('serving/client', 'serving/process.py', 'serving/server', 'serving/wire')
+_SERVING = ('serving/client', 'serving/common', 'serving/server', 'serving/wire')
 # Changing any other part of the configuration makes no difference to a model.
 MODEL_SETTINGS = ('name', 'preset', 'data', 'vocabulary', 'text', 'network', 'training')
 
@@ -57,7 +57,7 @@ STAGES = (
         'what the majority class and a linear model reach',
         (_EXAMPLES,),
         (),
-        ('components/linear_baseline', 'models/nb_svm.py', _READING),
+        ('components/linear_baseline', 'models/training/nb_svm.py', _READING),
     ),
     Stage('StatisticsGen', 'counts what is in the rows', (_EXAMPLES,), ('placement',)),
     Stage(
@@ -74,7 +74,7 @@ STAGES = (
         'turns texts into ids, inside the TensorFlow graph',
         (_EXAMPLES, 'SchemaGen', 'Vocabulary'),
         ('text', 'placement'),
-        ('components/transform', 'models/preprocessing.py', _TEXT),
+        ('components/transform', 'models/data/preprocessing.py', _TEXT),
     ),
     Stage(
         _TUNER,

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping
 
 from ml_metadata.proto import metadata_store_pb2
 
-from vaiven.models.configuration import UserError
-from vaiven.pipeline.done import missing
+from vaiven.errors import UserError
+from vaiven.pipeline.completed import missing
 from vaiven.pipeline.paths import ARTIFACTS, METADATA
 
 _State = metadata_store_pb2.Artifact  # type: ignore[attr-defined]

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from apache_beam.io.localfilesystem import LocalFileSystem
 
 from vaiven.components.text_example_gen.files import DataFiles
-from vaiven.models.configuration import UserError
+from vaiven.errors import UserError
 from vaiven.pipeline import store
-from vaiven.pipeline.beam import in_process
-from vaiven.pipeline.causes import root_cause
+from vaiven.pipeline.beam_options import in_process
+from vaiven.pipeline.completed import DoneBefore
 from vaiven.pipeline.config import PlacementConfig
-from vaiven.pipeline.done import DoneBefore
-from vaiven.pipeline.inputs import linked
+from vaiven.pipeline.input_links import linked
 from vaiven.pipeline.paths import RunPaths
+from vaiven.pipeline.root_cause import root_cause
 from vaiven.serving.common.plain_path import is_pattern
 
 

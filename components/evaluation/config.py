@@ -3,7 +3,7 @@
 import dataclasses
 import math
 
-from vaiven.models.configuration import require
+from vaiven.configuration import require
 
 
 @dataclasses.dataclass(frozen=True)

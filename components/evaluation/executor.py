@@ -65,9 +65,11 @@ class Executor(tfx_executor.Executor):
                 )
                 progress.info(
                     'held-out accuracy: %.1f %%, of the blessed model before it %.1f %%; they differ on %d of %d rows',
-                    100 * pairs.accuracy_now, 100 * pairs.accuracy_before,
-                    pairs.only_before + pairs.only_now, pairs.rows,
-                )  # fmt: skip
+                    100 * pairs.accuracy_now,
+                    100 * pairs.accuracy_before,
+                    pairs.only_before + pairs.only_now,
+                    pairs.rows,
+                )
                 reason = pairs.reason(max_drop)
         if reason:
             _refuse(blessing, reason)

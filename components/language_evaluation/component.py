@@ -5,8 +5,8 @@ from tfx.types import BaseChannel, Channel, component_spec, standard_artifacts
 
 from vaiven.components.evaluation.config import EvaluationConfig
 from vaiven.components.language_evaluation import executor
-from vaiven.models.configuration import to_json
-from vaiven.models.text import TextConfig
+from vaiven.configuration import to_json
+from vaiven.models.text.config import TextConfig
 
 
 class LanguageEvaluatorSpec(component_spec.ComponentSpec):

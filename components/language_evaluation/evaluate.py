@@ -9,10 +9,11 @@ from typing import Any
 import tensorflow as tf
 
 from vaiven.components.evaluation.config import EvaluationConfig
-from vaiven.components.language_evaluation.measuring import LanguageModel
+from vaiven.components.language_evaluation.baselines import compressor_bits, unigram_bits
+from vaiven.components.language_evaluation.measurements import LanguageModel
 from vaiven.components.language_evaluation.originality import distinct, longest_copied
-from vaiven.components.language_evaluation.simple import compressor_bits, unigram_bits
-from vaiven.models.text import MOST_TOKENS, TextConfig, normalize
+from vaiven.models.text.config import MAX_TOKENS, TextConfig
+from vaiven.models.text.tokenization import normalize
 
 # What the model writes to be looked at: begun from nothing, the same draws each time.
 SAMPLES, SAMPLE_TOKENS, TEMPERATURE, TOP_P, SEED = 4, 500, 0.8, 0.95, 1
@@ -71,7 +72,7 @@ def evaluate(
     """
     plain_train = _normalized(train, text)
     # A token has a character at least.
-    plain_test = [each[:MOST_TOKENS] for each in _normalized(test[: config.max_texts], text)]
+    plain_test = [each[:MAX_TOKENS] for each in _normalized(test[: config.max_texts], text)]
     characters = sum(len(each) + 1 for each in plain_test)
     model = LanguageModel(folder)
     fit = model.fit_to(plain_test, characters)

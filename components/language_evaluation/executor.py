@@ -13,8 +13,8 @@ from tfx.utils import io_utils, path_utils
 from vaiven.components.evaluation.config import EvaluationConfig
 from vaiven.components.examples import read_texts
 from vaiven.components.language_evaluation.evaluate import evaluate
-from vaiven.models.configuration import from_json
-from vaiven.models.text import TextConfig
+from vaiven.configuration import from_json
+from vaiven.models.text.config import TextConfig
 
 EVALUATION_FILE = 'language.json'
 progress = logging.getLogger('vaiven.progress')
@@ -47,8 +47,10 @@ class Executor(base_executor.BaseExecutor):
         _bless(artifact_utils.get_single_instance(output_dict['blessing']), model, before, found.reason)
         progress.info(
             'held-out text: %.3f bits a character; %.3f by single characters, %.3f by a compressor (xz)',
-            found.bits_per_character, found.unigram, found.compressor,
-        )  # fmt: skip
+            found.bits_per_character,
+            found.unigram,
+            found.compressor,
+        )
         if found.reason:
             progress.info('not blessed: %s', found.reason)
 

@@ -38,8 +38,10 @@ class Executor(base_executor.BaseExecutor):
             file.write(json.dumps({**result, 'seconds': round(seconds, 2)}, indent=2))
         progress.info(
             'held-out accuracy: %.1f %% majority class, %.1f %% NB-SVM (%d rows)',
-            100 * result['majority'], 100 * result['nb_svm'], result['rows'],
-        )  # fmt: skip
+            100 * result['majority'],
+            100 * result['nb_svm'],
+            result['rows'],
+        )
 
 
 def measure(

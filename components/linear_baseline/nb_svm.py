@@ -1,4 +1,4 @@
-"""The linear baseline: NB-SVM on words and pairs of words, see `vaiven.models.nb_svm`."""
+"""The linear baseline: NB-SVM on words and pairs of words, see `vaiven.models.training.nb_svm`."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from scipy import sparse
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.svm import LinearSVC
 
-from vaiven.models.nb_svm import INTERPOLATION, interpolated, log_ratios
+from vaiven.models.training.nb_svm import INTERPOLATION, interpolated, log_ratios
 
 _C = 1.0  # the paper's
 

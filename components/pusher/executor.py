@@ -11,7 +11,7 @@ from tfx.types import Artifact, artifact_utils
 from tfx.utils import io_utils, path_utils
 
 from vaiven.components.pusher.push import copier, push
-from vaiven.models.configuration import UserError
+from vaiven.errors import UserError
 
 progress = logging.getLogger('vaiven.progress')
 

@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from vaiven.models.configuration import UserError
+from vaiven.errors import UserError
 
 FINGERPRINT_FILE = Path('assets.extra', 'fingerprint.txt')
 _HIDDEN = '.incoming-'

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from vaiven.components.serving_check import asking
+from vaiven.components.serving_check import comparison
 from vaiven.components.serving_check.config import ServingCheckConfig
 from vaiven.serving.client import Client
-from vaiven.serving.process import ServerProcess
+from vaiven.serving.server.server_process import ServerProcess
 
 _MODEL = 'candidate'
 
@@ -73,21 +73,27 @@ def _ask(check: Check, folder: str, texts: Sequence[str], config: ServingCheckCo
         Path(base, '1').symlink_to(Path(folder).resolve(), target_is_directory=True)
         with ServerProcess(_MODEL, base, timeout=config.start_seconds) as server:
             # Loaded while the server runs: the operating system has the files in memory by now.
-            model = asking.InProcess(folder)
+            model = comparison.InProcess(folder)
             check.spellings = model.spelling_difference()
             with Client(server.grpc_address) as grpc, Client(server.rest_url) as rest:
                 for name in model.signatures():
-                    inputs = model.inputs(name, asking.BEGINS if name == 'generate' else asking.PROBES)
+                    inputs = model.inputs(
+                        name, comparison.BEGINS if name == 'generate' else comparison.PROBES
+                    )
                     expected = model.predict(name, inputs)
                     check.signatures[name] = max(
-                        asking.difference(expected, client.predict(_MODEL, inputs, signature=name))
+                        comparison.difference(expected, client.predict(_MODEL, inputs, signature=name))
                         for client in (grpc, rest)
                     )
-                for batch in asking.batches(texts, config.batch_size):
+                for batch in comparison.batches(texts, config.batch_size):
                     inputs = model.inputs('serving_default', batch)
                     expected = model.predict('serving_default', inputs)
-                    check.grpc = max(check.grpc, asking.difference(expected, grpc.predict(_MODEL, inputs)))
-                    check.rest = max(check.rest, asking.difference(expected, rest.predict(_MODEL, inputs)))
+                    check.grpc = max(
+                        check.grpc, comparison.difference(expected, grpc.predict(_MODEL, inputs))
+                    )
+                    check.rest = max(
+                        check.rest, comparison.difference(expected, rest.predict(_MODEL, inputs))
+                    )
                     check.rows += len(batch)
 
 
@@ -99,6 +105,6 @@ def _reason(check: Check, tolerance: float) -> str:
     if check.spellings > tolerance:
         return (
             'one text gets other answers where its apostrophes or letters are typed in another way, '
-            f'as in {asking.SPELLINGS[1]!r}; normalise text inside the model'
+            f'as in {comparison.SPELLINGS[1]!r}; normalise text inside the model'
         )
     return ''

@@ -5,7 +5,7 @@ from tfx.types import BaseChannel, Channel, component_spec, standard_artifacts
 
 from vaiven.components.serving_check import executor
 from vaiven.components.serving_check.config import ServingCheckConfig
-from vaiven.models.configuration import to_json
+from vaiven.configuration import to_json
 
 
 class ServingCheckSpec(component_spec.ComponentSpec):

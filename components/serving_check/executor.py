@@ -13,7 +13,7 @@ from tfx.utils import io_utils, path_utils
 from vaiven.components.examples import read_texts
 from vaiven.components.serving_check.check import check_model
 from vaiven.components.serving_check.config import ServingCheckConfig
-from vaiven.models.configuration import from_json
+from vaiven.configuration import from_json
 
 CHECK_FILE = 'check.json'
 progress = logging.getLogger('vaiven.progress')
@@ -50,5 +50,7 @@ class Executor(base_executor.BaseExecutor):
         blessing.set_string_custom_property('reason', check.reason)
         progress.info(
             'served answers to %d rows lie within %.1g (gRPC) and %.1g (REST) of those in process',
-            check.rows, check.grpc, check.rest,
-        ) if blessed else progress.info('the served model failed the check: %s', check.reason)  # fmt: skip
+            check.rows,
+            check.grpc,
+            check.rest,
+        ) if blessed else progress.info('the served model failed the check: %s', check.reason)

@@ -12,7 +12,7 @@ from vaiven.components.text_example_gen import driver, executor
 from vaiven.components.text_example_gen.config import DataConfig
 from vaiven.components.text_example_gen.errors import DataError
 from vaiven.components.text_example_gen.files import DATA_INPUT, UNLABELLED_INPUT, DataFiles
-from vaiven.models.configuration import to_json
+from vaiven.configuration import to_json
 
 
 class TextExampleGen(component.FileBasedExampleGen):

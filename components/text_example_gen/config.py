@@ -4,7 +4,7 @@ import dataclasses
 import math
 import typing
 
-from vaiven.models.configuration import require
+from vaiven.configuration import require
 from vaiven.serving.common import labels
 from vaiven.serving.common.labels import label_key
 from vaiven.serving.common.tables.encodings import ENCODING_RULE, known_encoding

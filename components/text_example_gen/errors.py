@@ -1,6 +1,6 @@
 """What can be wrong with a user's data."""
 
-from vaiven.models.configuration import UserError
+from vaiven.errors import UserError
 
 
 class DataError(UserError):

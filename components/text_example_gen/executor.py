@@ -20,7 +20,7 @@ from vaiven.components.text_example_gen.errors import DataError
 from vaiven.components.text_example_gen.files import UNLABELLED_INPUT, DataFiles, Source
 from vaiven.components.text_example_gen.rows import SPLITS
 from vaiven.components.text_example_gen.summary import Summary, require_learnable
-from vaiven.models.configuration import from_json
+from vaiven.configuration import from_json
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from vaiven.components.text_example_gen.column_counts import ColumnCounts
 from vaiven.components.text_example_gen.config import DataConfig
 from vaiven.components.text_example_gen.errors import DataError
 from vaiven.components.text_example_gen.files import TEXT, DataFiles, Source, suffix_of
-from vaiven.components.text_example_gen.opening import Opener, open_local
+from vaiven.components.text_example_gen.local_files import Opener, open_local
 from vaiven.components.text_example_gen.passages import paragraphs, passages
 from vaiven.components.text_example_gen.rows import MORE, Row, RowReader, nfc
 from vaiven.serving.common.tables.blocks import Blocks

@@ -17,7 +17,7 @@ from vaiven.components.text_example_gen.column_counts import ColumnCounts
 from vaiven.components.text_example_gen.config import DataConfig
 from vaiven.components.text_example_gen.errors import DataError
 from vaiven.components.text_example_gen.files import Source
-from vaiven.components.text_example_gen.opening import open_local
+from vaiven.components.text_example_gen.local_files import open_local
 from vaiven.components.text_example_gen.reading import read_source
 from vaiven.components.text_example_gen.rows import (
     CLASSES,

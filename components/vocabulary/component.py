@@ -6,8 +6,8 @@ from tfx.types import BaseChannel, Channel, component_spec, standard_artifacts
 from vaiven.components.vocabulary import executor
 from vaiven.components.vocabulary.artifact import VocabularyArtifact
 from vaiven.components.vocabulary.config import VocabularyConfig
-from vaiven.models.configuration import to_json
-from vaiven.models.text import TextConfig
+from vaiven.configuration import to_json
+from vaiven.models.text.config import TextConfig
 
 
 class VocabularySpec(component_spec.ComponentSpec):

@@ -14,14 +14,15 @@ import tensorflow as tf
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
-from vaiven.models.text import TextConfig, tokenize
+from vaiven.models.text.config import TextConfig
+from vaiven.models.text.tokenization import tokenize
 
 NAMESPACE = 'vaiven.Vocabulary'
 
 TokenCount = tuple[bytes, int]
 
 # A bundle with more distinct tokens than this sends what it has counted so far.
-_MOST_IN_MEMORY = 1_000_000
+_MAX_IN_MEMORY = 1_000_000
 _BATCH_ROWS = 1024
 
 
@@ -54,7 +55,7 @@ class CountInBatch(beam.DoFn):
         self._counts.update(tokens)
         self._texts.inc(len(examples))
         self._tokens.inc(len(tokens))
-        if len(self._counts) > _MOST_IN_MEMORY:
+        if len(self._counts) > _MAX_IN_MEMORY:
             yield from self._counts.items()
             self._counts = Counter()
 

@@ -9,11 +9,11 @@ from tfx.dsl.io import fileio
 from tfx.types import Artifact, artifact_utils
 
 from vaiven.components.vocabulary import artifact as files
-from vaiven.components.vocabulary.choice import choose
 from vaiven.components.vocabulary.config import VocabularyConfig
 from vaiven.components.vocabulary.counting import CountTokens, TokenCount, read_examples
-from vaiven.models.configuration import from_json
-from vaiven.models.text import TextConfig, Unit
+from vaiven.components.vocabulary.token_selection import choose
+from vaiven.configuration import from_json
+from vaiven.models.text.config import TextConfig, Unit
 
 # Held-out text must not shape the vocabulary.
 _SPLITS = ('train', 'unlabelled')

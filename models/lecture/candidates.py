@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from vaiven.models.lecture.corpus import Vocabulary, words
 from vaiven.models.lecture.language_model import LanguageModel
-from vaiven.models.text import BOS_ID, EOS_ID, SPECIAL_TOKENS
+from vaiven.models.text.tokenization import BOS_ID, EOS_ID, SPECIAL_TOKENS
 
 GAP = '…'
 

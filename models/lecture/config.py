@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from vaiven.models.configuration import require
+from vaiven.configuration import require
 from vaiven.models.network.config import CELLS
 
 

@@ -13,10 +13,18 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import tensorflow as tf
 
-from vaiven.models.configuration import UserError
-from vaiven.models.text import BOS_ID, EOS_ID, SPECIAL_TOKENS, UNK_ID, TextConfig, all_tokens, normalize
+from vaiven.errors import UserError
+from vaiven.models.text.config import TextConfig
+from vaiven.models.text.tokenization import (
+    BOS_ID,
+    EOS_ID,
+    SPECIAL_TOKENS,
+    UNK_ID,
+    all_tokens,
+    normalize,
+)
 
-LEAST_CHARACTERS = 20_000
+MIN_CHARACTERS = 20_000
 _LONGEST_PIECE = 2_000
 _HELD_OUT = 10  # one piece of so many
 _TEXT = TextConfig(unit='word')
@@ -62,9 +70,9 @@ def corpus(name: str, lines: Iterable[str], max_characters: int) -> Corpus:
             if piece.strip():
                 pieces.append(piece)
                 size += len(piece)
-    if size < LEAST_CHARACTERS or len(pieces) < _HELD_OUT:
+    if size < MIN_CHARACTERS or len(pieces) < _HELD_OUT:
         raise TextError(
-            f'{name}: a lecture needs {LEAST_CHARACTERS} characters in {_HELD_OUT} lines or more. '
+            f'{name}: a lecture needs {MIN_CHARACTERS} characters in {_HELD_OUT} lines or more. '
             f'Received: {size} in {len(pieces)}; bring a longer text'
         )
     normal = [piece.decode() for piece in normalize(tf.constant(pieces), _TEXT).numpy()]

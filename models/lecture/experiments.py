@@ -24,13 +24,13 @@ from vaiven.models.lecture.language_model import (
     train,
     windows,
 )
-from vaiven.models.text import UNK_ID
+from vaiven.models.text.tokenization import UNK_ID
 
 progress = logging.getLogger('vaiven.progress')
 
 GATED = ('lstm', 'peephole_lstm')
 FACTORS = (0.5, 0.9, 1.1, 1.3, 1.6)
-_MOST_CHARACTERS = 200  # a text has few signs that matter; the rest is [UNK]
+_MAX_CHARACTERS = 200  # a text has few signs that matter; the rest is [UNK]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +114,7 @@ def compute(corpora: Sequence[Corpus], config: LectureConfig) -> Lecture:
         seconds[part], began = time.monotonic() - began, time.monotonic()
 
     text = corpora[0]
-    vocabulary = Vocabulary(itertools.chain.from_iterable(text.training), _MOST_CHARACTERS)
+    vocabulary = Vocabulary(itertools.chain.from_iterable(text.training), _MAX_CHARACTERS)
     stream, held_out = vocabulary.stream(text.training), vocabulary.stream(text.held_out)
     longest = max(config.window, config.distance)
     require_longer(text.name, 'characters', longest, training=stream, held_out=held_out)

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from vaiven.models.configuration import UserError
+from vaiven.errors import UserError
 from vaiven.models.network.cells import recurrent_layer
 from vaiven.models.network.layers import Tensor
 

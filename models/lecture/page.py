@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from vaiven.models.configuration import UserError
+from vaiven.errors import UserError
 from vaiven.models.lecture import sections
 from vaiven.models.lecture.cells_text import REFERENCES
 from vaiven.models.lecture.experiments import Lecture

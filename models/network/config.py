@@ -4,7 +4,7 @@ import dataclasses
 import typing
 from typing import Literal
 
-from vaiven.models.configuration import require
+from vaiven.configuration import require
 
 Cell = Literal[
     'simple_rnn', 'gru', 'gru_reset_before', 'lstm', 'peephole_lstm', 'coupled_lstm', 'peephole_coupled_lstm'
@@ -23,7 +23,7 @@ class NetworkConfig:
         units: size of the hidden state, a direction and layer.
         embedding_size: size of a token's vector; the softmax is tied to it. 0: one-hot vectors, and a softmax of
             its own.
-        piece_buckets: pieces of words are hashed into that many vectors, which are added to the words' own, in what
+        subword_buckets: pieces of words are hashed into that many vectors, which are added to the words' own, in what
             is read and in the softmax (Bojanowski et al. 2017); 0 for none. Characters and one-hot vectors never have
             any.
         token_dropout: share of tokens of a text that the network does not see (Gal & Ghahramani 2016).
@@ -41,7 +41,7 @@ class NetworkConfig:
     layers: int = 1
     units: int = 128
     embedding_size: int = 128
-    piece_buckets: int = 0
+    subword_buckets: int = dataclasses.field(default=0, metadata={'formerly': 'piece_buckets'})
     token_dropout: float = 0.2
     embedding_dropout: float = 0.0
     weight_dropout: float = 0.0
@@ -56,9 +56,9 @@ class NetworkConfig:
             value = getattr(self, name)
             require(least <= value <= most, f'network.{name} must lie between {least} and {most}', value)
         require(
-            self.piece_buckets == 0 or 2 <= self.piece_buckets <= 2**24,
-            'network.piece_buckets must lie between 2 and 16777216, or be 0 for none',
-            self.piece_buckets,
+            self.subword_buckets == 0 or 2 <= self.subword_buckets <= 2**24,
+            'network.subword_buckets must lie between 2 and 16777216, or be 0 for none',
+            self.subword_buckets,
         )
         require(
             0 <= self.wide_ngrams <= 2**24,

@@ -7,7 +7,7 @@ from keras import ops
 
 from vaiven.models.network.layers import Tensor, reverse_sequences, span
 from vaiven.models.network.network import Network
-from vaiven.models.text import PAD_ID
+from vaiven.models.text.tokenization import PAD_ID
 
 
 def sentiment_loss(logits: Tensor, labels: Tensor) -> Tensor:

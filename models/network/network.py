@@ -26,9 +26,9 @@ from vaiven.models.network.layers import (
     dropout,
     reverse_sequences,
 )
-from vaiven.models.network.pieces import PieceVectors
+from vaiven.models.network.subwords import SubwordEmbeddings
 from vaiven.models.network.wide import WideNgrams
-from vaiven.models.text import PAD_ID, UNK_ID
+from vaiven.models.text.tokenization import PAD_ID, UNK_ID
 
 
 def _recurrent_alone(shape: Any, dtype: Any = None) -> Tensor:
@@ -112,10 +112,14 @@ class Network(keras.Model):
             vocabulary_size, config.embedding_dropout, seed=next(seeds), name='vocabulary_dropout'
         )
         self.pieces = (
-            PieceVectors(
-                vocabulary_size, config.piece_buckets, config.embedding_size, seed=next(seeds), name='pieces'
+            SubwordEmbeddings(
+                vocabulary_size,
+                config.subword_buckets,
+                config.embedding_size,
+                seed=next(seeds),
+                name='pieces',
             )
-            if config.piece_buckets and self.tied
+            if config.subword_buckets and self.tied
             else None
         )
         self.weight_dropout = WeightDropout(config.weight_dropout, seed=next(seeds))

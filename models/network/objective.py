@@ -9,7 +9,7 @@ from vaiven.models.network.config import NetworkConfig
 from vaiven.models.network.layers import Tensor
 from vaiven.models.network.losses import language_loss, sentiment_loss
 from vaiven.models.network.network import Network
-from vaiven.models.text import PAD_ID
+from vaiven.models.text.tokenization import PAD_ID
 
 
 class JointNetwork(Network):

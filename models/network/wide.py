@@ -19,10 +19,10 @@ NO_NGRAM = 2**31 - 1
 class WideNgrams(keras.layers.Layer):
     """Logit of «positive» as a sum of one weight for each n-gram of a text: int (batch, n-grams) → (batch).
 
-    N-grams are numbered from 1 by `vaiven.models.ngrams` and padded with 0; one that is not among the `ngrams` weighs
-    nothing. (Without such a check, as where numbers are taken modulo the size of a table, a pair of words that was
-    never seen gets the weight of some other: that cost 1 point of accuracy.) Nothing here is for gradient descent:
-    `vaiven.models.wide_fit` finds the weights.
+    N-grams are numbered from 1 by `vaiven.models.text.ngrams` and padded with 0; one that is not among the `ngrams`
+    weighs nothing. (Without such a check, as where numbers are taken modulo the size of a table, a pair of words
+    that was never seen gets the weight of another: that cost 1 point of accuracy.) Gradient descent trains none of it;
+    `vaiven.models.training.wide_fit` fits the weights.
 
     Args:
         size: the most n-grams that it can know.

@@ -5,9 +5,9 @@ import os
 import click
 
 from vaiven.components.text_example_gen.files import addressed
-from vaiven.pipeline.addresses import require_local
 from vaiven.pipeline.commands.options import configured, require_together
 from vaiven.pipeline.config import PRESETS
+from vaiven.pipeline.local_addresses import require_local
 
 
 @click.group()
@@ -72,7 +72,7 @@ def compile_command(
     config = configured(data, preset, settings, name, text_column, label_column)
     files = addressed(data, unlabelled)
     require_together(files, config)
-    from vaiven.pipeline.screen import screen
+    from vaiven.pipeline.progress_display import screen
 
     with screen(os.devnull) as shown:
         shown.doing('loading TFX')

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vaiven.pipeline.addresses import require_local
+from vaiven.pipeline.local_addresses import require_local
 
 if TYPE_CHECKING:
     from vaiven.models.lecture.corpus import Corpus
@@ -43,13 +43,13 @@ def lecture(files: tuple[str, ...], output: str, quick: bool, seed: int, reviews
       vaiven lecture
       vaiven lecture --quick --data novels.txt --output networks.html
     """
-    from vaiven.models.configuration import UserError
+    from vaiven.errors import UserError
 
     files = tuple(require_local(path, '--data') for path in files)
     output = require_local(output, '--output')
     if not files and not reviews:
         raise UserError('without the film reviews there must be another text: name one with --data FILE')
-    from vaiven.pipeline.screen import screen
+    from vaiven.pipeline.progress_display import screen
 
     began = time.monotonic()
     with screen(os.devnull) as shown:
@@ -81,7 +81,7 @@ def _corpora(files: tuple[str, ...], reviews: bool, max_characters: int) -> list
     from vaiven.components.text_example_gen.errors import DownloadError
     from vaiven.components.text_example_gen.reading import read_rows
     from vaiven.models.lecture.corpus import corpus, read_lines
-    from vaiven.pipeline.screen import PROGRESS
+    from vaiven.pipeline.progress_display import PROGRESS
 
     def lines(path: str) -> list[str]:
         if path.removesuffix('.gz').lower().endswith(('.csv', '.tsv')):

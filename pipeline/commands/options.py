@@ -10,8 +10,8 @@ from vaiven.components.text_example_gen.check import check_data
 from vaiven.components.text_example_gen.data_warnings import warnings_of
 from vaiven.components.text_example_gen.errors import DataError
 from vaiven.components.text_example_gen.files import DataFiles, found
-from vaiven.pipeline.addresses import require_local
 from vaiven.pipeline.config import PRESETS, Config, configure
+from vaiven.pipeline.local_addresses import require_local
 
 _OPTIONS = (
     click.option(

@@ -28,8 +28,8 @@ def plan(
     """
     config = configured(data, preset, settings, name, text_column, label_column)
     files, notes = located(data, unlabelled, config)
+    from vaiven.pipeline.completed import DoneBefore
     from vaiven.pipeline.config import settings_of
-    from vaiven.pipeline.done import DoneBefore
     from vaiven.pipeline.paths import RunPaths
     from vaiven.pipeline.stages import ALWAYS, stages, to_run
 

@@ -31,10 +31,10 @@ def prune(root: str | None, name: str, keep: int, dry_run: bool) -> int:
     import os
     import sqlite3
 
-    from vaiven.models.configuration import UserError
-    from vaiven.pipeline.lock import locked
+    from vaiven.errors import UserError
     from vaiven.pipeline.paths import RunPaths
     from vaiven.pipeline.pruning import remove, unneeded
+    from vaiven.pipeline.run_lock import locked
     from vaiven.pipeline.store import StoreError, opened, relocate
 
     paths = RunPaths.at(root, name)

@@ -51,9 +51,9 @@ def run(
         settings = (*settings, f'tuning.trials={tune}')
     config = configured(data, preset, settings, name, text_column, label_column)
     files, notes = located(data, unlabelled, config)
-    from vaiven.pipeline.job import run_job
+    from vaiven.pipeline.demo_inputs import DEFAULT_QUESTIONS, held_out_questions
+    from vaiven.pipeline.main_job import run_job
     from vaiven.pipeline.paths import RunPaths
-    from vaiven.pipeline.questions import DEFAULT_QUESTIONS, held_out_questions
 
     questions = None
     if serve:

@@ -18,7 +18,6 @@ from vaiven.serving.client.errors import (
     RequestError,
     UnavailableError,
 )
-from vaiven.serving.client.product import Vaiven
 from vaiven.serving.client.results import (
     Course,
     NextWord,
@@ -29,10 +28,11 @@ from vaiven.serving.client.results import (
     VersionStatus,
     Written,
 )
+from vaiven.serving.client.text_client import Vaiven
 
 if TYPE_CHECKING:
-    from vaiven.serving.client.aio import AsyncClient
-    from vaiven.serving.client.aio_product import AsyncVaiven
+    from vaiven.serving.client.async_client import AsyncClient
+    from vaiven.serving.client.async_text_client import AsyncVaiven
 
 __all__ = [
     'AsyncClient',
@@ -58,11 +58,11 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name == 'AsyncClient':  # imported when it is used: it brings asyncio
-        from vaiven.serving.client.aio import AsyncClient
+        from vaiven.serving.client.async_client import AsyncClient
 
         return AsyncClient
     if name == 'AsyncVaiven':
-        from vaiven.serving.client.aio_product import AsyncVaiven
+        from vaiven.serving.client.async_text_client import AsyncVaiven
 
         return AsyncVaiven
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

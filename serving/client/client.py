@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from numpy.typing import ArrayLike
 
-from vaiven.serving.client import driver
+from vaiven.serving.client import addresses
+from vaiven.serving.client.addresses import target_of
 from vaiven.serving.client.connection import Connection, checked_timeout
-from vaiven.serving.client.driver import target_of
 from vaiven.serving.client.errors import RequestError
 from vaiven.serving.client.results import Metadata, Target, VersionStatus
 from vaiven.serving.client.signatures import Signatures
-from vaiven.serving.client.transport import Arrays, Call, Classes, Exchange, Features
+from vaiven.serving.client.transport import Arrays, Call, Classes, Features, RequestFlow
 
 if TYPE_CHECKING:
     from vaiven.serving.client.tracing import Trace
@@ -46,7 +46,7 @@ class Client:
             ServingError: the address is neither, or the settings make no sense.
         """
         self.timeout = checked_timeout(timeout)
-        self._transport = driver.transport(address, Connection(**connection))
+        self._transport = addresses.transport(address, Connection(**connection))
         self._trace = trace
         self._exchanges = self._transport.exchanges
         self._known = Signatures()
@@ -182,7 +182,7 @@ class Client:
     def label_version(self, model: str, label: str, *, timeout: float | None = None) -> int | None:
         """The loaded version that a label names; None where there is no such label. Raises RequestError."""
         target = target_of(model, '', None, label)
-        return self._do(driver.label_version(self._exchanges, target), target, timeout)
+        return self._do(addresses.label_version(self._exchanges, target), target, timeout)
 
     def reload_config(self, config: Any, *, timeout: float | None = None) -> None:
         """Replaces the server's whole configuration: models that are not in it are unloaded.
@@ -207,7 +207,7 @@ class Client:
         """
         target = target_of(model, '', version)
         seconds = self.timeout if timeout is None else timeout
-        return self._do(driver.wait_until_available(self._exchanges, target, seconds), target, timeout)
+        return self._do(addresses.wait_until_available(self._exchanges, target, seconds), target, timeout)
 
     def close(self) -> None:
         """Ends the requests that are under way, too, with CANCELLED."""
@@ -227,7 +227,7 @@ class Client:
         with self._trace(call.method, target, self.address) as headers:
             return self._transport.send(call, target, timeout, headers)
 
-    def _do(self, exchange: 'Exchange[T]', target: Target, timeout: float | None) -> 'T':
+    def _do(self, exchange: 'RequestFlow[T]', target: Target, timeout: float | None) -> 'T':
         seconds = left = self.timeout if timeout is None else checked_timeout(timeout)
         ends = time.monotonic() + seconds
         try:

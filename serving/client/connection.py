@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vaiven.serving.errors import ServingError
-from vaiven.serving.limits import MOST_MESSAGE_BYTES, MOST_SECONDS
+from vaiven.serving.common.errors import ServingError
+from vaiven.serving.common.limits import MAX_MESSAGE_BYTES, MAX_SECONDS
 
-MAX_MESSAGE_BYTES = 64 << 20
-MOST_ATTEMPTS = 5  # gRPC itself makes no more
+DEFAULT_MESSAGE_BYTES = 64 << 20
+MAX_ATTEMPTS = 5  # gRPC itself makes no more
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Connection:
         keepalive_seconds: asks a silent server for a sign of life so often; 0 for never.
     """
 
-    max_message_bytes: int = MAX_MESSAGE_BYTES
+    max_message_bytes: int = DEFAULT_MESSAGE_BYTES
     tls: bool = False
     ca: str | Path | None = None
     certificate: str | Path | None = None
@@ -44,20 +44,20 @@ class Connection:
     def __post_init__(self) -> None:
         if (self.certificate is None) != (self.key is None):
             raise ServingError('mutual TLS takes a certificate and its key: give both, or neither')
-        if not 1 <= self.attempts <= MOST_ATTEMPTS:
-            raise ServingError(f'attempts must lie between 1 and {MOST_ATTEMPTS}. Received: {self.attempts}')
+        if not 1 <= self.attempts <= MAX_ATTEMPTS:
+            raise ServingError(f'attempts must lie between 1 and {MAX_ATTEMPTS}. Received: {self.attempts}')
         if self.token is not None and (
             not self.token.isascii() or not self.token.isprintable() or not self.token
         ):
             raise ServingError('a token is a line of printable ASCII: look at where it was read from')
-        if not 1 <= self.max_message_bytes <= MOST_MESSAGE_BYTES:
+        if not 1 <= self.max_message_bytes <= MAX_MESSAGE_BYTES:
             raise ServingError(
-                f'max_message_bytes must lie between 1 and {MOST_MESSAGE_BYTES}. '
+                f'max_message_bytes must lie between 1 and {MAX_MESSAGE_BYTES}. '
                 f'Received: {self.max_message_bytes}'
             )
-        if self.keepalive_seconds != 0 and not 0.001 <= self.keepalive_seconds <= MOST_SECONDS:
+        if self.keepalive_seconds != 0 and not 0.001 <= self.keepalive_seconds <= MAX_SECONDS:
             raise ServingError(
-                f'keepalive_seconds must be 0, for never, or lie between 0.001 and {MOST_SECONDS:.0f}. '
+                f'keepalive_seconds must be 0, for never, or lie between 0.001 and {MAX_SECONDS:.0f}. '
                 f'Received: {self.keepalive_seconds}'
             )
         for name, value in self.metadata.items():
@@ -158,10 +158,8 @@ class Connection:
 
 def checked_timeout(seconds: float) -> float:
     """The seconds that a call may take. Raises ServingError where no call could."""
-    if not 0 <= seconds <= MOST_SECONDS:
-        raise ServingError(
-            f'a timeout must lie between 0 and {MOST_SECONDS:.0f} seconds. Received: {seconds}'
-        )
+    if not 0 <= seconds <= MAX_SECONDS:
+        raise ServingError(f'a timeout must lie between 0 and {MAX_SECONDS:.0f} seconds. Received: {seconds}')
     return seconds
 
 

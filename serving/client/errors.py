@@ -3,7 +3,7 @@
 import re
 
 from vaiven.serving.client.results import Target
-from vaiven.serving.errors import ServingError
+from vaiven.serving.common.errors import ServingError
 
 
 class RequestError(ServingError):
@@ -44,10 +44,24 @@ class InvalidRequestError(RequestError):
 
 # In the order of their numbers.
 CODES = (
-    'OK', 'CANCELLED', 'UNKNOWN', 'INVALID_ARGUMENT', 'DEADLINE_EXCEEDED', 'NOT_FOUND', 'ALREADY_EXISTS',
-    'PERMISSION_DENIED', 'RESOURCE_EXHAUSTED', 'FAILED_PRECONDITION', 'ABORTED', 'OUT_OF_RANGE', 'UNIMPLEMENTED',
-    'INTERNAL', 'UNAVAILABLE', 'DATA_LOSS', 'UNAUTHENTICATED',
-)  # fmt: skip
+    'OK',
+    'CANCELLED',
+    'UNKNOWN',
+    'INVALID_ARGUMENT',
+    'DEADLINE_EXCEEDED',
+    'NOT_FOUND',
+    'ALREADY_EXISTS',
+    'PERMISSION_DENIED',
+    'RESOURCE_EXHAUSTED',
+    'FAILED_PRECONDITION',
+    'ABORTED',
+    'OUT_OF_RANGE',
+    'UNIMPLEMENTED',
+    'INTERNAL',
+    'UNAVAILABLE',
+    'DATA_LOSS',
+    'UNAUTHENTICATED',
+)
 INVALID = ('INVALID_ARGUMENT', 'FAILED_PRECONDITION', 'OUT_OF_RANGE')
 NOT_ENCRYPTED = re.compile(r'certificate|handshake|\b(ssl|tls)\b', re.I)
 NOT_CONNECTED = re.compile(

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from vaiven.serving.errors import ServingError
+from vaiven.serving.common.errors import ServingError
 
 _LARGEST = float(np.finfo(np.float32).max)
 Values = list[bytes] | list[int] | list[float]

@@ -5,17 +5,17 @@ from typing import Any
 
 import grpc
 
-from vaiven.serving.client import exchanges
+from vaiven.serving.client import grpc_flows
 from vaiven.serving.client.connection import Connection
 from vaiven.serving.client.errors import RequestError, request_error
 from vaiven.serving.client.results import Target
-from vaiven.serving.client.transport import Call, Exchanges
+from vaiven.serving.client.transport import Call, RequestFlows
 
 
 class GrpcTransport:
     """A `Transport` over gRPC."""
 
-    exchanges: Exchanges = exchanges
+    exchanges: RequestFlows = grpc_flows
 
     def __init__(self, address: str, connection: Connection) -> None:
         """Raises ServingError where a certificate cannot be read."""
@@ -54,7 +54,7 @@ def stubs(channel: Any) -> dict[str, Callable[..., Any]]:
     """A callable for each method, of a channel of either kind."""
     return {
         name: channel.unary_unary(f'{service}/{name}', request.SerializeToString, response.FromString)
-        for name, (service, request, response) in exchanges.METHODS.items()
+        for name, (service, request, response) in grpc_flows.METHODS.items()
     }
 
 

@@ -14,13 +14,13 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vaiven.serving.client import exchanges
-from vaiven.serving.client.driver import SAVED_MODEL
+from vaiven.serving.client import grpc_flows
+from vaiven.serving.client.addresses import SAVED_MODEL
 from vaiven.serving.client.errors import request_error
 from vaiven.serving.client.results import Target
-from vaiven.serving.client.transport import Call, Exchanges
-from vaiven.serving.errors import ServingError
-from vaiven.serving.server.source import is_saved_model
+from vaiven.serving.client.transport import Call, RequestFlows
+from vaiven.serving.common.errors import ServingError
+from vaiven.serving.common.version_folders import is_saved_model
 from vaiven.serving.wire import messages
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ THREADS = 8
 class LocalTransport:
     """A `Transport` to the embedded server's own code. The model is loaded by the first request, out of its time."""
 
-    exchanges: Exchanges = exchanges
+    exchanges: RequestFlows = grpc_flows
 
     def __init__(self, address: str) -> None:
         """`address` is `saved-model:` and a folder: a SavedModel, or numbered versions, of which the newest counts.
@@ -56,7 +56,7 @@ class LocalTransport:
     def send(
         self, call: Call, target: Target, timeout: float, headers: Sequence[tuple[str, str]] = ()
     ) -> Any:
-        from vaiven.serving.server.status import StatusError
+        from vaiven.serving.common.status import StatusError
 
         try:
             with self._lock:
@@ -89,7 +89,7 @@ class LocalTransport:
 
     def _load(self) -> None:
         """Raises ServingError without TensorFlow, and StatusError where no version can be loaded."""
-        from vaiven.serving.server import waiting
+        from vaiven.serving.server import availability
         from vaiven.serving.server.api import Api
         from vaiven.serving.server.api import Call as Came
         from vaiven.serving.server.flags import Options
@@ -110,7 +110,7 @@ class LocalTransport:
         level = tensorflow.level
         tensorflow.setLevel(logging.ERROR)  # it warns of how the server loads, once
         try:
-            waiting.wait(manager, api.configuration.apply([self._model()], from_file=True))
+            availability.wait(manager, api.configuration.apply([self._model()], from_file=True))
         except BaseException:
             manager.stop()
             raise
@@ -152,8 +152,8 @@ class LocalTransport:
         self._loop.close()
 
     def _model(self) -> Any:
-        from vaiven.serving.server.modelconfig import Model
-        from vaiven.serving.server.source import VersionPolicy
+        from vaiven.serving.common.version_folders import VersionPolicy
+        from vaiven.serving.server.model_config import Model
 
         if not is_saved_model(self._folder):
             return Model(self._folder.name, self._folder)

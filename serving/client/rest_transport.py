@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from vaiven.serving.client import rest_exchanges
+from vaiven.serving.client import rest_flows
 from vaiven.serving.client.connection import Connection
 from vaiven.serving.client.deadlines import Timed, within
 from vaiven.serving.client.errors import request_error
-from vaiven.serving.client.rest_exchanges import Asked
+from vaiven.serving.client.rest_flows import Asked
 from vaiven.serving.client.results import Target
-from vaiven.serving.client.transport import Call, Exchanges
-from vaiven.serving.errors import ServingError
+from vaiven.serving.client.transport import Call, RequestFlows
+from vaiven.serving.common.errors import ServingError
 
 CODES = {
     400: 'INVALID_ARGUMENT',
@@ -36,7 +36,7 @@ CODES = {
 class RestTransport:
     """A `Transport` over HTTP. As many connections are kept as there were callers at the same time."""
 
-    exchanges: Exchanges = rest_exchanges
+    exchanges: RequestFlows = rest_flows
 
     def __init__(self, url: str, connection: Connection) -> None:
         """Raises ServingError where the address is none, or the settings cannot be used."""

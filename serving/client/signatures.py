@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vaiven.serving.client.results import Metadata, Target
-from vaiven.serving.errors import ServingError
+from vaiven.serving.common.errors import ServingError
 from vaiven.serving.wire import dtypes
 
 MAX_AGE_SECONDS = 60.0

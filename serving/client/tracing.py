@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
-from vaiven.serving.client import exchanges
+from vaiven.serving.client import grpc_flows
 from vaiven.serving.client.errors import CODES, RequestError
 from vaiven.serving.client.results import Target
-from vaiven.serving.errors import ServingError
+from vaiven.serving.common.errors import ServingError
 
 Headers = Sequence[tuple[str, str]]
 
@@ -42,11 +42,14 @@ class OpenTelemetry:
 
     @contextmanager
     def __call__(self, method: str, target: Target, address: str) -> Iterator[Headers]:
-        service = exchanges.METHODS[method][0].removeprefix('/')
+        service = grpc_flows.METHODS[method][0].removeprefix('/')
         with self._tracer.start_as_current_span(
-            f'{service}/{method}', kind=self._kind, attributes=_attributes(service, method, target, address),
-            record_exception=False, set_status_on_exception=False,
-        ) as span:  # fmt: skip
+            f'{service}/{method}',
+            kind=self._kind,
+            attributes=_attributes(service, method, target, address),
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as span:
             headers: dict[str, str] = {}
             self._inject(headers)
             code = 'UNKNOWN'

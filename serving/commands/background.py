@@ -9,9 +9,9 @@ import select
 import signal
 from collections.abc import Mapping
 
-from vaiven.serving.common import running
-from vaiven.serving.common.running import Running
-from vaiven.serving.errors import ServerStartError, ServingError
+from vaiven.serving.common import running_servers
+from vaiven.serving.common.errors import ServerStartError, ServingError
+from vaiven.serving.common.running_servers import Running
 
 START_SECONDS = 600.0  # a large model is slow to load; Ctrl-C ends the wait, and the server
 # Above the server's own bound on draining, --drain_seconds.
@@ -28,12 +28,12 @@ class NotRunningError(ServingError):
 def refuse_second(host: str, port: int, rest_port: int) -> None:
     """Raises ServerStartError where one of the ports belongs to a server already, ours or any other."""
     for number in filter(None, (port, rest_port)):
-        if (server := running.at(number)) is not None:
+        if (server := running_servers.at(number)) is not None:
             stop = f'vaiven serve --stop --port {server.port}'
             raise ServerStartError(
                 f'a server runs at {server}: stop it with `{stop}`, or choose other ports with --port and --rest-port'
             )
-    from vaiven.serving.server import ports
+    from vaiven.serving.common import ports
 
     ports.check(host, {port, rest_port})
 
@@ -57,9 +57,9 @@ def start(
     Raises:
         ServerStartError: it ended before it was ready; in one line.
     """
-    from vaiven.serving.process import ServerProcess
+    from vaiven.serving.server.server_process import ServerProcess
 
-    log = running.folder() / f'{port}.log'
+    log = running_servers.folder() / f'{port}.log'
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
         log.touch()
@@ -82,8 +82,8 @@ def start(
     record: list[Running] = []
 
     def started(pid: int) -> None:
-        record.append(Running(pid, running.start_of(pid), host, port, rest_port, models, str(log)))
-        running.write(record[0])
+        record.append(Running(pid, running_servers.start_of(pid), host, port, rest_port, models, str(log)))
+        running_servers.write(record[0])
 
     try:
         process.start(started)
@@ -93,7 +93,7 @@ def start(
         raise ServerStartError(f'the server did not start: {reason} (its log: {log})') from error
     finally:
         if record and not record[0].alive():
-            running.remove(record[0])
+            running_servers.remove(record[0])
     process.leave()
     return record[0]
 
@@ -108,7 +108,7 @@ def stop(port: int | None) -> Running:
         NotRunningError: there is no such server.
         ServingError: several run and no port was named, or it does not end.
     """
-    found = running.everywhere()
+    found = running_servers.everywhere()
     named = [server for server in found if port is None or port in (server.port, server.rest_port)]
     if not named:
         where = '' if port is None else f' at port {port}'
@@ -121,7 +121,7 @@ def stop(port: int | None) -> Running:
         raise ServerStartError(
             f'the server at {server} has not ended within {STOP_SECONDS:g} s: see {server.log or "its log"}'
         )
-    running.remove(server)
+    running_servers.remove(server)
     return server
 
 

@@ -12,8 +12,8 @@ import click
 
 from vaiven.serving.commands.options import MODEL, VERSION, Utf8
 from vaiven.serving.common import terminal
+from vaiven.serving.common.errors import ServingError
 from vaiven.serving.common.local_path import local_path
-from vaiven.serving.errors import ServingError
 
 if TYPE_CHECKING:
     from vaiven.serving.rollout.held_out import Row
@@ -53,11 +53,11 @@ def export(file: str, split: str, name: str | None, root: str | None, version: i
     ending = path.suffix.lower()
     if ending not in FORMATS:
         raise click.UsageError(f'FILE must end in {", ".join(FORMATS)}. Received: {path.name}')
-    from vaiven.serving import files
-    from vaiven.serving.rollout import folder, held_out
+    from vaiven.serving.common import files
+    from vaiven.serving.rollout import held_out, serving_folder
 
     base_path = _base_path(name, None if root is None else local_path(root, '--root'))
-    pushed = folder.versions(base_path)
+    pushed = serving_folder.versions(base_path)
     if version is not None and version not in pushed:
         raise ServingError(f'{base_path} has no version {version}; it has: {", ".join(map(str, pushed))}')
     chosen = pushed[0] if version is None else version
@@ -70,19 +70,23 @@ def export(file: str, split: str, name: str | None, root: str | None, version: i
 
 def _base_path(name: str | None, root: Path | None) -> Path:
     """The folder with the versions. Raises ServingError where nothing was pushed, or names do not tell which."""
-    from vaiven.serving.rollout import folder
+    from vaiven.serving.rollout import serving_folder
 
     if root is None:
-        found = folder.newest() if name is None else folder.newest(name)
+        found = serving_folder.newest() if name is None else serving_folder.newest(name)
         if found is None:
             of_model = '' if name is None else f' of {name!r}'
             raise ServingError(
-                f'no pushed model{of_model} was found below {folder.RUNS}: run `vaiven run`, or name the folder of '
-                'the runs with --root'
+                f'no pushed model{of_model} was found below {serving_folder.RUNS}: '
+                'run `vaiven run`, or name the folder of the runs with --root'
             )
         return found
     serving = root.absolute() / 'serving'
-    models = sorted(path for path in serving.glob('*') if folder.versions(path)) if serving.is_dir() else []
+    models = (
+        sorted(path for path in serving.glob('*') if serving_folder.versions(path))
+        if serving.is_dir()
+        else []
+    )
     chosen = [path for path in models if path.name == name] if name is not None else models
     if len(chosen) > 1:
         chosen = [path for path in models if path.name == MODEL]

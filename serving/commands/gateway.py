@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vaiven.serving.commands.options import GRPC_ADDRESS, REST_ADDRESS, Seconds, Utf8
-from vaiven.serving.errors import ServingError
-from vaiven.serving.limits import MOST_MESSAGE_BYTES
+from vaiven.serving.common.errors import ServingError
+from vaiven.serving.common.limits import MAX_MESSAGE_BYTES
 
 if TYPE_CHECKING:
     from vaiven.serving.gateway.gateway import Settings
@@ -27,14 +27,22 @@ _HEADER = re.compile(r'(?!grpc-)[a-z0-9][a-z0-9_-]*(?<!-bin)')
 
 @click.command()
 @click.option(
-    '--base-path', 'base_paths', multiple=True, metavar='FOLDER', type=FOLDER,
+    '--base-path',
+    'base_paths',
+    multiple=True,
+    metavar='FOLDER',
+    type=FOLDER,
     help='Split the model of this serving folder as the split.json in it says; the model is called like the folder. '
     'May come again.  [default: the folder below vaiven-runs that was pushed to last]',
-)  # fmt: skip
+)
 @click.option(
-    '--split', 'splits', multiple=True, type=Utf8(), metavar='MODEL=FILE',
+    '--split',
+    'splits',
+    multiple=True,
+    type=Utf8(),
+    metavar='MODEL=FILE',
     help='Split a model as this file says. May come again.',
-)  # fmt: skip
+)
 @click.option(
     '--server',
     type=Utf8(),
@@ -52,13 +60,21 @@ _HEADER = re.compile(r'(?!grpc-)[a-z0-9][a-z0-9_-]*(?<!-bin)')
     help='REST of the server.',
 )
 @click.option(
-    '--route', 'routes', multiple=True, type=Utf8(), metavar='LABEL=HOST:PORT',
+    '--route',
+    'routes',
+    multiple=True,
+    type=Utf8(),
+    metavar='LABEL=HOST:PORT',
     help='This label is a server of its own, asked for its newest version. May come again.',
-)  # fmt: skip
+)
 @click.option(
-    '--rest-route', 'rest_routes', multiple=True, type=Utf8(), metavar='LABEL=HOST:PORT',
+    '--rest-route',
+    'rest_routes',
+    multiple=True,
+    type=Utf8(),
+    metavar='LABEL=HOST:PORT',
     help='The REST port of such a server.',
-)  # fmt: skip
+)
 @click.option(
     '--key-header',
     default='vaiven-key',
@@ -68,8 +84,12 @@ _HEADER = re.compile(r'(?!grpc-)[a-z0-9][a-z0-9_-]*(?<!-bin)')
 )
 @click.option('--port', type=PORT, default=8600, show_default=True, help='Port of the gRPC API.')
 @click.option(
-    '--rest-port', type=click.IntRange(0, 65535), default=8601, show_default=True, help='REST, metrics; 0: none.'
-)  # fmt: skip
+    '--rest-port',
+    type=click.IntRange(0, 65535),
+    default=8601,
+    show_default=True,
+    help='REST, metrics; 0: none.',
+)
 @click.option(
     '--host',
     type=Utf8(),
@@ -99,12 +119,19 @@ _HEADER = re.compile(r'(?!grpc-)[a-z0-9][a-z0-9_-]*(?<!-bin)')
     help='The name in the certificates of the servers.',
 )
 @click.option(
-    '--max-concurrent-requests', type=click.IntRange(min=1), default=1024, show_default=True, help='For each port.'
-)  # fmt: skip
+    '--max-concurrent-requests',
+    type=click.IntRange(min=1),
+    default=1024,
+    show_default=True,
+    help='For each port.',
+)
 @click.option(
-    '--max-request-bytes', type=click.IntRange(1, MOST_MESSAGE_BYTES), default=64 << 20, show_default=True,
+    '--max-request-bytes',
+    type=click.IntRange(1, MAX_MESSAGE_BYTES),
+    default=64 << 20,
+    show_default=True,
     help='The largest request.',
-)  # fmt: skip
+)
 @click.option(
     '--rest-timeout',
     type=Seconds(),
@@ -114,9 +141,12 @@ _HEADER = re.compile(r'(?!grpc-)[a-z0-9][a-z0-9_-]*(?<!-bin)')
     help='For one request.',
 )
 @click.option(
-    '--drain-seconds', type=Seconds(min_open=False), default=30.0, show_default=True,
+    '--drain-seconds',
+    type=Seconds(min_open=False),
+    default=30.0,
+    show_default=True,
     help='How long running requests may go on at the end.',
-)  # fmt: skip
+)
 @click.option('--exit-with-stdin', is_flag=True, hidden=True)
 def gateway(**options: Any) -> None:
     """Pass requests on to a server, and split them between labels as rollouts say.
@@ -184,7 +214,7 @@ def settings(
 
 
 def _splits(base_paths: Iterable[Path], splits: Iterable[str]) -> dict[str, Path]:
-    from vaiven.serving.split import FILE as SPLIT_FILE
+    from vaiven.serving.common.split import FILE as SPLIT_FILE
 
     found: dict[str, Path] = {}
     pairs = [(path.absolute().name, path / SPLIT_FILE) for path in base_paths]
@@ -201,10 +231,10 @@ def _splits(base_paths: Iterable[Path], splits: Iterable[str]) -> dict[str, Path
 
 
 def _newest() -> tuple[str, Path]:
-    from vaiven.serving.rollout import folder
-    from vaiven.serving.split import FILE as SPLIT_FILE
+    from vaiven.serving.common.split import FILE as SPLIT_FILE
+    from vaiven.serving.rollout import serving_folder
 
-    newest = folder.newest()
+    newest = serving_folder.newest()
     if newest is None:
         raise ServingError(
             'no pushed model was found below vaiven-runs: give --base-path FOLDER or --split MODEL=FILE'
@@ -248,8 +278,8 @@ def run(wanted: Settings) -> None:
     import asyncio
     import sys
 
+    from vaiven.serving.common import log
     from vaiven.serving.gateway.gateway import Gateway
-    from vaiven.serving.server import log
 
     async def serving() -> None:
         await Gateway(wanted).run()

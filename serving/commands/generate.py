@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vaiven.serving.commands.forms import Form
+from vaiven.serving.commands.connecting import reachable
 from vaiven.serving.commands.options import server_options, version_options, where
 from vaiven.serving.commands.output import Output, stream_options
-from vaiven.serving.commands.reach import reachable
-from vaiven.serving.commands.texts import Input, Texts, batches, input_options, printable
+from vaiven.serving.commands.output_formats import Form
+from vaiven.serving.commands.text_inputs import Input, Texts, batches, input_options, printable
 from vaiven.serving.common import terminal
-from vaiven.serving.defaults import TEMPERATURE, TOP_P
+from vaiven.serving.common.defaults import TEMPERATURE, TOP_P
 
 if TYPE_CHECKING:
     from vaiven.serving.client import Written
@@ -83,9 +83,9 @@ def generate(
         writer = stack.enter_context(output.open(WRITTEN, False, stack))
         place = reachable(place, 'generate', 'generated')
         asking = place.vaiven(stack.enter_context(place.client()))
-        from vaiven.serving.commands.answering import answers
+        from vaiven.serving.commands.batch_requests import answers
 
-        def write_on(batch: list[str], number: int) -> list[Seeded]:
+        def generate(batch: list[str], number: int) -> list[Seeded]:
             """Each batch has a seed of its own, or it would be written on like the first."""
             own = (chosen + number) % 2**31
             written = asking.generate(
@@ -101,7 +101,7 @@ def generate(
 
         copies = (text for text in writer.left(texts) for _ in range(count))
         # Of fixed sizes: how the texts come must not change what is written.
-        answered = answers(batches(copies, BATCH_ROWS, fixed=True), write_on, output.patience)
+        answered = answers(batches(copies, BATCH_ROWS, fixed=True), generate, output.patience)
         for batch, found in stack.enter_context(closing(answered)):
             writer.write(found, batch, texts.share())
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vaiven.serving.commands.forms import Form
+from vaiven.serving.commands.connecting import reachable
 from vaiven.serving.commands.options import server_options, version_options, where
 from vaiven.serving.commands.output import Output, output_options
-from vaiven.serving.commands.reach import reachable
-from vaiven.serving.commands.texts import Input, batches, input_options, printable
+from vaiven.serving.commands.output_formats import Form
+from vaiven.serving.commands.text_inputs import Input, batches, input_options, printable
 from vaiven.serving.common import terminal
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def next_word(
         writer = stack.enter_context(output.open(WORDS, False, stack))
         place = reachable(place, 'next_word', 'tokens')
         asking = place.vaiven(stack.enter_context(place.client()))
-        from vaiven.serving.commands.answering import answers
+        from vaiven.serving.commands.batch_requests import answers
 
         answered = answers(
             batches(writer.left(texts), BATCH_ROWS),

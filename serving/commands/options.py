@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vaiven.serving.errors import ServingError
-from vaiven.serving.limits import MAX_VERSION, MOST_SECONDS
+from vaiven.serving.common.errors import ServingError
+from vaiven.serving.common.limits import MAX_SECONDS, MAX_VERSION
 
 if TYPE_CHECKING:
     from vaiven.serving.client import Client, Vaiven
@@ -49,7 +49,7 @@ class Seconds(click.FloatRange):
     """A number of seconds that clocks and sockets can wait for."""
 
     def __init__(self, *, min_open: bool = True) -> None:
-        super().__init__(min=0, max=MOST_SECONDS, min_open=min_open)
+        super().__init__(min=0, max=MAX_SECONDS, min_open=min_open)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         seconds: float = super().convert(value, param, ctx)

@@ -14,13 +14,13 @@ from typing import Any, BinaryIO
 
 import click
 
-from vaiven.serving.commands.forms import FORMS, Form
-from vaiven.serving.commands.keeping import KeptColumns
+from vaiven.serving.commands.keep_columns import KeptColumns
 from vaiven.serving.commands.options import Seconds
-from vaiven.serving.commands.resuming import Found
-from vaiven.serving.commands.texts import Texts
+from vaiven.serving.commands.output_formats import FORMS, Form
+from vaiven.serving.commands.resume_state import Found
+from vaiven.serving.commands.text_inputs import Texts
+from vaiven.serving.common.errors import ServingError
 from vaiven.serving.common.tables.names import COMPRESSIONS, TABLES
-from vaiven.serving.errors import ServingError
 
 SHOW_SECONDS = 0.5
 

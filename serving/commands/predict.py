@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vaiven.serving.commands.forms import Form
-from vaiven.serving.commands.keeping import keep_option
+from vaiven.serving.commands.connecting import reachable
+from vaiven.serving.commands.keep_columns import keep_option
 from vaiven.serving.commands.options import server_options, version_options, where
 from vaiven.serving.commands.output import Output, output_options
-from vaiven.serving.commands.reach import reachable
-from vaiven.serving.commands.texts import Input, batches, input_options, printable
+from vaiven.serving.commands.output_formats import Form
+from vaiven.serving.commands.text_inputs import Input, batches, input_options, printable
 from vaiven.serving.common import terminal
 
 if TYPE_CHECKING:
@@ -69,10 +69,12 @@ def predict(
     with ExitStack() as stack:
         texts = replace(source, keep=keep).texts(text, stack)
         writer = stack.enter_context(output.open(COURSE if course else SENTIMENT, not course, stack, keep))
-        place = reachable(place, *('sentiment_course', 'probabilities') if course else ('serving_default', 'label'))
+        place = reachable(
+            place, *('sentiment_course', 'probabilities') if course else ('serving_default', 'label')
+        )
         asking = place.vaiven(stack.enter_context(place.client()))
         ask: Callable[[list[str]], list[Any]] = asking.course if course else asking.sentiment
-        from vaiven.serving.commands.answering import answers
+        from vaiven.serving.commands.batch_requests import answers
 
         answered = answers(
             batches(writer.left(texts), BATCH_ROWS),
@@ -105,11 +107,13 @@ SENTIMENT: Form[Sentiment] = Form(
     ('label', 'probability', 'text'),
     lambda answer, number: ((answer.label, f'{answer.probability:.6f}', answer.text),),
     lambda answer, number: {
-        'text': answer.text, 'label': answer.label, 'probability': answer.probability,
+        'text': answer.text,
+        'label': answer.label,
+        'probability': answer.probability,
     },
     shown,
     lambda answer, number: ((answer.label, f'{answer.score:.6f}', answer.text),),
-)  # fmt: skip
+)
 COURSE: Form[Course] = Form(
     ('number', 'probability', 'token'),
     course_rows,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vaiven.serving.commands.connecting import wait_for_start
 from vaiven.serving.commands.options import VERSION, server_options, where
-from vaiven.serving.commands.reach import wait_for_start
 from vaiven.serving.commands.rollout_auto import auto, manifests
 from vaiven.serving.commands.rollout_compare import compare
 from vaiven.serving.commands.rollout_options import (
@@ -20,7 +20,7 @@ from vaiven.serving.commands.rollout_options import (
 )
 from vaiven.serving.commands.rollout_status import show_status
 from vaiven.serving.common import terminal
-from vaiven.serving.errors import ServingError
+from vaiven.serving.common.errors import ServingError
 
 if TYPE_CHECKING:
     from vaiven.serving.rollout.change import Change
@@ -145,13 +145,13 @@ def prune(
     place = where(server, model, timeout)
     wait_for_start(place)
     base = folder_of(model, base_path)
-    from vaiven.serving.rollout import folder
     from vaiven.serving.rollout import prune as pruning
-    from vaiven.serving.rollout.state import status
+    from vaiven.serving.rollout import serving_folder
+    from vaiven.serving.rollout.server_state import status
 
-    with place.client() as client, folder.alone(base):
+    with place.client() as client, serving_folder.alone(base):
         now = status(client, model)
-        pushed = folder.versions(base)
+        pushed = serving_folder.versions(base)
         if foreign := set(now.available) - set(pushed):
             raise ServingError(
                 f'the server has version {max(foreign)} of {model!r} and {base} has not: '
@@ -179,10 +179,16 @@ def _plain_version(moving: Rollout) -> int | None:
 def tell(change: Change, model: str, as_json: bool, plain: int | None = None) -> None:
     if as_json:
         values = {
-            'model': model, 'before': change.before, 'stable': change.after, 'loaded': change.loaded,
-            'canary': change.canary, 'percent': change.percent, 'withdrawn': change.withdrawn,
-            'named_stable': change.named_stable, 'plain': plain,
-        }  # fmt: skip
+            'model': model,
+            'before': change.before,
+            'stable': change.after,
+            'loaded': change.loaded,
+            'canary': change.canary,
+            'percent': change.percent,
+            'withdrawn': change.withdrawn,
+            'named_stable': change.named_stable,
+            'plain': plain,
+        }
         click.echo(json.dumps(values))
         return
     if change.named_stable is not None:

@@ -51,8 +51,8 @@ def auto(
     """
     from vaiven.serving.rollout import plan as plans
     from vaiven.serving.rollout.auto import PROMOTED, Auto
-    from vaiven.serving.rollout.record import FILE as RECORD
-    from vaiven.serving.rollout.record import Record
+    from vaiven.serving.rollout.journal import FILE as RECORD
+    from vaiven.serving.rollout.journal import Record
 
     plan = plans.read(plan_path)
     given = ctx.get_parameter_source('model') is not click.core.ParameterSource.DEFAULT
@@ -130,7 +130,7 @@ def manifests(
     for path in making.write(found, out):
         terminal.say(str(path))
     if kind == 'argo' and (numbers := manifest_analysis.lengthened(plan)):
-        seconds = manifest_analysis.LEAST_PAUSE_SECONDS
+        seconds = manifest_analysis.MIN_PAUSE_SECONDS
         terminal.say(
             f'step {", ".join(map(str, numbers))}: {seconds} s long, more than the plan says, so that the analysis '
             f'measures {manifest_analysis.MEASUREMENTS} times',

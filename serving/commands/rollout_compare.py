@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vaiven.serving.commands.connecting import wait_for_start
 from vaiven.serving.commands.options import VERSION, Seconds, encoding_option, server_options, where
-from vaiven.serving.commands.reach import wait_for_start
 from vaiven.serving.commands.rollout_options import FILE, base_path_option, folder_of, json_option
-from vaiven.serving.commands.texts import printable
+from vaiven.serving.commands.text_inputs import printable
 from vaiven.serving.common import terminal
-from vaiven.serving.errors import ServingError
+from vaiven.serving.common.errors import ServingError
 
 if TYPE_CHECKING:
     from vaiven.serving.client import Client
-    from vaiven.serving.rollout.pairs import Pair
+    from vaiven.serving.rollout.paired_requests import Pair
     from vaiven.serving.rollout.requests import Asked
 
 TEXT_CHARACTERS = 70
 # Of two versions that do not differ at all, the gates tell after some 1,900 pairs.
-LEAST_ASKED = 2500
+MIN_ASKED = 2500
 
 
 @click.command(short_help='Ask two versions the same requests, and say which is worse.')
@@ -104,16 +104,16 @@ def compare(
         raise click.UsageError('--follow takes --limit or --seconds: the log has no end')
     place = where(server, model, timeout)
     wait_for_start(place)
-    from vaiven.serving.rollout import folder
+    from vaiven.serving.rollout import serving_folder
     from vaiven.serving.rollout.compare import BETTER_OR_EQUAL, WORSE, Comparison
-    from vaiven.serving.rollout.pairs import pairs
+    from vaiven.serving.rollout.paired_requests import pairs
+    from vaiven.serving.rollout.request_tables import Columns, model_labels
     from vaiven.serving.rollout.requests import Log, read, sampled
-    from vaiven.serving.rollout.tables import Columns, model_labels
 
     rows = None
     if requests is not None:
-        base = folder.newest(model)
-        labels = model_labels(base, folder.versions(base) if base is not None else [])
+        base = serving_folder.newest(model)
+        labels = model_labels(base, serving_folder.versions(base) if base is not None else [])
         remarks: list[str] = []
         rows = read(requests, model, Columns(text_column, label_column, encoding), labels, remarks)
         for line in remarks:
@@ -129,7 +129,7 @@ def compare(
         else:
             rows = rows or _held_out(model, base_path, versions[1])
             if limit is None and seconds is None:
-                limit = max(len(rows), LEAST_ASKED)
+                limit = max(len(rows), MIN_ASKED)
             random.shuffle(rows)
             asking = chain(rows, sampled(rows))
         asked = until(asking, limit, seconds)
@@ -176,7 +176,7 @@ def until(asking: Iterable[Asked | None], limit: int | None, seconds: float | No
 
 def _version(client: Client, model: str, which: str) -> int:
     """The version that a number or a label names. Raises ServingError where there is none."""
-    from vaiven.serving.rollout.state import label_version
+    from vaiven.serving.rollout.server_state import label_version
 
     if which.isascii() and which.isdecimal():
         number: int = VERSION(which)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vaiven.serving.commands.connecting import wait_for_start
 from vaiven.serving.commands.options import Seconds, server_options, where
-from vaiven.serving.commands.reach import wait_for_start
+from vaiven.serving.common.errors import ServingError
 from vaiven.serving.common.local_path import local_path
-from vaiven.serving.errors import ServingError
 
 if TYPE_CHECKING:
     from vaiven.serving.rollout.rollout import Rollout
@@ -116,9 +116,9 @@ def folder_of(model: str, base_path: str | None) -> Path:
     """The folder that is named, or else the one pushed to last. Raises ServingError where there is none."""
     if base_path is not None:
         return local_path(base_path, '--base-path').absolute()
-    from vaiven.serving.rollout import folder
+    from vaiven.serving.rollout import serving_folder
 
-    path = folder.newest(model)
+    path = serving_folder.newest(model)
     if path is None:
         raise ServingError(
             f'no folder with versions of {model!r} was found below vaiven-runs: '

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vaiven.serving.commands.connecting import wait_for_start
 from vaiven.serving.commands.options import server_options, where
-from vaiven.serving.commands.reach import wait_for_start
 from vaiven.serving.commands.rollout_options import (
     FILE,
     base_path_option,
@@ -20,7 +20,7 @@ from vaiven.serving.commands.rollout_options import (
     split_option,
 )
 from vaiven.serving.common import terminal
-from vaiven.serving.errors import ServingError
+from vaiven.serving.common.errors import ServingError
 
 if TYPE_CHECKING:
     from vaiven.serving.rollout.lineage import Origin
@@ -61,7 +61,7 @@ def show_status(
     place = where(server, model, timeout)
     wait_for_start(place)
     with place.client() as client:
-        from vaiven.serving.rollout.state import status
+        from vaiven.serving.rollout.server_state import status
 
         now = status(client, model)
     base, notes = _folder(model, base_path, required=metadata is not None)
@@ -124,14 +124,14 @@ def _folder(model: str, base_path: str | None, required: bool) -> tuple[Path | N
 
 def _pushed(base: Path, served: set[int]) -> list[int]:
     """Versions on disk, if this is the folder that is served."""
-    from vaiven.serving.rollout import folder
+    from vaiven.serving.rollout import serving_folder
 
-    found = folder.versions(base)
+    found = serving_folder.versions(base)
     return found if served & set(found) or not served else []
 
 
 def _weights(model: str, base: Path | None, split_path: Path | None, notes: list[str]) -> dict[str, float]:
-    from vaiven.serving import split
+    from vaiven.serving.common import split
 
     path = split_path or (base / split.FILE if base else None)
     try:

@@ -14,12 +14,12 @@ import click
 from click.core import ParameterSource
 
 from vaiven.serving.common import terminal
+from vaiven.serving.common.errors import ServingError
 from vaiven.serving.common.local_path import local_path
-from vaiven.serving.errors import ServingError
-from vaiven.serving.server.source import is_saved_model
+from vaiven.serving.common.version_folders import is_saved_model
 
 if TYPE_CHECKING:
-    from vaiven.serving.common.running import Running
+    from vaiven.serving.common.running_servers import Running
 
 PORT = click.IntRange(1, 65535)
 PORT_DEFAULT, REST_PORT_DEFAULT = 8500, 8501
@@ -32,7 +32,11 @@ CONFIG = 'models.config'
 @click.option('--model-name', metavar='NAME', help='Name to serve it under.  [default: that of the folder]')
 @click.option('--port', type=PORT, default=PORT_DEFAULT, show_default=True, help='Port of the gRPC API.')
 @click.option(
-    '--rest-port', type=click.IntRange(0, 65535), default=REST_PORT_DEFAULT, show_default=True, help='REST; 0: none.'
+    '--rest-port',
+    type=click.IntRange(0, 65535),
+    default=REST_PORT_DEFAULT,
+    show_default=True,
+    help='REST; 0: none.',
 )
 @click.option('--host', default='127.0.0.1', show_default=True, help='Address to listen on; 0.0.0.0 for all.')
 @click.option(
@@ -77,7 +81,7 @@ def serve(
         raise click.UsageError('give FOLDER or --config-file, not both')
     if rest_port == port:
         raise click.UsageError(f'--rest-port must differ from --port. Received: {port} for both')
-    from vaiven.serving.server import installed
+    from vaiven.serving.common import installed
 
     installed.require()
     base_path = None if config_file is not None else found(folder)
@@ -86,9 +90,8 @@ def serve(
 
 def _stop(context: click.Context) -> None:
     given = {
-        name for name in context.params
-        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-    } - {'stopping', 'port'}  # fmt: skip
+        name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    } - {'stopping', 'port'}
     if given:
         raise click.UsageError('--stop takes --port and nothing else')
     from vaiven.serving.commands import background
@@ -113,20 +116,20 @@ class _Start:
 
 def _serve(start: _Start, in_background: bool) -> None:
     from vaiven.serving.commands import background
-    from vaiven.serving.common import running
+    from vaiven.serving.common import running_servers
 
     background.refuse_second(start.host, start.port, start.rest_port)
     pid = os.getpid()
-    record = running.Running(pid, running.start_of(pid), start.host, start.port, start.rest_port)
+    record = running_servers.Running(
+        pid, running_servers.start_of(pid), start.host, start.port, start.rest_port
+    )
     if not in_background:
         # At once: clients that come too early know by it that they may wait.
         _record(record)
     try:
         models, told, flags, inherited = _configured(start)
         if in_background:
-            server = background.start(
-                start.host, start.port, start.rest_port, models, flags, inherited
-            )
+            server = background.start(start.host, start.port, start.rest_port, models, flags, inherited)
             return _tell(server, told)
         if told:
             click.echo(told, err=True)
@@ -135,14 +138,14 @@ def _serve(start: _Start, in_background: bool) -> None:
         own = {'host': start.host, 'port': start.port, 'rest_api_port': start.rest_port}
         run(parsed({**own, **flags}))
     finally:
-        running.remove(record)
+        running_servers.remove(record)
 
 
 def _record(record: Running) -> None:
-    from vaiven.serving.common import running
+    from vaiven.serving.common import running_servers
 
     with contextlib.suppress(ServingError):  # it serves as well where nothing can be recorded
-        running.write(record)
+        running_servers.write(record)
 
 
 def _tell(server: Running, told: str) -> None:
@@ -182,15 +185,15 @@ def _configured(start: _Start) -> tuple[dict[str, str], str, dict[str, object], 
 
 def parsed(flags: Mapping[str, object]) -> object:
     """The server's options for flags by name."""
-    from vaiven.serving.process import argument
     from vaiven.serving.server import flags as server_flags
+    from vaiven.serving.server.server_process import argument
 
     return server_flags.parse([argument(name, value) for name, value in flags.items()])[0]
 
 
 def found(given: str | None) -> Path:
     """The folder to serve. Raises ServingError where there is none, or it holds no version."""
-    from vaiven.serving.rollout import folder as folders
+    from vaiven.serving.rollout import serving_folder as folders
 
     if given is None:
         newest = folders.newest()
@@ -215,7 +218,7 @@ def configuration_of(name: str, base_path: Path, keep: int, kept: Path) -> tuple
         ServingError: the file is no configuration of this model, or names no version that is there.
     """
     from vaiven.serving.rollout import configuration
-    from vaiven.serving.rollout import folder as folders
+    from vaiven.serving.rollout import serving_folder as folders
 
     if not os.path.lexists(kept):
         config = configuration.of_one_model(name, base_path)
@@ -249,7 +252,7 @@ def run(options: object) -> None:
     import asyncio
     import sys
 
-    from vaiven.serving.server import log
+    from vaiven.serving.common import log
     from vaiven.serving.server.flags import Options
     from vaiven.serving.server.server import Server
 

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from vaiven.serving.errors import ServingError
+from vaiven.serving.common.errors import ServingError
 
 _SCHEME = re.compile(r'([A-Za-z][A-Za-z0-9+.-]*)://')
 

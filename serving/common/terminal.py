@@ -55,9 +55,13 @@ def folded(line: str, stream: TextIO, indent: str = INDENT) -> str:
         return line
     begin = line[: len(line) - len(line.lstrip())]
     parts = textwrap.wrap(
-        line.lstrip(), width(), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False,
+        line.lstrip(),
+        width(),
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
         initial_indent=begin,
-    )  # fmt: skip
+    )
     return '\n'.join(parts)
 
 

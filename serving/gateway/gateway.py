@@ -12,16 +12,15 @@ from typing import Any
 
 import grpc.aio
 
-from vaiven.serving import split
 from vaiven.serving.client.connection import Connection
-from vaiven.serving.errors import ServerStartError, ServingError
+from vaiven.serving.common import log, ports, split, tls
+from vaiven.serving.common.errors import ServerStartError, ServingError
+from vaiven.serving.common.split import Split, SplitFile
 from vaiven.serving.gateway import health
 from vaiven.serving.gateway.grpc_port import GrpcPort
 from vaiven.serving.gateway.metrics import Metrics
-from vaiven.serving.gateway.plan import Plan
+from vaiven.serving.gateway.routing import Plan
 from vaiven.serving.gateway.servers import Addresses, Servers
-from vaiven.serving.server import log, ports, tls
-from vaiven.serving.split import Split, SplitFile
 
 SILENT_SECONDS = 30.0
 
@@ -161,8 +160,8 @@ class Gateway:
 
     async def _open_rest(self, servers: Servers) -> Any:
         """Returns what closes it."""
+        from vaiven.serving.common.http_port import HttpPort
         from vaiven.serving.gateway.rest_port import RestPort
-        from vaiven.serving.server.rest_connections import HttpPort
 
         settings = self.settings
         port = RestPort(

@@ -7,24 +7,24 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from vaiven.serving.gateway import spec
+from vaiven.serving.common.peers import FORWARDED
+from vaiven.serving.gateway import model_spec
 from vaiven.serving.gateway.metrics import Metrics
-from vaiven.serving.gateway.plan import ELSE, Plan
+from vaiven.serving.gateway.model_spec import Spec
+from vaiven.serving.gateway.routing import ELSE, Plan
 from vaiven.serving.gateway.servers import Servers
-from vaiven.serving.gateway.spec import Spec
-from vaiven.serving.server.peers import FORWARDED
 from vaiven.serving.wire import messages
 
 PROFILER = 'tensorflow.ProfilerService'
 SERVICES = ('tensorflow.serving.PredictionService', 'tensorflow.serving.ModelService', PROFILER)
 # How the model is found in a request that is split, and how a label is put into it. All others go on as they come.
-_SPEC = (spec.read, spec.with_label)
+_SPEC = (model_spec.read, model_spec.with_label)
 SPLIT = {
     'Predict': _SPEC,
     'Classify': _SPEC,
     'Regress': _SPEC,
     'GetModelMetadata': _SPEC,
-    'MultiInference': (spec.read_first_task, spec.with_label_in_first_task),
+    'MultiInference': (model_spec.read_first_task, model_spec.with_label_in_first_task),
 }
 CANCELLED = grpc.StatusCode.CANCELLED.name
 FULL = grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -67,7 +67,7 @@ class GrpcPort:
 
     def _handler(self, service: str, method: str) -> Callable[[bytes, Any], Awaitable[bytes]]:
         calls = self._servers.calls(f'/{service}/{method}')
-        read, with_label = SPLIT.get(method, (_no_spec, spec.with_label))
+        read, with_label = SPLIT.get(method, (_no_spec, model_spec.with_label))
         plan, metrics, running, clock = self._plan, self._metrics, self._running, time.perf_counter
 
         async def handle(request: bytes, context: Any) -> bytes:

@@ -3,9 +3,9 @@
 import importlib.metadata
 from typing import NamedTuple
 
-from vaiven.serving.gateway.plan import Choice
-from vaiven.serving.server.exposition import Counter, Family, Histogram, HistogramFamily, exponential
-from vaiven.serving.split import Split
+from vaiven.serving.common.prometheus_text import Counter, Family, Histogram, HistogramFamily, exponential
+from vaiven.serving.common.split import Split
+from vaiven.serving.gateway.routing import Choice
 
 SECONDS = exponential(0.0001, 2, 19)  # to 26 seconds
 

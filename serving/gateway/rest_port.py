@@ -13,13 +13,13 @@ from multidict import CIMultiDict, MultiMapping
 from yarl import URL
 
 from vaiven.serving.client.connection import Connection
+from vaiven.serving.common.http_body import allow_body
+from vaiven.serving.common.prometheus_text import CONTENT_TYPE
+from vaiven.serving.common.status import HTTP_STATUS, Code
 from vaiven.serving.gateway import health
 from vaiven.serving.gateway.metrics import Metrics
-from vaiven.serving.gateway.plan import ELSE, Choice, Plan
+from vaiven.serving.gateway.routing import ELSE, Choice, Plan
 from vaiven.serving.gateway.servers import Servers
-from vaiven.serving.server.exposition import CONTENT_TYPE
-from vaiven.serving.server.rest_body import allow_body
-from vaiven.serving.server.status import HTTP_STATUS, Code
 
 SMALL_BYTES = 1 << 16
 # Headers of one connection, not of the request. https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1

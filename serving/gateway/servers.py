@@ -10,7 +10,7 @@ import grpc.aio
 from google.protobuf.message import DecodeError
 
 from vaiven.serving.client.connection import Connection
-from vaiven.serving.server import log
+from vaiven.serving.common import log
 from vaiven.serving.wire import messages
 
 HEALTH = '/grpc.health.v1.Health/Check'

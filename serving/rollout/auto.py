@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from vaiven.serving.client import RequestError
-from vaiven.serving.errors import ServingError
-from vaiven.serving.rollout import choice, folder
+from vaiven.serving.common.errors import ServingError
+from vaiven.serving.common.split import STABLE
+from vaiven.serving.rollout import serving_folder, version_choice
 from vaiven.serving.rollout.compare import judged_values
-from vaiven.serving.rollout.gate import FAIL, WAIT, Judged
+from vaiven.serving.rollout.gate import FAIL, WAIT, GateResult
 from vaiven.serving.rollout.gates import Gates, require_judge
-from vaiven.serving.rollout.live import LiveErrors, counts, page
-from vaiven.serving.rollout.moves import LostTooOftenError, Moves, TakenOverError
-from vaiven.serving.rollout.pairs import Pair, pairs
+from vaiven.serving.rollout.journal import Record
+from vaiven.serving.rollout.live_metrics import LiveErrors, counts, page
+from vaiven.serving.rollout.paired_requests import Pair, pairs
 from vaiven.serving.rollout.plan import Plan
 from vaiven.serving.rollout.progress import (
     BEGIN,
@@ -29,12 +30,11 @@ from vaiven.serving.rollout.progress import (
     Progress,
     unfinished,
 )
-from vaiven.serving.rollout.record import Record
+from vaiven.serving.rollout.request_tables import Columns, model_labels
 from vaiven.serving.rollout.requests import Asked, Log, paced, read, sampled
 from vaiven.serving.rollout.rollout import Rollout
-from vaiven.serving.rollout.state import CANARY
-from vaiven.serving.rollout.tables import Columns, model_labels
-from vaiven.serving.split import STABLE
+from vaiven.serving.rollout.rollout_actions import LostTooOftenError, RolloutActions, TakenOverError
+from vaiven.serving.rollout.server_state import CANARY
 
 LOOK_PAIRS, LOOK_SECONDS = 50, 0.5
 RECORD_SECONDS = 5.0
@@ -86,7 +86,7 @@ class Auto:
         self._rows: list[Asked] | None = None
         self.remarks: list[str] = []
         if plan.requests is not None:
-            labels = model_labels(rollout.base_path, folder.versions(rollout.base_path))
+            labels = model_labels(rollout.base_path, serving_folder.versions(rollout.base_path))
             columns = Columns(plan.text_column, plan.label_column)
             self._rows = read(plan.requests, plan.model, columns, labels, self.remarks)
         require_judge(plan.gates, any(row.truth is not None for row in self._rows or ()))
@@ -112,7 +112,7 @@ class Auto:
             )
         self._unnamed = False  # whether no version was stable when this began
         self.at = progress or self._begin(version, timeout)
-        self.moves = Moves(self.rollout, self.at, self._write, timeout)
+        self.moves = RolloutActions(self.rollout, self.at, self._write, timeout)
         with_live = self.plan.metrics is not None and self.plan.gates.error_rate is not None
         self.gates = Gates(
             self.plan.gates,
@@ -146,14 +146,16 @@ class Auto:
         stable = now.stable
         if stable is None:
             self._unnamed = True
-            newest = max([*now.available, *folder.versions(self.rollout.base_path)], default=0)
-            stable = choice.unnamed_stable(self.plan.model, now, newest if version is None else version)
+            newest = max([*now.available, *serving_folder.versions(self.rollout.base_path)], default=0)
+            stable = version_choice.unnamed_stable(
+                self.plan.model, now, newest if version is None else version
+            )
         refused = {
             each.get('version')
             for each in self.record.entries(self.plan.model)
             if each.get('event') == DECISION and each.get('action') == ROLL_BACK
         }
-        newer = [each for each in folder.versions(self.rollout.base_path) if each > stable]
+        newer = [each for each in serving_folder.versions(self.rollout.base_path) if each > stable]
         chosen = (
             version if version is not None else next((each for each in newer if each not in refused), None)
         )
@@ -182,7 +184,7 @@ class Auto:
         while at.decided is None:
             try:
                 if not at.reached:
-                    moves.insist(moves.give_share)
+                    moves.retry_unavailable(moves.give_share)
                     at.reached = True
                     self._write('step', percent=self.plan.steps[at.step].percent)
                 action, because, judged = self._watch()
@@ -196,10 +198,10 @@ class Auto:
             else:
                 at.decided = action, because
         action, because = at.decided
-        moves.insist(moves.promote if action == PROMOTE else moves.go_back)
+        moves.retry_unavailable(moves.promote if action == PROMOTE else moves.go_back)
         return self._end(PROMOTED if action == PROMOTE else ROLLED_BACK, because)
 
-    def _watch(self) -> tuple[str, str, list[Judged]]:
+    def _watch(self) -> tuple[str, str, list[GateResult]]:
         """Asks pairs in the present step until there is something to decide."""
         at, plan = self.at, self.plan
         began, spent = time.monotonic(), at.seconds
@@ -231,7 +233,7 @@ class Auto:
         """Counts a pair; not one that failed because the server has gone, unless the new version ended it."""
         at = self.at
         if pair.failed and not self._served():
-            self.moves.insist(self.moves.hold)
+            self.moves.retry_unavailable(self.moves.hold)
             if pair.old.error or pair.new.code != 'UNAVAILABLE':
                 return False
         self.gates.add(pair)
@@ -240,7 +242,7 @@ class Auto:
         at.requests += not pair.failed
         return True
 
-    def _decide(self) -> tuple[str, str, list[Judged]] | None:
+    def _decide(self) -> tuple[str, str, list[GateResult]] | None:
         at, step, most = self.at, self.plan.steps[self.at.step], self.plan.maximum_requests
         judged = self.gates.judge()
         if self.live is not None:
@@ -261,7 +263,7 @@ class Auto:
 
     def _look_around(self) -> None:
         """Sees that nobody else has moved anything, and reads the live counts."""
-        self.moves.insist(self.moves.hold)
+        self.moves.retry_unavailable(self.moves.hold)
         if self.live is None:
             return
         assert self.plan.metrics is not None
@@ -297,7 +299,7 @@ class Auto:
         return Outcome(result, self.at.version, self.at.stable, because, self.at.total)
 
 
-def _told(judged: Judged) -> str:
+def _told(judged: GateResult) -> str:
     estimate = 'nan' if judged.estimate is None else f'{judged.estimate:.4g}'
     return (
         f'{judged.gate} {estimate} [{judged.low:.4g}, {judged.high:.4g}], limit {judged.limit:.4g}, '

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass, field
 from itertools import zip_longest
 from typing import Any
 
-from vaiven.serving.rollout.gate import FAIL, WAIT, Gate, Judged
+from vaiven.serving.rollout.gate import FAIL, WAIT, Gate, GateResult
 from vaiven.serving.rollout.gates import AccuracyDrop, Agreement, Drift, ErrorRate, Gates, Limits
-from vaiven.serving.rollout.pairs import Answer, Pair
+from vaiven.serving.rollout.paired_requests import Answer, Pair
 from vaiven.serving.rollout.statistics import Interval, mean_interval, quantile_intervals
 
 QUANTILES = {'p50': 0.5, 'p95': 0.95, 'p99': 0.99}
@@ -21,7 +21,7 @@ NAMES = {
     'accuracy_drop': 'less accurate',
     'drift': 'scores have moved',
 }
-MOST_FLIPS = 1000
+MAX_FLIPS = 1000
 NO_DECISION = '(nothing)'
 
 
@@ -88,7 +88,7 @@ class Comparison:
         rows = zip_longest(pair.old.decisions, pair.new.decisions, fillvalue=NO_DECISION)
         for row, (before, after) in enumerate(rows):
             self._counts['flips'] += before != after
-            if before != after and len(self.flips) < MOST_FLIPS:
+            if before != after and len(self.flips) < MAX_FLIPS:
                 self.flips.append(
                     Flip(
                         pair.asked.text_of(row),
@@ -142,23 +142,27 @@ class Comparison:
                 ],
             },
             'latency_ms': {
-                name: {
-                    'old': _scaled(old, 1000), 'new': _scaled(new, 1000), 'ratio': _scaled(ratio, 1)
-                }
+                name: {'old': _scaled(old, 1000), 'new': _scaled(new, 1000), 'ratio': _scaled(ratio, 1)}
                 for name, (old, new, ratio) in zip(QUANTILES, latencies, strict=True)
-            } if self._seconds[0] else None,
+            }
+            if self._seconds[0]
+            else None,
             'gates': [judged_values(each) for each in self.gates.judge()],
             'verdict': verdict,
             'because': why,
-        }  # fmt: skip
+        }
 
 
-def judged_values(judged: Judged) -> dict[str, Any]:
+def judged_values(judged: GateResult) -> dict[str, Any]:
     return {
-        'gate': judged.gate, 'verdict': judged.verdict, 'estimate': _rounded(judged.estimate),
-        'interval': [_rounded(judged.low), _rounded(judged.high)], 'limit': _rounded(judged.limit),
-        'outcomes': judged.count, 'note': judged.note,
-    }  # fmt: skip
+        'gate': judged.gate,
+        'verdict': judged.verdict,
+        'estimate': _rounded(judged.estimate),
+        'interval': [_rounded(judged.low), _rounded(judged.high)],
+        'limit': _rounded(judged.limit),
+        'outcomes': judged.count,
+        'note': judged.note,
+    }
 
 
 def _score(answer: Answer, row: int) -> float | None:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from vaiven.serving.common import textproto
-from vaiven.serving.errors import ServingError
+from vaiven.serving.common.errors import ServingError
 from vaiven.serving.wire import messages
 
 

@@ -4,9 +4,9 @@ import time
 from pathlib import Path
 from typing import Any, Protocol
 
-from vaiven.serving import files
 from vaiven.serving.client import Client
-from vaiven.serving.errors import ServingError
+from vaiven.serving.common import files
+from vaiven.serving.common.errors import ServingError
 from vaiven.serving.rollout import configuration
 
 

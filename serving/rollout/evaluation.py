@@ -8,8 +8,8 @@ from google.protobuf import descriptor_pb2, message_factory
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError
 
-from vaiven.serving.errors import ServingError
-from vaiven.serving.rollout.records import Records
+from vaiven.serving.common.errors import ServingError
+from vaiven.serving.common.tfrecords import Records
 
 
 def metrics(evaluation: Path) -> dict[str, float]:

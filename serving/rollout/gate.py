@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vaiven.serving.rollout.pairs import Pair
+from vaiven.serving.rollout.paired_requests import Pair
 from vaiven.serving.rollout.statistics import Histogram, log_capital, mean_interval
 
 PASS, FAIL, WAIT, NOTHING = 'pass', 'fail', 'wait', 'nothing'
@@ -22,7 +22,7 @@ GRID = 0.02  # outcomes are told apart so finely: they are counted, not kept
 
 
 @dataclass(frozen=True)
-class Judged:
+class GateResult:
     """What a gate has seen, and what it says of it.
 
     Attributes:
@@ -99,7 +99,7 @@ class Gate(ABC):
             'passed': self.passed,
         }
 
-    def judge(self, alpha: float, steps: int = 1) -> Judged:
+    def judge(self, alpha: float, steps: int = 1) -> GateResult:
         """What is known by now.
 
         Args:
@@ -122,7 +122,7 @@ class Gate(ABC):
             verdict = PASS
         else:
             verdict = WAIT if self.seen or self.obstacle else NOTHING
-        return Judged(
+        return GateResult(
             self.name,
             verdict,
             None if math.isnan(interval.estimate) else interval.estimate,

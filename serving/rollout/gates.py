@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from vaiven.serving.errors import ServingError
-from vaiven.serving.rollout.gate import Gate, Judged
-from vaiven.serving.rollout.pairs import Pair
+from vaiven.serving.common.errors import ServingError
+from vaiven.serving.rollout.gate import Gate, GateResult
+from vaiven.serving.rollout.paired_requests import Pair
 
 TAIL = 0.99
 TAIL_SLACK = 0.01  # the share of answers beyond the bound may be so much more than the old version's
@@ -210,7 +210,7 @@ class Gates:
         for gate in self.all:
             gate.add(pair)
 
-    def judge(self) -> list[Judged]:
+    def judge(self) -> list[GateResult]:
         return [gate.judge(self.alpha, self._steps) for gate in self.all]
 
     def next_step(self) -> None:

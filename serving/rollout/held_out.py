@@ -9,11 +9,11 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
-from vaiven.serving.errors import ServingError
+from vaiven.serving.common.errors import ServingError
+from vaiven.serving.common.tfrecords import Records
 from vaiven.serving.rollout import lineage
-from vaiven.serving.rollout.records import Records
+from vaiven.serving.rollout.request_tables import TEXT
 from vaiven.serving.rollout.requests import Asked
-from vaiven.serving.rollout.tables import TEXT
 from vaiven.serving.wire import messages
 
 TEST = 'test'

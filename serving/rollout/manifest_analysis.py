@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from vaiven.serving.errors import ServingError
+from vaiven.serving.common.errors import ServingError
 from vaiven.serving.rollout.plan import Plan, Step
 
 # A rate needs a few samples, and Prometheus takes one a minute by default.
@@ -21,12 +21,12 @@ MEASUREMENTS = 5
 MAX_FAILURES, MAX_WITHOUT_DATA = 2, MEASUREMENTS - 1
 # At the end of a step: three of the five are good.
 MAX_STEP_FAILURES = MAX_STEP_WITHOUT_DATA = 1
-LEAST_PAUSE_SECONDS = WINDOW_SECONDS + MEASUREMENTS * INTERVAL_SECONDS
+MIN_PAUSE_SECONDS = WINDOW_SECONDS + MEASUREMENTS * INTERVAL_SECONDS
 
 
 def pause_seconds(step: Step) -> int:
     """How long a step pauses: as the plan says, and long enough for the background analysis to measure."""
-    return max(math.ceil(step.minimum_seconds), LEAST_PAUSE_SECONDS)
+    return max(math.ceil(step.minimum_seconds), MIN_PAUSE_SECONDS)
 
 
 def lengthened(plan: Plan) -> list[int]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vaiven.serving.errors import ServingError
+from vaiven.serving.common.errors import ServingError
 from vaiven.serving.rollout import manifest_analysis
 from vaiven.serving.rollout.manifest_pods import CLAIM as CLAIM
 from vaiven.serving.rollout.manifest_pods import GRPC, REST, knative_pod, pod
@@ -32,8 +32,10 @@ def kserve(plan: Plan, version: int, image: str = IMAGE) -> Manifests:
     def service(percent: int) -> list[dict[str, Any]]:
         # The last revision that had all traffic gets the rest; KServe remembers which one that was.
         predictor = {
-            'canaryTrafficPercent': percent, 'minReplicas': 1, **knative_pod(plan.model, version, image)
-        }  # fmt: skip
+            'canaryTrafficPercent': percent,
+            'minReplicas': 1,
+            **knative_pod(plan.model, version, image),
+        }
         return [
             {
                 'apiVersion': 'serving.kserve.io/v1beta1',

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from vaiven.serving.errors import ServingError
+from vaiven.serving.common.errors import ServingError
 from vaiven.serving.rollout.gates import Limits
-from vaiven.serving.rollout.tables import TEXT
+from vaiven.serving.rollout.request_tables import TEXT
 
 PERCENTS = (5.0, 25.0, 50.0, 100.0)
 

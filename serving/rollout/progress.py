@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from vaiven.serving.rollout.live import Counts
+from vaiven.serving.rollout.live_metrics import Counts
 
 PROMOTE, ROLL_BACK, NEXT = 'promote', 'roll back', 'next step'
 BEGIN, END, DECISION, PROMOTING = 'begin', 'end', 'decision', 'promoting'
@@ -69,8 +69,17 @@ class Progress:
 
 
 _TOLD = (
-    'step', 'reached', 'requests', 'unanswered', 'seconds', 'total', 'restores', 'outcomes', 'live', 'log',
-)  # fmt: skip
+    'step',
+    'reached',
+    'requests',
+    'unanswered',
+    'seconds',
+    'total',
+    'restores',
+    'outcomes',
+    'live',
+    'log',
+)
 
 
 def unfinished(entries: list[dict[str, Any]]) -> Progress | None:

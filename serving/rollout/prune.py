@@ -5,11 +5,11 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from vaiven.serving.errors import ServingError
-from vaiven.serving.rollout import progress, record
-from vaiven.serving.rollout.state import Status
-from vaiven.serving.server import source
-from vaiven.serving.split import STABLE
+from vaiven.serving.common import version_folders
+from vaiven.serving.common.errors import ServingError
+from vaiven.serving.common.split import STABLE
+from vaiven.serving.rollout import journal, progress
+from vaiven.serving.rollout.server_state import Status
 
 HIDDEN = '.pruned-'
 
@@ -48,10 +48,10 @@ def under_way(base_path: Path, model: str) -> set[int]:
     Raises:
         ServingError: its record beside the versions cannot be read, or is none.
     """
-    path = base_path / record.FILE
+    path = base_path / journal.FILE
     try:
         with path.open('rb') as lines:
-            found = progress.unfinished(record.entries(lines, model))
+            found = progress.unfinished(journal.entries(lines, model))
     except FileNotFoundError:
         return set()
     except OSError as error:
@@ -72,7 +72,7 @@ def delete(base_path: Path, versions: list[int]) -> Iterator[int]:
         ServingError: the file system refuses.
     """
     try:
-        paths = source.versions(base_path)
+        paths = version_folders.versions(base_path)
         for leftover in base_path.glob(f'{HIDDEN}*'):
             shutil.rmtree(leftover)
         for version in sorted(versions):

@@ -9,9 +9,9 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
-from vaiven.serving.errors import ServingError
-from vaiven.serving.rollout.records import Records
-from vaiven.serving.rollout.tables import TEXT, Columns, ModelLabels, labelled_rows
+from vaiven.serving.common.errors import ServingError
+from vaiven.serving.common.tfrecords import Records
+from vaiven.serving.rollout.request_tables import TEXT, Columns, ModelLabels, labelled_rows
 from vaiven.serving.wire import messages, tensors
 
 DEFAULT_SIGNATURE = 'serving_default'

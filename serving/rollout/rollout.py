@@ -11,15 +11,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vaiven.serving import files
-from vaiven.serving import split as splits
 from vaiven.serving.client import Client, RequestError
-from vaiven.serving.errors import ServingError
-from vaiven.serving.rollout import choice, configuration, folder
+from vaiven.serving.common import files
+from vaiven.serving.common import split as splits
+from vaiven.serving.common.errors import ServingError
+from vaiven.serving.common.split import STABLE, Split
+from vaiven.serving.rollout import configuration, serving_folder, version_choice
 from vaiven.serving.rollout.change import Change, newest
 from vaiven.serving.rollout.delivery import ByReload, Delivery
-from vaiven.serving.rollout.state import CANARY, LABELS, Status, label_version, status
-from vaiven.serving.split import STABLE, Split
+from vaiven.serving.rollout.server_state import CANARY, LABELS, Status, label_version, status
 
 POLL_SECONDS = 0.1
 # Who watches the split looks so often; whoever has not yet, still asks for the label that goes.
@@ -96,10 +96,14 @@ class Rollout:
             RequestError: the server refused, or could not load the version; all is then as it was.
         """
         share = Split(self.model, {CANARY: percent, STABLE: 100 - percent}, f'{self.model}/{version}')
-        with folder.alone(self.base_path):
+        with serving_folder.alone(self.base_path):
             now = self.settled(timeout)
             self._check(now, version)
-            stable = now.stable if now.stable is not None else choice.unnamed_stable(self.model, now, version)
+            stable = (
+                now.stable
+                if now.stable is not None
+                else version_choice.unnamed_stable(self.model, now, version)
+            )
             if version == stable:
                 raise ServingError(
                     f'version {version} of {self.model!r} is {STABLE}: a canary is another one'
@@ -132,7 +136,7 @@ class Rollout:
 
     def name_stable(self, version: int, timeout: float = 120.0) -> None:
         """Gives a loaded version the label `stable`, and changes nothing else. Raises as `promote`."""
-        with folder.alone(self.base_path):
+        with serving_folder.alone(self.base_path):
             now = self.status()
             self._check(now, version)
             self._tell(set(now.available), {**self._labels(now), STABLE: version}, timeout)
@@ -144,7 +148,7 @@ class Rollout:
             ServingError: there is no such version on disk, or no canary, or the folder is not the served one.
             RequestError: the server refused, or could not load the version; `stable` is then where it was.
         """
-        with folder.alone(self.base_path):
+        with serving_folder.alone(self.base_path):
             now = self.status()
             if version is None and now.canary is None:
                 raise ServingError(f'{self.model!r} has no {CANARY}: name the version to promote')
@@ -159,17 +163,19 @@ class Rollout:
             ServingError: no version is stable, or there is no canary and no lower version.
             RequestError: as `promote`.
         """
-        with folder.alone(self.base_path):
+        with serving_folder.alone(self.base_path):
             now = self.status()
             if now.canary is not None and now.stable is not None:
                 return self._withdraw(now, timeout)
             return self._promote(
-                choice.previous(self.model, now, folder.versions(self.base_path)), now, timeout
+                version_choice.previous(self.model, now, serving_folder.versions(self.base_path)),
+                now,
+                timeout,
             )
 
     def pin(self, version: int, timeout: float = 120.0) -> Change:
         """Promotes `version` and unloads all others: no newer one is loaded until it is promoted. Raises as that."""
-        with folder.alone(self.base_path):
+        with serving_folder.alone(self.base_path):
             now = self.status()
             change = self._promote(version, now, timeout)
             if change.loaded != [version]:
@@ -180,7 +186,7 @@ class Rollout:
 
     def restore(self, labels: Mapping[str, int], timeout: float = 120.0) -> None:
         """Gives a server that has lost them these labels again, one after the other; the split stays. Raises as pin."""
-        with folder.alone(self.base_path):
+        with serving_folder.alone(self.base_path):
             for label, version in labels.items():
                 now = self.status()
                 self._check(now, version)
@@ -191,13 +197,13 @@ class Rollout:
         self._check(now, version)
         self._load(version, now, timeout)
         labels = {**self._labels(now), STABLE: version}
-        keep = choice.keep(version, now, labels)
+        keep = version_choice.keep(version, now, labels)
         if now.canary is not None or self._divided():
             # Whoever has the old split asks for the canary: that is the same version now.
             self._tell({version, *now.available}, {**labels, CANARY: version}, timeout)
             self._retire_split()
             labels.pop(CANARY, None)
-            keep = choice.keep(version, now, labels)
+            keep = version_choice.keep(version, now, labels)
         withdrawn = now.canary if now.canary not in (version, now.stable) else None
         keep -= {withdrawn} - set(labels.values())
         self._tell(keep, labels, timeout)
@@ -291,7 +297,7 @@ class Rollout:
 
     def _check(self, now: Status, version: int) -> None:
         """Raises ServingError if `version` was not pushed, or the folder is another model's."""
-        pushed = folder.versions(self.base_path)
+        pushed = serving_folder.versions(self.base_path)
         missing = [number for number in now.available if number not in pushed]
         if pushed and missing:
             raise ServingError(

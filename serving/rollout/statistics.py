@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 STAKES = np.geomspace(0.99, 0.99 * 2.0**-12, 17)
 STEPS = 50  # of a bisection
 RESAMPLES = 500
-MOST_RESAMPLED = 20_000
+MAX_RESAMPLED = 20_000
 
 Histogram = Mapping[float, int]
 
@@ -91,7 +91,7 @@ def quantile_intervals(
         return [(nothing, nothing, nothing) for _ in quantiles]
     drawn = np.empty((RESAMPLES, len(quantiles), 2))
     for number in range(RESAMPLES):
-        chosen = rng.integers(count, size=min(count, MOST_RESAMPLED))
+        chosen = rng.integers(count, size=min(count, MAX_RESAMPLED))
         drawn[number] = np.quantile(pairs[:, chosen], quantiles, axis=1)
     plain = np.quantile(pairs, quantiles, axis=1)  # (quantiles, 2)
     tails = [(1 - confidence) / 2, (1 + confidence) / 2]

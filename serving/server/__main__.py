@@ -10,14 +10,14 @@ import sys
 def run() -> None:
     """Serves, and ends the process."""
     os.environ.setdefault('GRPC_VERBOSITY', 'NONE')  # read when grpc is imported
-    from vaiven.serving.errors import ServingError
-    from vaiven.serving.server import installed
+    from vaiven.serving.common import installed
+    from vaiven.serving.common.errors import ServingError
 
     try:
         installed.require()
     except ServingError as error:
         sys.exit(f'vaiven-model-server: {error}')
-    from vaiven.serving.server.process import main
+    from vaiven.serving.server.main import main
 
     status = main(sys.argv[1:])
     sys.stdout.flush()

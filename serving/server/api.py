@@ -10,12 +10,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
+from vaiven.serving.common.status import Code, StatusError, invalid_argument, not_found
 from vaiven.serving.server import inference
 from vaiven.serving.server.configuration import Configuration
 from vaiven.serving.server.execution import Steps, clocked
 from vaiven.serving.server.manager import Manager
 from vaiven.serving.server.metrics import Metrics
-from vaiven.serving.server.status import Code, StatusError, invalid_argument, not_found
 from vaiven.serving.server.version import Version
 from vaiven.serving.wire import messages, tensors
 
@@ -237,7 +237,8 @@ def _spec(request: Any) -> Any:
 def _declares_much(request: Any) -> bool:
     """Whether a PredictRequest has inputs that are large, however short the message: a value can be repeated."""
     return any(
-        math.prod(dim.size for dim in value.tensor_shape.dim) >= MANY_VALUES for value in request.inputs.values()
+        math.prod(dim.size for dim in value.tensor_shape.dim) >= MANY_VALUES
+        for value in request.inputs.values()
     )
 
 

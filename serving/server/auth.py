@@ -12,8 +12,8 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from vaiven.serving.errors import ServingError
-from vaiven.serving.server import configfile, log
+from vaiven.serving.common import config_file, log
+from vaiven.serving.common.errors import ServingError
 
 REFUSAL = 'missing or wrong bearer token'
 ADMIN_REFUSAL = 'this call needs an admin token, one of --admin_tokens_file'
@@ -47,7 +47,7 @@ class Tokens:
         self._digests = _read(path)
         self._error = ''
         self._next = time.monotonic() + check_seconds
-        configfile.warn_if_public(path)
+        config_file.warn_if_public(path)
 
     def allows(self, header: str | None) -> bool:
         """Whether `header`, what the request has as Authorization, bears one of the tokens. From any thread."""
@@ -81,7 +81,7 @@ class Tokens:
                 return
             self._seen, self._error, self._digests = seen, '', digests
         log.event('auth tokens', file=self._path, tokens=len(digests))
-        configfile.warn_if_public(self._path)
+        config_file.warn_if_public(self._path)
 
     def _look(self) -> tuple[int, ...]:
         try:

@@ -19,8 +19,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from vaiven.serving.server.batching_parameters import BatchingParameters
-from vaiven.serving.server.joining import (
+from vaiven.serving.common.status import Code, StatusError, failed_precondition
+from vaiven.serving.server.batch_arrays import (
     Feeds,
     NotRowsError,
     UnlikeShapesError,
@@ -29,8 +29,8 @@ from vaiven.serving.server.joining import (
     part,
     rows_of,
 )
+from vaiven.serving.server.batching_parameters import BatchingParameters
 from vaiven.serving.server.metrics import Metrics
-from vaiven.serving.server.status import Code, StatusError, failed_precondition
 
 
 class Hold(Protocol):

@@ -11,11 +11,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from vaiven.serving.common.status import invalid_argument
+from vaiven.serving.server.batch_arrays import Feeds, NotRowsError, join, part, rows_of
 from vaiven.serving.server.batch_queue import BatchThreads, Hold, Queue, Run, Task, joined, not_rows
 from vaiven.serving.server.batching_parameters import BatchingParameters
-from vaiven.serving.server.joining import Feeds, NotRowsError, join, part, rows_of
 from vaiven.serving.server.metrics import Metrics
-from vaiven.serving.server.status import invalid_argument
 
 # More only by odd output filters, whose queues are forgotten when they are empty.
 MAX_QUEUES = 256

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from vaiven.serving.common import textproto
-from vaiven.serving.server.status import invalid_argument
+from vaiven.serving.common.status import invalid_argument
 from vaiven.serving.wire import messages
 
 FILE = 'batching_params.pbtxt'

@@ -7,15 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from vaiven.serving import files
-from vaiven.serving.errors import ServingError
-from vaiven.serving.server import log, modelconfig, waiting
+from vaiven.serving.common import files, log
+from vaiven.serving.common.errors import ServingError
+from vaiven.serving.common.status import StatusError
+from vaiven.serving.server import availability, model_config
 from vaiven.serving.server.log_folders import LogFolders
 from vaiven.serving.server.manager import Manager
 from vaiven.serving.server.metrics import Metrics
-from vaiven.serving.server.modelconfig import Model
+from vaiven.serving.server.model_config import Model
 from vaiven.serving.server.request_log import RequestLog
-from vaiven.serving.server.status import StatusError
 
 
 class Configuration:
@@ -97,17 +97,17 @@ class Configuration:
             if self._keeping is not None:
                 self._keeping.cancel()
             keeping = self._keeping = loop.create_task(self._keep(config, waited_for, number))
-        await waiting.wait_async(self._manager, waited_for)
+        await availability.wait_async(self._manager, waited_for)
         if keeping is not None:
             await asyncio.wait([keeping])
 
     def _apply_reload(self, config: Any) -> tuple[list[Model], int]:
-        return self.apply(modelconfig.models(config), from_file=False), self._applied
+        return self.apply(model_config.models(config), from_file=False), self._applied
 
     async def _keep(self, config: Any, waited_for: Sequence[Model], number: int) -> None:
         """Keeps a configuration for the next start, whether or not its caller stays; unless it does not load."""
         try:
-            await waiting.wait_async(self._manager, waited_for)
+            await availability.wait_async(self._manager, waited_for)
         except StatusError:
             return
         await asyncio.get_running_loop().run_in_executor(self._thread, self._write, config, number)

@@ -35,7 +35,13 @@ class Endpoint:
         )
         defaults = {alias: signature.defaults[alias] for alias in signature.defaults}
         return cls(
-            signature.method_name, inputs, outputs, defaults, tuple(outputs), tuple(outputs.values()), unservable
+            signature.method_name,
+            inputs,
+            outputs,
+            defaults,
+            tuple(outputs),
+            tuple(outputs.values()),
+            unservable,
         )
 
 

@@ -13,11 +13,11 @@ from typing import Any, Protocol, TypeVar
 
 from numpy.typing import NDArray
 
+from vaiven.serving.common.status import Code, StatusError
 from vaiven.serving.server.batch_queue import Hold
 from vaiven.serving.server.batching import Batcher
-from vaiven.serving.server.costs import LARGE_BYTES, Seen, measure, size_of
 from vaiven.serving.server.endpoints import Endpoint
-from vaiven.serving.server.status import Code, StatusError
+from vaiven.serving.server.run_costs import LARGE_BYTES, Seen, measure, size_of
 
 T = TypeVar('T')
 # Sets of inputs and outputs whose runs are remembered; more only by odd output filters.

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from vaiven.serving.errors import ServingError
-from vaiven.serving.limits import MOST_MESSAGE_BYTES
+from vaiven.serving.common.errors import ServingError
+from vaiven.serving.common.limits import MAX_MESSAGE_BYTES
 
 # What the help of a flag says that is accepted because the stock server has it.
 NO_EFFECT = 'no effect'
@@ -79,7 +79,9 @@ class Options:
     enable_grpc_healthcheck_service: bool = _flag(False, 'no effect: grpc.health.v1 is always there')
     enable_serialization_as_tensor_content: bool = _flag(False, 'answer with tensor_content')
     # Ours.
-    host: str = _flag('0.0.0.0', 'address to listen on, 0.0.0.0 or :: for all; 127.0.0.1 for this machine alone (ours)')
+    host: str = _flag(
+        '0.0.0.0', 'address to listen on, 0.0.0.0 or :: for all; 127.0.0.1 for this machine alone (ours)'
+    )
     max_request_bytes: int = _flag(64 << 20, 'largest request on either port (ours)')
     optimize_graphs: bool = _flag(True, 'rewrite graphs for speed before the first run (ours)')
     max_batch_rows: int = _flag(0, 'most rows of a request; 0: any number (ours)')
@@ -142,26 +144,44 @@ def check(options: Options) -> Options:
         return options
     _check_ranges(options)
     rules = (
-        (not options.port and not options.grpc_socket_path,
-         'give --port=PORT, 1 to 65535, or --grpc_socket_path=FILE'),
-        (not options.model_base_path and not options.model_config_file,
-         'give --model_base_path=DIR or --model_config_file=FILE'),
-        (options.use_alts_credentials,
-         '--use_alts_credentials cannot be had outside of Google Cloud: use --ssl_config_file'),
-        (options.thread_pool_factory_config_file,
-         '--thread_pool_factory_config_file names C++ classes, which this server has none of: leave it out'),
-        (options.batching_parameters_file and not options.enable_batching,
-         '--batching_parameters_file needs --enable_batching: give both, or neither'),
-        (options.enable_per_model_batching_parameters and not options.enable_batching,
-         '--enable_per_model_batching_parameters needs --enable_batching: give both, or neither'),
-        (options.tensorflow_session_parallelism
-         and (options.tensorflow_intra_op_parallelism or options.tensorflow_inter_op_parallelism),
-         '--tensorflow_session_parallelism sets both others: give it alone, or the two without it'),
-        (options.mixed_precision not in ('', 'bfloat16'),
-         f'--mixed_precision takes bfloat16, or is left out. Received: {options.mixed_precision!r}'),
-        (options.rest_api_tls and not options.ssl_config_file,
-         '--rest_api_tls needs the key of --ssl_config_file: give both'),
-    )  # fmt: skip
+        (
+            not options.port and not options.grpc_socket_path,
+            'give --port=PORT, 1 to 65535, or --grpc_socket_path=FILE',
+        ),
+        (
+            not options.model_base_path and not options.model_config_file,
+            'give --model_base_path=DIR or --model_config_file=FILE',
+        ),
+        (
+            options.use_alts_credentials,
+            '--use_alts_credentials cannot be had outside of Google Cloud: use --ssl_config_file',
+        ),
+        (
+            options.thread_pool_factory_config_file,
+            '--thread_pool_factory_config_file names C++ classes, which this server has none of: leave it out',
+        ),
+        (
+            options.batching_parameters_file and not options.enable_batching,
+            '--batching_parameters_file needs --enable_batching: give both, or neither',
+        ),
+        (
+            options.enable_per_model_batching_parameters and not options.enable_batching,
+            '--enable_per_model_batching_parameters needs --enable_batching: give both, or neither',
+        ),
+        (
+            options.tensorflow_session_parallelism
+            and (options.tensorflow_intra_op_parallelism or options.tensorflow_inter_op_parallelism),
+            '--tensorflow_session_parallelism sets both others: give it alone, or the two without it',
+        ),
+        (
+            options.mixed_precision not in ('', 'bfloat16'),
+            f'--mixed_precision takes bfloat16, or is left out. Received: {options.mixed_precision!r}',
+        ),
+        (
+            options.rest_api_tls and not options.ssl_config_file,
+            '--rest_api_tls needs the key of --ssl_config_file: give both',
+        ),
+    )
     for broken, line in rules:
         if broken:
             raise ServingError(line)
@@ -175,16 +195,24 @@ def _check_ranges(options: Options) -> None:
     for name in ('max_request_bytes', 'max_concurrent_requests', 'rest_api_timeout_in_ms'):
         if getattr(options, name) <= 0:
             raise ServingError(f'--{name} must be above 0. Received: {getattr(options, name)}')
-    if options.max_request_bytes > MOST_MESSAGE_BYTES:
+    if options.max_request_bytes > MAX_MESSAGE_BYTES:
         raise ServingError(
-            f'--max_request_bytes must not be above {MOST_MESSAGE_BYTES}, the most that gRPC can carry. '
+            f'--max_request_bytes must not be above {MAX_MESSAGE_BYTES}, the most that gRPC can carry. '
             f'Received: {options.max_request_bytes}'
         )
     for name in (
-        'drain_seconds', 'max_num_load_retries', 'load_retry_interval_micros', 'grpc_max_threads',
-        'rest_api_num_threads', 'max_batch_rows', 'tensorflow_session_parallelism', 'num_tflite_pools',
-        'tensorflow_intra_op_parallelism', 'tensorflow_inter_op_parallelism', 'num_load_threads',
-    ):  # fmt: skip
+        'drain_seconds',
+        'max_num_load_retries',
+        'load_retry_interval_micros',
+        'grpc_max_threads',
+        'rest_api_num_threads',
+        'max_batch_rows',
+        'tensorflow_session_parallelism',
+        'num_tflite_pools',
+        'tensorflow_intra_op_parallelism',
+        'tensorflow_inter_op_parallelism',
+        'num_load_threads',
+    ):
         if getattr(options, name) < 0:
             raise ServingError(f'--{name} must not be below 0. Received: {getattr(options, name)}')
     if not 0 <= options.per_process_gpu_memory_fraction <= 1:

@@ -19,20 +19,61 @@ _SOURCES = frozenset(
 )
 # Which inputs decide on the shape of the output, or on how much there is to do.
 _SHAPED_BY: dict[str, tuple[int, ...]] = {
-    **dict.fromkeys(('Fill', 'RandomUniform', 'RandomStandardNormal', 'RandomUniformInt', 'TruncatedNormal'), (0,)),
-    **dict.fromkeys(('StatelessRandomUniformV2', 'StatelessRandomNormalV2', 'StatelessRandomUniform',
-                     'StatelessRandomNormal', 'StatelessTruncatedNormal', 'StatelessTruncatedNormalV2', 'Split',
-                     'Concat', 'Conv2DBackpropInput'), (0,)),
-    **dict.fromkeys(('Tile', 'BroadcastTo', 'Reshape', 'Pad', 'PadV2', 'MirrorPad', 'OneHot', 'ExpandDims', 'Transpose',
-                     'ConjugateTranspose', 'Sum', 'Mean', 'Prod', 'Max', 'Min', 'All', 'Any', 'EuclideanNorm', 'ArgMax',
-                     'ArgMin', 'TopKV2', 'ResizeBilinear', 'ResizeNearestNeighbor', 'ReduceJoin', 'Cumsum', 'Cumprod',
-                     'ReverseV2'), (1,)),
+    **dict.fromkeys(
+        ('Fill', 'RandomUniform', 'RandomStandardNormal', 'RandomUniformInt', 'TruncatedNormal'), (0,)
+    ),
+    **dict.fromkeys(
+        (
+            'StatelessRandomUniformV2',
+            'StatelessRandomNormalV2',
+            'StatelessRandomUniform',
+            'StatelessRandomNormal',
+            'StatelessTruncatedNormal',
+            'StatelessTruncatedNormalV2',
+            'Split',
+            'Concat',
+            'Conv2DBackpropInput',
+        ),
+        (0,),
+    ),
+    **dict.fromkeys(
+        (
+            'Tile',
+            'BroadcastTo',
+            'Reshape',
+            'Pad',
+            'PadV2',
+            'MirrorPad',
+            'OneHot',
+            'ExpandDims',
+            'Transpose',
+            'ConjugateTranspose',
+            'Sum',
+            'Mean',
+            'Prod',
+            'Max',
+            'Min',
+            'All',
+            'Any',
+            'EuclideanNorm',
+            'ArgMax',
+            'ArgMin',
+            'TopKV2',
+            'ResizeBilinear',
+            'ResizeNearestNeighbor',
+            'ReduceJoin',
+            'Cumsum',
+            'Cumprod',
+            'ReverseV2',
+        ),
+        (1,),
+    ),
     **dict.fromkeys(('SplitV', 'Slice', 'MaxPoolV2'), (1, 2)),
     **dict.fromkeys(('GatherV2', 'ScatterNd', 'UnsortedSegmentSum', 'UnsortedSegmentMax', 'LinSpace'), (2,)),
     'Range': (0, 1, 2),
     'StridedSlice': (1, 2, 3),
     'ConcatV2': (-1,),
-}  # fmt: skip
+}
 _PLAIN_NAMES = """
     Identity IdentityN NoOp StopGradient PreventGradient Snapshot CheckNumerics EnsureShape Cast Bitcast Assert
     VarHandleOp VarIsInitializedOp Const HashTable HashTableV2 LookupTableFind LookupTableFindV2

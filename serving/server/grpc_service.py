@@ -15,11 +15,11 @@ import grpc
 import grpc.aio
 from google.protobuf.message import DecodeError
 
-from vaiven.serving.server import log
+from vaiven.serving.common import log
+from vaiven.serving.common.peers import peer_of
+from vaiven.serving.common.status import Code, StatusError
 from vaiven.serving.server.api import Api, Call
-from vaiven.serving.server.peers import peer_of
 from vaiven.serving.server.profiler import Profiler
-from vaiven.serving.server.status import Code, StatusError
 from vaiven.serving.wire import messages
 
 MAX_ERROR_TEXT = 1024

@@ -10,9 +10,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from vaiven.serving.common.status import Code, StatusError, failed_precondition, invalid_argument
 from vaiven.serving.server.endpoints import Endpoint
 from vaiven.serving.server.execution import Arrays, LoadedModel, Steps
-from vaiven.serving.server.status import Code, StatusError, failed_precondition, invalid_argument
 from vaiven.serving.wire import messages, tensors
 from vaiven.serving.wire.dtypes import kind_of_array
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from vaiven.serving.common.status import Code, StatusError, invalid_argument
 from vaiven.serving.server import json_exact
 from vaiven.serving.server.json_exact import CONSTANTS, ENCODING, JsonError, RepeatedKeys
 from vaiven.serving.server.json_slices import SLICE_BYTES, parse_fast, parse_large
-from vaiven.serving.server.status import Code, StatusError, invalid_argument
 
 # What the exact parser may read where it holds others up: about a millisecond.
 SMALL_BYTES = 1 << 11

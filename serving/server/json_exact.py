@@ -25,10 +25,16 @@ _HEX = re.compile(rb'[0-9a-fA-F]{4}')
 # These very objects: an infinity that is none of them was a number beyond the range.
 CONSTANTS = {'NaN': math.nan, 'Infinity': math.inf, '-Infinity': -math.inf}
 _CONSTANTS = {
-    b'true': True, b'false': False, b'null': None, b'NaN': math.nan, b'-NaN': math.nan,
-    b'Infinity': CONSTANTS['Infinity'], b'Inf': CONSTANTS['Infinity'],
-    b'-Infinity': CONSTANTS['-Infinity'], b'-Inf': CONSTANTS['-Infinity'],
-}  # fmt: skip
+    b'true': True,
+    b'false': False,
+    b'null': None,
+    b'NaN': math.nan,
+    b'-NaN': math.nan,
+    b'Infinity': CONSTANTS['Infinity'],
+    b'Inf': CONSTANTS['Infinity'],
+    b'-Infinity': CONSTANTS['-Infinity'],
+    b'-Inf': CONSTANTS['-Infinity'],
+}
 UINT64 = (1 << 64) - 1
 INT64_MIN = -(1 << 63)
 _OPEN: Any = object()

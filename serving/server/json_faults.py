@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from vaiven.serving.common.status import Code, StatusError, invalid_argument
 from vaiven.serving.server.json_document import encoded, is_base64, is_too_big, show, type_name
-from vaiven.serving.server.status import Code, StatusError, invalid_argument
 from vaiven.serving.wire.dtypes import Kind
 
 MAX_DIMENSIONS = 64

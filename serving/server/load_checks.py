@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from vaiven.serving.server.status import invalid_argument
+from vaiven.serving.common.status import invalid_argument
 from vaiven.serving.wire.dtypes import kind_of_number
 
 # They call a function of the Python process that made the graph.

@@ -5,14 +5,15 @@ from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import Executor
 
-from vaiven.serving.server import batching_parameters, log, session
+from vaiven.serving.common import log
+from vaiven.serving.common.status import Code, StatusError
+from vaiven.serving.server import batching_parameters, session
 from vaiven.serving.server.batch_queue import BatchThreads
 from vaiven.serving.server.batching import Batcher
 from vaiven.serving.server.execution import Arrays, Execution, Feeds, LoadedModel
 from vaiven.serving.server.flags import Options
 from vaiven.serving.server.metrics import Metrics
-from vaiven.serving.server.savedmodel import SavedModel, Ways
-from vaiven.serving.server.status import Code, StatusError
+from vaiven.serving.server.saved_model import RunVariants, SavedModel
 from vaiven.serving.server.tflite import TfliteModel
 from vaiven.serving.server.version import Version
 from vaiven.serving.server.warmup import FILE, warm_up
@@ -27,7 +28,7 @@ class Loader:
         self._workers = workers
         self._metrics = metrics
         self._session, self._batching = session.settings(options)
-        self._ways: defaultdict[str, Ways] = defaultdict(Ways)  # by model
+        self._ways: defaultdict[str, RunVariants] = defaultdict(RunVariants)  # by model
         self.batch_threads = BatchThreads(self._batching.threads) if self._batching is not None else None
 
     @property

@@ -3,9 +3,9 @@
 import os
 from collections.abc import Iterable
 
-from vaiven.serving.errors import ServingError
-from vaiven.serving.server.modelconfig import Model
-from vaiven.serving.server.status import Code, StatusError
+from vaiven.serving.common.errors import ServingError
+from vaiven.serving.common.status import Code, StatusError
+from vaiven.serving.server.model_config import Model
 
 FLAG = '--request_log_root'
 

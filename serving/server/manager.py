@@ -7,19 +7,19 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from vaiven.serving.server import log
-from vaiven.serving.server.execution import Execution
-from vaiven.serving.server.modelconfig import Model
-from vaiven.serving.server.served_model import ServedModel, Settings
-from vaiven.serving.server.status import (
+from vaiven.serving.common import log
+from vaiven.serving.common.split import STABLE
+from vaiven.serving.common.status import (
     Code,
     StatusError,
     failed_precondition,
     invalid_argument,
     not_found,
 )
+from vaiven.serving.server.execution import Execution
+from vaiven.serving.server.model_config import Model
+from vaiven.serving.server.served_model import ServedModel, Settings
 from vaiven.serving.server.version import Version
-from vaiven.serving.split import STABLE
 
 # After a configuration, before the disk is looked at; the stock server looks every 100 ms.
 CALM_SECONDS = 0.04

@@ -4,8 +4,8 @@ import threading
 from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
-from vaiven.serving.server.exposition import Counter, Histogram, Labels
-from vaiven.serving.server.metric_families import Families
+from vaiven.serving.common.prometheus_text import Counter, Histogram, Labels
+from vaiven.serving.server.metric_registry import MetricRegistry
 
 UNKNOWN = 'unknown'
 # Versions of one model that have series of their own; of more, the one loaded first loses its own.
@@ -42,7 +42,7 @@ class Metrics:
         self._states = states
         self._signatures: dict[str, dict[int, frozenset[str]]] = {}
         self._cells: dict[tuple[str, int | None, str, str, str, str], _Cells] = {}
-        self._families = Families()
+        self._families = MetricRegistry()
         self._families.build.cell(version, tensorflow).value = 1
 
     # -- which names are real ----------------------------------------------------------------------------

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from vaiven.serving.errors import ServingError
-from vaiven.serving.server import configfile
+from vaiven.serving.common import config_file
+from vaiven.serving.common.errors import ServingError
 from vaiven.serving.wire import messages
 
 DEFAULT_PATH = '/monitoring/prometheus/metrics'
@@ -15,7 +15,7 @@ def metrics_path(file: Path) -> str:
     Raises:
         ServingError: the file cannot be read, is no MonitoringConfig, or names a path that no request can have.
     """
-    config = configfile.read(file, messages.MonitoringConfig).prometheus_config
+    config = config_file.read(file, messages.MonitoringConfig).prometheus_config
     if not config.enable:
         return ''
     path = str(config.path) or DEFAULT_PATH

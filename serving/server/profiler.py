@@ -7,11 +7,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from vaiven.serving.common.errors import ServingError
 from vaiven.serving.common.local_path import local_path
-from vaiven.serving.errors import ServingError
+from vaiven.serving.common.peers import is_local
+from vaiven.serving.common.status import Code, StatusError, failed_precondition, invalid_argument
 from vaiven.serving.server import runtime
-from vaiven.serving.server.peers import is_local
-from vaiven.serving.server.status import Code, StatusError, failed_precondition, invalid_argument
 from vaiven.serving.wire import messages
 
 LONGEST_MS = 60_000

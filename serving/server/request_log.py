@@ -11,11 +11,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from vaiven.serving.server import log
+from vaiven.serving.common import log
+from vaiven.serving.common.status import invalid_argument
 from vaiven.serving.server.inference import DEFAULT_SIGNATURE
 from vaiven.serving.server.metrics import Metrics
-from vaiven.serving.server.record_files import RecordFiles
-from vaiven.serving.server.status import invalid_argument
+from vaiven.serving.server.tfrecord_writer import RecordFiles
 from vaiven.serving.wire import messages
 
 TYPES = ('', 'tfrecord')

@@ -11,15 +11,16 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from vaiven.serving.limits import MAX_VERSION
-from vaiven.serving.server import exposition, log, rest_state
+from vaiven.serving.common import log, prometheus_text
+from vaiven.serving.common.http_body import Bodies, BodyTooLargeError
+from vaiven.serving.common.limits import MAX_VERSION
+from vaiven.serving.common.status import HTTP_STATUS, Code, StatusError, invalid_argument
+from vaiven.serving.server import rest_state
 from vaiven.serving.server.api import SIGNATURE_FIELD, Api
 from vaiven.serving.server.auth import REFUSAL, Access, Tokens
 from vaiven.serving.server.json_exact import ENCODING
 from vaiven.serving.server.metrics import Metrics
-from vaiven.serving.server.rest_body import Bodies, BodyTooLargeError
 from vaiven.serving.server.rest_infer import RestInference
-from vaiven.serving.server.status import HTTP_STATUS, Code, StatusError, invalid_argument
 from vaiven.serving.wire import messages
 
 _NAME = r'([^/:]+)'
@@ -99,7 +100,7 @@ class Rest:
         if place and place == self._settings.metrics_path and self._metrics is not None:
             page = await asyncio.to_thread(self._metrics.render)
             return web.Response(
-                body=page.encode('utf-8', 'replace'), headers={'Content-Type': exposition.CONTENT_TYPE}
+                body=page.encode('utf-8', 'replace'), headers={'Content-Type': prometheus_text.CONTENT_TYPE}
             )
         if not _API.fullmatch(path):
             return web.Response(status=404, text=NOT_FOUND_PAGE, content_type='text/html')

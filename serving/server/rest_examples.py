@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from vaiven.serving.server import jsonvalues
+from vaiven.serving.common.status import invalid_argument
+from vaiven.serving.server import json_values
 from vaiven.serving.server.json_document import encoded, is_object, members, show, type_name
 from vaiven.serving.server.json_faults import decoded, number_is_too_big, too_big
-from vaiven.serving.server.status import invalid_argument
 from vaiven.serving.wire import messages
 
 INT64 = (-(1 << 63), (1 << 63) - 1)
@@ -86,7 +86,7 @@ def classification_outputs(response: Any) -> str:
         raise invalid_argument('Cannot convert empty ClassificationResults to JSON')
     rows = []
     for row in response.result.classifications:
-        scores = jsonvalues.floats(np.array([entry.score for entry in row.classes], np.float32))
+        scores = json_values.floats(np.array([entry.score for entry in row.classes], np.float32))
         labels = [json.dumps(entry.label, ensure_ascii=False) for entry in row.classes]
         rows.append('[' + ', '.join(f'[{a}, {b}]' for a, b in zip(labels, scores, strict=True)) + ']')
     return '{\n    "results": [' + ', '.join(rows) + '\n    ]\n}'
@@ -97,4 +97,4 @@ def regression_outputs(response: Any) -> str:
     if not response.result.regressions:
         raise invalid_argument('Cannot convert empty RegressionResults to JSON')
     values = np.array([entry.value for entry in response.result.regressions], np.float32)
-    return '{\n    "results": [' + ', '.join(jsonvalues.floats(values)) + ']\n}'
+    return '{\n    "results": [' + ', '.join(json_values.floats(values)) + ']\n}'

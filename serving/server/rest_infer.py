@@ -7,14 +7,14 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
-from vaiven.serving.server import garbage, json_document, rest_examples, rest_predict
+from vaiven.serving.common.status import StatusError, invalid_argument
+from vaiven.serving.server import garbage_collection, json_document, rest_examples, rest_predict
 from vaiven.serving.server.api import Api, Call
 from vaiven.serving.server.inference import DEFAULT_SIGNATURE
 from vaiven.serving.server.json_document import NotAtOnceError
 from vaiven.serving.server.json_exact import ENCODING
 from vaiven.serving.server.metrics import Metrics
 from vaiven.serving.server.rest_examples import examples_input
-from vaiven.serving.server.status import StatusError, invalid_argument
 from vaiven.serving.wire import messages, tensors
 
 LARGE_BYTES = 1 << 16
@@ -112,7 +112,7 @@ class RestInference:
 
 
 def _read_large(body: bytes, spec: Any, deadline: float, read: 'Callable[[dict[str, Any]], T]') -> 'T':
-    with garbage.young_only():
+    with garbage_collection.young_only():
         values = json_document.parse(body, deadline)
         try:
             _read_signature(values, spec)

@@ -6,9 +6,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from vaiven.serving.server import jsonvalues
+from vaiven.serving.common.status import StatusError, invalid_argument
+from vaiven.serving.server import json_values
 from vaiven.serving.server.json_document import is_object, members, show
-from vaiven.serving.server.status import StatusError, invalid_argument
 from vaiven.serving.wire import tensors
 
 _ROWS_AT_ONCE = 1024
@@ -78,11 +78,11 @@ def _stacked(instances: list[Any], inputs: dict[str, Any], named: bool) -> dict[
             raise _UnlikeError
     if named:
         return {
-            name: jsonvalues.to_tensor([item[name] for item in instances], info.dtype)
+            name: json_values.to_tensor([item[name] for item in instances], info.dtype)
             for name, info in inputs.items()
         }
     ((name, info),) = inputs.items()
-    return {name: jsonvalues.to_tensor(instances, info.dtype)}
+    return {name: json_values.to_tensor(instances, info.dtype)}
 
 
 def _raise_first_fault(instances: list[Any], inputs: dict[str, Any], named: bool) -> None:
@@ -116,7 +116,7 @@ def _check_row(name: str, value: Any, inputs: dict[str, Any], first: dict[str, N
     """Whether one value is a tensor of the input, and of the shape that the first row has."""
     if name not in inputs:
         raise invalid_argument(f'JSON object: does not have named input: {name}')
-    array = jsonvalues.to_tensor(value, inputs[name].dtype)
+    array = json_values.to_tensor(value, inputs[name].dtype)
     expected = first.setdefault(name, array)
     if array.size != expected.size:
         raise invalid_argument(f'Expecting tensor size: {expected.size} but got: {array.size}')
@@ -145,11 +145,11 @@ def _columns(value: Any, inputs: dict[str, Any]) -> dict[str, NDArray[Any]]:
                 'as per tensorinfo_map'
             )
         ((name, info),) = inputs.items()
-        return {name: jsonvalues.to_tensor(value, info.dtype)}
+        return {name: json_values.to_tensor(value, info.dtype)}
     for name in inputs:
         if name not in value:
             raise invalid_argument(f"Missing named input: {name} in 'inputs' object.")
-    return {name: jsonvalues.to_tensor(value[name], info.dtype) for name, info in inputs.items()}
+    return {name: json_values.to_tensor(value[name], info.dtype) for name, info in inputs.items()}
 
 
 def predict_outputs(response: Any, row_format: bool) -> Iterator[str]:
@@ -173,7 +173,7 @@ def _row_outputs(arrays: dict[str, NDArray[Any]]) -> Iterator[str]:
     if len(arrays) == 1:
         ((name, array),) = arrays.items()
         yield '{\n    "predictions": '
-        yield from jsonvalues.nested(array, _is_base64(name))
+        yield from json_values.nested(array, _is_base64(name))
         yield '\n}'
         return
     yield '{\n    "predictions": ['
@@ -188,7 +188,7 @@ def _row_outputs(arrays: dict[str, NDArray[Any]]) -> Iterator[str]:
 
 def _objects(arrays: dict[str, NDArray[Any]]) -> list[str]:
     """An object for each row."""
-    columns = [jsonvalues.rows(array, _is_base64(name)) for name, array in arrays.items()]
+    columns = [json_values.rows(array, _is_base64(name)) for name, array in arrays.items()]
     keys = [json.dumps(name, ensure_ascii=False) for name in arrays]
     return [
         '        {\n'
@@ -203,7 +203,7 @@ def _large_object(arrays: dict[str, NDArray[Any]]) -> Iterator[str]:
     mark = '        {'
     for name, array in arrays.items():
         yield f'{mark}\n            {json.dumps(name, ensure_ascii=False)}: '
-        yield from jsonvalues.nested(array[0], _is_base64(name))
+        yield from json_values.nested(array[0], _is_base64(name))
         mark = ','
     yield '\n        }'
 
@@ -212,13 +212,13 @@ def _column_outputs(arrays: dict[str, NDArray[Any]]) -> Iterator[str]:
     if len(arrays) == 1:
         ((name, array),) = arrays.items()
         yield '{\n    "outputs": '
-        yield from jsonvalues.nested(array, _is_base64(name))
+        yield from json_values.nested(array, _is_base64(name))
         yield '\n}'
         return
     mark = '{\n    "outputs": {'
     for name, array in arrays.items():
         yield f'{mark}\n        {json.dumps(name, ensure_ascii=False)}: '
-        yield from jsonvalues.nested(array, _is_base64(name))
+        yield from json_values.nested(array, _is_base64(name))
         mark = ','
     yield '\n    }\n}'
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from google.protobuf import json_format
 
+from vaiven.serving.common.status import StatusError
 from vaiven.serving.server.api import Api
-from vaiven.serving.server.status import StatusError
 from vaiven.serving.wire import messages
 
 

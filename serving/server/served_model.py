@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from vaiven.serving.server import log, source
-from vaiven.serving.server.modelconfig import Model
-from vaiven.serving.server.status import Code, StatusError
+from vaiven.serving.common import log, version_folders
+from vaiven.serving.common.status import Code, StatusError
+from vaiven.serving.server.model_config import Model
 from vaiven.serving.server.version import State, Version
 
 
@@ -136,7 +136,7 @@ class ServedModel:
             return self._on_disk[1]
         found: dict[int, Path] | None
         try:
-            found = source.versions(base_path)
+            found = version_folders.versions(base_path)
             problem = '' if found else 'no versions found'
         except OSError as error:
             found, problem = None, error.strerror or str(error)

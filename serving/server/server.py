@@ -12,9 +12,12 @@ from pathlib import Path
 
 import grpc.aio
 
+from vaiven.serving.common import log, ports, tls
+from vaiven.serving.common.errors import ServerStartError, ServingError
+from vaiven.serving.common.http_port import HttpPort
 from vaiven.serving.common.local_path import local_path
-from vaiven.serving.errors import ServerStartError, ServingError
-from vaiven.serving.server import flags, garbage, log, modelconfig, monitoring, ports, runtime, tls, waiting
+from vaiven.serving.common.status import StatusError
+from vaiven.serving.server import availability, flags, garbage_collection, model_config, monitoring, runtime
 from vaiven.serving.server.api import Api
 from vaiven.serving.server.auth import Access, TokenInterceptor, Tokens
 from vaiven.serving.server.batch_queue import BatchThreads
@@ -27,9 +30,7 @@ from vaiven.serving.server.manager import Manager
 from vaiven.serving.server.metrics import Metrics
 from vaiven.serving.server.profiler import Profiler
 from vaiven.serving.server.rest import Rest, RestSettings
-from vaiven.serving.server.rest_connections import HttpPort
 from vaiven.serving.server.served_model import Settings
-from vaiven.serving.server.status import StatusError
 
 
 class Server:
@@ -110,7 +111,7 @@ class Server:
             await self._close()
         log.event('stopped')
 
-    async def _load(self, models: list[modelconfig.Model]) -> bool:
+    async def _load(self, models: list[model_config.Model]) -> bool:
         """Whether every model became available (and not a stop came first). Raises ServerStartError."""
         options = self.options
         began = time.monotonic()
@@ -153,10 +154,10 @@ class Server:
         )
         try:
             waited_for = await asyncio.to_thread(configuration.apply, models, from_file=True)
-            await asyncio.to_thread(waiting.wait, manager, waited_for, self._stop_waiting)
+            await asyncio.to_thread(availability.wait, manager, waited_for, self._stop_waiting)
         except StatusError as error:
             raise ServerStartError(error.message) from error
-        garbage.spare_what_is_there()
+        garbage_collection.spare_what_is_there()
         return not self._stop.is_set()
 
     async def _open(self) -> None:
@@ -222,11 +223,11 @@ class Server:
             return
         assert self._api is not None
         path = Path(self.options.model_config_file)
-        last: list[modelconfig.Model] | str = modelconfig.read(path)
+        last: list[model_config.Model] | str = model_config.read(path)
         while True:
             await asyncio.sleep(seconds)
             try:
-                models = await asyncio.to_thread(modelconfig.read, path)
+                models = await asyncio.to_thread(model_config.read, path)
                 if models != last:
                     await asyncio.to_thread(self._api.configuration.apply, models, from_file=True)
                     log.event('configuration', file=path, models=len(models))
@@ -268,13 +269,13 @@ def _grpc_addresses(options: Options) -> list[str]:
     return [*addresses, f'unix:{options.grpc_socket_path}'] if options.grpc_socket_path else addresses
 
 
-def _models(options: Options) -> list[modelconfig.Model]:
+def _models(options: Options) -> list[model_config.Model]:
     """The models that `--model_config_file` lists, or else the one of `--model_name`. Raises ServingError."""
     try:
         if options.model_config_file:
-            return modelconfig.read(Path(options.model_config_file))
+            return model_config.read(Path(options.model_config_file))
         base_path = local_path(options.model_base_path, f'model {options.model_name}: base_path')
-        return [modelconfig.Model(options.model_name, base_path.absolute())]
+        return [model_config.Model(options.model_name, base_path.absolute())]
     except StatusError as error:
         raise ServingError(error.message) from error
 

@@ -9,11 +9,11 @@ from google.protobuf import descriptor_pb2, message_factory
 from google.protobuf.descriptor_pool import DescriptorPool
 
 from vaiven.serving.common import textproto
-from vaiven.serving.errors import ServingError
+from vaiven.serving.common.errors import ServingError
+from vaiven.serving.common.status import StatusError
 from vaiven.serving.server import batching_parameters, runtime
 from vaiven.serving.server.batching_parameters import BatchingParameters
 from vaiven.serving.server.flags import Options
-from vaiven.serving.server.status import StatusError
 from vaiven.serving.wire import messages
 
 PLATFORM = 'tensorflow'
@@ -182,25 +182,37 @@ def _platform_pool() -> DescriptorPool:
         bundle.field.add(name=name, number=number, type=kind, type_name=type_name or None, label=label)
     adapter = file.message_type.add(name='SavedModelBundleSourceAdapterConfig')
     adapter.field.add(
-        name='legacy_config', number=1000, type=field.TYPE_MESSAGE, type_name=f'.{_BUNDLE}',
+        name='legacy_config',
+        number=1000,
+        type=field.TYPE_MESSAGE,
+        type_name=f'.{_BUNDLE}',
         label=field.LABEL_OPTIONAL,
-    )  # fmt: skip
+    )
     platform = file.message_type.add(name='PlatformConfig')
     platform.field.add(
-        name='source_adapter_config', number=1, type=field.TYPE_MESSAGE, type_name='.google.protobuf.Any',
+        name='source_adapter_config',
+        number=1,
+        type=field.TYPE_MESSAGE,
+        type_name='.google.protobuf.Any',
         label=field.LABEL_OPTIONAL,
-    )  # fmt: skip
+    )
     platforms = file.message_type.add(name='PlatformConfigMap')
     entry = platforms.nested_type.add(name='PlatformConfigsEntry')
     entry.options.map_entry = True
     entry.field.add(name='key', number=1, type=field.TYPE_STRING, label=field.LABEL_OPTIONAL)
     entry.field.add(
-        name='value', number=2, type=field.TYPE_MESSAGE, type_name='.tensorflow.serving.PlatformConfig',
+        name='value',
+        number=2,
+        type=field.TYPE_MESSAGE,
+        type_name='.tensorflow.serving.PlatformConfig',
         label=field.LABEL_OPTIONAL,
-    )  # fmt: skip
+    )
     platforms.field.add(
-        name='platform_configs', number=1, type=field.TYPE_MESSAGE, label=field.LABEL_REPEATED,
+        name='platform_configs',
+        number=1,
+        type=field.TYPE_MESSAGE,
+        label=field.LABEL_REPEATED,
         type_name='.tensorflow.serving.PlatformConfigMap.PlatformConfigsEntry',
-    )  # fmt: skip
+    )
     pool.Add(file)
     return pool

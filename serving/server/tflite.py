@@ -8,9 +8,9 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from vaiven.serving.common.status import Code, StatusError, invalid_argument
 from vaiven.serving.server import runtime
 from vaiven.serving.server.endpoints import Endpoint, endpoints
-from vaiven.serving.server.status import Code, StatusError, invalid_argument
 from vaiven.serving.server.tflite_signatures import declared_signatures, fit_names, plain_name
 from vaiven.serving.wire import messages, tensors
 from vaiven.serving.wire.dtypes import kind_of_array

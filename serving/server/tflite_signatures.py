@@ -6,7 +6,7 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
-from vaiven.serving.server.status import invalid_argument
+from vaiven.serving.common.status import invalid_argument
 from vaiven.serving.wire import messages
 
 METADATA = b'signature_defs_metadata'

@@ -5,10 +5,11 @@ import time
 from enum import IntEnum
 from pathlib import Path
 
-from vaiven.serving.server import log, runtime
+from vaiven.serving.common import log
+from vaiven.serving.common.status import StatusError
+from vaiven.serving.common.version_folders import fingerprint
+from vaiven.serving.server import runtime
 from vaiven.serving.server.execution import Execution, LoadedModel
-from vaiven.serving.server.source import fingerprint
-from vaiven.serving.server.status import StatusError
 
 
 class State(IntEnum):

@@ -8,11 +8,11 @@ from typing import BinaryIO
 
 from google.protobuf.message import DecodeError
 
+from vaiven.serving.common.status import Code, StatusError, invalid_argument
 from vaiven.serving.server import inference
 from vaiven.serving.server.batch_queue import Run
 from vaiven.serving.server.execution import run_here
 from vaiven.serving.server.inference import Servable
-from vaiven.serving.server.status import Code, StatusError, invalid_argument
 from vaiven.serving.wire import messages
 
 FILE = Path('assets.extra') / 'tf_serving_warmup_requests'

@@ -9,7 +9,7 @@ def writer():
     from benchmarks.novel_writer import NovelWriter
     from vaiven.models.network.config import NetworkConfig
     from vaiven.models.network.network import Network
-    from vaiven.models.text import SPECIAL_TOKENS
+    from vaiven.models.text.tokenization import SPECIAL_TOKENS
 
     vocabulary = [*SPECIAL_TOKENS, *' abcñ']
     config = NetworkConfig(units=6, embedding_size=0, bidirectional=False, wide_ngrams=0)

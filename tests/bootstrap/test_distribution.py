@@ -145,7 +145,7 @@ def test_the_package_is_importable_where_an_editable_install_is_strict(tmp_path:
     pip = [sys.executable, '-m', 'pip', '--disable-pip-version-check', '--python', str(python)]
     options = ['--config-settings', 'editable_mode=strict', '--no-deps', '--quiet']
     subprocess.run([*pip, 'install', *options, '--editable', str(source)], check=True, capture_output=True)
-    code = 'import vaiven, vaiven.serving.errors as e; print(vaiven.__version__, e.__file__)'
+    code = 'import vaiven, vaiven.serving.common.errors as e; print(vaiven.__version__, e.__file__)'
     answer = subprocess.run([python, '-c', code], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert answer.stdout.startswith(f'0.1.0 {source}/')
 
@@ -153,7 +153,9 @@ def test_the_package_is_importable_where_an_editable_install_is_strict(tmp_path:
 def test_bare_make_shows_the_targets_and_does_nothing(tmp_path: Path) -> None:
     shutil.copy(ROOT / 'Makefile', tmp_path)
     for arguments in ([], ['help']):
-        answer = subprocess.run(['make', *arguments], capture_output=True, text=True, cwd=tmp_path, check=True)
+        answer = subprocess.run(
+            ['make', *arguments], capture_output=True, text=True, cwd=tmp_path, check=True
+        )
         for target in ('run', 'test', 'lint', 'env', 'lock', 'clean'):
             assert f'make {target} ' in answer.stdout
     assert [path.name for path in tmp_path.iterdir()] == ['Makefile']

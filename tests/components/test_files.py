@@ -78,7 +78,9 @@ def test_a_name_says_what_is_in_the_file(name, suffix):
 
 @pytest.mark.parametrize('name', ['a', 'a.xlsx', 'a.parquet.gz', 'a.zip', 'txt', '.gz'])
 def test_a_name_that_says_nothing_is_refused(name):
-    with pytest.raises(DataError, match=r'must be named \.csv, \.tsv, \.jsonl, \.json, \.parquet, \.txt, or \.ft\.txt'):
+    with pytest.raises(
+        DataError, match=r'must be named \.csv, \.tsv, \.jsonl, \.json, \.parquet, \.txt, or \.ft\.txt'
+    ):
         suffix_of(name)
 
 

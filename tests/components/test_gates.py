@@ -22,8 +22,9 @@ from vaiven.components.linear_baseline.artifact import LinearBaselineArtifact
 from vaiven.components.linear_baseline.component import LinearBaseline
 from vaiven.components.pusher.component import AtomicPusher
 from vaiven.components.vocabulary.artifact import VocabularyArtifact
-from vaiven.models.configuration import ConfigError, UserError
-from vaiven.pipeline.figures import held_out_calibration
+from vaiven.configuration import ConfigError
+from vaiven.errors import UserError
+from vaiven.pipeline.results import held_out_calibration
 
 
 def save_model(folder, pattern):

@@ -14,15 +14,16 @@ from tfx.types import standard_artifacts
 
 from vaiven.components.evaluation.config import EvaluationConfig
 from vaiven.components.language_evaluation import evaluate as evaluate_module
+from vaiven.components.language_evaluation.baselines import compressor_bits, unigram_bits
 from vaiven.components.language_evaluation.component import LanguageEvaluator
 from vaiven.components.language_evaluation.evaluate import SAMPLE_TOKENS, SAMPLES
 from vaiven.components.language_evaluation.originality import distinct, longest_copied
-from vaiven.components.language_evaluation.simple import compressor_bits, unigram_bits
-from vaiven.models.configuration import ConfigError
+from vaiven.configuration import ConfigError
+from vaiven.models.export.signatures import Signatures
 from vaiven.models.network.config import NetworkConfig
 from vaiven.models.network.network import Network
-from vaiven.models.signatures import Signatures
-from vaiven.models.text import EOS_ID, SPECIAL_TOKENS, TextConfig
+from vaiven.models.text.config import TextConfig
+from vaiven.models.text.tokenization import EOS_ID, SPECIAL_TOKENS
 
 CHARACTERS = 'aábcñ¿? '
 TEXT = TextConfig('character', max_tokens=1000)
@@ -122,7 +123,7 @@ def test_what_lies_beyond_max_tokens_is_foreseen_too_and_what_lies_beyond_all_bo
     long = ' '.join(TEST) * 3
     uniform = str(folder / 'uniform' / 'Format-Serving')
     for most, read in ((100_000, len(long)), (1500, 1500)):
-        monkeypatch.setattr(evaluate_module, 'MOST_TOKENS', most)
+        monkeypatch.setattr(evaluate_module, 'MAX_TOKENS', most)
         found = evaluate_module.evaluate(uniform, None, TRAIN, [long, 'a'], EvaluationConfig(), TEXT)
         assert found.tokens == found.characters == read + len('a') + 2 > TEXT.max_tokens
         bits = math.log2(len(SPECIAL_TOKENS) + len(CHARACTERS))

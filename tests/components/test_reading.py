@@ -159,7 +159,9 @@ def test_a_line_that_never_ends_is_not_read_into_memory(tmp_path):
 def test_paths_that_name_no_file_are_refused(tmp_path):
     for path, message in {
         str(tmp_path / 'none.csv'): 'there is no such file',
-        file_of(tmp_path, 'x', 'reviews.xlsx'): 'must be named .csv, .tsv, .jsonl, .json, .parquet, .txt, or .ft.txt',
+        file_of(
+            tmp_path, 'x', 'reviews.xlsx'
+        ): 'must be named .csv, .tsv, .jsonl, .json, .parquet, .txt, or .ft.txt',
     }.items():
         with pytest.raises(DataError, match=message):
             check_file(path, CONFIG)

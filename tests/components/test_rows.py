@@ -9,7 +9,7 @@ from vaiven.components.text_example_gen.column_counts import ColumnCounts
 from vaiven.components.text_example_gen.config import DataConfig
 from vaiven.components.text_example_gen.errors import DataError
 from vaiven.components.text_example_gen.rows import LabelReader, RatingReader, Row, identity, nfc, split_of
-from vaiven.models.configuration import ConfigError, from_json, replace, to_json
+from vaiven.configuration import ConfigError, from_json, replace, to_json
 
 CONFIG = DataConfig()
 

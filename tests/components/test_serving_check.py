@@ -10,13 +10,14 @@ import tensorflow as tf
 from executor_runs import artifact, channel, run, write_examples
 from tfx.types import standard_artifacts
 
-from vaiven.components.serving_check import asking
-from vaiven.components.serving_check.asking import PROBES, difference
+from vaiven.components.serving_check import comparison
 from vaiven.components.serving_check.check import Check, check_model
+from vaiven.components.serving_check.comparison import PROBES, difference
 from vaiven.components.serving_check.component import ServingCheck
 from vaiven.components.serving_check.config import ServingCheckConfig
-from vaiven.models.configuration import ConfigError
-from vaiven.models.text import TextConfig, normalize
+from vaiven.configuration import ConfigError
+from vaiven.models.text.config import TextConfig
+from vaiven.models.text.tokenization import normalize
 
 TEXTS = tf.TensorSpec([None], tf.string, name='text')
 
@@ -134,7 +135,7 @@ def test_a_check_is_written_as_strict_json():
 
 
 def test_the_probes_reach_a_signature_in_the_form_that_it_takes(tmp_path):
-    model = asking.InProcess(export(tmp_path, length))
+    model = comparison.InProcess(export(tmp_path, length))
     assert model.inputs('next_word', PROBES)['k'].dtype == np.int32
     assert model.inputs('serving_default', PROBES)['text'][3] == '¡Qué película más bonita!'.encode()
     assert tf.train.Example.FromString(model.inputs('classify', PROBES)['inputs'][0]).features.feature['text']

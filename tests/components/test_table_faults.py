@@ -12,7 +12,7 @@ from vaiven.components.text_example_gen.column_counts import ColumnCounts
 from vaiven.components.text_example_gen.config import DataConfig
 from vaiven.components.text_example_gen.errors import DataError
 from vaiven.components.text_example_gen.reading import read_rows
-from vaiven.models.configuration import ConfigError
+from vaiven.configuration import ConfigError
 from vaiven.serving.common.tables.notes import Notes
 
 BODY = b'text,label\nok,1\n'
@@ -149,7 +149,7 @@ def test_labels_count_as_often_as_they_are_there_however_they_are_spelled(tmp_pa
 
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / 'a.csv')
-    with pytest.raises(DataError, match="is a pipe"):
+    with pytest.raises(DataError, match='is a pipe'):
         list(read_rows(str(tmp_path / 'a.csv'), DataConfig()))
 
 

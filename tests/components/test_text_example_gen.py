@@ -288,7 +288,7 @@ def labelled(tmp_path):
             for label, word in enumerate(('dull', 'fine'))]  # fmt: skip
     half = len(rows) // 2
     lines = write(tmp_path / 'a.jsonl', ''.join(f'{json.dumps(row)}\n' for row in rows[:half]))
-    table = pyarrow.Table.from_pylist([*rows[half:], {'text': 'no opinion', 'label': None}])
+    table = pyarrow.Table.from_pylist([*rows[half:], {'text': 'no label', 'label': None}])
     parquet.write_table(table, tmp_path / 'b.parquet')
     return lines, str(tmp_path / 'b.parquet')
 
@@ -312,9 +312,9 @@ def test_more_text_comes_in_without_what_the_data_has_and_without_lines_of_held_
     for split in ('train', 'eval', 'test'):
         assert read_split(examples, split) == read_split(alone, split)
     rows = read_split(examples, 'unlabelled')
-    expected = {line for line in every_line if line not in held_out_lines} - {'no opinion'}
+    expected = {line for line in every_line if line not in held_out_lines} - {'no label'}
     assert {row['text'] for row in rows} == {
-        'no opinion', 'A NEW ONE', 'OTRA MÁS\u2028SIN FIN', *(line.upper() for line in expected),
+        'no label', 'A NEW ONE', 'OTRA MÁS\u2028SIN FIN', *(line.upper() for line in expected),
     }  # fmt: skip
     assert all(set(row) == {'text'} for row in rows)
     summary = json.loads(artifact_file(examples, 'ingest.json'))

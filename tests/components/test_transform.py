@@ -8,7 +8,7 @@ from tfx.types import standard_artifacts
 
 from vaiven.components.transform.component import TextTransform
 from vaiven.components.vocabulary.artifact import VocabularyArtifact
-from vaiven.models import dataset
+from vaiven.models.data import dataset
 
 SPLITS = {
     'train': [{'text': 'Qué bonita', 'label': 1}, {'text': '', 'label': 0}],
@@ -30,7 +30,7 @@ def transform(tmp_path, splits, schema_of_more=''):
         channel(standard_artifacts.Examples),
         channel(standard_artifacts.Schema),
         channel(VocabularyArtifact),
-        preprocessing_fn='vaiven.models.preprocessing.preprocessing_fn',
+        preprocessing_fn='vaiven.models.data.preprocessing.preprocessing_fn',
         custom_config={'config': json.dumps({'text': {}})},
     )
     given = {'examples': examples, 'schema': schema, 'vocabulary': vocabulary}

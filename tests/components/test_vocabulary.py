@@ -12,12 +12,12 @@ from executor_runs import BEAM_ARGS, channel, run, write_examples
 from tfx.types import standard_artifacts
 
 from vaiven.components.vocabulary import counting
-from vaiven.components.vocabulary.choice import choose
 from vaiven.components.vocabulary.component import Vocabulary
 from vaiven.components.vocabulary.config import VocabularyConfig
 from vaiven.components.vocabulary.counting import CountTokens
-from vaiven.models.configuration import ConfigError
-from vaiven.models.text import TextConfig
+from vaiven.components.vocabulary.token_selection import choose
+from vaiven.configuration import ConfigError
+from vaiven.models.text.config import TextConfig
 
 SPECIAL = ['[PAD]', '[UNK]', '[BOS]', '[EOS]']
 
@@ -60,7 +60,7 @@ def test_no_texts_give_no_counts():
 
 
 def test_a_worker_full_of_tokens_sends_what_it_has_and_counts_on(monkeypatch):
-    monkeypatch.setattr(counting, '_MOST_IN_MEMORY', 1)
+    monkeypatch.setattr(counting, '_MAX_IN_MEMORY', 1)
     monkeypatch.setattr(counting, '_BATCH_ROWS', 2)
     with pipeline() as p:
         assert_that(

@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.corpus import write_csv
 from tests.e2e.support import kill_when_it_says, run_arguments, tree, vaiven, wait_until_none_mentions
 from vaiven.serving.client import Client
-from vaiven.serving.process import ServerProcess
+from vaiven.serving.server.server_process import ServerProcess
 
 pytestmark = pytest.mark.slow
 

@@ -8,12 +8,12 @@ import re
 import pytest
 
 from tests.e2e.support import vaiven, wait_until_none_mentions
-from vaiven.pipeline import asking
-from vaiven.pipeline.questions import Questions
-from vaiven.pipeline.screen import Screen
+from vaiven.pipeline import demo
+from vaiven.pipeline.demo_inputs import Questions
+from vaiven.pipeline.progress_display import Screen
 from vaiven.serving.client import Client, InvalidRequestError, Vaiven
-from vaiven.serving.errors import ServingError
-from vaiven.serving.process import ServerProcess
+from vaiven.serving.common.errors import ServingError
+from vaiven.serving.server.server_process import ServerProcess
 
 pytestmark = pytest.mark.slow
 
@@ -94,7 +94,7 @@ def test_a_thousand_characters_are_written_in_one_call_over_grpc_and_over_rest(s
 
 def test_the_demo_continues_equal_prompts_in_different_ways(server):
     shown = io.StringIO()
-    asking._ask(Screen(shown), server, 'novel', Questions(begins=('',) * 4))
+    demo._ask(Screen(shown), server, 'novel', Questions(begins=('',) * 4))
     _, *written = shown.getvalue().splitlines()
     assert len(set(written)) == 4
 

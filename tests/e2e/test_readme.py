@@ -116,7 +116,7 @@ def _run(folder: Path, script: str, home: Path) -> tuple[str, list[str]]:
     """Runs a script of bash; what it printed, and the commands that failed, with their statuses."""
     failures = home / 'failures'
     failures.write_text('')
-    trapped = f"trap 'echo \"$? $BASH_COMMAND\" >> {failures}' ERR\n{script}\n"
+    trapped = f'trap \'echo "$? $BASH_COMMAND" >> {failures}\' ERR\n{script}\n'
     environment = {
         **os.environ,
         'PATH': f'{home}/tools:{os.environ["PATH"]}',
@@ -124,7 +124,9 @@ def _run(folder: Path, script: str, home: Path) -> tuple[str, list[str]]:
         'XDG_STATE_HOME': str(home / 'state'),
     }
     environment.pop('VAIVEN_SERVER', None)
-    with (home / 'printed').open('w+') as printed:  # not a pipe, which a server in the background could hold open
+    with (home / 'printed').open(
+        'w+'
+    ) as printed:  # not a pipe, which a server in the background could hold open
         subprocess.run(
             ['bash', '-c', trapped], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
             stdout=printed, stderr=subprocess.STDOUT, timeout=SECONDS,
@@ -190,7 +192,11 @@ def _key(block: Block) -> str:
 EXPECTED = {
     'make run': (r'version 1 pushed: vaiven-runs/reviews/serving/reviews/1', r'^ +positive +\d+\.\d%'),
     '--name shop': (r'version 1 pushed: vaiven-runs/shop',),
-    '--preset novel': (r'version 1 pushed: vaiven-runs/novel', r'using version 1 .* in this process', r'^En un lugar'),
+    '--preset novel': (
+        r'version 1 pushed: vaiven-runs/novel',
+        r'using version 1 .* in this process',
+        r'^En un lugar',
+    ),
     'serve --background': (
         r'^serving reviews: gRPC 127.0.0.1:8500',
         r'^positive\t0\.\d+\tA moving story$',

@@ -12,9 +12,9 @@ import grpc
 import pytest
 
 from tests.serving_client.conftest import pushed  # noqa: F401 (a fixture)
-from vaiven.serving.gateway.process import GatewayProcess
-from vaiven.serving.process import ServerProcess
-from vaiven.serving.split import Split, write
+from vaiven.serving.common.split import Split, write
+from vaiven.serving.gateway.gateway_process import GatewayProcess
+from vaiven.serving.server.server_process import ServerProcess
 from vaiven.serving.wire import messages, tensors
 
 MODEL = 'reviews'

@@ -11,8 +11,8 @@ import pytest
 
 from tests.gateway.conftest import MODEL, PLAN, Asking, Upstream, embed
 from tests.gateway.test_rest_port import ask as rest
-from vaiven.serving.gateway.process import GatewayProcess
-from vaiven.serving.split import write
+from vaiven.serving.common.split import write
+from vaiven.serving.gateway.gateway_process import GatewayProcess
 from vaiven.serving.wire import messages
 
 

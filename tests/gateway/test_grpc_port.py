@@ -24,8 +24,8 @@ from tests.gateway.conftest import (
     version_of,
     wait_until,
 )
-from vaiven.serving.gateway.process import GatewayProcess
-from vaiven.serving.process import ServerProcess
+from vaiven.serving.gateway.gateway_process import GatewayProcess
+from vaiven.serving.server.server_process import ServerProcess
 from vaiven.serving.wire import messages
 
 VERSIONS = {'stable': 1, 'canary': 2}

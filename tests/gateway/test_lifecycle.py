@@ -27,9 +27,9 @@ from tests.gateway.conftest import (
     wait_until,
 )
 from tests.gateway.test_rest_port import ask as rest
-from vaiven.serving.gateway.process import GatewayProcess
-from vaiven.serving.process import ServerProcess
-from vaiven.serving.split import Split, write
+from vaiven.serving.common.split import Split, write
+from vaiven.serving.gateway.gateway_process import GatewayProcess
+from vaiven.serving.server.server_process import ServerProcess
 from vaiven.serving.wire import messages
 
 HEALTH = '/grpc.health.v1.Health/'

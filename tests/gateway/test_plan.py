@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from vaiven.serving.gateway.plan import Choice, Plan
-from vaiven.serving.split import Split, SplitFile, write
+from vaiven.serving.common.split import Split, SplitFile, write
+from vaiven.serving.gateway.routing import Choice, Plan
 
 PLAN = Split('críticas', {'canary': 7, 'b': 20, 'stable': 73}, 'a')
 NAME = 'críticas'.encode()

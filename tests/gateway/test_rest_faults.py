@@ -13,7 +13,7 @@ import pytest
 
 from tests.gateway.conftest import wait_until
 from tests.gateway.test_rest_port import ask, raw
-from vaiven.serving.gateway.process import GatewayProcess
+from vaiven.serving.gateway.gateway_process import GatewayProcess
 
 HEAD = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n'
 LARGE = b'Content-Length: 200000\r\n\r\n' + b'x' * 150_000

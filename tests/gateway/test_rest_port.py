@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.gateway.conftest import MODEL, PLAN, before, wait_until
-from vaiven.serving.gateway.process import GatewayProcess
-from vaiven.serving.process import ServerProcess
+from vaiven.serving.gateway.gateway_process import GatewayProcess
+from vaiven.serving.server.server_process import ServerProcess
 
 VERSIONS = {'stable': 1, 'canary': 2}
 EMBED = json.dumps({'signature_name': 'embed', 'instances': ['¿qué?']}).encode()

@@ -11,7 +11,7 @@ import pytest
 from google.protobuf import text_format
 
 from tests.gateway.conftest import MODEL, PLAN, Asking, before, embed, served, version_of
-from vaiven.serving.errors import ServingError
+from vaiven.serving.common.errors import ServingError
 from vaiven.serving.wire import messages
 
 VERSIONS = {'stable': 1, 'canary': 2}

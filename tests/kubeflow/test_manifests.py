@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from vaiven.serving.server import flags, modelconfig
+from vaiven.serving.server import flags, model_config
 
 ROOT = Path(__file__).parent.parent.parent
 FOLDER = ROOT / 'kubeflow'
@@ -30,8 +30,8 @@ def container(objects) -> dict:
 
 
 @pytest.fixture(scope='module')
-def model() -> modelconfig.Model:
-    [only] = modelconfig.read(SERVING / 'models.config')
+def model() -> model_config.Model:
+    [only] = model_config.read(SERVING / 'models.config')
     return only
 
 
@@ -82,7 +82,7 @@ def test_the_servers_flags_exist_and_name_the_ports_and_the_mounted_configuratio
 
 
 def model_labels() -> dict[str, int]:
-    return dict(modelconfig.read(SERVING / 'models.config')[0].labels)
+    return dict(model_config.read(SERVING / 'models.config')[0].labels)
 
 
 def test_the_model_lies_on_the_claimed_volume_that_the_pipeline_pushes_to(objects, container, model):

@@ -15,19 +15,20 @@ import numpy as np
 
 if 'vaiven' not in sys.modules:
     package = types.ModuleType('vaiven')
-    package.__path__ = [str(pathlib.Path(__file__).parents[2])]
+    root = pathlib.Path(__file__).parents[2]
+    package.__path__ = [str(root / 'package'), str(root)]
     sys.modules['vaiven'] = package
 
 from vaiven.models.network.config import CELLS, NetworkConfig
 from vaiven.models.network.objective import JointNetwork
-from vaiven.models.network.streams import StreamReader
+from vaiven.models.network.stateful import StatefulLanguageModel
 
 VOCABULARY_SIZE = 23
 IDS = np.array([[2, 5, 6, 7, 9, 3], [2, 8, 22, 3, 0, 0], [2, 3, 0, 0, 0, 0]], 'int32')
 NGRAMS = np.array([[7, 4, 8], [9, 99, 0], [0, 0, 0]], 'int32')  # of the wide path
 LABELS = np.array([1, 0, -1], 'float32')
 # Two layers, so that a cell reads another one's states, too.
-SIZES = {'layers': 2, 'units': 5, 'embedding_size': 4, 'wide_ngrams': 16, 'piece_buckets': 11}
+SIZES = {'layers': 2, 'units': 5, 'embedding_size': 4, 'wide_ngrams': 16, 'subword_buckets': 11}
 REGULARISED = {
     'token_dropout': 0.1, 'embedding_dropout': 0.1, 'weight_dropout': 0.2, 'dropout': 0.1, 'head_dropout': 0.1,
 }  # fmt: skip
@@ -106,7 +107,7 @@ def trained_step(cell: str) -> dict[str, np.ndarray]:
 def read_stream(cell: str) -> dict[str, np.ndarray]:
     """The same for a window of running text, two windows on end."""
     network = network_of(cell, bidirectional=False, **REGULARISED)
-    reader = StreamReader(network, streams=2, softmax_candidates=8, state_reset=0.5, seed=4)
+    reader = StatefulLanguageModel(network, streams=2, softmax_candidates=8, state_reset=0.5, seed=4)
     windows = np.random.default_rng(1).integers(4, VOCABULARY_SIZE, (4, 1, 7)).astype('int32')
     moved = _moved(
         reader, network, lambda: reader.fit(windows, np.zeros(4), batch_size=2, shuffle=False, verbose=0)

@@ -52,7 +52,7 @@ def corpus() -> list[tuple[str, int | None]]:
     for frame in FRAMES:
         rows += [(frame.format(text), 1) for text in POSITIVE]
         rows += [(frame.format(text), 0) for text in NEGATIVE]
-    return [*rows, ('a film without an opinion', None), ('', 0), ('niño 👍🏽 שלום', 1)]
+    return [*rows, ('a film without a sentiment label', None), ('', 0), ('niño 👍🏽 שלום', 1)]
 
 
 def write_vocabulary(folder, config: dict) -> Sequence[str]:
@@ -60,8 +60,9 @@ def write_vocabulary(folder, config: dict) -> Sequence[str]:
 
     import tensorflow as tf
 
-    from vaiven.models.configuration import from_dict
-    from vaiven.models.text import SPECIAL_TOKENS, TextConfig, tokenize
+    from vaiven.configuration import from_dict
+    from vaiven.models.text.config import TextConfig
+    from vaiven.models.text.tokenization import SPECIAL_TOKENS, tokenize
 
     tokens = tokenize(tf.constant([text for text, _ in corpus()]), from_dict(TextConfig, config['text']))
     counts = collections.Counter(token.decode() for token in tokens.flat_values.numpy())
@@ -80,7 +81,7 @@ def transform_rows(folder, config: dict) -> str:
     import tensorflow_transform.beam as tft_beam
     from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
 
-    from vaiven.models.preprocessing import preprocessing_fn
+    from vaiven.models.data.preprocessing import preprocessing_fn
 
     spec = {'text': tf.io.VarLenFeature(tf.string), 'label': tf.io.VarLenFeature(tf.int64)}
     metadata = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(spec))
@@ -106,7 +107,7 @@ def transform_rows(folder, config: dict) -> str:
 
 @pytest.fixture(scope='session')
 def trained(tmp_path_factory) -> Trained:
-    from vaiven.models.training import run_fn
+    from vaiven.models.training.trainer import run_fn
 
     folder = tmp_path_factory.mktemp('model')
     write_vocabulary(folder, CONFIG)

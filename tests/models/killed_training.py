@@ -8,10 +8,10 @@ from typing import Any
 import keras
 
 from tests.models.rows import VOCABULARY
-from vaiven.models.checkpoints import Checkpoint
 from vaiven.models.network.config import NetworkConfig
-from vaiven.models.training import train
-from vaiven.models.training_config import TrainingConfig
+from vaiven.models.training.checkpoints import Checkpoint
+from vaiven.models.training.config import TrainingConfig
+from vaiven.models.training.trainer import train
 
 NETWORK = NetworkConfig(bidirectional=False, units=4, embedding_size=4, wide_ngrams=0, weight_dropout=0.2)
 TRAINING = TrainingConfig(

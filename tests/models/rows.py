@@ -33,7 +33,7 @@ def ngrams_of(text: Sequence[int]) -> list[int]:
 
 
 def opinions(count: int, seed: int = 0) -> tuple[list[list[int]], list[int]]:
-    """Texts of 2 to 40 tokens; the last one, 30 or 31, tells the opinion."""
+    """Texts of 2 to 40 tokens; the last one, 30 or 31, tells the sentiment."""
     draw = np.random.default_rng(seed)
     labels = [int(draw.integers(0, 2)) for _ in range(count)]
     return [[*draw.integers(4, 30, draw.integers(1, 40)), 30 + label] for label in labels], labels

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from vaiven.models.assertions import drop_ragged_checks
+from vaiven.models.export.ragged_checks import drop_ragged_checks
 
 TEXTS = ['', 'uno dos tres', '¿qué ñandú?  👍', 'שלום עולם']
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from tests.models.rows import ngrams_of, write_rows
-from vaiven.models.combination import combine
 from vaiven.models.network.config import NetworkConfig
 from vaiven.models.network.network import Network
+from vaiven.models.training.stacking import combine
 
 TEXTS = [[5, 8], [6, 9], [5, 5, 9], [6, 6, 8], [7]]
 LABELS = [1, 0, 1, 0, -1]

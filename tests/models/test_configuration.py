@@ -2,9 +2,9 @@ import dataclasses
 
 import pytest
 
-from vaiven.models.configuration import ConfigError, from_json, replace, to_json
+from vaiven.configuration import ConfigError, from_json, replace, to_json
 from vaiven.models.network.config import NetworkConfig
-from vaiven.models.training_config import TrainingConfig
+from vaiven.models.training.config import TrainingConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,9 +63,13 @@ def test_one_value_is_changed_by_its_dotted_path(path, text, expected):
         ('training.clip_norm', 'Infinity', 'training.clip_norm must be above 0, and finite'),
         ('training.soft_labels', 'Infinity', 'training.soft_labels must not be negative, and must be finite'),
         ('training.language_weight', 'Infinity', 'training.language_weight must not be negative, and must'),
-        ('training.last_rate', '1.5', 'training.last_rate must lie between 0 and 1. Received: 1.5'),
+        (
+            'training.final_rate_fraction',
+            '1.5',
+            'training.final_rate_fraction must lie between 0 and 1. Received: 1.5',
+        ),
         ('training.state_reset', '1', 'training.state_reset must be at least 0 and below 1. Received: 1'),
-        ('training.last_rate', 'NaN', 'training.last_rate must lie between 0 and 1'),
+        ('training.final_rate_fraction', 'NaN', 'training.final_rate_fraction must lie between 0 and 1'),
         ('training.batch_size', '65537', 'training.batch_size must be at most 65536. Received: 65537'),
         ('training.seed', '2147483647', 'training.seed must be at most 2147483646'),
     ],

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vaiven.models import course
-from vaiven.models.course import sentiment_course
-from vaiven.models.text import TextConfig
+from vaiven.models.export import token_sentiment
+from vaiven.models.export.token_sentiment import sentiment_course
+from vaiven.models.text.config import TextConfig
 
 TEXTS = ['a wonderful film', '', '¿una película horrible, señor?', 'niño 👍🏽 שלום']
 
@@ -27,7 +27,7 @@ def told(served, *texts: str) -> list[list[tuple[str, float]]]:
     return [pairs[end - length : end] for end, length in zip(ends, answer['row_lengths'], strict=True)]
 
 
-def opinion(served, *texts: str) -> list[float]:
+def decisions_and_scores(served, *texts: str) -> list[float]:
     return served['serving_default'](text=tf.constant(texts))['probability'].numpy().tolist()
 
 
@@ -39,12 +39,12 @@ def test_each_beginning_of_a_text_is_judged_as_a_text_of_its_own(served):
     assert [token for token, _ in others][-1] == 'שלום'
     np.testing.assert_allclose(
         [probability for _, probability in first],
-        opinion(served, 'a', 'a wonderful', 'a wonderful film'),
+        decisions_and_scores(served, 'a', 'a wonderful', 'a wonderful film'),
         atol=1e-6,
     )
     np.testing.assert_allclose(
         [row[-1][1] for row in (first, spanish, others)],
-        opinion(served, *(text for text in TEXTS if text)),
+        decisions_and_scores(served, *(text for text in TEXTS if text)),
         atol=1e-6,
     )
 
@@ -73,7 +73,7 @@ def test_longer_texts_than_can_be_told_of_name_the_rule_wherever_the_model_cuts_
         config = TextConfig(max_tokens=max_tokens)
         return sentiment_course(tf.constant([text, 'a']), config, lambda text: tf.zeros(tf.shape(text)))[0]
 
-    monkeypatch.setattr(course, 'LONGEST', 2)
+    monkeypatch.setattr(token_sentiment, 'LONGEST', 2)
     assert told('a b').to_list() == [[b'a', b'b'], [b'a']]
     with pytest.raises(tf.errors.InvalidArgumentError, match='course of a text is told of up to 2 tokens'):
         told('a b c')

@@ -6,10 +6,10 @@ import pytest
 import tensorflow as tf
 
 from tests.models.rows import VOCABULARY, opinions, write_rows
-from vaiven.models import dataset
+from vaiven.models.data import dataset
 from vaiven.models.network.config import NetworkConfig
-from vaiven.models.training import train
-from vaiven.models.training_config import TrainingConfig
+from vaiven.models.training.config import TrainingConfig
+from vaiven.models.training.trainer import train
 
 
 @pytest.fixture

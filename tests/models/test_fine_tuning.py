@@ -2,15 +2,15 @@ import numpy as np
 import pytest
 
 from tests.models.rows import opinions, write_rows
-from vaiven.models import dataset
-from vaiven.models.configuration import ConfigError
-from vaiven.models.fine_tuning import LayerRates, depths
-from vaiven.models.fitting import fit
+from vaiven.configuration import ConfigError
+from vaiven.models.data import dataset
 from vaiven.models.network.config import NetworkConfig
 from vaiven.models.network.objective import JointNetwork
-from vaiven.models.training_config import TrainingConfig
+from vaiven.models.training.config import TrainingConfig
+from vaiven.models.training.fine_tuning import LayerRates, depths
+from vaiven.models.training.training_loop import fit
 
-SIZES = {'layers': 2, 'units': 4, 'embedding_size': 6, 'piece_buckets': 8, 'wide_ngrams': 0}
+SIZES = {'layers': 2, 'units': 4, 'embedding_size': 6, 'subword_buckets': 8, 'wide_ngrams': 0}
 
 
 def network_of(**sizes) -> JointNetwork:

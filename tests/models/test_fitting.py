@@ -13,11 +13,11 @@ import tensorflow as tf
 
 from tests.models import killed_training
 from tests.models.rows import opinions, write_rows
-from vaiven.models.checkpoints import Checkpoint, CheckpointError
-from vaiven.models.fitting import AveragingAdam, TrainingError, fit
-from vaiven.models.language_training import train_language
 from vaiven.models.network.config import NetworkConfig
-from vaiven.models.training_config import TrainingConfig
+from vaiven.models.training.checkpoints import Checkpoint, CheckpointError
+from vaiven.models.training.config import TrainingConfig
+from vaiven.models.training.language import train_language
+from vaiven.models.training.training_loop import AveragingAdam, TrainingError, fit
 
 STEPS = 5
 FAST = TrainingConfig(learning_rate=0.1, patience=2)
@@ -282,16 +282,20 @@ def test_without_anything_monitored_the_last_average_is_given_back():
     np.testing.assert_array_equal(weights(averaged), average)
 
 
-@pytest.mark.parametrize('last_rate', [0.0, 0.25, 1.0])
-def test_the_learning_rate_falls_to_the_share_that_is_asked_for(last_rate):
+@pytest.mark.parametrize('final_rate_fraction', [0.0, 0.25, 1.0])
+def test_the_learning_rate_falls_to_the_share_that_is_asked_for(final_rate_fraction):
     seen = []
 
     class Look(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             seen.append(float(self.model.optimizer.learning_rate))
 
-    run(training=TrainingConfig(learning_rate=0.1, last_rate=last_rate), epochs=2, callbacks=[Look()])
-    assert seen == pytest.approx([0.1 * (1 + last_rate) / 2, 0.1 * last_rate])
+    run(
+        training=TrainingConfig(learning_rate=0.1, final_rate_fraction=final_rate_fraction),
+        epochs=2,
+        callbacks=[Look()],
+    )
+    assert seen == pytest.approx([0.1 * (1 + final_rate_fraction) / 2, 0.1 * final_rate_fraction])
 
 
 def test_learning_curves_are_written_for_tensorboard(tmp_path):

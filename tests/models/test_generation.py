@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vaiven.models import generation
+from vaiven.models.export import generation
+from vaiven.models.export.signatures import Signatures
 from vaiven.models.network.config import NetworkConfig
 from vaiven.models.network.network import Network
-from vaiven.models.signatures import Signatures
-from vaiven.models.text import SPECIAL_TOKENS, TextConfig
+from vaiven.models.text.config import TextConfig
+from vaiven.models.text.tokenization import SPECIAL_TOKENS
 
 CHARACTERS = [*' abcdeñóü¿?¡!.—', '👍', 'ש']
 WORDS = ['the', 'film', 'is', 'una', 'niña', '.', ',', '¿', '?', '(', ')', '👍', 'שלום']

@@ -10,13 +10,13 @@ import pytest
 import tensorflow as tf
 
 from tests.models.rows import VOCABULARY, opinions, write_rows
-from vaiven.models.hardware import Hardware, find_hardware, plain_network, share_cores
 from vaiven.models.network.config import CELLS, NetworkConfig
 from vaiven.models.network.network import Network
 from vaiven.models.network.objective import JointNetwork
-from vaiven.models.pieces import tell_pieces
-from vaiven.models.training import train
-from vaiven.models.training_config import TrainingConfig
+from vaiven.models.text.subwords import assign_subwords
+from vaiven.models.training.config import TrainingConfig
+from vaiven.models.training.hardware import Hardware, find_hardware, plain_network, share_cores
+from vaiven.models.training.trainer import train
 
 
 def test_two_devices_train_the_network_that_one_does_also_after_a_stop(tmp_path):
@@ -74,10 +74,10 @@ def test_in_16_bits_sums_and_losses_stay_in_32():
 def test_vectors_of_pieces_are_added_up_in_32_bits_after_a_training_in_16():
     with Hardware(tf.distribute.get_strategy(), 'mixed_float16').building():
         network = Network(
-            NetworkConfig(units=4, embedding_size=8, piece_buckets=64, wide_ngrams=0), 7, seed=1
+            NetworkConfig(units=4, embedding_size=8, subword_buckets=64, wide_ngrams=0), 7, seed=1
         )
         network(np.array([[2, 3]]))
-    tell_pieces(network, ['[PAD]', '[UNK]', '[BOS]', '[EOS]', 'maravillosa', 'maravilloso', 'perro'])
+    assign_subwords(network, ['[PAD]', '[UNK]', '[BOS]', '[EOS]', 'maravillosa', 'maravilloso', 'perro'])
     word, vectors, pieces = (
         np.array(table)
         for table in (network.embedding.embeddings, network.pieces.vectors, network.pieces.pieces)

@@ -6,12 +6,12 @@ import keras
 import numpy as np
 import pytest
 
-from vaiven.models.fitting import TrainingError
-from vaiven.models.language_training import train_language
 from vaiven.models.network.config import NetworkConfig
-from vaiven.models.pieces import pieces_of
-from vaiven.models.text import SPECIAL_TOKENS
-from vaiven.models.training_config import TrainingConfig
+from vaiven.models.text.subwords import pieces_of
+from vaiven.models.text.tokenization import SPECIAL_TOKENS
+from vaiven.models.training.config import TrainingConfig
+from vaiven.models.training.language import train_language
+from vaiven.models.training.training_loop import TrainingError
 
 NETWORK = NetworkConfig(
     bidirectional=False, units=12, embedding_size=6, dropout=0.1, token_dropout=0, wide_ngrams=0
@@ -82,7 +82,7 @@ def test_two_trainings_with_one_seed_give_the_same_weights() -> None:
 
 
 def test_words_that_share_pieces_are_told_so() -> None:
-    config = dataclasses.replace(NETWORK, piece_buckets=512)
+    config = dataclasses.replace(NETWORK, subword_buckets=512)
     network = train_language(config, training(epochs=1), WORDS, TEXT, TEXT[:60])
     assert np.count_nonzero(np.array(network.pieces.pieces)[WORDS.index('luna')]) == len(pieces_of('luna'))
     # What predicts them is what reads them: the pieces' vectors are in both.

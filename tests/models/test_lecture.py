@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from vaiven.models.configuration import ConfigError
+from vaiven.configuration import ConfigError
 from vaiven.models.lecture.candidates import fill, known_share
 from vaiven.models.lecture.config import LectureConfig
 from vaiven.models.lecture.corpus import TextError, Vocabulary, corpus, read_lines, words

@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
-from vaiven.models.configuration import UserError
+from vaiven.errors import UserError
 from vaiven.models.lecture.cells_text import CELL_TEXTS, equation
 from vaiven.models.lecture.config import LectureConfig
 from vaiven.models.lecture.corpus import corpus

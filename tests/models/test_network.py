@@ -37,7 +37,7 @@ def test_token_dropout_blanks_whole_tokens_in_training_only():
     assert (np.array(layer(vectors, training=False)) == 1).all()
 
 
-@pytest.mark.parametrize('options', [{}, {'piece_buckets': 8}])
+@pytest.mark.parametrize('options', [{}, {'subword_buckets': 8}])
 def test_ids_may_be_floats_as_keras_itself_passes_them_when_a_model_is_saved(options):
     network = small(**options)
     expected, found = network(IDS), network(IDS.astype('float32'))

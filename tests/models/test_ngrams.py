@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vaiven.models import ngrams
-from vaiven.models.ngrams import ngram_ids
-from vaiven.models.text import TextConfig
+from vaiven.models.text import ngrams
+from vaiven.models.text.config import TextConfig
+from vaiven.models.text.ngrams import ngram_ids
 
 
 def numbers(*texts: str, **options) -> list[list[int]]:
@@ -57,5 +57,5 @@ def test_the_unit_and_the_most_tokens_make_no_difference(unit):
 
 
 def test_a_very_long_text_is_read_up_to_a_word(monkeypatch):
-    monkeypatch.setattr(ngrams, 'MOST_WORDS', 2)
+    monkeypatch.setattr(ngrams, 'MAX_WORDS', 2)
     assert numbers('uno dos tres') == numbers('uno dos')

@@ -7,8 +7,9 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vaiven.models import normalization
-from vaiven.models.text import TextConfig, normalize, tokenize
+from vaiven.models.text import normalization
+from vaiven.models.text.config import TextConfig
+from vaiven.models.text.tokenization import normalize, tokenize
 
 DONT = "i don't like it , it isn't funny"
 

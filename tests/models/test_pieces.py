@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vaiven.models.configuration import ConfigError
-from vaiven.models.hardware import plain_network
+from vaiven.configuration import ConfigError
 from vaiven.models.network.config import NetworkConfig
 from vaiven.models.network.network import Network
-from vaiven.models.network.pieces import PieceVectors
-from vaiven.models.pieces import piece_table, pieces_of, tell_pieces
+from vaiven.models.network.subwords import SubwordEmbeddings
+from vaiven.models.text.subwords import assign_subwords, piece_table, pieces_of
+from vaiven.models.training.hardware import plain_network
 
 
 def test_a_words_pieces_know_its_ends():
@@ -31,7 +31,7 @@ def test_words_that_share_pieces_share_numbers_and_long_ones_are_cut():
 
 
 def test_the_vector_is_the_sum_over_the_root_of_the_number():
-    layer = PieceVectors(4, 8, 2)
+    layer = SubwordEmbeddings(4, 8, 2)
     layer.build((None, None))
     layer.vectors.assign(np.arange(16).reshape(8, 2) * (np.arange(8) > 0)[:, None])
     layer.pieces.assign(np.pad([[0, 0, 0, 0], [3, 0, 0, 0], [1, 2, 3, 4], [0, 0, 0, 0]], ((0, 0), (0, 16))))
@@ -40,7 +40,7 @@ def test_the_vector_is_the_sum_over_the_root_of_the_number():
 
 
 def test_vectors_learn_from_each_place_where_they_stand_and_none_from_no_piece():
-    layer = PieceVectors(3, 5, 2, seed=0)
+    layer = SubwordEmbeddings(3, 5, 2, seed=0)
     layer.build((None, None))
     layer.pieces.assign(np.pad([[0, 0], [3, 0], [1, 3]], ((0, 0), (0, 18))))
     assert not np.array(layer.vectors)[0].any()
@@ -54,7 +54,9 @@ def test_vectors_learn_from_each_place_where_they_stand_and_none_from_no_piece()
 
 def test_words_of_alike_pieces_have_alike_vectors_and_unknown_ones_none():
     vocabulary = ['[PAD]', '[UNK]', '[BOS]', '[EOS]', 'maravillosa', 'maravilloso', 'perro']
-    network = Network(NetworkConfig(units=4, embedding_size=64, piece_buckets=4096, wide_ngrams=0), 7, seed=1)
+    network = Network(
+        NetworkConfig(units=4, embedding_size=64, subword_buckets=4096, wide_ngrams=0), 7, seed=1
+    )
     network(np.array([[2, 3]]))
     network.pieces.pieces.assign(piece_table(vocabulary, 4096, network.pieces.most))
     network.embedding.embeddings.assign(np.zeros((7, 64)))
@@ -64,13 +66,13 @@ def test_words_of_alike_pieces_have_alike_vectors_and_unknown_ones_none():
 
 def test_for_use_the_vectors_of_pieces_are_added_up_once_and_every_answer_stays():
     vocabulary = ['[PAD]', '[UNK]', '[BOS]', '[EOS]', 'maravillosa', 'maravilloso', 'perro']
-    network = Network(NetworkConfig(units=4, embedding_size=8, piece_buckets=64, wide_ngrams=3), 7, seed=1)
+    network = Network(NetworkConfig(units=4, embedding_size=8, subword_buckets=64, wide_ngrams=3), 7, seed=1)
     ids = np.array([[2, 4, 1, 6, 3], [2, 5, 3, 0, 0]])
     network(ids)
-    tell_pieces(network, vocabulary)
+    assign_subwords(network, vocabulary)
     plain = plain_network(network)
     assert plain.pieces is None
-    assert plain.config.piece_buckets == 0
+    assert plain.config.subword_buckets == 0
     before, after = network(ids), plain(ids)
     for name in before:
         np.testing.assert_allclose(np.array(after[name]), np.array(before[name]), atol=1e-6)
@@ -83,7 +85,7 @@ def test_for_use_the_vectors_of_pieces_are_added_up_once_and_every_answer_stays(
 
 
 def test_one_hot_vectors_have_no_pieces_and_one_bucket_is_refused():
-    network = Network(NetworkConfig(units=4, embedding_size=0, piece_buckets=16, wide_ngrams=0), 5)
+    network = Network(NetworkConfig(units=4, embedding_size=0, subword_buckets=16, wide_ngrams=0), 5)
     assert network.pieces is None
-    with pytest.raises(ConfigError, match='piece_buckets must lie between 2 and'):
-        NetworkConfig(piece_buckets=1)
+    with pytest.raises(ConfigError, match='subword_buckets must lie between 2 and'):
+        NetworkConfig(subword_buckets=1)

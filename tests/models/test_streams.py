@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from vaiven.models.data.text_windows import SlidingWindows, TextStreams
 from vaiven.models.network.config import NetworkConfig
 from vaiven.models.network.network import Network
-from vaiven.models.network.streams import StreamReader
-from vaiven.models.streams import SlidingWindows, TextStreams
-from vaiven.models.text import UNK_ID
+from vaiven.models.network.stateful import StatefulLanguageModel
+from vaiven.models.text.tokenization import UNK_ID
 
 TEXT = np.arange(4, 4 + 103)
 
@@ -62,15 +62,15 @@ def test_a_text_of_fewer_windows_than_a_batch_has_them_all_in_one() -> None:
     assert sorted(batch[:, 0, 0]) == TEXT[:3].tolist()
 
 
-def reader(directions: int = 1, cell: str = 'lstm', **settings) -> StreamReader:
+def reader(directions: int = 1, cell: str = 'lstm', **settings) -> StatefulLanguageModel:
     config = NetworkConfig(
         cell=cell, bidirectional=directions == 2, units=5, embedding_size=4, dropout=0, token_dropout=0, wide_ngrams=0
     )  # fmt: skip
     network = Network(config, 120, seed=3)
-    return StreamReader(network, streams=2, softmax_candidates=0, **settings)
+    return StatefulLanguageModel(network, streams=2, softmax_candidates=0, **settings)
 
 
-def loss_of(model: StreamReader, batches: tf.data.Dataset) -> float:
+def loss_of(model: StatefulLanguageModel, batches: tf.data.Dataset) -> float:
     model.compile(optimizer='sgd', jit_compile=False)
     model.forget()
     return model.evaluate(batches, verbose=0, return_dict=True)['language_loss']
@@ -95,7 +95,7 @@ def test_without_the_memory_of_the_windows_before_the_loss_is_another() -> None:
 
 def test_some_streams_begin_anew_and_only_while_the_network_learns() -> None:
     network = reader().network
-    model = StreamReader(network, streams=64, softmax_candidates=0, state_reset=0.5)
+    model = StatefulLanguageModel(network, streams=64, softmax_candidates=0, state_reset=0.5)
     window = np.random.default_rng(0).integers(4, 100, (64, 1, 5))
 
     def read_after(states: float, training: bool) -> np.ndarray:
@@ -127,7 +127,7 @@ def test_one_hot_input_has_a_softmax_of_its_own_and_learns() -> None:
         bidirectional=False, layers=2, units=16, embedding_size=0, dropout=0, token_dropout=0, wide_ngrams=0
     )  # fmt: skip
     network = Network(config, 9, seed=1)
-    model = StreamReader(network, streams=4, softmax_candidates=512, last_only=True)
+    model = StatefulLanguageModel(network, streams=4, softmax_candidates=512, last_only=True)
     model.compile(optimizer=keras.optimizers.Adam(0.01), jit_compile=False)
     sliding = SlidingWindows([4, 5, 6, 7, 8] * 40, 4, 6)
     before = loss_of(model, sliding.epoch(0))

@@ -4,10 +4,10 @@ import unicodedata
 import pytest
 import tensorflow as tf
 
-from vaiven.models.configuration import ConfigError
-from vaiven.models.text import (
+from vaiven.configuration import ConfigError
+from vaiven.models.text.config import TextConfig
+from vaiven.models.text.tokenization import (
     SPECIAL_TOKENS,
-    TextConfig,
     join,
     normalize,
     table_of,
@@ -148,11 +148,11 @@ def test_transform_the_served_graph_and_the_benchmarks_split_words_alike(tmp_pat
 
     from benchmarks.prepared import to_ids, tokens_of
     from tests.models.conftest import CONFIG, corpus, transform_rows
-    from vaiven.components.vocabulary.choice import choose
     from vaiven.components.vocabulary.config import VocabularyConfig
+    from vaiven.components.vocabulary.token_selection import choose
+    from vaiven.models.export.signatures import Signatures
     from vaiven.models.network.config import NetworkConfig
     from vaiven.models.network.network import Network
-    from vaiven.models.signatures import Signatures
     from vaiven.pipeline.config import configure
 
     texts = [text for text, _ in corpus()]

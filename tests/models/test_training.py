@@ -11,11 +11,11 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from tests.models.conftest import CONFIG, corpus
-from vaiven.models.configuration import from_dict
-from vaiven.models.fitting import TrainingError
+from vaiven.configuration import from_dict
 from vaiven.models.network.config import NetworkConfig
-from vaiven.models.training import train
-from vaiven.models.training_config import TrainingConfig
+from vaiven.models.training.config import TrainingConfig
+from vaiven.models.training.trainer import train
+from vaiven.models.training.training_loop import TrainingError
 
 TEXTS = ('a wonderful film', 'una película horrible', '', 'nin\u0303o 👍🏽 שלום', b'\xff')
 

@@ -4,12 +4,12 @@ import math
 import pytest
 
 from tests.models.rows import VOCABULARY, opinions, write_rows
-from vaiven.models import tuning
-from vaiven.models.callbacks import TrainingError
-from vaiven.models.configuration import ConfigError
-from vaiven.models.inputs import Inputs
-from vaiven.models.tuning import Search, search_space
-from vaiven.models.tuning_config import TuningConfig
+from vaiven.configuration import ConfigError
+from vaiven.models.data.trainer_inputs import Inputs
+from vaiven.models.training import tuning
+from vaiven.models.training.callbacks import TrainingError
+from vaiven.models.training.tuning import Search, search_space
+from vaiven.models.training.tuning_config import TuningConfig
 
 NETWORK = {'cell': 'simple_rnn', 'bidirectional': False, 'units': 4, 'embedding_size': 4, 'wide_ngrams': 0}
 TRAINING = {

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from vaiven.models.network.wide import NO_NGRAM, WideNgrams
-from vaiven.models.wide_fit import fit_wide
+from vaiven.models.training.wide_fit import fit_wide
 
 # Odd numbers are words and pairs, even ones are pieces of words.
 GOOD, BAD, GOOD_PIECE, BAD_PIECE, COMMON = 11, 13, 20, 22, 15

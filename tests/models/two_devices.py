@@ -12,15 +12,15 @@ import numpy as np
 import tensorflow as tf
 
 from tests.models.rows import VOCABULARY, opinions, write_rows
-from vaiven.models.checkpoints import Checkpoint
-from vaiven.models.hardware import Hardware, plain_network
 from vaiven.models.network.config import NetworkConfig
-from vaiven.models.training import train
-from vaiven.models.training_config import TrainingConfig
+from vaiven.models.training.checkpoints import Checkpoint
+from vaiven.models.training.config import TrainingConfig
+from vaiven.models.training.hardware import Hardware, plain_network
+from vaiven.models.training.trainer import train
 
 NETWORK = NetworkConfig(
     cell='simple_rnn', bidirectional=False, units=4, embedding_size=4, token_dropout=0.0, dropout=0.0,
-    head_dropout=0.0, piece_buckets=8,
+    head_dropout=0.0, subword_buckets=8,
 )  # fmt: skip
 TRAINING = TrainingConfig(
     epochs=2, batch_size=16, softmax_candidates=0, learning_rate=0.02, weight_averaging=0.5, clip_norm=100.0

@@ -3,8 +3,8 @@ import itertools
 
 import pytest
 
-from vaiven.models.configuration import ConfigError
-from vaiven.pipeline.causes import root_cause
+from vaiven.configuration import ConfigError
+from vaiven.pipeline.root_cause import root_cause
 
 
 def _raised(*errors: BaseException) -> BaseException:

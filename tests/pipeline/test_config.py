@@ -3,8 +3,8 @@ import sys
 
 import pytest
 
-from vaiven.models.configuration import ConfigError, from_json, to_json
-from vaiven.models.text import UNITS
+from vaiven.configuration import ConfigError, from_json, to_json
+from vaiven.models.text.config import UNITS
 from vaiven.pipeline.config import PRESETS, Config, configure, settings_of
 
 
@@ -38,7 +38,7 @@ def test_the_recipe_of_the_paper_is_as_it_was_published():
     config = configure('novel_paper')
     training, network = config.training, config.network
     assert (training.window, training.targets, training.weight_averaging) == (60, 'last', 0)
-    assert (training.learning_rate, training.last_rate) == (1e-3, 1)
+    assert (training.learning_rate, training.final_rate_fraction) == (1e-3, 1)
     assert (network.cell, network.layers, network.units, network.dropout) == ('lstm', 2, 256, 0.2)
     assert (network.embedding_size, network.bidirectional, network.locked_dropout) == (0, False, False)
     assert (config.text.unit, config.text.lowercase) == ('character', True)
@@ -73,12 +73,12 @@ def test_every_layer_learns_before_the_training_ends(epochs, layers, unfreeze):
 
 def test_what_can_have_no_effect_is_left_out_of_the_network():
     reviews = configure('reviews').network
-    assert reviews.piece_buckets > 0
+    assert reviews.subword_buckets > 0
     assert reviews.wide_ngrams > 0
     characters = configure('reviews', ['text.unit=character']).network
-    assert (characters.piece_buckets, characters.wide_ngrams) == (0, reviews.wide_ngrams)
+    assert (characters.subword_buckets, characters.wide_ngrams) == (0, reviews.wide_ngrams)
     language = configure('reviews', ['training.task=language', 'text.max_tokens=2000']).network
-    assert (language.piece_buckets, language.wide_ngrams) == (reviews.piece_buckets, 0)
+    assert (language.subword_buckets, language.wide_ngrams) == (reviews.subword_buckets, 0)
     assert configure('reviews', ['text.unit=character', 'text.unit=word']).network == reviews
 
 

@@ -10,7 +10,7 @@ import pytest
 from tests.pipeline.test_moved_runs import run_toy
 from vaiven.components.text_example_gen.files import DataFiles
 from vaiven.pipeline.config import configure
-from vaiven.pipeline.job import run_job
+from vaiven.pipeline.main_job import run_job
 from vaiven.pipeline.paths import FolderError, RunPaths
 from vaiven.pipeline.runner import ComponentError
 from vaiven.pipeline.store import StoreError

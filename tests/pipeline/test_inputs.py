@@ -5,7 +5,7 @@ import pytest
 
 from vaiven.components.text_example_gen.files import DataFiles
 from vaiven.pipeline.config import configure
-from vaiven.pipeline.inputs import linked, plain_names
+from vaiven.pipeline.input_links import linked, plain_names
 from vaiven.pipeline.paths import RunPaths
 from vaiven.pipeline.stages import fingerprints
 

@@ -14,18 +14,18 @@ import os, pathlib, sys, time, types
 import vaiven.pipeline.graph as graph
 from tests.pipeline import toy_components
 from vaiven.components.text_example_gen.files import DataFiles
-from vaiven.pipeline import cli, job, stages
+from vaiven.pipeline import cli, main_job, stages
 from vaiven.pipeline.config import configure
 from vaiven.pipeline.paths import RunPaths
 
 root = sys.argv[1]
 graph.local_pipeline = lambda config, files, paths: toy_components.toy_pipeline(pathlib.Path())
-job.fingerprints = lambda config, files: {}
+main_job.fingerprints = lambda config, files: {}
 
 import click
 @click.command()
 def run():
-    return job.run_job(configure(), DataFiles((root + '/data.csv',)), RunPaths(root, 'toy'), None)
+    return main_job.run_job(configure(), DataFiles((root + '/data.csv',)), RunPaths(root, 'toy'), None)
 
 module = types.ModuleType('toy_command')
 module.run = run

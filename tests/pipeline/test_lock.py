@@ -3,12 +3,12 @@ import sys
 
 import pytest
 
-from vaiven.pipeline.lock import RootBusyError, locked
+from vaiven.pipeline.run_lock import RootBusyError, locked
 
 
 def test_a_second_run_in_the_same_folder_is_refused_and_names_the_first(tmp_path):
     program = (
-        'import sys\nfrom vaiven.pipeline.lock import locked\nwith locked(sys.argv[1]):\n'
+        'import sys\nfrom vaiven.pipeline.run_lock import locked\nwith locked(sys.argv[1]):\n'
         '    print("locked", flush=True)\n    sys.stdin.read()'
     )
     with subprocess.Popen(

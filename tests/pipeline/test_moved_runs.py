@@ -9,10 +9,10 @@ import pytest
 
 from tests.pipeline.toy_components import toy_pipeline
 from vaiven.components.text_example_gen.files import DataFiles
-from vaiven.models.configuration import UserError
-from vaiven.pipeline.beam import beam_args
+from vaiven.errors import UserError
+from vaiven.pipeline.beam_options import beam_args
+from vaiven.pipeline.completed import DoneBefore
 from vaiven.pipeline.config import PlacementConfig
-from vaiven.pipeline.done import DoneBefore
 from vaiven.pipeline.paths import RunPaths
 from vaiven.pipeline.runner import Step, run
 from vaiven.pipeline.store import Lost, StoreError

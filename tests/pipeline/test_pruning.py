@@ -9,10 +9,10 @@ import pytest
 from click.testing import CliRunner
 
 from tests.pipeline.test_moved_runs import query, run_toy
-from vaiven.models.configuration import UserError
+from vaiven.errors import UserError
 from vaiven.pipeline.commands.prune import prune
-from vaiven.pipeline.lock import RootBusyError, locked
 from vaiven.pipeline.pruning import unneeded
+from vaiven.pipeline.run_lock import RootBusyError, locked
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from vaiven.components.text_example_gen.files import found
 from vaiven.components.text_example_gen.reading import read_data
 from vaiven.components.text_example_gen.rows import identity, split_of
 from vaiven.pipeline.config import configure
-from vaiven.pipeline.questions import DEFAULT_QUESTIONS, held_out_questions
+from vaiven.pipeline.demo_inputs import DEFAULT_QUESTIONS, held_out_questions
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from tfx.types import standard_artifacts
 
 from tests.pipeline.toy_components import toy_pipeline
 from vaiven.pipeline.baseline import LatestBlessedOtherStrategy
-from vaiven.pipeline.code import digest
+from vaiven.pipeline.code_digest import digest
 from vaiven.pipeline.runner import ComponentError, Step, run
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from vaiven.pipeline import scratch as module
-from vaiven.pipeline.scratch import TemporaryFolderError, scratch
+from vaiven.pipeline import temporary_folder as module
+from vaiven.pipeline.temporary_folder import TemporaryFolderError, scratch
 
 HOLD = """
 import sys, tempfile
-from vaiven.pipeline.scratch import scratch
+from vaiven.pipeline.temporary_folder import scratch
 with scratch() as folder:
     tempfile.NamedTemporaryFile(delete=False).close()
     print(folder, flush=True)

@@ -4,11 +4,11 @@ import pty
 import subprocess
 import sys
 
-from vaiven.pipeline.screen import PROGRESS, screen
+from vaiven.pipeline.progress_display import PROGRESS, screen
 
 NOISY = """
 import ctypes, logging, os, sys
-from vaiven.pipeline.screen import screen
+from vaiven.pipeline.progress_display import screen
 with screen(sys.argv[1]) as shown:
     print('python noise')
     print('python error noise', file=sys.stderr)

@@ -67,9 +67,7 @@ def test_the_help_of_the_command_itself_fits_too(tmp_path: Path) -> None:
     assert [line for line in lines if len(line) > 80] == []
 
 
-@pytest.mark.parametrize(
-    'environment', [{'NO_COLOR': '1'}, {'TERM': 'dumb'}], ids=['NO_COLOR', 'TERM=dumb']
-)
+@pytest.mark.parametrize('environment', [{'NO_COLOR': '1'}, {'TERM': 'dumb'}], ids=['NO_COLOR', 'TERM=dumb'])
 def test_the_doctor_obeys_a_terminal_without_colours(tmp_path: Path, environment: dict[str, str]) -> None:
     assert '\x1b[' not in in_terminal('doctor', cwd=tmp_path, **environment)
 
@@ -84,7 +82,11 @@ def test_the_doctor_has_colours_in_a_terminal_and_breaks_lines_between_words(tmp
 def test_a_pipe_gets_colours_only_where_they_are_forced(tmp_path: Path) -> None:
     def doctor(**environment: str) -> str:
         return subprocess.run(
-            [*COMMAND, 'doctor'], capture_output=True, text=True, cwd=tmp_path, env={**os.environ, **environment}
+            [*COMMAND, 'doctor'],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env={**os.environ, **environment},
         ).stdout
 
     assert '\x1b[' not in doctor()

@@ -14,7 +14,7 @@ from tfx.orchestration import metadata
 from tfx.orchestration.pipeline import Pipeline
 from tfx.types.standard_artifacts import Model
 
-from vaiven.models.configuration import ConfigError
+from vaiven.configuration import ConfigError
 
 
 @component

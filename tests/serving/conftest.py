@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from asking import Grpc, Rest
 
-from vaiven.serving.process import ServerProcess
+from vaiven.serving.server.server_process import ServerProcess
 
 # Made in a process of its own, so that no test process needs TensorFlow for it.
 MAKE_MODEL = '''

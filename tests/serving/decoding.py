@@ -12,17 +12,17 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from vaiven.serving.common import textproto
+from vaiven.serving.common.status import StatusError
 from vaiven.serving.server import (
     batching_parameters,
     json_document,
-    jsonvalues,
-    modelconfig,
+    json_values,
+    model_config,
     rest_examples,
     rest_predict,
     rest_state,
 )
 from vaiven.serving.server.json_exact import ENCODING
-from vaiven.serving.server.status import StatusError
 from vaiven.serving.wire import messages, tensors
 from vaiven.serving.wire.dtypes import DT_STRING, NUMBERS, kind_of_number
 from vaiven.serving.wire.strings import decode_strings
@@ -85,9 +85,9 @@ def check_predict(data: bytes) -> None:
     assert arrays.keys() == inputs.keys()
     for name, array in arrays.items():
         assert array.dtype == kind_of_number(inputs[name].dtype).dtype
-        texts = jsonvalues.from_tensor(array)
+        texts = json_values.from_tensor(array)
         assert len(texts) == math.prod(array.shape)
-        back = jsonvalues.to_tensor(
+        back = json_values.to_tensor(
             [json_document.parse(b'{"x": %s}' % _bytes(item))['x'] for item in texts], inputs[name].dtype
         )
         np.testing.assert_array_equal(back, array.ravel())
@@ -105,7 +105,7 @@ def check_examples(data: bytes) -> None:
 
 def check_model_config(data: bytes) -> None:
     """A text is models, or an error that says why."""
-    _check_text(data, messages.ModelServerConfig, modelconfig.models)
+    _check_text(data, messages.ModelServerConfig, model_config.models)
 
 
 def check_batching(data: bytes) -> None:

@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from vaiven.serving.common import textproto
-from vaiven.serving.server import json_document, jsonvalues, modelconfig, rest_predict
+from vaiven.serving.common.status import StatusError
+from vaiven.serving.server import json_document, json_values, model_config, rest_predict
 from vaiven.serving.server.json_exact import ENCODING
-from vaiven.serving.server.status import StatusError
 from vaiven.serving.wire import messages, tensors
 from vaiven.serving.wire.dtypes import DT_STRING, NUMBERS, kind_of_number
 
@@ -168,7 +168,7 @@ def test_any_json_is_examples_or_a_status_error(value: Any) -> None:
 
 
 def text_of(array: np.ndarray[Any, Any]) -> bytes:
-    return b'{"x": [' + ','.join(jsonvalues.from_tensor(array)).encode(*ENCODING) + b']}'
+    return b'{"x": [' + ','.join(json_values.from_tensor(array)).encode(*ENCODING) + b']}'
 
 
 @FEW
@@ -177,7 +177,7 @@ def test_numbers_of_every_dtype_come_back_from_json_as_they_went(number: int, da
     dtype = kind_of_number(number).dtype
     data = data[: len(data) // 8 * 8]
     array = np.frombuffer(data, np.uint8) > 127 if dtype == np.bool_ else np.frombuffer(data, dtype)
-    back = jsonvalues.to_tensor(json_document.parse(text_of(array))['x'], number)
+    back = json_values.to_tensor(json_document.parse(text_of(array))['x'], number)
     assert back.dtype == array.dtype
     np.testing.assert_array_equal(back, array)
 
@@ -186,8 +186,8 @@ def test_numbers_of_every_dtype_come_back_from_json_as_they_went(number: int, da
 @given(st.lists(st.binary(max_size=12), min_size=1), st.booleans())
 def test_strings_come_back_from_json_as_they_went(items: list[bytes], as_base64: bool) -> None:
     array = np.array(items, object)
-    texts = ','.join(jsonvalues.from_tensor(array, as_base64)).encode(*ENCODING)
-    back = jsonvalues.to_tensor(json_document.parse(b'{"x": [' + texts + b']}')['x'], DT_STRING)
+    texts = ','.join(json_values.from_tensor(array, as_base64)).encode(*ENCODING)
+    back = json_values.to_tensor(json_document.parse(b'{"x": [' + texts + b']}')['x'], DT_STRING)
     assert back.tolist() == items
 
 
@@ -195,8 +195,8 @@ def test_a_number_beyond_every_double_is_refused_and_infinity_is_not() -> None:
     for text in (b'1e999', b'-1e400', b'1' + b'0' * 309 + b'.0', b'[Infinity, 1e400]'):
         for dtype in ('DT_FLOAT', 'DT_DOUBLE'):
             with pytest.raises(StatusError, match='Number too big to be stored in double'):
-                jsonvalues.to_tensor(json_document.parse(b'{"x": ' + text + b'}')['x'], NUMBERS[dtype])
-    kept = jsonvalues.to_tensor(json_document.parse(b'{"x": [Inf, -Infinity]}')['x'], NUMBERS['DT_FLOAT'])
+                json_values.to_tensor(json_document.parse(b'{"x": ' + text + b'}')['x'], NUMBERS[dtype])
+    kept = json_values.to_tensor(json_document.parse(b'{"x": [Inf, -Infinity]}')['x'], NUMBERS['DT_FLOAT'])
     assert kept.tolist() == [math.inf, -math.inf]
 
 
@@ -261,5 +261,5 @@ def test_any_text_is_a_configuration_or_a_status_error(words: list[str], text: s
 )
 def test_odd_texts_are_no_configuration(text: str) -> None:
     with pytest.raises((StatusError, textproto.TextProtoError)):
-        modelconfig.models(textproto.parse(text, messages.ModelServerConfig(), messages.pool))
+        model_config.models(textproto.parse(text, messages.ModelServerConfig(), messages.pool))
     decoding.check_batching(text.encode())

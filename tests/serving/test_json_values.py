@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vaiven.serving.common.status import Code, StatusError
 from vaiven.serving.server import json_document, json_exact, json_slices, rest_examples, rest_predict
 from vaiven.serving.server.json_exact import JsonError
-from vaiven.serving.server.status import Code, StatusError
 from vaiven.serving.wire import messages, tensors
 from vaiven.serving.wire.dtypes import NUMBERS
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from vaiven.serving.common.errors import ServingError
 from vaiven.serving.common.local_path import local_path
-from vaiven.serving.errors import ServingError
 
 
 @pytest.mark.parametrize(

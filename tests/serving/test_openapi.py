@@ -15,7 +15,7 @@ import pytest
 import yaml
 from asking import Rest
 
-from vaiven.serving.process import ServerProcess
+from vaiven.serving.server.server_process import ServerProcess
 
 FILE = Path(__file__).parents[2] / 'docs' / 'openapi.yaml'
 DOCUMENT = yaml.safe_load(FILE.read_text(encoding='utf-8'))

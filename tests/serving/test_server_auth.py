@@ -10,7 +10,7 @@ import grpc
 import grpc.aio
 import pytest
 
-from vaiven.serving.errors import ServingError
+from vaiven.serving.common.errors import ServingError
 from vaiven.serving.server.auth import MAX_TOKENS, REFUSAL, Access, TokenInterceptor, Tokens
 
 TOKEN = 'abc-DEF_123.~+/='

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from asking import Grpc, Rest, predict, values, wait_until
 
-from vaiven.serving.process import ServerProcess
+from vaiven.serving.server.server_process import ServerProcess
 from vaiven.serving.wire import messages, tensors
 
 CALLERS = 16

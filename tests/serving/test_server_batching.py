@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from vaiven.serving.common.status import Code, StatusError, invalid_argument
 from vaiven.serving.server.batch_queue import BatchThreads
 from vaiven.serving.server.batching import Batcher
 from vaiven.serving.server.batching_parameters import BatchingParameters, read
-from vaiven.serving.server.status import Code, StatusError, invalid_argument
 
 
 class Hold:

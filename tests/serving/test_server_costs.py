@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vaiven.serving.server.costs import LARGE_BYTES, MAX_SIZES, Seen, Sizes, measure
+from vaiven.serving.server.run_costs import LARGE_BYTES, MAX_SIZES, Seen, Sizes, measure
 
 SMALL = {'x': np.zeros((4, 2), np.float32)}
 
@@ -81,7 +81,9 @@ def test_inputs_larger_in_any_dimension_than_those_measured_are_not_run_at_once(
     assert costs.at_once({'x': np.zeros((3, 2), np.float32)})
     for shape in ((5, 1), (1, 8), (1_000_000, 0), (4,), (4, 2, 1), ()):
         assert not costs.at_once({'x': np.zeros(shape, np.float32)}), shape
-    assert not seen({'x': np.zeros(LARGE_BYTES, np.uint8)}).at_once({'x': np.zeros(LARGE_BYTES + 1, np.uint8)})
+    assert not seen({'x': np.zeros(LARGE_BYTES, np.uint8)}).at_once(
+        {'x': np.zeros(LARGE_BYTES + 1, np.uint8)}
+    )
 
 
 def test_longer_strings_are_larger_inputs() -> None:

@@ -11,7 +11,7 @@ import grpc
 import pytest
 from asking import Grpc, Rest, predict, values, wait_until
 
-from vaiven.serving.process import ServerProcess
+from vaiven.serving.server.server_process import ServerProcess
 from vaiven.serving.wire import messages
 
 # Much longer than any test waits: a run that is not broken off fails the test.
@@ -62,7 +62,9 @@ def test_a_value_that_says_how_much_there_is_to_do_holds_up_nobody(ask: Grpc, re
         ask('Predict', predict('half', 'rows', number=[1]))
         ask('Predict', predict('half', x=[1.0]))
     request = predict('half', 'rows', number=[100_000])  # some seconds
-    slow = [threading.Thread(target=lambda: code(lambda: ask('Predict', request, timeout=1))) for _ in range(2)]
+    slow = [
+        threading.Thread(target=lambda: code(lambda: ask('Predict', request, timeout=1))) for _ in range(2)
+    ]
     for thread in slow:
         thread.start()
     time.sleep(0.1)

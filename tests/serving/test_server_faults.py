@@ -18,13 +18,13 @@ import grpc
 import pytest
 from asking import Grpc, Rest, wait_until
 
-from vaiven.serving.process import ServerProcess
+from vaiven.serving.server.server_process import ServerProcess
 from vaiven.serving.wire import messages, tensors
 
 PREDICT = '/v1/models/half:predict'
 METHODS = ('Predict', 'Classify', 'Regress', 'MultiInference', 'GetModelMetadata')
 TIMEOUT = 3
-MOST_MEGABYTES = 1500
+MAX_MEGABYTES = 1500
 
 
 @pytest.fixture(scope='module')
@@ -38,7 +38,7 @@ def server(base_path: Path, log_path: Path) -> Iterator[ServerProcess]:
     with ServerProcess('half', base_path, flags=flags, log_path=log_path) as running:
         yield running
         memory = megabytes(running)
-    assert memory < MOST_MEGABYTES, f'{memory} MB are left in use'
+    assert memory < MAX_MEGABYTES, f'{memory} MB are left in use'
 
 
 @pytest.fixture(autouse=True)

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from asking import Grpc, Rest, predict, values
 
-from vaiven.serving.errors import ServingError
-from vaiven.serving.process import ServerProcess
+from vaiven.serving.common.errors import ServingError
 from vaiven.serving.server import session
 from vaiven.serving.server.flags import Options, parse
+from vaiven.serving.server.server_process import ServerProcess
 
 PLATFORM = """
 platform_configs {
@@ -67,7 +67,9 @@ def test_a_broken_session_file_is_one_line(base_path: Path, tmp_path: Path) -> N
     )  # fmt: skip
     assert result.returncode == 255
     (line,) = result.stdout.splitlines()
-    assert line.startswith('Failed to start server. Error: Error parsing text-format tensorflow.ConfigProto: 1:')
+    assert line.startswith(
+        'Failed to start server. Error: Error parsing text-format tensorflow.ConfigProto: 1:'
+    )
     assert line.endswith(f'(in {file})')
     assert 'Traceback' not in result.stderr
 
@@ -141,7 +143,10 @@ def test_graphs_run_as_they_are_where_the_flag_says_so() -> None:
             'platform_configs { key: "tensorflow" value { } }',
             'must have a SavedModelBundleSourceAdapterConfig',
         ),
-        (PLATFORM.replace('BODY', 'batch: 1'), 'Error parsing text-format tensorflow.serving.PlatformConfigMap: '),
+        (
+            PLATFORM.replace('BODY', 'batch: 1'),
+            'Error parsing text-format tensorflow.serving.PlatformConfigMap: ',
+        ),
         (
             PLATFORM.replace('BODY', 'batching_parameters { allowed_batch_sizes: [2, 4] }'),
             'Last entry in allowed_batch_sizes must match max_batch_size',

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from vaiven.serving.errors import ServingError
-from vaiven.serving.process import ServerProcess
+from vaiven.serving.common.errors import ServingError
 from vaiven.serving.server import flags
 from vaiven.serving.server.server import Server
+from vaiven.serving.server.server_process import ServerProcess
 
 SERVER = Path(flags.__file__).parent
 REFUSED = {'use_alts_credentials': True, 'thread_pool_factory_config_file': 'file'}

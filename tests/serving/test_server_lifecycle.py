@@ -12,7 +12,7 @@ import grpc
 import pytest
 from asking import Grpc, wait_until
 
-from vaiven.serving.process import ServerProcess
+from vaiven.serving.server.server_process import ServerProcess
 from vaiven.serving.wire import messages, tensors
 
 START, LOADING, AVAILABLE, UNLOADING, END = (

@@ -9,11 +9,11 @@ import grpc
 import pytest
 from asking import Rest, predict, wait_until
 
-from vaiven.serving.errors import ServingError
-from vaiven.serving.process import ServerProcess
+from vaiven.serving.common.errors import ServingError
+from vaiven.serving.common.status import Code, StatusError
 from vaiven.serving.server.log_folders import LogFolders
-from vaiven.serving.server.modelconfig import Model
-from vaiven.serving.server.status import Code, StatusError
+from vaiven.serving.server.model_config import Model
+from vaiven.serving.server.server_process import ServerProcess
 from vaiven.serving.wire import messages
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from asking import Grpc, predict, values, wait_until
 
-from vaiven.serving.process import ServerProcess
+from vaiven.serving.server.server_process import ServerProcess
 from vaiven.serving.wire import messages
 
 MODELS = ('one', 'two', 'three', 'four')

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from vaiven.serving.server.exposition import Histogram, exponential
+from vaiven.serving.common.prometheus_text import Histogram, exponential
 from vaiven.serving.server.metrics import MAX_VERSIONS, Metrics
 
 STOCK = ':tensorflow:serving:'

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from asking import Grpc, Rest, predict, values
 
-from vaiven.serving.process import ServerProcess
+from vaiven.serving.server.server_process import ServerProcess
 
 
 @pytest.fixture(scope='module')

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from asking import Grpc, Rest, predict, values, wait_until
 
-from vaiven.serving.process import ServerProcess
+from vaiven.serving.server.server_process import ServerProcess
 from vaiven.serving.wire import messages
 
 PATH = '/observed/metrics'

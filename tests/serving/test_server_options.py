@@ -13,12 +13,12 @@ import grpc
 import pytest
 from asking import Grpc, Rest, predict, values, wait_until
 
-from vaiven.serving.errors import ServerStartError
-from vaiven.serving.process import ServerProcess
-from vaiven.serving.server import ports
+from vaiven.serving.common import ports
+from vaiven.serving.common.errors import ServerStartError
+from vaiven.serving.server.server_process import ServerProcess
 from vaiven.serving.wire import messages
 
-MOST_BYTES = 40_000
+MAX_BYTES = 40_000
 
 
 @pytest.fixture(scope='module')
@@ -49,7 +49,7 @@ def server(base_path: Path, path: Path) -> Iterator[ServerProcess]:
     flags = {
         'port': 0,
         'grpc_socket_path': path,
-        'grpc_channel_arguments': f'grpc.max_receive_message_length={MOST_BYTES},grpc.primary_user_agent=us',
+        'grpc_channel_arguments': f'grpc.max_receive_message_length={MAX_BYTES},grpc.primary_user_agent=us',
         'enable_signature_method_name_check': True,
         'max_concurrent_requests': 2,
         'max_batch_rows': 5,
@@ -74,8 +74,8 @@ def test_a_socket_alone_answers(ask: Grpc, rest: Rest) -> None:
 
 
 def test_channel_arguments_reach_grpc(ask: Grpc) -> None:
-    code, text = ask.error('Predict', predict('half', x=[1.0] * MOST_BYTES))
-    assert (code, str(MOST_BYTES) in text) == ('RESOURCE_EXHAUSTED', True), text
+    code, text = ask.error('Predict', predict('half', x=[1.0] * MAX_BYTES))
+    assert (code, str(MAX_BYTES) in text) == ('RESOURCE_EXHAUSTED', True), text
 
 
 def test_the_method_of_a_signature_is_looked_at(ask: Grpc, rest: Rest) -> None:

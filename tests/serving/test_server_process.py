@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from asking import Grpc, Rest, wait_until
 
-from vaiven.serving.errors import ServerStartError
-from vaiven.serving.process import ServerProcess
+from vaiven.serving.common.errors import ServerStartError
+from vaiven.serving.server.server_process import ServerProcess
 from vaiven.serving.wire import messages, tensors
 
 COMMAND = [sys.executable, '-m', 'vaiven.serving.server']
@@ -105,7 +105,7 @@ def test_a_taken_port_is_one_clear_line(base_path: Path) -> None:
 
 def test_a_killed_parent_leaves_no_server_behind(base_path: Path) -> None:
     code = (
-        'import sys, time; from vaiven.serving.process import ServerProcess\n'
+        'import sys, time; from vaiven.serving.server.server_process import ServerProcess\n'
         f'server = ServerProcess("half", {str(base_path)!r}); server.start()\n'
         'print(server.pid, flush=True); time.sleep(600)'
     )

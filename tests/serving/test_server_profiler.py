@@ -11,11 +11,11 @@ import grpc
 import pytest
 from asking import Grpc, Rest
 
-from vaiven.serving.process import ServerProcess
+from vaiven.serving.common.peers import is_local
+from vaiven.serving.common.status import Code, StatusError
 from vaiven.serving.server.api import Call
-from vaiven.serving.server.peers import is_local
 from vaiven.serving.server.profiler import Profiler
-from vaiven.serving.server.status import Code, StatusError
+from vaiven.serving.server.server_process import ServerProcess
 from vaiven.serving.wire import messages, tensors
 
 SERVICE = 'tensorflow.ProfilerService'

@@ -15,7 +15,7 @@ import grpc
 import pytest
 from asking import Grpc, Rest, predict, values, wait_until
 
-from vaiven.serving.process import ServerProcess
+from vaiven.serving.server.server_process import ServerProcess
 from vaiven.serving.wire import messages
 
 METRICS = '/monitoring/prometheus/metrics'

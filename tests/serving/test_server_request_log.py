@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from asking import wait_until
 
-from vaiven.serving.process import ServerProcess
-from vaiven.serving.server import record_files, runtime
+from vaiven.serving.common.status import Code, StatusError
+from vaiven.serving.server import runtime, tfrecord_writer
 from vaiven.serving.server.metrics import Metrics
-from vaiven.serving.server.record_files import RecordFiles
 from vaiven.serving.server.request_log import RequestLog, check
-from vaiven.serving.server.status import Code, StatusError
+from vaiven.serving.server.server_process import ServerProcess
+from vaiven.serving.server.tfrecord_writer import RecordFiles
 from vaiven.serving.server.warmup import MAX_RECORDS, records
 from vaiven.serving.wire import messages, tensors
 
@@ -121,7 +121,7 @@ def test_files_are_completed_at_their_size_and_at_a_warm_ups_number_of_records(t
         files.put(b'x' * 100)
     files.close()
     assert sorted(path.stat().st_size for path in tmp_path.iterdir()) == [232, 348]
-    assert record_files.MAX_FILE_RECORDS <= MAX_RECORDS
+    assert tfrecord_writer.MAX_FILE_RECORDS <= MAX_RECORDS
     files = RecordFiles(f'{tmp_path}/b', 'm', max_file_records=2)
     for _ in range(5):
         files.put(b'x')
@@ -187,14 +187,15 @@ def test_a_queue_that_is_full_drops_records_counts_them_and_says_so_once(
 
 DISK_FULL = """
 import resource, sys
-from vaiven.serving.server import log, record_files, runtime
+from vaiven.serving.common import log
+from vaiven.serving.server import runtime, tfrecord_writer
 log.start(sys.stdout)
 runtime.tensorflow()
-record_files.RETRY_SECONDS = 0.0
+tfrecord_writer.RETRY_SECONDS = 0.0
 told = {}
 def tell(status, number):
     told[status] = told.get(status, 0) + number
-files = record_files.RecordFiles(sys.argv[1], 'm', tell)
+files = tfrecord_writer.RecordFiles(sys.argv[1], 'm', tell)
 def put(record):
     files.put(record)
     while files._queue or sum(told.values()) < put.count + 1:

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from vaiven.serving.common.status import not_found
 from vaiven.serving.server.api import Api
 from vaiven.serving.server.auth import Tokens
 from vaiven.serving.server.metrics import Metrics
 from vaiven.serving.server.rest import Rest, RestSettings
-from vaiven.serving.server.status import not_found
 from vaiven.serving.server.version import State, Version
 
 PAGE = '/monitoring/prometheus/metrics'

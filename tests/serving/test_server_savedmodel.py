@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vaiven.serving.server.savedmodel import MAX_WAYS, SavedModel, Ways
+from vaiven.serving.server.saved_model import MAX_WAYS, RunVariants, SavedModel
 from vaiven.serving.server.session import SessionSettings
 
 
 def test_the_next_version_is_prepared_for_the_ways_of_the_last(
     made_models: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ways = Ways()
+    ways = RunVariants()
     first, second = (SavedModel(path, SessionSettings(), ways) for path in made_models[:2])
     signature = first.signatures['serving_default']
     feeds = {signature.inputs['x'].name: np.float32([1.0])}
@@ -51,7 +51,7 @@ def test_a_folder_whose_name_is_a_pattern_is_loaded_as_it_is(made_models: list[P
 
 
 def test_a_limit_that_is_too_short_for_a_first_run_does_not_fail_the_load(made_models: list[Path]) -> None:
-    ways = Ways()
+    ways = RunVariants()
     model = SavedModel(made_models[0], SessionSettings(), ways)
     signature = model.signatures['slow']
     feeds = {signature.inputs['seconds'].name: np.float32([0.3])}
@@ -63,7 +63,7 @@ def test_a_limit_that_is_too_short_for_a_first_run_does_not_fail_the_load(made_m
 
 
 def test_of_many_ways_the_last_are_kept() -> None:
-    ways = Ways()
+    ways = RunVariants()
     for exponent in range(20):
         ways.add(('y',), 1 << exponent, alone=False)
     assert ways.of(('y',)) == [(1 << exponent, False) for exponent in range(20 - MAX_WAYS, 20)]

@@ -16,7 +16,7 @@ import pytest
 from asking import Grpc, Rest, predict, values
 from google.protobuf import text_format
 
-from vaiven.serving.process import ServerProcess
+from vaiven.serving.server.server_process import ServerProcess
 from vaiven.serving.wire import messages
 
 TOKEN = 'a-good-token'

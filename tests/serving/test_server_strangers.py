@@ -19,10 +19,11 @@ from urllib.parse import urlsplit
 import pytest
 from asking import Grpc, Rest, wait_until
 
-from vaiven.serving.process import ServerProcess
-from vaiven.serving.server import json_document, ports, rest_body
-from vaiven.serving.server.rest_body import BodyTooLargeError, inflate
-from vaiven.serving.server.status import StatusError
+from vaiven.serving.common import http_body, ports
+from vaiven.serving.common.http_body import BodyTooLargeError, inflate
+from vaiven.serving.common.status import StatusError
+from vaiven.serving.server import json_document
+from vaiven.serving.server.server_process import ServerProcess
 from vaiven.serving.wire import messages
 
 PREDICT = '/v1/models/half:predict'
@@ -107,7 +108,7 @@ def test_no_more_than_the_limit_is_ever_inflated() -> None:
 
     zlib_decoder = zlib.decompressobj
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rest_body.zlib, 'decompressobj', Counting)
+        patch.setattr(http_body.zlib, 'decompressobj', Counting)
         with pytest.raises(BodyTooLargeError):
             inflate(gzip.compress(b'\0' * (1 << 26)), 'gzip', 1 << 20)
     assert sum(pieces) == (1 << 20) + 1

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from asking import Grpc, Rest, predict, values
 
-from vaiven.serving.process import ServerProcess
+from vaiven.serving.server.server_process import ServerProcess
 from vaiven.serving.wire import messages
 
 A, B = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], [[2.0, 2.0]] * 3

@@ -15,8 +15,9 @@ import pytest
 from aiohttp import web
 from google.protobuf import text_format
 
-from vaiven.serving.errors import ServingError
-from vaiven.serving.server import monitoring, tls
+from vaiven.serving.common import tls
+from vaiven.serving.common.errors import ServingError
+from vaiven.serving.server import monitoring
 from vaiven.serving.wire import messages
 
 OPENSSL = ['openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-days', '2', '-subj', '/CN=localhost']

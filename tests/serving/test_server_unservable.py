@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from asking import Grpc, Rest, predict, values
 
-from vaiven.serving.process import ServerProcess
-from vaiven.serving.server.savedmodel import SavedModel
+from vaiven.serving.common.status import Code, StatusError
+from vaiven.serving.server.saved_model import SavedModel
+from vaiven.serving.server.server_process import ServerProcess
 from vaiven.serving.server.session import SessionSettings
-from vaiven.serving.server.status import Code, StatusError
 from vaiven.serving.wire import messages, tensors
 
 MAX_BYTES = 1 << 20

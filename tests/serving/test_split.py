@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from vaiven.serving import split
-from vaiven.serving.errors import ServingError
-from vaiven.serving.split import Split, SplitFile
+from vaiven.serving.common import split
+from vaiven.serving.common.errors import ServingError
+from vaiven.serving.common.split import Split, SplitFile
 
 KEYS = [f'usuario-{number}' for number in range(20_000)]
 

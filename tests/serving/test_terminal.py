@@ -45,9 +45,7 @@ def test_the_environment_says_whether_there_are_colours(
     assert terminal.colour_choice(environment) is choice
 
 
-def test_a_terminal_has_colours_and_a_pipe_has_none(
-    screen: TextIO, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_terminal_has_colours_and_a_pipe_has_none(screen: TextIO, monkeypatch: pytest.MonkeyPatch) -> None:
     assert terminal.coloured(screen)
     assert not terminal.coloured(io.StringIO())
     monkeypatch.setenv('FORCE_COLOR', '1')

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from vaiven.serving.common import textproto
-from vaiven.serving.errors import ServingError
+from vaiven.serving.common import textproto, tls
+from vaiven.serving.common.errors import ServingError
+from vaiven.serving.common.status import StatusError
 from vaiven.serving.rollout import configuration
-from vaiven.serving.server import batching_parameters, modelconfig, monitoring, session, tls
+from vaiven.serving.server import batching_parameters, model_config, monitoring, session
 from vaiven.serving.server.flags import Options
-from vaiven.serving.server.status import StatusError
 from vaiven.serving.wire import messages
 
 CONFIG = 'tensorflow.serving.ModelServerConfig'
@@ -105,7 +105,7 @@ def _platform(path: Path) -> Any:
 
 
 READERS: dict[str, Callable[[Path], Any]] = {
-    'models': modelconfig.read,
+    'models': model_config.read,
     'rollout': configuration.read,
     'batching': batching_parameters.read,
     'monitoring': monitoring.metrics_path,

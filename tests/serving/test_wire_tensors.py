@@ -18,7 +18,9 @@ NUMERIC = [
 
 
 @pytest.mark.parametrize('typed', [False, True])
-@pytest.mark.parametrize('dtype', NUMERIC, ids=lambda dtype: (np.dtype(dtype).names or [np.dtype(dtype).name])[0])
+@pytest.mark.parametrize(
+    'dtype', NUMERIC, ids=lambda dtype: (np.dtype(dtype).names or [np.dtype(dtype).name])[0]
+)
 def test_every_numeric_dtype_comes_back_as_it_went(dtype: type, typed: bool) -> None:
     array = np.array([[0, 1, 3], [2, 1, 0]], np.int8).astype(np.dtype(dtype))
     back = tensors.to_array(tensors.to_proto(array, typed=typed))
@@ -90,7 +92,10 @@ def test_integers_of_four_bits_and_quantised_ones_are_read_as_tensorflow_does() 
     quantised = tensors.to_array(proto('DT_QINT8', [3], int_val=[5, -1]))
     assert quantised.dtype.names == ('qint8',)
     assert quantised['qint8'].tolist() == [5, -1, -1]
-    assert tensors.to_array(proto('DT_QUINT8', [2], tensor_content=b'\x01\xff'))['quint8'].tolist() == [1, 255]
+    assert tensors.to_array(proto('DT_QUINT8', [2], tensor_content=b'\x01\xff'))['quint8'].tolist() == [
+        1,
+        255,
+    ]
 
 
 def test_strings_in_tensor_content_are_read() -> None:
@@ -136,7 +141,9 @@ def test_memory_for_a_repeated_value_is_limited_as_told() -> None:
         tensors.to_array(proto('DT_FLOAT', [102], float_val=[1]), 400)
 
 
-@pytest.mark.parametrize('dtype', [np.float32, np.float64, '>f4', np.uint64, np.float16, np.complex64, np.object_])
+@pytest.mark.parametrize(
+    'dtype', [np.float32, np.float64, '>f4', np.uint64, np.float16, np.complex64, np.object_]
+)
 def test_long_typed_lists_come_back_as_they_went(dtype: str | type) -> None:
     items = [b'a', b'b'] * 100_000
     array = np.array(items, object) if dtype == np.object_ else (np.arange(200_000) % 999).astype(dtype)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from vaiven.serving.client import Client
-from vaiven.serving.process import ServerProcess
+from vaiven.serving.server.server_process import ServerProcess
 
 # Made in a process of its own, so that no test process needs TensorFlow for it.
 MAKE_MODEL = '''

@@ -12,7 +12,7 @@ from vaiven.serving.client.results import VersionStatus
 from vaiven.serving.rollout import configuration
 from vaiven.serving.rollout import plan as plans
 from vaiven.serving.rollout.auto import Auto, Outcome
-from vaiven.serving.rollout.record import Record
+from vaiven.serving.rollout.journal import Record
 from vaiven.serving.rollout.rollout import Rollout
 
 PLAN = {

@@ -19,8 +19,8 @@ from vaiven.serving.client import (
     UnavailableError,
     Vaiven,
 )
-from vaiven.serving.errors import ServingError
-from vaiven.serving.process import ServerProcess
+from vaiven.serving.common.errors import ServingError
+from vaiven.serving.server.server_process import ServerProcess
 from vaiven.serving.wire import messages
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from vaiven.serving.client import Client
-from vaiven.serving.process import ServerProcess
-from vaiven.serving.server import ports
+from vaiven.serving.common import ports
+from vaiven.serving.server.server_process import ServerProcess
 
 COMMAND = [sys.executable, '-m', 'vaiven.pipeline.cli']
 

@@ -21,8 +21,8 @@ from vaiven.serving.client import (
     UnavailableError,
 )
 from vaiven.serving.client.connection import Connection
-from vaiven.serving.errors import ServingError
-from vaiven.serving.process import ServerProcess
+from vaiven.serving.common.errors import ServingError
+from vaiven.serving.server.server_process import ServerProcess
 from vaiven.serving.wire import messages
 
 STATUS = messages.GetModelStatusResponse(

@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vaiven.serving.client import exchanges, rest_exchanges
+from vaiven.serving.client import grpc_flows, rest_flows
 from vaiven.serving.client.features import values_of
 from vaiven.serving.client.results import Target
 from vaiven.serving.client.signatures import Signatures
-from vaiven.serving.errors import ServingError
+from vaiven.serving.common.errors import ServingError
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_a_feature_is_a_list_of_one_kind(value: Any, values: list[Any]) -> None:
         ('a\ud800', 'not valid UTF-8, at character 2'),
     ],
 )
-@pytest.mark.parametrize('kind', [exchanges, rest_exchanges])
+@pytest.mark.parametrize('kind', [grpc_flows, rest_flows])
 def test_what_is_none_is_refused_by_name(kind: Any, value: Any, rule: str) -> None:
     for ask in (kind.classify, kind.regress):
         with pytest.raises(ServingError, match=f"feature 'a' .*{rule}"):
@@ -56,7 +56,7 @@ def test_what_is_none_is_refused_by_name(kind: Any, value: Any, rule: str) -> No
 
 
 def test_each_kind_travels_over_grpc() -> None:
-    call = next(exchanges.classify(Target('m'), [{'s': b'\xff', 'i': np.int64(2**53 + 1), 'f': [1, 2.5]}]))
+    call = next(grpc_flows.classify(Target('m'), [{'s': b'\xff', 'i': np.int64(2**53 + 1), 'f': [1, 2.5]}]))
     (example,) = call.request.input.example_list.examples
     found = example.features.feature
     assert list(found['s'].bytes_list.value) == [b'\xff']
@@ -66,7 +66,7 @@ def test_each_kind_travels_over_grpc() -> None:
 
 def test_each_kind_travels_over_rest() -> None:
     features = {'s': ['ñ', b'\xff'], 'i': np.int64(7), 'f': [1, np.float64(2.5)], 'b': b'a'}
-    call = next(rest_exchanges.classify(Target('m'), [features]))
+    call = next(rest_flows.classify(Target('m'), [features]))
     assert call.request.body['examples'] == [
         {'s': ['ñ', {'b64': '/w=='}], 'i': [7], 'f': [1.0, 2.5], 'b': ['a']}
     ]
@@ -83,13 +83,13 @@ def test_each_kind_travels_over_rest() -> None:
     ],
 )
 def test_what_json_cannot_carry_is_refused(value: Any, rule: str) -> None:
-    asking = rest_exchanges.predict(Target('m'), {'a': value}, [], Signatures())
+    asking = rest_flows.predict(Target('m'), {'a': value}, [], Signatures())
     with pytest.raises(ServingError, match=f"input 'a' cannot be made an array: .*{rule}"):
         next(asking)
 
 
 @pytest.mark.parametrize('target', [Target('\udcff'), Target('m', label=3), Target(7)])  # type: ignore[arg-type]
-@pytest.mark.parametrize('kind', [exchanges, rest_exchanges])
+@pytest.mark.parametrize('kind', [grpc_flows, rest_flows])
 def test_names_that_cannot_travel_are_refused(kind: Any, target: Target) -> None:
     with pytest.raises(ServingError, match=r'are strings of valid UTF-8\. Received: '):
         next(kind.metadata(target))

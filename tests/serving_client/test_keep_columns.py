@@ -11,7 +11,7 @@ import pytest
 from pyarrow import parquet
 
 from tests.serving_client.test_commands import Shell
-from vaiven.serving.process import ServerProcess
+from vaiven.serving.server.server_process import ServerProcess
 
 ROWS = [('7', 'g, "so"', '2026-01-01'), ('008', 'año', ''), ('9', 'dos\nlíneas', 'ayer; "hoy"')]
 TABLE = 'id,text,date\n' + ''.join(
@@ -57,7 +57,9 @@ def test_jsonl_answers_keep_the_types_of_jsonl(shell: Shell) -> None:
         ['text', 'label', 'probability', 'id', 'tags', 'ok', 'score'],
         ['text', 'label', 'probability', 'id', 'score'],
     ]
-    assert [{name: each[name] for name in given} for each, given in zip(answers, objects, strict=True)] == objects
+    assert [
+        {name: each[name] for name in given} for each, given in zip(answers, objects, strict=True)
+    ] == objects
     answers = [json.loads(line) for line in shell(*arguments, 'tags', stdin=content).stdout.splitlines()]
     assert [each['tags'] for each in answers] == [['ñ'], None]
 
@@ -73,10 +75,18 @@ def test_tab_separated_answers_end_with_the_columns(shell: Shell, table: Path) -
 
 
 def test_values_of_parquet_are_written_as_text(shell: Shell) -> None:
-    columns = {'text': ['g', 'a'], 'day': [datetime.date(2026, 1, 2), None], 'n': [1, 2], 'x': [float('nan'), 0.5]}
+    columns = {
+        'text': ['g', 'a'],
+        'day': [datetime.date(2026, 1, 2), None],
+        'n': [1, 2],
+        'x': [float('nan'), 0.5],
+    }
     parquet.write_table(pyarrow.table(columns), shell.folder / 'a.parquet')
     answer = shell('predict', '--file', 'a.parquet', '--to', 'csv', '--keep-columns', 'day,n,x').stdout
-    assert [(row['day'], row['n'], row['x']) for row in read(answer)] == [('2026-01-02', '1', ''), ('', '2', '0.5')]
+    assert [(row['day'], row['n'], row['x']) for row in read(answer)] == [
+        ('2026-01-02', '1', ''),
+        ('', '2', '0.5'),
+    ]
     answer = shell('predict', '--file', 'a.parquet', '--to', 'jsonl', '--keep-columns', 'x').stdout
     assert [json.loads(line)['x'] for line in answer.splitlines()] == [None, 0.5]
 

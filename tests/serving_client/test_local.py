@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from vaiven.serving.client import Client
-from vaiven.serving.errors import ServingError
-from vaiven.serving.process import ServerProcess
+from vaiven.serving.common.errors import ServingError
+from vaiven.serving.server.server_process import ServerProcess
 
 ASK = """
 import asyncio, json, shutil, sys, threading

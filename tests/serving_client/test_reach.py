@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from vaiven.serving.commands import reach
+from vaiven.serving.commands import connecting
 from vaiven.serving.commands.options import Where
-from vaiven.serving.commands.pushed import Pushed, pushed
-from vaiven.serving.errors import ServingError
-from vaiven.serving.process import ServerProcess
-from vaiven.serving.server import ports
+from vaiven.serving.commands.pushed_models import Pushed, pushed
+from vaiven.serving.common import ports
+from vaiven.serving.common.errors import ServingError
+from vaiven.serving.server.server_process import ServerProcess
 from vaiven.serving.wire.messages import SavedModel
 
 SERVER_LIBRARIES = ('tensorflow', 'tensorflow_text', 'aiohttp')
@@ -43,7 +43,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         os.utime(folder, (1_700_000_000 - age, 1_700_000_000 - age))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv('XDG_STATE_HOME', str(tmp_path / 'state'))
-    monkeypatch.setattr(reach, 'APPEAR_SECONDS', 0.0)
+    monkeypatch.setattr(connecting, 'APPEAR_SECONDS', 0.0)
     return base
 
 
@@ -72,7 +72,7 @@ def test_the_newest_model_that_can_answer_is_taken_and_said(
     address: str,
 ) -> None:
     place = nobody(model, version)
-    found = reach.reachable(place, signature, output)
+    found = connecting.reachable(place, signature, output)
     assert found.server == f'saved-model:{runs / address}'
     assert found.model == address.split('/')[0]
     said = capsys.readouterr().err
@@ -92,22 +92,22 @@ def test_the_newest_model_that_can_answer_is_taken_and_said(
 )
 def test_where_no_model_can_answer_the_line_says_what_to_do(runs: Path, place: Where, line: str) -> None:
     with pytest.raises(ServingError, match='no server answers at') as raised:
-        reach.reachable(place, 'generate', 'generated')
+        connecting.reachable(place, 'generate', 'generated')
     assert line in str(raised.value)
     assert '`vaiven ' in str(raised.value)
 
 
 def test_a_server_that_was_chosen_is_asked_whatever_is_pushed_here(runs: Path) -> None:
     place = Where('127.0.0.1:1', '', None, None, 5.0, chosen=True)
-    assert reach.reachable(place, 'generate', 'generated') is place
+    assert connecting.reachable(place, 'generate', 'generated') is place
     remote = Where('models.example:8500', '', None, None, 5.0, chosen=True)
-    assert reach.reachable(remote, 'generate', 'generated').model == 'novel'
+    assert connecting.reachable(remote, 'generate', 'generated').model == 'novel'
 
 
 def test_without_tensorflow_the_line_says_what_to_start(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr('vaiven.serving.server.installed.LIBRARIES', ('a_library_that_nobody_has',))
+    monkeypatch.setattr('vaiven.serving.common.installed.LIBRARIES', ('a_library_that_nobody_has',))
     with pytest.raises(ServingError, match='needs a_library_that_nobody_has') as raised:
-        reach.reachable(nobody(), 'serving_default', 'label')
+        connecting.reachable(nobody(), 'serving_default', 'label')
     assert 'run `vaiven serve` where these are' in str(raised.value)
     assert raised.value.exit_status == 1
 
@@ -117,9 +117,9 @@ def test_a_server_without_the_model_gives_way_to_a_pushed_one_only_where_nobody_
 ) -> None:
     """The server has `reviews`; it was not started by `vaiven serve`, so it is asked."""
     place = Where(server.grpc_address, '', None, None, 5.0, chosen=False)
-    assert reach.reachable(place, 'serving_default', 'label').model == 'reviews'
+    assert connecting.reachable(place, 'serving_default', 'label').model == 'reviews'
     assert capsys.readouterr().err == ''
-    found = reach.reachable(place, 'generate', 'generated')
+    found = connecting.reachable(place, 'generate', 'generated')
     assert found.server == f'saved-model:{runs}/novel/serving/novel'
     assert 'no model with the signature generate: using version 1' in capsys.readouterr().err
 

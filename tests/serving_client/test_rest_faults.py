@@ -12,7 +12,7 @@ import pytest
 
 from tests.serving_client.listening import Listening, head, page, saying
 from vaiven.serving.client import AsyncClient, Client, DeadlineError, RequestError, UnavailableError
-from vaiven.serving.errors import ServingError
+from vaiven.serving.common.errors import ServingError
 
 STATUS = b'{"model_version_status": [{"version": "7", "state": "AVAILABLE"}]}'
 

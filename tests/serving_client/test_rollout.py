@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from vaiven.serving.client import Client, NotFoundError, RequestError
-from vaiven.serving.errors import ServingError
-from vaiven.serving.process import ServerProcess
-from vaiven.serving.rollout import configuration, folder
+from vaiven.serving.common.errors import ServingError
+from vaiven.serving.rollout import configuration, serving_folder
 from vaiven.serving.rollout.delivery import ByReload
 from vaiven.serving.rollout.rollout import Rollout
-from vaiven.serving.rollout.state import status
+from vaiven.serving.rollout.server_state import status
+from vaiven.serving.server.server_process import ServerProcess
 
 
 @pytest.fixture
@@ -133,13 +133,13 @@ def test_a_broken_configuration_file_is_told(tmp_path: Path, text: str) -> None:
 
 
 def test_the_folder_pushed_to_last_is_found(tmp_path: Path) -> None:
-    assert folder.newest(root=tmp_path) is None
+    assert serving_folder.newest(root=tmp_path) is None
     for name in ('a', 'b', 'c'):
         (tmp_path / 'vaiven-runs' / name / 'serving' / name).mkdir(parents=True)
     (tmp_path / 'vaiven-runs/b/serving/b/12').mkdir()
     (tmp_path / 'vaiven-runs/b/serving/b/9').mkdir()
     (tmp_path / 'vaiven-runs/b/serving/b/.incoming-3').mkdir()
-    found = folder.newest(root=tmp_path)
+    found = serving_folder.newest(root=tmp_path)
     assert found == tmp_path / 'vaiven-runs/b/serving/b'
-    assert folder.versions(found) == [12, 9]
-    assert folder.newest('a', tmp_path) is None
+    assert serving_folder.versions(found) == [12, 9]
+    assert serving_folder.newest('a', tmp_path) is None

@@ -16,15 +16,15 @@ from typing import Any
 import pytest
 
 from vaiven.serving.client import Client, RequestError
-from vaiven.serving.errors import ServingError
-from vaiven.serving.process import ServerProcess
+from vaiven.serving.common import ports
+from vaiven.serving.common.errors import ServingError
 from vaiven.serving.rollout import configuration
 from vaiven.serving.rollout import plan as plans
 from vaiven.serving.rollout.auto import Auto, Outcome
-from vaiven.serving.rollout.record import Record
+from vaiven.serving.rollout.journal import Record
 from vaiven.serving.rollout.rollout import Rollout
-from vaiven.serving.rollout.state import label_version
-from vaiven.serving.server import ports
+from vaiven.serving.rollout.server_state import label_version
+from vaiven.serving.server.server_process import ServerProcess
 
 ROOT = Path(__file__).parent.parent.parent
 PLAN = {

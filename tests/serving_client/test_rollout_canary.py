@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from vaiven.serving import files
-from vaiven.serving import split as splits
 from vaiven.serving.client import Client, RequestError
 from vaiven.serving.client.results import VersionStatus
 from vaiven.serving.commands import rollout as commands
-from vaiven.serving.errors import ServingError
-from vaiven.serving.process import ServerProcess
-from vaiven.serving.rollout import configuration, folder, prune
+from vaiven.serving.common import files
+from vaiven.serving.common import split as splits
+from vaiven.serving.common.errors import ServingError
+from vaiven.serving.rollout import configuration, prune, serving_folder
 from vaiven.serving.rollout.delivery import ByFile
 from vaiven.serving.rollout.rollout import Change, Rollout
-from vaiven.serving.rollout.state import Status, status
+from vaiven.serving.rollout.server_state import Status, status
+from vaiven.serving.server.server_process import ServerProcess
 
 
 @pytest.fixture
@@ -291,7 +291,7 @@ def test_prune_deletes_what_is_in_no_use(rollout: Rollout, client: Client, base_
     rollout.canary(6, 10)
     # 3 was loaded first and is still; 7 and 8 are newer than stable; 4 is what a rollback would take.
     now = rollout.status()
-    assert prune.superfluous(folder.versions(base_path), now, 1, set()) == [2, 1]
+    assert prune.superfluous(serving_folder.versions(base_path), now, 1, set()) == [2, 1]
     # What a rollout that was stopped is about stays, too.
     begun = {'model': 'reviews', 'event': 'begin', 'version': 2, 'stable': 3, 'plan': {}}
     record = base_path / 'rollout.jsonl'
@@ -302,7 +302,7 @@ def test_prune_deletes_what_is_in_no_use(rollout: Rollout, client: Client, base_
     record.write_text('{"model": "reviews", "event": "begin"}\n')
     with pytest.raises(ServingError, match='is no record of rollouts'):
         prune.under_way(base_path, 'reviews')
-    chosen = prune.superfluous(folder.versions(base_path), now, 6, set())
+    chosen = prune.superfluous(serving_folder.versions(base_path), now, 6, set())
     assert list(prune.delete(base_path, chosen)) == [1, 2]
-    assert folder.versions(base_path) == [8, 7, 6, 5, 4, 3]
+    assert serving_folder.versions(base_path) == [8, 7, 6, 5, 4, 3]
     assert list(base_path.glob('.pruned-*')) == []

@@ -18,16 +18,16 @@ import pytest
 from pyarrow import parquet
 
 from vaiven.serving.client import Client
-from vaiven.serving.commands.rollout_compare import LEAST_ASKED, lines
+from vaiven.serving.commands.rollout_compare import MIN_ASKED, lines
+from vaiven.serving.common.errors import ServingError
 from vaiven.serving.common.labels import NEGATIVE, POSITIVE
-from vaiven.serving.errors import ServingError
-from vaiven.serving.process import ServerProcess
+from vaiven.serving.common.tfrecords import HEAD
 from vaiven.serving.rollout.compare import Comparison
 from vaiven.serving.rollout.gates import Limits
-from vaiven.serving.rollout.pairs import Answer, Pair, pairs
-from vaiven.serving.rollout.records import HEAD
+from vaiven.serving.rollout.paired_requests import Answer, Pair, pairs
+from vaiven.serving.rollout.request_tables import Columns, ModelLabels, model_labels
 from vaiven.serving.rollout.requests import Asked, Log, read
-from vaiven.serving.rollout.tables import Columns, ModelLabels, model_labels
+from vaiven.serving.server.server_process import ServerProcess
 from vaiven.serving.wire import messages, tensors
 
 
@@ -108,7 +108,7 @@ def test_labels_that_match_nothing_are_told() -> None:
 def test_versions_that_do_not_differ_are_told_with_the_requests_that_are_asked_by_default() -> None:
     answer = Answer(0.001, decisions=('positive',), scores=(0.9,))
     comparison = Comparison()
-    comparison.extend([Pair(Asked({'text': ['x']}, truth='positive'), answer, answer)] * LEAST_ASKED)
+    comparison.extend([Pair(Asked({'text': ['x']}, truth='positive'), answer, answer)] * MIN_ASKED)
     assert comparison.verdict() == ('not worse', [])
 
 
@@ -272,7 +272,11 @@ def test_a_file_that_is_none_is_told_in_one_line(
         ('a.csv', 'text,label\n"never closed,1\nmore,0\n', 'the quotation mark is never closed'),
         ('a.csv', 'text,text,label\na,b,1\n', "2 columns are named 'text'"),
         ('a.jsonl', '{"text": "\\ud800"}\n', 'half of a surrogate pair'),
-        ('a.csv', 'text,label\na,\nb,nan\n', "column 'label' has no label in any of 2 rows. Received: '', 'nan'"),
+        (
+            'a.csv',
+            'text,label\na,\nb,nan\n',
+            "column 'label' has no label in any of 2 rows. Received: '', 'nan'",
+        ),
         ('a.jsonl', '{"text": "a", "label": null}\n', 'has no label in any of 1 rows'),
     ],
 )
@@ -318,7 +322,12 @@ def test_labels_are_those_that_the_model_learned_from(tmp_path: Path) -> None:
     labels = model_labels(tmp_path, [8, 7])
     path = tmp_path / 'a.csv'
     path.write_text('text,label\na,5.0\nb,1\nc,3\nd,\n')
-    assert [each.truth for each in read(path, 'reviews', labels=labels)] == ['positive', 'negative', None, None]
+    assert [each.truth for each in read(path, 'reviews', labels=labels)] == [
+        'positive',
+        'negative',
+        None,
+        None,
+    ]
     path.write_text('text,label\na,5\nb,good\n')
     with pytest.raises(ServingError, match="line 3: 'good' is not one of the labels of the model"):
         read(path, 'reviews', labels=labels)
@@ -329,10 +338,16 @@ def test_labels_that_may_not_mean_the_same_are_refused_as_in_a_run(tmp_path: Pat
     path.write_text('text,label\na,-1\nb,0.0\nc,1\n')
     default = ModelLabels(dict.fromkeys(NEGATIVE, 'negative') | dict.fromkeys(POSITIVE, 'positive'))
     for labels in (None, default):
-        with pytest.raises(ServingError, match=r"'-1' and '0\.0' in column 'label' would all be negative by default"):
+        with pytest.raises(
+            ServingError, match=r"'-1' and '0\.0' in column 'label' would all be negative by default"
+        ):
             read(path, 'reviews', labels=labels)
     named = ModelLabels({'0': 'negative', '-1': 'negative', '1': 'positive'})
-    assert [each.truth for each in read(path, 'reviews', labels=named)] == ['negative', 'negative', 'positive']
+    assert [each.truth for each in read(path, 'reviews', labels=named)] == [
+        'negative',
+        'negative',
+        'positive',
+    ]
     path.write_text('text,label\na,neg\nb,Negative\nc,1\n')
     assert [each.truth for each in read(path, 'reviews')] == ['negative', 'negative', 'positive']
 
@@ -434,10 +449,16 @@ def test_the_command_says_what_it_found_and_ends_accordingly(
         ([], 'give --requests or --log'),
         (['--requests', str(file), '--follow'], '--follow goes with --log'),
         (['--label-column', 'stars'], '--text-column and --label-column go with --requests'),
-        (['--requests', str(file), '--base-path', str(tmp_path)], '--base-path tells where the held-out rows'),
+        (
+            ['--requests', str(file), '--base-path', str(tmp_path)],
+            '--base-path tells where the held-out rows',
+        ),
         (['--log', str(logged[1]), '--follow'], '--follow takes --limit or --seconds'),
         (['--requests', str(file), '--new', '2'], 'stable and 2 are both version 2: name two versions'),
-        (['--requests', str(file), '--label-column', 'lable'], "no column is named 'lable'; there are: 'text'"),
+        (
+            ['--requests', str(file), '--label-column', 'lable'],
+            "no column is named 'lable'; there are: 'text'",
+        ),
     ):
         answer = command('--server', address, *arguments)
         assert answer.returncode == 2

@@ -12,15 +12,14 @@ import pytest
 
 from tests.serving_client.fake_rollout import FakeStage
 from tests.serving_client.test_serve_restarts import SERVE, serving
-from vaiven.serving import split as splits
 from vaiven.serving.client import Client
-from vaiven.serving.common import running
-from vaiven.serving.errors import ServingError
-from vaiven.serving.process import ServerProcess
-from vaiven.serving.rollout.choice import unnamed_stable
+from vaiven.serving.common import ports, running_servers
+from vaiven.serving.common import split as splits
+from vaiven.serving.common.errors import ServingError
 from vaiven.serving.rollout.rollout import Rollout
-from vaiven.serving.rollout.state import Status, VersionStatus
-from vaiven.serving.server import ports
+from vaiven.serving.rollout.server_state import Status, VersionStatus
+from vaiven.serving.rollout.version_choice import unnamed_stable
+from vaiven.serving.server.server_process import ServerProcess
 
 
 @pytest.fixture
@@ -97,7 +96,7 @@ def test_a_command_that_is_given_while_the_server_starts_waits_for_it(
     )
     try:
         deadline = time.monotonic() + 60
-        while running.at(port) is None:
+        while running_servers.at(port) is None:
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.02)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from vaiven.serving.errors import ServingError
+from vaiven.serving.common.errors import ServingError
 from vaiven.serving.rollout import manifest_analysis, manifests
 from vaiven.serving.rollout import plan as plans
 from vaiven.serving.server import flags

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from vaiven.serving.errors import ServingError
+from vaiven.serving.common.errors import ServingError
 from vaiven.serving.rollout import plan as plans
 from vaiven.serving.rollout.gate import FAIL, NOTHING, PASS
 from vaiven.serving.rollout.gates import Limits
-from vaiven.serving.rollout.live import LiveErrors, counts
+from vaiven.serving.rollout.journal import Record
+from vaiven.serving.rollout.live_metrics import LiveErrors, counts
 from vaiven.serving.rollout.plan import Step
 from vaiven.serving.rollout.progress import NEXT, PROMOTE, unfinished
-from vaiven.serving.rollout.record import Record
 
 
 def test_a_plan_is_read_with_its_defaults_and_its_own_paths(tmp_path: Path) -> None:

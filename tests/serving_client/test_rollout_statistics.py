@@ -9,7 +9,7 @@ import pytest
 
 from vaiven.serving.rollout.gate import FAIL, GRID, NOTHING, PASS, WAIT, on_grid
 from vaiven.serving.rollout.gates import Gates, Limits
-from vaiven.serving.rollout.pairs import Answer, Pair
+from vaiven.serving.rollout.paired_requests import Answer, Pair
 from vaiven.serving.rollout.requests import Asked
 from vaiven.serving.rollout.statistics import log_capital, mean_interval, quantile_intervals
 

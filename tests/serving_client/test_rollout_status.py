@@ -12,11 +12,11 @@ import pytest
 
 from tests.serving_client.run_folder import make_run
 from vaiven.serving.client import Client
-from vaiven.serving.errors import ServingError
-from vaiven.serving.process import ServerProcess
+from vaiven.serving.common.errors import ServingError
 from vaiven.serving.rollout import configuration, lineage
 from vaiven.serving.rollout.lineage import Origin
 from vaiven.serving.rollout.rollout import Rollout
+from vaiven.serving.server.server_process import ServerProcess
 
 
 @pytest.fixture(scope='module')

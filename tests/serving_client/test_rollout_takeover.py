@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from tests.serving_client.fake_rollout import PLAN, Entry, FakeStage, Stop, kill, once, said
-from vaiven.serving import split as splits
 from vaiven.serving.client import DeadlineError, NotFoundError, RequestError, UnavailableError
-from vaiven.serving.errors import ServingError
-from vaiven.serving.rollout import auto, configuration, moves, rollout
+from vaiven.serving.common import split as splits
+from vaiven.serving.common.errors import ServingError
+from vaiven.serving.common.tfrecords import HEAD
+from vaiven.serving.rollout import auto, configuration, rollout, rollout_actions
 from vaiven.serving.rollout import plan as plans
-from vaiven.serving.rollout.record import Record
-from vaiven.serving.rollout.records import HEAD
+from vaiven.serving.rollout.journal import Record
 from vaiven.serving.rollout.rollout import Rollout
 from vaiven.serving.wire import messages, tensors
 
@@ -21,7 +21,7 @@ from vaiven.serving.wire import messages, tensors
 @pytest.fixture
 def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeStage:
     monkeypatch.setattr(rollout, 'SETTLE_SECONDS', 0.0)
-    monkeypatch.setattr(moves, 'WAIT_SECONDS', 0.01)
+    monkeypatch.setattr(rollout_actions, 'WAIT_SECONDS', 0.01)
     return FakeStage(tmp_path)
 
 

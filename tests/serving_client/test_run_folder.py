@@ -16,10 +16,10 @@ from tests.serving_client.run_folder import make_run
 from vaiven.components.text_example_gen.config import DataConfig
 from vaiven.components.text_example_gen.reading import read_rows
 from vaiven.serving.client import Client
-from vaiven.serving.errors import ServingError
-from vaiven.serving.process import ServerProcess
+from vaiven.serving.common.errors import ServingError
 from vaiven.serving.rollout import configuration, held_out, lineage, requests
 from vaiven.serving.rollout.rollout import Rollout
+from vaiven.serving.server.server_process import ServerProcess
 
 MULTILINE = 'año, "largo"\n y malo'
 

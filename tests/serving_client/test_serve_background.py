@@ -13,9 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from vaiven.serving.common import running
-from vaiven.serving.common.running import Running
-from vaiven.serving.server import ports
+from vaiven.serving.common import ports, running_servers
+from vaiven.serving.common.running_servers import Running
 
 COMMAND = [sys.executable, '-m', 'vaiven.pipeline.cli']
 
@@ -109,10 +108,10 @@ def test_a_terminal_is_told_what_a_command_waits_for(place: Place) -> None:
     # This process is one that starts and never listens.
     with subprocess.Popen(['sleep', '60']) as process:
         (place.folder / 'state/vaiven').mkdir(parents=True)
-        record = Running(process.pid, running.start_of(process.pid), '127.0.0.1', place.port, 0)
+        record = Running(process.pid, running_servers.start_of(process.pid), '127.0.0.1', place.port, 0)
         os.environ['XDG_STATE_HOME'], kept = str(place.folder / 'state'), os.environ.get('XDG_STATE_HOME')
         try:
-            running.write(record)
+            running_servers.write(record)
         finally:
             os.environ.pop('XDG_STATE_HOME')
             if kept is not None:
@@ -135,7 +134,9 @@ def test_stop_leaves_a_process_alone_that_got_the_id_of_a_server(place: Place) -
         folder = place.folder / 'state/vaiven'
         folder.mkdir(parents=True)
         stale = {'pid': process.pid, 'started': 'another-boot/1', 'host': '127.0.0.1', 'port': place.port}
-        (folder / f'{place.port}.json').write_text(json.dumps({**stale, 'rest_port': 0, 'models': {}, 'log': ''}))
+        (folder / f'{place.port}.json').write_text(
+            json.dumps({**stale, 'rest_port': 0, 'models': {}, 'log': ''})
+        )
         (folder / '1.json').write_text('{"pid"')
         place.run('serve', '--stop', status=1)
         assert process.poll() is None

@@ -11,13 +11,12 @@ from typing import Any
 
 import pytest
 
-from vaiven.serving import files
 from vaiven.serving.client import Client, UnavailableError
+from vaiven.serving.common import files, ports
 from vaiven.serving.rollout import configuration
 from vaiven.serving.rollout.delivery import ByReload
 from vaiven.serving.rollout.rollout import Rollout
-from vaiven.serving.rollout.state import status
-from vaiven.serving.server import ports
+from vaiven.serving.rollout.server_state import status
 
 SERVE = [sys.executable, '-m', 'vaiven.pipeline.cli', 'serve']
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from vaiven.serving.client import AsyncVaiven, Client, InvalidRequestError, Vaiven
-from vaiven.serving.errors import ServingError
-from vaiven.serving.process import ServerProcess
-from vaiven.serving.split import Split, SplitFile, write
+from vaiven.serving.common.errors import ServingError
+from vaiven.serving.common.split import Split, SplitFile, write
+from vaiven.serving.server.server_process import ServerProcess
 
 
 def test_a_key_keeps_its_version_and_calls_without_one_are_spread(pushed: Path, tmp_path: Path) -> None:

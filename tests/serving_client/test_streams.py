@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from tests.serving_client.test_commands import COMMAND, Shell
-from vaiven.serving.process import ServerProcess
-from vaiven.serving.server import ports
+from vaiven.serving.common import ports
+from vaiven.serving.server.server_process import ServerProcess
 
 TEXTS = ['gg', 'año, malo', 'ella dijo "gg"', '¿gü?', 'שלום g', 'g😀g', '', 'dos\nlíneas g', 'g\rg', 'g\r\ng']
 ROWS = [[str(number), text] for number, text in enumerate(TEXTS)]
@@ -87,7 +87,11 @@ def test_csv_answers_can_be_read_back(shell: Shell) -> None:
         ('csv', b'', 'the file is empty; its first line must name the columns'),
         ('tsv', b'', 'the file is empty; its first line must name the columns'),
         ('jsonl', b'', 'holds no text: give one JSON object a line'),
-        ('csv', b'id,body\n1,g\n', "no column is named 'text'; there are: 'id', 'body'; name one with --field"),
+        (
+            'csv',
+            b'id,body\n1,g\n',
+            "no column is named 'text'; there are: 'id', 'body'; name one with --field",
+        ),
         ('csv', b'text,id\ng\n', 'standard input, line 2: the row has 1 fields, the header 2'),
         ('tsv', b'text\tid\ng\n', 'standard input, line 2: the row has 1 fields, the header 2'),
         ('csv', b'text\n"g\n', 'the quotation mark is never closed'),
@@ -106,7 +110,14 @@ def test_input_that_is_broken_is_told_by_line(shell: Shell, form: str, content: 
 
 @pytest.mark.parametrize('command', [['predict'], ['predict', '--course'], ['next']])
 def test_an_ending_that_no_answers_have_is_refused(shell: Shell, command: list[str]) -> None:
-    for name in ('answers.parquet', 'answers.json', 'answers.csv.gz', 'answers.CSV.ZST', 'answers.xlsx', 'a.b/c.xml'):
+    for name in (
+        'answers.parquet',
+        'answers.json',
+        'answers.csv.gz',
+        'answers.CSV.ZST',
+        'answers.xlsx',
+        'a.b/c.xml',
+    ):
         told = shell.fails(2, *command, '--out', name, 'g')
         assert 'answers are written as .csv, .jsonl, .tsv, .txt, not as ' in told
         assert told.count('\n') == 1
@@ -208,7 +219,9 @@ def test_options_that_do_not_go_together_are_told(shell: Shell) -> None:
     (shell.folder / 'broken.jsonl.gz').write_bytes(b'no gzip')
     told = shell.fails(2, 'predict', '--out', '/dev/full', '--resume', 'g')
     assert 'cannot write /dev/full: No space left on device' in told
-    assert 'broken.jsonl.gz: is not a whole gzip file' in shell.fails(2, 'predict', '--file', 'broken.jsonl.gz')
+    assert 'broken.jsonl.gz: is not a whole gzip file' in shell.fails(
+        2, 'predict', '--file', 'broken.jsonl.gz'
+    )
 
 
 def test_standard_output_that_is_full_is_told(shell: Shell) -> None:

@@ -9,7 +9,7 @@ from vaiven.serving.common.tables.options import ALL, Options, Remedies
 
 _NUMBER = re.compile(r'[+-]?[0-9.,:/-]*[0-9][0-9.,:/-]*')
 _NO_LETTERS = re.compile(r'[\W_]+')
-_MOST_SHOWN = 20
+_MAX_SHOWN = 20
 
 
 class Places:
@@ -66,8 +66,8 @@ def not_to_keep(column: str, names: Sequence[str]) -> str:
 
 
 def _list(names: Sequence[str]) -> str:
-    shown = ', '.join(repr(name if len(name) <= 40 else name[:40] + '…') for name in names[:_MOST_SHOWN])
-    return shown + (f', … ({len(names)} in all)' if len(names) > _MOST_SHOWN else '')
+    shown = ', '.join(repr(name if len(name) <= 40 else name[:40] + '…') for name in names[:_MAX_SHOWN])
+    return shown + (f', … ({len(names)} in all)' if len(names) > _MAX_SHOWN else '')
 
 
 def _advice(names: Sequence[str], part: str, column: str, options: Options, delimiter: str) -> str:

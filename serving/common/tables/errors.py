@@ -1,6 +1,6 @@
 """What can be wrong with a table."""
 
-from vaiven.serving.errors import ServingError
+from vaiven.serving.common.errors import ServingError
 
 
 class TableError(ServingError):

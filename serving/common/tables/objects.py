@@ -12,7 +12,7 @@ from vaiven.serving.common.tables.values import NOTHING, Record, field
 
 RULE = 'each line is one object, as {"text": "A moving film", "label": 1}'
 # Objects with the same keys are looked at once.
-_MOST_SHAPES = 1000
+_MAX_SHAPES = 1000
 
 
 def jsonl_rows(lines: Lines, options: Options) -> Iterator[Record | None]:
@@ -71,7 +71,7 @@ class Objects:
         names = self._shapes.get(keys)
         if names is None:
             names = self._names(keys, where)
-            if len(self._shapes) < _MOST_SHAPES:
+            if len(self._shapes) < _MAX_SHAPES:
                 self._shapes[keys] = names
         options = self._options
         fields = {

@@ -8,10 +8,10 @@ from vaiven.serving.common.tables.columns import Places
 from vaiven.serving.common.tables.errors import TableError
 
 # How many rows tell what the fields of a column look like, at least and at most.
-_LEAST_ROWS, _MOST_ROWS = 5, 200
+_MIN_ROWS, _MAX_ROWS = 5, 200
 # A column with no more different values has exactly these; of others the shapes count.
-_MOST_VALUES = 10
-_MOST_SUSPECTS = 16
+_MAX_VALUES = 10
+_MAX_SUSPECTS = 16
 _LETTERS, _DIGITS = re.compile(r'[^\W\d_]+'), re.compile(r'\d+')
 
 
@@ -27,7 +27,7 @@ class _Column:
         self.shapes.add(_shape(value))
 
     def fits(self, value: str) -> bool:
-        return value in self.values or (len(self.values) > _MOST_VALUES and _shape(value) in self.shapes)
+        return value in self.values or (len(self.values) > _MAX_VALUES and _shape(value) in self.shapes)
 
 
 class StrayQuotes:
@@ -63,17 +63,17 @@ class StrayQuotes:
         if len(lines) == 1:
             if self.learns and len(fields) == self._size:
                 self._rows += 1
-                self.learns = self._rows < _MOST_ROWS
+                self.learns = self._rows < _MAX_ROWS
                 for place, column in self._columns.items():
                     column.add(fields[place])
-                if self._rows == _LEAST_ROWS:
+                if self._rows == _MIN_ROWS:
                     self._judge(name)
             return
         split = [each.removesuffix('\r').split(self._delimiter) for each in lines]
         if len(lines) > 1 and all(len(each) == self._size for each in split):
-            if self._rows >= _LEAST_ROWS:
+            if self._rows >= _MIN_ROWS:
                 self._refuse_swallowed(name, line, split)
-            elif len(self._suspects) < _MOST_SUSPECTS:
+            elif len(self._suspects) < _MAX_SUSPECTS:
                 self._suspects.append((line, split))
 
     def end(self, name: str) -> None:

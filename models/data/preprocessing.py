@@ -1,0 +1,65 @@
+"""What TensorFlow Transform does to each row: raw text to ids, with the very functions that serve it later."""
+
+import json
+import math
+from typing import Any
+
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from vaiven.configuration import from_dict
+from vaiven.models.text import tokenization as text_lib
+from vaiven.models.text.ngrams import ngram_ids
+
+TEXT, LABEL, IDS = 'text', 'label', 'ids'
+POSITION, RATING, NGRAMS = 'position', 'rating', 'ngrams'
+VOCABULARY_FILE = 'vocab.txt'
+NO_LABEL = -1
+NO_POSITION = -1
+NO_RATING = math.nan
+
+
+def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> dict[str, Any]:
+    """Raw features to what the network eats.
+
+    Args:
+        inputs: `text` string and, where the data have them, `label` and `position` int64 and `rating` float; all
+            sparse (n, ≤ 1).
+        custom_config: `config`, the configuration as JSON, and `vocabulary_uri`, a folder with `vocab.txt`.
+
+    Returns:
+        `ids` int64 sparse (n, None); `label` int64 (n): 1 positive, 0 negative, −1 none; `position` int64 (n): of
+        a passage in running text, −1 none; `rating` float (n): from −1 to 1, NaN none; `ngrams` int64 sparse
+        (n, None): what the wide path learns from, of rows with a label only.
+    """
+    config = text_config(custom_config['config'])
+    table = tft.make_and_track_object(
+        lambda: text_lib.vocabulary_table(f'{custom_config["vocabulary_uri"]}/{VOCABULARY_FILE}'),
+        'vocabulary',
+    )
+    text = _one_value(inputs[TEXT], '')
+    tokens = text_lib.tokenize(text, config, table)
+    rows = tf.shape(tokens.row_lengths())
+
+    def column(name: str, dtype: tf.DType, none: float) -> tf.Tensor:
+        return _one_value(inputs[name], none) if name in inputs else tf.fill(rows, tf.constant(none, dtype))
+
+    label = column(LABEL, tf.int64, NO_LABEL)
+    return {
+        IDS: text_lib.tokens_to_ids(tokens, table).to_sparse(),
+        NGRAMS: ngram_ids(tf.where(label == NO_LABEL, '', text), config).to_sparse(),
+        LABEL: label,
+        POSITION: column(POSITION, tf.int64, NO_POSITION),
+        RATING: column(RATING, tf.float32, NO_RATING),
+    }
+
+
+def text_config(config_json: str) -> text_lib.TextConfig:
+    return from_dict(text_lib.TextConfig, json.loads(config_json)['text'])
+
+
+def _one_value(values: tf.SparseTensor, default: str | float) -> tf.Tensor:
+    """A column of at most one value a row, dense: (n)."""
+    rows = values.dense_shape[0]
+    column = tf.SparseTensor(values.indices, values.values, tf.stack([rows, 1]))
+    return tf.reshape(tf.sparse.to_dense(column, default_value=default), [-1])

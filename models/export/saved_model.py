@@ -1,0 +1,62 @@
+"""Writes the trained network as a SavedModel that TensorFlow Serving loads as it is: raw strings in, on any CPU."""
+
+import json
+import pathlib
+
+import keras
+import tensorflow_transform as tft
+from tensorflow.core.protobuf import saved_model_pb2
+
+from vaiven.configuration import from_dict
+from vaiven.models.data.preprocessing import text_config
+from vaiven.models.export.ragged_checks import drop_ragged_checks
+from vaiven.models.export.signatures import Signatures
+from vaiven.models.export.warmup import write_warmup_requests
+from vaiven.models.network.network import Network
+from vaiven.models.training.config import TrainingConfig
+from vaiven.models.training.hardware import plain_network
+
+CONFIG_FILE = 'vaiven.json'
+CLASSIFY_METHOD = 'tensorflow/serving/classify'
+
+
+def export(
+    trained: Network, transform: tft.TFTransformOutput, vocabulary_path: str, config_json: str, folder: str
+) -> None:
+    """Writes the SavedModel with its signatures, warm-up requests, and the configuration that made it.
+
+    Args:
+        trained: its weights are copied into a network of the same shape that holds no cuDNN operation.
+        transform: the graph of the Transform component, for the signature `transform_features`.
+        vocabulary_path: `vocab.txt`; it becomes an asset of the SavedModel.
+        config_json: written to `assets.extra/vaiven.json`.
+        folder: where to; made if it is not there.
+    """
+    network = plain_network(trained, use_cudnn=False)
+    signatures = Signatures(network, text_config(config_json), vocabulary_path)
+    archive = keras.export.ExportArchive()
+    archive.track(network)
+    archive.track(signatures)
+    layer = transform.transform_features_layer()
+    archive.track(layer)
+    task = from_dict(TrainingConfig, json.loads(config_json)['training']).task
+    endpoints = signatures.endpoints(transform, layer, task)
+    for name, (function, specification) in endpoints.items():
+        archive.add_endpoint(name, function, input_signature=specification)
+    archive.write_out(folder, verbose=False)
+    _edit(pathlib.Path(folder) / 'saved_model.pb')
+    extra = pathlib.Path(folder) / 'assets.extra'
+    extra.mkdir(exist_ok=True)
+    (extra / CONFIG_FILE).write_text(config_json + '\n', encoding='utf-8')
+    write_warmup_requests(folder, endpoints)
+
+
+def _edit(path: pathlib.Path) -> None:
+    """Drops checks that cost more than the model, and names the method of `classify`, which `ExportArchive` cannot:
+    MultiInference and strict servers ask for it."""
+    saved_model = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+    drop_ragged_checks(saved_model)
+    for graph in saved_model.meta_graphs:
+        if 'classify' in graph.signature_def:
+            graph.signature_def['classify'].method_name = CLASSIFY_METHOD
+    path.write_bytes(saved_model.SerializeToString())

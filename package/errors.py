@@ -1,0 +1,13 @@
+"""The base class of all errors that a user can correct."""
+
+
+class UserError(Exception):
+    """An error that the user can correct: one line that states the rule, what was received, and what to do.
+
+    The command line prints the line without a traceback and exits with `exit_status`.
+
+    Attributes:
+        exit_status: 2 for a usage error, 1 where the request was valid and something else failed.
+    """
+
+    exit_status = 2

@@ -1,8 +1,0 @@
-"""What the protocols can carry, whoever speaks them."""
-
-# Of a model: an int64 that is not negative.
-MAX_VERSION = (1 << 63) - 1
-# gRPC counts the bytes of a message in 32 bits.
-MOST_MESSAGE_BYTES = (1 << 31) - 1
-# Sockets count milliseconds in 32 bits.
-MOST_SECONDS = 1e6

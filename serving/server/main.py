@@ -1,0 +1,61 @@
+"""The server as a process: the stock server's flags, what it prints, and how it ends."""
+
+import asyncio
+import importlib.metadata
+import resource
+import sys
+
+from vaiven.serving.common import log, textproto
+from vaiven.serving.common.errors import ServingError
+from vaiven.serving.server import flags, runtime
+from vaiven.serving.server.server import Server
+
+# As the stock server: −1.
+FAILED = 255
+# A connection takes one.
+FILE_DESCRIPTORS = 1 << 16
+
+
+def main(arguments: list[str]) -> int:
+    """Runs a server with the stock server's flags, and ends as that one does: 0, or 255 after a start that failed."""
+    log.start(sys.stderr)
+    try:
+        if {'--help', '-h', '-help'} & set(arguments):
+            raise ServingError('')
+        options, unknown = flags.parse(arguments)
+    except ServingError as error:
+        sys.stdout.write(f'{error}\n{flags.usage()}\n'.lstrip('\n'))
+        return FAILED
+    if options.version:
+        sys.stdout.write(f'TensorFlow ModelServer: vaiven {importlib.metadata.version("vaiven")}\n')
+        sys.stdout.write(f'TensorFlow Library: {runtime.tensorflow().__version__}\n')
+        return 0
+    for argument in unknown:
+        sys.stdout.write(f'unknown argument: {argument}\n')
+    if unknown:
+        sys.stdout.write(flags.usage() + '\n')
+    sys.stdout.flush()
+    _allow_connections()
+    try:
+        asyncio.run(_serve(options))
+    except ServingError as error:
+        sys.stdout.write(f'Failed to start server. Error: {error}\n')
+        if textproto.PARSE_ERROR in str(error):
+            # Protobuf writes these there in the stock server, and scripts look for them.
+            sys.stderr.write(f'{error}\n')
+        return FAILED
+    except KeyboardInterrupt:
+        pass  # came before the event loop had taken over the signal
+    return 0
+
+
+def _allow_connections() -> None:
+    """Many systems allow a process 1024 file descriptors until it asks for more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILE_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(FILE_DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+async def _serve(options: flags.Options) -> None:
+    await Server(options).run()

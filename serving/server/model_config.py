@@ -1,0 +1,89 @@
+"""Which models there are: from flags or from a ModelServerConfig, checked as upstream checks it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vaiven.serving.common import textproto
+from vaiven.serving.common.errors import ServingError
+from vaiven.serving.common.local_path import local_path
+from vaiven.serving.common.status import invalid_argument
+from vaiven.serving.common.version_folders import VersionPolicy
+from vaiven.serving.server import request_log
+from vaiven.serving.wire import messages
+
+LATEST = VersionPolicy()
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model to serve, from the versions below `base_path`; `logging` is its LoggingConfig, if it has one."""
+
+    name: str
+    base_path: Path
+    policy: VersionPolicy = LATEST
+    labels: Mapping[str, int] = field(default_factory=dict)
+    logging: Any = None
+
+
+def read(path: Path) -> list[Model]:
+    """The models of a configuration file.
+
+    Raises:
+        StatusError: the file cannot be read, or is no good configuration.
+    """
+    try:
+        return models(textproto.read(path, messages.ModelServerConfig(), messages.pool))
+    except textproto.TextProtoError as error:
+        raise invalid_argument(str(error)) from error
+
+
+def models(config: Any) -> list[Model]:
+    """The models that a ModelServerConfig lists. Raises StatusError where one is not allowed."""
+    if config.WhichOneof('config') != 'model_config_list':
+        raise invalid_argument(
+            'ServerModelConfig type not supported by HandleReloadConfigRequest. '
+            'Only ModelConfigList is currently supported'
+        )
+    found: dict[str, Model] = {}
+    for entry in config.model_config_list.config:
+        if entry.name in found:
+            raise invalid_argument('Illegal to list model ' + entry.name + ' multiple times in config list')
+        found[entry.name] = _model(entry)
+    return list(found.values())
+
+
+def _model(entry: Any) -> Model:
+    if not entry.name:
+        raise invalid_argument('Model name must not be empty')
+    platform = entry.model_platform or {0: '', 1: 'tensorflow'}.get(entry.model_type, 'other')
+    if not platform:
+        raise invalid_argument(
+            'Illegal setting neither ModelServerConfig::model_type nor ModelServerConfig::model_platform.'
+        )
+    if platform != 'tensorflow':
+        raise invalid_argument(f'Model {entry.name} has unsupported platform {platform}; known: tensorflow')
+    try:
+        base_path = local_path(entry.base_path, f'model {entry.name}: base_path')
+    except ServingError as error:
+        raise invalid_argument(str(error)) from error
+    if not base_path.is_absolute() or '\0' in entry.base_path:
+        raise invalid_argument(
+            f'Expected model {entry.name} to have an absolute path or URI; got base_path()={entry.base_path}'
+        )
+    logging = None
+    if entry.HasField('logging_config'):
+        logging = entry.logging_config
+        request_log.check(entry.name, logging)
+    return Model(entry.name, base_path, _policy(entry), dict(entry.version_labels), logging)
+
+
+def _policy(entry: Any) -> VersionPolicy:
+    policy = entry.model_version_policy
+    choice = policy.WhichOneof('policy_choice')
+    if choice == 'all':
+        return VersionPolicy(latest=None)
+    if choice == 'specific':
+        return VersionPolicy(latest=None, specific=tuple(policy.specific.versions))
+    return VersionPolicy(latest=policy.latest.num_versions or 1)

@@ -1,0 +1,244 @@
+"""A model server as a child process that never outlives its parent.
+
+with ServerProcess('reviews', folder) as server:
+    client = Client(server.grpc_address)
+"""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+from vaiven.serving.common import ports
+from vaiven.serving.common.errors import ServerStartError
+
+READY_LINE = r'^\S+ INFO serving grpc='
+PORT_ATTEMPTS = 3
+
+
+class ServerProcess:
+    """Starts a server on loopback ports, waits until its model is AVAILABLE, and stops it at the end.
+
+    The child has a session of its own, so an interrupt from the terminal reaches only the parent, and holds
+    a pipe from the parent: when the parent dies, however it dies, the child ends by itself.
+
+    Attributes:
+        grpc_address: `host:port` of the gRPC API.
+        rest_url: `http://host:port` of the REST API.
+        pid: the process id of the child.
+    """
+
+    def __init__(
+        self,
+        model_name: str,
+        base_path: str | os.PathLike[str],
+        *,
+        port: int | None = None,
+        rest_port: int | None = None,
+        host: str = '127.0.0.1',
+        flags: Mapping[str, object] | None = None,
+        log_path: str | os.PathLike[str] | None = None,
+        timeout: float = 120.0,
+        inherited: Sequence[int] = (),
+    ) -> None:
+        """Prepares a server; `with` or `start` starts it.
+
+        Args:
+            model_name: name of the model.
+            base_path: folder with its numbered versions.
+            port: port of the gRPC API; None takes a free one.
+            rest_port: port of the REST API; None takes a free one, 0 is none.
+            host: address to listen on.
+            flags: more flags of the server, by name without dashes.
+            log_path: file for the server's log; None keeps it only until the end.
+            timeout: seconds to wait for an AVAILABLE version.
+            inherited: file descriptors that the child keeps, with their numbers.
+        """
+        self._model_name = model_name
+        self._base_path = Path(base_path).absolute()
+        self._ports = (port, rest_port)
+        self._host = host
+        # A load that fails is to be told at once, not tried again for minutes. Our models are no faster for being
+        # rewritten, and start in two thirds of the time.
+        self._flags = {'max_num_load_retries': 0, 'optimize_graphs': False, **(flags or {})}
+        self._log_path = log_path
+        self._timeout = timeout
+        self._inherited = tuple(inherited)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log: IO[bytes] | None = None
+        self._address = ''
+        self._url = ''
+
+    @property
+    def grpc_address(self) -> str:
+        return self._address
+
+    @property
+    def rest_url(self) -> str:
+        return self._url
+
+    @property
+    def pid(self) -> int:
+        if self._process is None:
+            raise ServerStartError('the server is not running: start it first')
+        return self._process.pid
+
+    def __enter__(self) -> 'ServerProcess':
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def start(self, started: Callable[[int], None] | None = None) -> None:
+        """Starts the server and waits for it.
+
+        Args:
+            started: is told the process id as soon as there is one, before the server is ready.
+
+        Raises:
+            ServerStartError: it ended, or was not ready in time; with the last lines of its log.
+        """
+        if self._process is not None:
+            raise ServerStartError('the server is running already: stop it first')
+        for attempt in range(PORT_ATTEMPTS):
+            try:
+                self._start(started)
+                return
+            except _PortTakenError:
+                # Somebody took a free port between our look and the child's.
+                if None not in self._ports or attempt == PORT_ATTEMPTS - 1:
+                    raise
+
+    def stop(self, timeout: float = 15.0) -> int | None:
+        """Asks the server to end, and kills it if it has not after `timeout` seconds.
+
+        Returns:
+            its exit status, negative for a signal; None if it was not running.
+        """
+        process, self._process = self._process, None
+        if process is None:
+            return None
+        try:
+            if process.poll() is None:
+                process.terminate()
+            return process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            _kill_session(process)
+            return process.wait()
+        except BaseException:
+            _kill_session(process)
+            process.wait()
+            raise
+        finally:
+            if process.stdin is not None:
+                process.stdin.close()
+            if self._log is not None:
+                self._log.close()
+                self._log = None
+
+    def leave(self) -> None:
+        """Leaves the server running: nothing here ends it any more. Start it without `exit_with_stdin`."""
+        process, self._process = self._process, None
+        if process is not None and process.stdin is not None:
+            process.stdin.close()
+            process.returncode = 0  # or Popen warns of a child that is still running
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+
+    def log_tail(self, lines: int = 20) -> str:
+        """The last lines that the server wrote."""
+        return '\n'.join(self._log_text().splitlines()[-lines:])
+
+    def _log_text(self) -> str:
+        if self._log is None:
+            return ''
+        # The child writes where the file's position is, which it shares: reading must not move it.
+        number = self._log.fileno()
+        return os.pread(number, os.fstat(number).st_size, 0).decode('utf-8', 'replace')
+
+    def _start(self, started: Callable[[int], None] | None) -> None:
+        free = iter(ports.free(self._host, 2) if None in self._ports else ())
+        port, rest_port = (next(free) if number is None else number for number in self._ports)
+        self._address = ports.address(self._host, port)
+        self._url = f'http://{ports.address(self._host, rest_port)}'
+        flags = {
+            'port': port,
+            'rest_api_port': rest_port,
+            'host': self._host,
+            'model_name': self._model_name,
+            'model_base_path': self._base_path,
+            'exit_with_stdin': True,
+            **self._flags,
+        }
+        command = [sys.executable, '-m', 'vaiven.serving.server', *map(argument, flags, flags.values())]
+        self._log = (
+            tempfile.TemporaryFile('w+b') if self._log_path is None else Path(self._log_path).open('w+b')  # noqa: SIM115 (closed by `stop`)
+        )
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            pass_fds=self._inherited,
+        )
+        try:
+            if started is not None:
+                started(self._process.pid)
+            self._wait()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _wait(self) -> None:
+        """Waits for the line by which the server says that its ports are open; so it needs no key and no token."""
+        assert self._process is not None
+        deadline = time.monotonic() + self._timeout
+        while not re.search(READY_LINE, self._log_text(), re.MULTILINE):
+            status = self._process.poll()
+            if status is not None:
+                raise self._ended(status)
+            if time.monotonic() > deadline:
+                raise ServerStartError(
+                    f'the server of model {self._model_name} was not ready after {self._timeout:.0f} s. '
+                    f'Its log ends:\n{self.log_tail()}'
+                )
+            time.sleep(0.05)
+
+    def _ended(self, status: int) -> ServerStartError:
+        tail = self.log_tail()
+        kind = _PortTakenError if 'cannot be used' in tail else ServerStartError
+        return kind(
+            f'the server of model {self._model_name} ended with status {status}. Its log ends:\n{tail}'
+        )
+
+
+class _PortTakenError(ServerStartError):
+    pass
+
+
+def argument(name: str, value: object) -> str:
+    """A flag as the server takes it."""
+    return f'--{name}={str(value).lower() if isinstance(value, bool) else value}'
+
+
+def _kill_session(process: 'subprocess.Popen[bytes]') -> None:
+    """Kills the child and what it may have started."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        process.kill()
