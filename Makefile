@@ -24,6 +24,7 @@ test: env lint
 
 lint: env
 	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check --quiet .
 	@.venv/bin/mypy -p vaiven.pipeline -p vaiven.components -p vaiven.models -p vaiven.serving
 
 env:

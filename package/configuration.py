@@ -73,7 +73,8 @@ def replace_all(config: T, changes: Iterable[tuple[str, str]]) -> T:
     Raises:
         ConfigError: where there is no such setting, or the values do not fit.
     """
-    return _replace(config, [(path.split('.'), text) for path, text in changes], '')
+    replaced: T = _replace(config, [(path.split('.'), text) for path, text in changes], '')
+    return replaced
 
 
 def _current_names(kind: type) -> dict[str, str]:

@@ -163,7 +163,7 @@ def _tuner(config: Config, learning: dict[str, Any], unfinished: str) -> Tuner |
     )
 
 
-def _resolver(model: BaseChannel, baseline: Baseline) -> Resolver | None:
+def _resolver(model: BaseChannel[Any], baseline: Baseline) -> Resolver | None:
     models, blessings = Channel(type=standard_artifacts.Model), Channel(type=standard_artifacts.ModelBlessing)
     if baseline == 'none':
         return None
@@ -173,4 +173,5 @@ def _resolver(model: BaseChannel, baseline: Baseline) -> Resolver | None:
         resolver = Resolver(
             strategy_class=LatestBlessedOtherStrategy, model=models, model_blessing=blessings, candidate=model
         )
-    return resolver.with_id('BaselineModel')
+    resolver.with_id('BaselineModel')
+    return resolver

@@ -104,7 +104,7 @@ def held_out(evaluation_uri: str, metric: str) -> float | None:
             continue
         for pair in metrics.metric_keys_and_values:
             if pair.key.name == metric and not pair.key.is_diff and pair.key.model_name in _CANDIDATES:
-                return pair.value.double_value.value
+                return float(pair.value.double_value.value)
     return None
 
 
@@ -129,7 +129,8 @@ def held_out_calibration(evaluation_uri: str) -> float | None:
 
 def _read(artifact: Output, name: str) -> dict[str, Any]:
     with open(os.path.join(artifact.uri, name), encoding='utf-8') as file:
-        return json.load(file)
+        values: dict[str, Any] = json.load(file)
+    return values
 
 
 def _checked(check: dict[str, Any]) -> str:

@@ -84,7 +84,7 @@ def right(model: Artifact, texts: list[str], labels: np.ndarray) -> np.ndarray:
         for start in range(0, len(texts), _BATCH)
     ]
     probabilities = np.concatenate(found) if found else np.zeros(0)
-    return (probabilities > 0.5) == (labels == 1)
+    return np.asarray((probabilities > 0.5) == (labels == 1))
 
 
 def _parted(eval_config: str) -> tuple[str, float, float]:

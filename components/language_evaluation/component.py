@@ -1,5 +1,7 @@
 """The component that blesses a language model, or does not."""
 
+from typing import Any
+
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import BaseChannel, Channel, component_spec, standard_artifacts
 
@@ -44,11 +46,11 @@ class LanguageEvaluator(base_component.BaseComponent):
 
     def __init__(
         self,
-        examples: BaseChannel,
-        model: BaseChannel,
+        examples: BaseChannel[Any],
+        model: BaseChannel[Any],
         config: EvaluationConfig,
         text: TextConfig,
-        baseline_model: BaseChannel | None = None,
+        baseline_model: BaseChannel[Any] | None = None,
     ) -> None:
         super().__init__(
             LanguageEvaluatorSpec(

@@ -48,7 +48,7 @@ def _sums(text: str, powers: np.ndarray) -> np.ndarray:
 def _hashes(sums: np.ndarray, length: int, powers: np.ndarray) -> np.ndarray:
     """Of every stretch of that length, the same wherever it stands: uint64 (stretches)."""
     starts = max(0, len(sums) - length)
-    return (sums[length:] - sums[:starts]) * powers[len(powers) - 1 - np.arange(starts)]
+    return np.asarray((sums[length:] - sums[:starts]) * powers[len(powers) - 1 - np.arange(starts)])
 
 
 def _shared(

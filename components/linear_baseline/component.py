@@ -1,5 +1,7 @@
 """The component that says what the network has to beat."""
 
+from typing import Any
+
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import BaseChannel, Channel, component_spec, standard_artifacts
 
@@ -28,5 +30,5 @@ class LinearBaseline(base_component.BaseComponent):
     SPEC_CLASS = LinearBaselineSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
 
-    def __init__(self, examples: BaseChannel) -> None:
+    def __init__(self, examples: BaseChannel[Any]) -> None:
         super().__init__(LinearBaselineSpec(examples=examples, baseline=Channel(type=LinearBaselineArtifact)))

@@ -33,4 +33,4 @@ class NbSvm:
     def predict(self, texts: Sequence[str]) -> np.ndarray:
         """Labels int (n), 0 or 1."""
         scores = self._vectorizer.transform(texts) @ self._weights + self._bias
-        return (scores > 0).astype(np.int64)
+        return np.asarray((scores > 0).astype(np.int64))

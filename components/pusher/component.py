@@ -1,5 +1,7 @@
 """The component that hands a model over to the servers."""
 
+from typing import Any
+
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import BaseChannel, Channel, component_spec, standard_artifacts
 
@@ -39,10 +41,10 @@ class AtomicPusher(base_component.BaseComponent):
 
     def __init__(
         self,
-        model: BaseChannel,
+        model: BaseChannel[Any],
         serving_dir: str,
-        model_blessing: BaseChannel | None = None,
-        infra_blessing: BaseChannel | None = None,
+        model_blessing: BaseChannel[Any] | None = None,
+        infra_blessing: BaseChannel[Any] | None = None,
     ) -> None:
         super().__init__(
             AtomicPusherSpec(

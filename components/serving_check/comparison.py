@@ -108,4 +108,4 @@ def _array(tensor: tf.Tensor) -> np.ndarray:
 
 def _example(text: str) -> bytes:
     feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=[text.encode()]))
-    return tf.train.Example(features=tf.train.Features(feature={'text': feature})).SerializeToString()
+    return bytes(tf.train.Example(features=tf.train.Features(feature={'text': feature})).SerializeToString())

@@ -1,5 +1,7 @@
 """The component that asks a real server before a model is pushed."""
 
+from typing import Any
+
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import BaseChannel, Channel, component_spec, standard_artifacts
 
@@ -34,7 +36,9 @@ class ServingCheck(base_component.BaseComponent):
     SPEC_CLASS = ServingCheckSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
 
-    def __init__(self, model: BaseChannel, examples: BaseChannel, config: ServingCheckConfig) -> None:
+    def __init__(
+        self, model: BaseChannel[Any], examples: BaseChannel[Any], config: ServingCheckConfig
+    ) -> None:
         super().__init__(
             ServingCheckSpec(
                 model=model,

@@ -117,7 +117,7 @@ class DataConfig:
     def is_set(self, kind: LabelKind) -> bool:
         """Whether the labels of a kind are other than the default ones."""
         default = next(field for field in dataclasses.fields(self) if field.name == f'{kind}_labels').default
-        return getattr(self, f'{kind}_labels') != default
+        return bool(getattr(self, f'{kind}_labels') != default)
 
     def classes(self) -> dict[str, int | None]:
         """Each label, in the form in which it is compared → 0 negative, 1 positive, None unlabelled.

@@ -146,4 +146,4 @@ def _write(text: str, path: str) -> None:
 
 def _read(path: str) -> str:
     with fileio.open(path, 'r') as file:
-        return file.read()
+        return str(file.read())

@@ -130,7 +130,7 @@ def key_rows(row: Row, config: DataConfig, more: bool) -> Iterator[tuple[bytes, 
             yield identity(line), Row(row.number, '', None, origin=HELD_OUT_LINE)
 
 
-class RemoveDuplicates(beam.PTransform):
+class RemoveDuplicates(beam.PTransform[Any, Any]):
     """Rows → (identity of the text, the row that stands for it).
 
     Args:
@@ -143,12 +143,13 @@ class RemoveDuplicates(beam.PTransform):
         self._config, self._more = config, more
 
     def expand(self, rows: beam.PCollection[Row]) -> beam.PCollection[tuple[bytes, Kept]]:
-        return (
+        kept: beam.PCollection[tuple[bytes, Kept]] = (
             rows
             | 'KeyByText'
             >> beam.FlatMap(key_rows, self._config, self._more).with_output_types(tuple[bytes, Row])
             | 'KeepOne' >> beam.CombinePerKey(KeepOneFn()).with_output_types(tuple[bytes, Kept])
         )
+        return kept
 
 
 def count_kept(element: tuple[bytes, Kept], config: DataConfig) -> Counts:

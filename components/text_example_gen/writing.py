@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import apache_beam as beam
 import tensorflow as tf
@@ -28,7 +29,7 @@ def to_example(row: Row) -> bytes:
     if row.position is not None:
         features['position'] = _int(row.position)
     example = tf.train.Example(features=tf.train.Features(feature=features))
-    return example.SerializeToString(deterministic=True)
+    return bytes(example.SerializeToString(deterministic=True))
 
 
 def _int(value: int) -> tf.train.Feature:
@@ -78,7 +79,7 @@ class WriteShard(beam.DoFn):
         yield path
 
 
-class WriteSplits(beam.PTransform):
+class WriteSplits(beam.PTransform[Any, Any]):
     """Writes every file of every split, those of an empty split too: readers of a split want to find one."""
 
     def __init__(self, uri: str, config: DataConfig, shards: int) -> None:
@@ -89,9 +90,10 @@ class WriteSplits(beam.PTransform):
         nothing = [((split, shard), (b'', b'')) for split in SPLITS for shard in range(self._shards)]
         examples = kept | 'ToExample' >> beam.ParDo(ToExample(self._config, self._shards))
         files = kept.pipeline | 'EveryFile' >> beam.Create(nothing).with_output_types(tuple[Shard, Record])
-        return (
+        paths: beam.PCollection[str] = (
             (examples, files)
             | 'WithEmptyFiles' >> beam.Flatten()
             | 'GroupByShard' >> beam.GroupByKey()
             | 'WriteShard' >> beam.ParDo(WriteShard(self._uri, self._shards))
         )
+        return paths

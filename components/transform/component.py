@@ -37,9 +37,9 @@ class TextTransform(base_beam_component.BaseBeamComponent):
 
     def __init__(
         self,
-        examples: BaseChannel,
-        schema: BaseChannel,
-        vocabulary: BaseChannel,
+        examples: BaseChannel[Any],
+        schema: BaseChannel[Any],
+        vocabulary: BaseChannel[Any],
         preprocessing_fn: str,
         custom_config: dict[str, Any] | None = None,
         splits: Sequence[str] = ('train', 'eval', 'unlabelled'),

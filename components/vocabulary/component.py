@@ -1,5 +1,7 @@
 """The component that makes the vocabulary an artifact of its own."""
 
+from typing import Any
+
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import BaseChannel, Channel, component_spec, standard_artifacts
 
@@ -34,7 +36,7 @@ class Vocabulary(base_beam_component.BaseBeamComponent):
     SPEC_CLASS = VocabularySpec
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
 
-    def __init__(self, examples: BaseChannel, config: VocabularyConfig, text: TextConfig) -> None:
+    def __init__(self, examples: BaseChannel[Any], config: VocabularyConfig, text: TextConfig) -> None:
         super().__init__(
             VocabularySpec(
                 examples=examples,

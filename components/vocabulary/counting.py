@@ -8,6 +8,7 @@ are shuffled, some hundred thousand instead of every word of the corpus.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import apache_beam as beam
 import tensorflow as tf
@@ -68,7 +69,7 @@ class CountInBatch(beam.DoFn):
 
 @beam.typehints.with_input_types(bytes)
 @beam.typehints.with_output_types(TokenCount)
-class CountTokens(beam.PTransform):
+class CountTokens(beam.PTransform[Any, Any]):
     """Serialized tf.Examples with `text` → each distinct token with its count."""
 
     def __init__(self, config: TextConfig) -> None:
@@ -76,12 +77,13 @@ class CountTokens(beam.PTransform):
         self._config = config
 
     def expand(self, examples: beam.PCollection[bytes]) -> beam.PCollection[TokenCount]:
-        return (
+        counts: beam.PCollection[TokenCount] = (
             examples
             | 'Batch' >> beam.BatchElements(min_batch_size=_BATCH_ROWS, max_batch_size=_BATCH_ROWS)
             | 'CountInBatch' >> beam.ParDo(CountInBatch(self._config))
             | 'SumParts' >> beam.CombinePerKey(sum).with_output_types(TokenCount)
         )
+        return counts
 
 
 def read_examples(pipeline: beam.Pipeline, patterns: Sequence[str]) -> beam.PCollection[bytes]:
@@ -90,4 +92,5 @@ def read_examples(pipeline: beam.Pipeline, patterns: Sequence[str]) -> beam.PCol
         pipeline | f'Read[{index}]' >> beam.io.ReadFromTFRecord(pattern)
         for index, pattern in enumerate(patterns)
     ]
-    return parts | 'AllSplits' >> beam.Flatten(pipeline=pipeline)
+    examples: beam.PCollection[bytes] = parts | 'AllSplits' >> beam.Flatten(pipeline=pipeline)
+    return examples

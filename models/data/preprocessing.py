@@ -9,6 +9,7 @@ import tensorflow_transform as tft
 
 from vaiven.configuration import from_dict
 from vaiven.models.text import tokenization as text_lib
+from vaiven.models.text.config import TextConfig
 from vaiven.models.text.ngrams import ngram_ids
 
 TEXT, LABEL, IDS = 'text', 'label', 'ids'
@@ -54,8 +55,8 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> d
     }
 
 
-def text_config(config_json: str) -> text_lib.TextConfig:
-    return from_dict(text_lib.TextConfig, json.loads(config_json)['text'])
+def text_config(config_json: str) -> TextConfig:
+    return from_dict(TextConfig, json.loads(config_json)['text'])
 
 
 def _one_value(values: tf.SparseTensor, default: str | float) -> tf.Tensor:

@@ -14,6 +14,7 @@ from vaiven.models.export.token_sentiment import sentiment_course
 from vaiven.models.network.network import Network
 from vaiven.models.text import config as text_config
 from vaiven.models.text import tokenization as text_lib
+from vaiven.models.text.config import TextConfig
 from vaiven.models.text.ngrams import ngram_ids
 from vaiven.models.text.prompts import begin_ids, begin_tokens, joined_after
 from vaiven.models.training.config import Task
@@ -42,7 +43,7 @@ class Signatures(tf.Module):
         vocabulary_path: `vocab.txt`, one token a line.
     """
 
-    def __init__(self, network: Network, config: text_lib.TextConfig, vocabulary_path: str) -> None:
+    def __init__(self, network: Network, config: TextConfig, vocabulary_path: str) -> None:
         super().__init__()
         self.network = network
         self.config = config

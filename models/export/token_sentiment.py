@@ -5,13 +5,14 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from vaiven.models.text import tokenization as text_lib
+from vaiven.models.text.config import TextConfig
 
 # Every beginning of a text is read anew, since the backward stack begins at its end: time goes by the square.
 LONGEST = 512
 
 
 def sentiment_course(
-    text: tf.Tensor, config: text_lib.TextConfig, probability: Callable[[tf.Tensor], tf.Tensor]
+    text: tf.Tensor, config: TextConfig, probability: Callable[[tf.Tensor], tf.Tensor]
 ) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
     """The probability of «positive» of each beginning of each text, one token longer than the one before.
 

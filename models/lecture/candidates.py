@@ -86,7 +86,7 @@ def fill(
 
 
 def _next(model: LanguageModel, ids: list[int]) -> np.ndarray:
-    return tf.nn.softmax(model(np.array([ids], 'int32'))[0, -1]).numpy()
+    return np.asarray(tf.nn.softmax(model(np.array([ids], 'int32'))[0, -1]).numpy())
 
 
 def _best(probabilities: np.ndarray, vocabulary: Vocabulary, count: int) -> tuple[tuple[str, float], ...]:

@@ -28,7 +28,7 @@ def gate_activations(layer: keras.layers.Layer, inputs: np.ndarray) -> Mapping[s
 
     def gate(name: str, memory: np.ndarray) -> np.ndarray:
         peek = 0.0 if peepholes is None else peepholes[peeking.index(name)] * memory
-        return 1 / (1 + np.exp(-(sums[name] + peek)))
+        return np.asarray(1 / (1 + np.exp(-(sums[name] + peek))))
 
     for x in inputs:
         sums = dict(zip(order, np.split(x @ kernel + h @ recurrent + bias, len(order)), strict=True))

@@ -36,7 +36,7 @@ def _named(cell: str) -> str:
 
 def middle(norms: np.ndarray) -> np.ndarray:
     """Geometric mean over the rows: (rows, T) → (T)."""
-    return np.exp(np.log(np.maximum(norms, _FLOOR)).mean(axis=0))
+    return np.asarray(np.exp(np.log(np.maximum(norms, _FLOOR)).mean(axis=0)))
 
 
 def _line(label: str, style: str, norms: np.ndarray, dashed: bool = False) -> Line:

@@ -23,7 +23,10 @@ class LSTM(keras.layers.LSTM):
         self, sequences: Tensor, initial_state: list[Tensor], mask: Tensor | None, training: bool = False
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
         if mask is not None or self.use_cudnn is False or not _written_out():
-            return super().inner_loop(sequences, initial_state, mask, training)
+            result: tuple[Tensor, Tensor, list[Tensor]] = super().inner_loop(
+                sequences, initial_state, mask, training
+            )
+            return result
         (h, c), cell = initial_state, self.cell
         states, memory = lstm(sequences, h, c, cell.kernel, cell.recurrent_kernel, cell.bias)
         return states[:, -1], states, [states[:, -1], memory]

@@ -107,7 +107,7 @@ class Checkpoint:
         validated.best, validated.epochs_since = self._saved['best'], self._saved['epochs_since']
         validated.weights = self._arrays.pop('best')
         epochs, self._saved = self._saved['epochs'], None
-        return epochs
+        return int(epochs)
 
     def save(self, epochs: int, network: keras.Model, validated: BestWeights) -> None:
         """Replaces the file, unless some weight is no number. A disk that is full does not end the training."""
@@ -157,7 +157,7 @@ class Checkpoint:
 
     def _is_own(self, saved: dict[str, Any]) -> bool:
         same_rates = saved['rates'] == self._about['rates']
-        return saved['subject'] == self._about['subject'] and (same_rates or saved['failed'])
+        return bool(saved['subject'] == self._about['subject'] and (same_rates or saved['failed']))
 
     def _contents(self) -> tuple[dict[str, Any], dict[str, list[np.ndarray]]] | None:
         if not tf.io.gfile.exists(self.path):

@@ -41,7 +41,7 @@ class Hardware:
 
     @property
     def replicas(self) -> int:
-        return self.strategy.num_replicas_in_sync
+        return int(self.strategy.num_replicas_in_sync)
 
     @contextlib.contextmanager
     def building(self) -> Iterator[None]:

@@ -16,8 +16,9 @@ from vaiven.models.network.network import Network
 from vaiven.models.network.stateful import StatefulLanguageModel
 from vaiven.models.text.subwords import assign_subwords
 from vaiven.models.text.tokenization import PAD_ID
+from vaiven.models.training.callbacks import TrainingError
 from vaiven.models.training.config import TrainingConfig
-from vaiven.models.training.training_loop import TrainingError, fit
+from vaiven.models.training.training_loop import fit
 
 # A window that yields one target is too costly to slide over the whole validation text: so many batches.
 LAST_ONLY_VALIDATION = 50

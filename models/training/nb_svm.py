@@ -19,14 +19,14 @@ def log_ratios(counts: sparse.csr_matrix, positive: np.ndarray) -> np.ndarray:
         counts: (n, features), 1 where a row has the feature.
         positive: (n), from 0 to 1; a row between them counts for both classes in part.
     """
-    return _log_shares(counts, positive) - _log_shares(counts, 1 - positive)
+    return np.asarray(_log_shares(counts, positive) - _log_shares(counts, 1 - positive))
 
 
 def interpolated(fitted: np.ndarray, ratios: np.ndarray) -> np.ndarray:
     """Weights between those of naive Bayes and those that a machine found for scaled counts: all (features,)."""
-    return ratios * ((1 - INTERPOLATION) * np.abs(fitted).mean() + INTERPOLATION * fitted)
+    return np.asarray(ratios * ((1 - INTERPOLATION) * np.abs(fitted).mean() + INTERPOLATION * fitted))
 
 
 def _log_shares(counts: sparse.csr_matrix, share: np.ndarray) -> np.ndarray:
     sums = counts.T @ share + SMOOTHING
-    return np.log(sums / sums.sum())
+    return np.asarray(np.log(sums / sums.sum()))

@@ -128,7 +128,8 @@ class _Around(keras_tuner.oracles.RandomSearchOracle):
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         if self.start_order:
-            return super().populate_space(trial_id)
+            space: dict[str, Any] = super().populate_space(trial_id)
+            return space
         defaults = {setting.name: setting.default for setting in self.hyperparameters.space}
         return {'status': trial_states.TrialStatus.RUNNING, 'values': defaults}
 

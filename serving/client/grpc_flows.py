@@ -147,7 +147,7 @@ def health() -> RequestFlow[bool]:
             raise
         told = 'the server says nothing of its health: start it with --enable_grpc_healthcheck_service'
         raise RequestError(told, error.code, error.details) from error
-    return answer.status == messages.HealthCheckResponse.SERVING
+    return bool(answer.status == messages.HealthCheckResponse.SERVING)
 
 
 def reload(config: Any) -> RequestFlow[None]:

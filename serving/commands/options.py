@@ -23,7 +23,7 @@ CONNECTION = 'vaiven.connection'
 VERSION = click.IntRange(0, MAX_VERSION)
 
 
-class Utf8(click.ParamType):
+class Utf8(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions of click alone
     """A text; bytes of an argument that are no UTF-8 arrive as lone surrogates, which no message can hold."""
 
     name = 'text'

@@ -92,7 +92,7 @@ class Found:
         last = self._last.decode(errors='replace')
         if self._form == 'jsonl':
             try:
-                return json.loads(last)['text'] == text
+                return bool(json.loads(last)['text'] == text)
             except (ValueError, KeyError, TypeError):
                 return False
         if self._form == 'csv':

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ plan_option = click.option(
 @click.pass_context
 def auto(
     ctx: click.Context,
+    /,
     version: int | None,
     plan_path: Path,
     record_path: Path | None,
@@ -80,7 +82,7 @@ def auto(
 def line_of(entry: dict[str, Any]) -> str:
     """An entry of the record for people; empty for what need not be told."""
     time = entry['time'][11:19]
-    told = {
+    texts: dict[str, Callable[[], str]] = {
         'begin': lambda: f'version {entry["version"]} against version {entry["stable"]}',
         'resumed': lambda: f'going on: step {entry["step"] + 1}, {entry["total"]:,} requests so far',
         'step': lambda: f'step {entry["step"] + 1}: {entry["percent"]:g} %',
@@ -91,7 +93,8 @@ def line_of(entry: dict[str, Any]) -> str:
         'restoring': lambda: 'the server has lost its labels: they are given again',
         'stopped': lambda: 'stopped; the same command goes on from here',
         'end': lambda: f'version {entry["version"]}: {entry["result"]}; {entry["because"]}',
-    }.get(entry['event'])
+    }
+    told = texts.get(entry['event'])
     return f'{time}  {told()}' if told else ''
 
 

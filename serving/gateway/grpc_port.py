@@ -94,7 +94,7 @@ class GrpcPort:
                 if trailing := await under_way.trailing_metadata():
                     context.set_trailing_metadata(tuple(trailing))
                 code = 'OK'
-                return answer
+                return bytes(answer)
             except grpc.aio.AioRpcError as error:
                 code = error.code().name
                 trailing = tuple(error.trailing_metadata() or ())

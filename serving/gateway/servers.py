@@ -92,6 +92,6 @@ async def _health(channel: grpc.aio.Channel) -> bool:
         return error.code() not in AWAY
     response = messages.HealthCheckResponse
     try:
-        return response.FromString(answer).status == response.SERVING
+        return bool(response.FromString(answer).status == response.SERVING)
     except DecodeError:
         return False

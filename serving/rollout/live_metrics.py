@@ -41,7 +41,7 @@ def page(address: str) -> str:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy is for the way out
     try:
         with opener.open(address, timeout=PAGE_SECONDS) as answer:
-            return answer.read(MAX_PAGE_BYTES).decode(errors='replace')
+            return str(answer.read(MAX_PAGE_BYTES).decode(errors='replace'))
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise ServingError(f'no metrics from {address}: {error}') from error
 

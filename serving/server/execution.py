@@ -103,9 +103,10 @@ class Execution:
         """
         if large and self.batcher is None:
             # The inputs of requests that wait for a thread are not in memory twice.
-            return await self._in_thread(
+            large_answer: T = await self._in_thread(
                 run_here, steps, lambda feeds, fetches: self.timed(feeds, fetches, deadline)
             )
+            return large_answer
         try:
             asked = await self._step(steps, None, large=large)
             while True:

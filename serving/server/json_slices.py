@@ -157,7 +157,8 @@ class _Slices:
             except JsonError as error:
                 raise JsonError(error.message, start + error.offset - 1) from None
         if not is_object:
-            return value
+            items: list[Any] = value
+            return items
         return value.pairs if isinstance(value, RepeatedKeys) else list(value.items())
 
 

@@ -107,7 +107,7 @@ class Profiler:
                 "only callers on the server's machine may name a repository_root: leave it out and take the trace "
                 'from the answer, or start the server with --admin_tokens_file',
             )
-        return root / session / f'{host}.xplane.pb'
+        return Path(root / session / f'{host}.xplane.pb')
 
 
 def _root(text: str) -> Path:

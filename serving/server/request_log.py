@@ -83,7 +83,7 @@ class RequestLog:
 
     def wants(self) -> bool:
         """Whether this request is in the sample."""
-        return random.random() < self._rate
+        return bool(random.random() < self._rate)
 
     def write(self, kind: str, request: Any, response: Any, version: int) -> None:
         """Logs one request; it and its response are copied, and may be changed afterwards.

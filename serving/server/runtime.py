@@ -32,7 +32,8 @@ def tensorflow() -> ModuleType:
         finally:
             os.dup2(terminal, 2)
             os.close(terminal)
-    return tf
+    module: ModuleType = tf
+    return module
 
 
 def give_back_memory() -> None:

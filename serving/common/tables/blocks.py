@@ -116,6 +116,6 @@ def _size(raw: Any) -> int | None:
 
 def _has_number(raw: Any) -> bool:
     try:
-        return raw.fileno() >= 0
+        return bool(raw.fileno() >= 0)
     except (OSError, AttributeError):
         return False
