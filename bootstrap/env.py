@@ -34,7 +34,10 @@ def fingerprint() -> str:
     interpreter = digest(
         [str(ROOT).encode(), *(path.read_bytes() for path in sorted((ROOT / 'bootstrap').glob('*.py')))]
     )
-    libraries = digest([path.read_bytes() for path in (LOCK, ROOT / 'setup.py', ROOT / 'pyproject.toml')])
+    modules = [path.name.encode() for path in sorted((ROOT / 'package').glob('*.py'))]  # linked for type checkers
+    libraries = digest(
+        [*(path.read_bytes() for path in (LOCK, ROOT / 'setup.py', ROOT / 'pyproject.toml')), *modules]
+    )
     return f'{interpreter} {libraries}'
 
 
