@@ -34,7 +34,9 @@ def fingerprint() -> str:
     interpreter = digest(
         [str(ROOT).encode(), *(path.read_bytes() for path in sorted((ROOT / 'bootstrap').glob('*.py')))]
     )
-    modules = [path.name.encode() for path in sorted((ROOT / 'package').glob('*.py'))]  # linked for type checkers
+    modules = [
+        path.name.encode() for path in sorted((ROOT / 'package').glob('*.py'))
+    ]  # linked for type checkers
     libraries = digest(
         [*(path.read_bytes() for path in (LOCK, ROOT / 'setup.py', ROOT / 'pyproject.toml')), *modules]
     )
