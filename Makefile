@@ -3,37 +3,33 @@ PYTHON3 ?= python3
 VAIVEN := .venv/bin/vaiven
 RUN ?=
 
-# Bare `make` shows this, and does nothing.
+# Bare `make` shows the targets, and does nothing else.
 .DEFAULT_GOAL := help
 .PHONY: help run test env lint lock clean
 
-help:
-	@echo 'make run    train a model on film reviews, check it, push it, serve it and show its answers'
-	@echo '            options of `vaiven run` go into RUN, as in make run RUN="--preset novel"'
-	@echo 'make test   check the code and run all tests'
-	@echo 'make lint   check the code alone'
-	@echo 'make env    make the environment in .venv alone; the command is then .venv/bin/vaiven'
-	@echo 'make lock   resolve the libraries in requirements/lock.txt again'
-	@echo 'make clean  remove .venv and what builds left'
+# Lists every target with the text after its `##`.
+help:  ## Show this list
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1 @\2/p' $(firstword $(MAKEFILE_LIST)) | \
+	    while IFS=@ read -r command text; do printf '%-11s %s\n' "$$command" "$$text"; done
 
-run: env
+run: env  ## Train on film reviews, validate, push, serve and query the model; RUN="--preset novel" adds options
 	@$(VAIVEN) run $(RUN)
 
-test: env lint
+test: env lint  ## Check the code and run all tests
 	@GRPC_ENABLE_FORK_SUPPORT=false .venv/bin/python -m pytest
 
-lint: env
+lint: env  ## Check style, formatting and types
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check --quiet .
 	@.venv/bin/mypy -p vaiven.pipeline -p vaiven.components -p vaiven.models -p vaiven.serving
 
-env:
+env:  ## Create the environment in .venv, with the command .venv/bin/vaiven
 	@command -v $(PYTHON3) >/dev/null || { echo 'env: no python3: install the package python3' >&2; exit 1; }
 	@$(PYTHON3) -B bootstrap/env.py
 
-# Resolves the libraries again; no address of an index is written down.
-lock: env
+# No address of a package index is written to the file.
+lock: env  ## Resolve the versions in requirements/lock.txt again
 	@.venv/bin/python -B bootstrap/lock.py
 
-clean:
+clean:  ## Remove .venv and build artifacts
 	rm -rf .venv build dist *.egg-info
