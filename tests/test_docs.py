@@ -125,3 +125,15 @@ def test_make_help_lists_every_target() -> None:
     targets |= set(re.findall(r'^([a-z]+):', makefile, re.MULTILINE))
     printed = subprocess.run(['make', 'help'], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert {line.split()[1] for line in printed.splitlines()} == targets
+
+
+@pages
+def test_every_name_is_in_the_file_that_a_page_says(page: Path) -> None:
+    """Such as `Limits` in `serving/rollout/gates.py`."""
+    text = ' '.join(page.read_text(encoding='utf-8').split())
+    named = re.findall(r'`(\w+)(?:\([^`]*\))?` in `([\w/.]+\.py)`', text)
+    assert [
+        (name, path)
+        for name, path in named
+        if re.search(rf'\b{name}\b', (ROOT / path).read_text(encoding='utf-8')) is None
+    ] == []

@@ -1,0 +1,72 @@
+"""Imports between folders point one way, as docs/architecture.md says."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+BASE = {'errors', 'configuration'}
+# What each folder may import of `vaiven`, beside itself.
+ALLOWED = {
+    'package': {*BASE, 'pipeline'},  # `python -m vaiven` is the command line
+    'models': BASE,
+    'serving': BASE,
+    'components': {*BASE, 'models', 'serving'},
+    'pipeline': {*BASE, 'models', 'serving', 'components'},
+}
+# The same inside `serving`; the client loads a model in its own process with the server's code.
+ALLOWED_IN_SERVING = {
+    'common': {'wire'},
+    'wire': {'common'},
+    'client': {'common', 'wire', 'server'},
+    'server': {'common', 'wire'},
+    'rollout': {'common', 'wire', 'client'},
+    'gateway': {'common', 'wire', 'client', 'server'},
+    'commands': {'common', 'wire', 'client', 'server', 'rollout', 'gateway'},
+}
+# The one place where a component starts a server and calls it.
+CALLING = 'serving_check'
+
+
+def imported(folder: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Each import of `vaiven` below a folder: the file, and the module's names after `vaiven`."""
+    for path in sorted(folder.rglob('*.py')):
+        for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+            if isinstance(node, ast.ImportFrom) and (node.module or '').split('.')[0] == 'vaiven':
+                for alias in node.names:
+                    yield path, [*node.module.split('.')[1:], alias.name]
+            elif isinstance(node, ast.Import):
+                for alias in node.names:
+                    if alias.name.startswith('vaiven.'):
+                        yield path, alias.name.split('.')[1:]
+
+
+@pytest.mark.parametrize('folder', ALLOWED)
+def test_a_folder_imports_only_folders_below_it(folder: str) -> None:
+    allowed = {*ALLOWED[folder], folder}
+    assert [
+        (str(path.relative_to(ROOT)), names)
+        for path, names in imported(ROOT / folder)
+        if names[0] not in allowed and names[0] != '__version__'
+    ] == []
+
+
+@pytest.mark.parametrize('folder', ALLOWED_IN_SERVING)
+def test_a_folder_of_serving_imports_only_folders_below_it(folder: str) -> None:
+    allowed = {*ALLOWED_IN_SERVING[folder], folder}
+    assert [
+        (str(path.relative_to(ROOT)), names)
+        for path, names in imported(ROOT / 'serving' / folder)
+        if names[0] == 'serving' and names[1] not in allowed
+    ] == []
+
+
+def test_only_the_serving_check_uses_more_of_serving_than_common() -> None:
+    others = {
+        path.parent.name
+        for path, names in imported(ROOT / 'components')
+        if names[0] == 'serving' and names[1] != 'common'
+    }
+    assert others == {CALLING}
