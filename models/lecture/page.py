@@ -22,11 +22,11 @@ _NUMBERS = ('No', 'One', 'Two', 'Three', 'Four', 'Five', 'Six', 'Seven')
 def page(lecture: Lecture) -> str:
     """The whole document."""
     parts = [
-        ('gradients', 'What is left of a gradient', sections.gradients(lecture)),
+        ('gradients', 'How far gradients reach', sections.gradients(lecture)),
         ('gates', 'What the gates do', sections.gates(lecture)),
         ('curves', 'How fast each cell learns', sections.curves(lecture)),
         ('words', 'Which word fills the gap', sections.words(lecture)),
-        ('made', 'How this page was made', made(lecture)),
+        ('made', 'How this page was computed', made(lecture)),
         ('references', 'References', '<ol>' + ''.join(f'<li>{escape(r)}</li>' for r in REFERENCES) + '</ol>'),
     ]
     menu = ''.join(f'<a href="#{key}">{title}</a>' for key, title, _ in parts)
@@ -43,9 +43,10 @@ def page(lecture: Lecture) -> str:
         '<title>Recurrent networks, cell by cell</title>'
         f'<style>{STYLE}</style></head><body><main>'
         '<header><h1>Recurrent networks, cell by cell</h1>'
-        f'<p class="lead">{count} recurrent cells read the same text. How far do their gradients reach, what do '
-        'their gates do, how fast do they learn, and which words do they expect? Every line below was computed '
-        f'when this page was made, in {sum(lecture.seconds.values()):.0f} seconds.</p>'
+        f'<p class="lead">{count} recurrent cell{"s" if len(lecture.runs) > 1 else ""}, trained on the same text. How '
+        'far do gradients reach, what do the gates do, how fast does each cell learn, and which words does it '
+        'predict? All values were computed when this page was created, in '
+        f'{sum(lecture.seconds.values()):.0f} seconds.</p>'
         f'<nav>{menu}</nav></header>'
         f'{body}</main><script type="application/json" id="figures">{figures}</script></body></html>\n'
     )
@@ -54,14 +55,14 @@ def page(lecture: Lecture) -> str:
 def made(lecture: Lecture) -> str:
     config = lecture.config
     texts = sections.table(
-        ('text', 'characters', 'pieces for training', 'pieces held out', ''),
+        ('text', 'characters', 'training passages', 'held-out passages', ''),
         (
             (
                 escape(text.name),
                 f'{text.characters:,}',
                 f'{len(text.training):,}',
                 f'{len(text.held_out):,}',
-                'its beginning only' if text.cut else 'all of it',
+                'truncated' if text.cut else 'complete',
             )
             for text in lecture.corpora
         ),
@@ -71,15 +72,15 @@ def made(lecture: Lecture) -> str:
     seconds = ', '.join(f'{part} {value:.0f} s' for part, value in lecture.seconds.items())
     return (
         f'{texts}<ul><li>Seeds: {seeds} for the cells, {config.seed} for everything else.</li>'
-        f'<li>Character models: one layer of {config.units} units, characters as vectors of '
+        f'<li>Character models: one layer of {config.units} units, embeddings of size '
         f'{config.embedding_size}, {config.steps} steps of {config.batch_size} windows of {config.window} '
-        f'characters, Adam from {config.learning_rate:g} along a cosine, gradients clipped at norm 1 '
-        '(Pascanu et al. 2013). No dropout. The state is zero at the start of each window, in training and in '
-        'measuring.</li>'
+        f'characters, Adam with a learning rate from {config.learning_rate:g} along a cosine, gradients clipped '
+        'at norm 1 (Pascanu et al. 2013). No dropout. The state is zero at the start of each window, in training '
+        'and in evaluation.</li>'
         f'<li>Word models: an LSTM of {config.word_units} units, {config.word_steps} steps of {config.batch_size} '
         f'windows of {config.word_window} words.</li>'
-        '<li>Every tenth piece (line, sentence or paragraph) of a text is held out. It comes from the same '
-        'documents as the rest, so it is easier than a text by another author.</li>'
+        '<li>Every tenth passage (line, sentence or paragraph) of a text is held out. It comes from the same '
+        'documents as the rest, so it is easier to predict than a text by another author.</li>'
         f'<li>Time: {seconds}, on {os.cpu_count()} processor cores.</li><li>Versions: {versions}.</li></ul>'
     )
 

@@ -85,15 +85,15 @@ def gradients(lecture: Lecture) -> str:
         [_named(cell)] + [f'{middle(norms[cell])[d]:.1e}' for norms in (before, after) for d in places]
         for cell in lecture.runs
     ]
-    head = ['cell', *[f'before, {d}' for d in places], *[f'after, {d}' for d in places]]
+    head = ['cell', *[f'initial, {d}' for d in places], *[f'trained, {d}' for d in places]]
     memory = of('trained', 'memory')
     road = (
         figure(
             _panel('Gradient norms with respect to the cell state', memory, low, 'norm of ∂h(T) / ∂c(t)'),
-            'The other road: the cell state, after training',
-            'An LSTM has two states. Here the derivative is taken with respect to c(t), whose path '
-            'c(t+1) = f ∘ c(t) + … passes no matrix and no tanh: the “constant error carousel” of Hochreiter '
-            '&amp; Schmidhuber (1997), with f for a brake.',
+            'Gradients of the cell state, after training',
+            'An LSTM has two states. This plot shows the derivative with respect to c(t). The path '
+            'c(t+1) = f ∘ c(t) + … contains neither a matrix nor a tanh: it is the “constant error carousel” of '
+            'Hochreiter &amp; Schmidhuber (1997), attenuated by the forget gate f.',
         )
         if memory
         else ''
@@ -112,26 +112,27 @@ def gradients(lecture: Lecture) -> str:
             high=1e8,
             log=True,
         ),
-        'Vanishing and exploding: a simple RNN, its matrix scaled',
-        'W is an orthogonal matrix times a factor; the inputs are noise of size 0.1. Below 1 the gradient must '
-        'vanish. Above 1 it may explode (Bengio et al. 1994; Pascanu et al. 2013), and does until the units '
-        'saturate: tanh′ then takes back what W gives. Clipping the gradient is the remedy against the one, a gated '
-        'cell against the other.',
+        'Vanishing and exploding gradients: a simple RNN with a scaled matrix',
+        'W is an orthogonal matrix times a factor; the inputs are noise with standard deviation 0.1. With a factor '
+        'below 1 the gradient must vanish. Above 1 it can explode (Bengio et al. 1994; Pascanu et al. 2013), and '
+        'does so until the units saturate: tanh′ then cancels the factor of W. Clipping limits exploding gradients; '
+        'gated cells reduce vanishing gradients.',
     )
     return (
-        '<p>Backpropagation through time multiplies one Jacobian for each step. The plots show what the product '
-        f'is like: the norm of ∂h<sub>T</sub>/∂h<sub>t</sub> over the distance, on {config.excerpts} excerpts of '
-        f'held-out text and {config.runs} seed{"s" if config.runs > 1 else ""}. The line is the geometric mean, the '
-        'band holds the middle 80 % of excerpts and seeds. 1 means that what happened at t counts at T as if it '
-        'were yesterday.</p>'
+        '<p>Backpropagation through time multiplies one Jacobian per step. The plots show the norm of the product, '
+        f'∂h<sub>T</sub>/∂h<sub>t</sub>, over the distance T − t, on {config.excerpts} excerpts of held-out text and '
+        f'{config.runs} seed{"s" if config.runs > 1 else ""}. The line is the geometric mean; the band contains the '
+        'middle 80 % of excerpts and seeds. A norm of 1 means that a change of the state at t has the same effect '
+        'at T as a change at T itself.</p>'
         f'<div class="grid2">{hidden}</div>'
-        '<p class="note">The norm is Frobenius’ over √units, the root mean square of the singular values, by '
-        'automatic differentiation; c<sub>t</sub> is kept as it is where there is one. All recurrent matrices begin '
-        'orthogonal (Saxe et al. 2014) and the forget gates’ biases at 1 (Jozefowicz et al. 2015): that, as much as '
-        'the equations, decides the left plot. Gates that begin half open halve the gradient at each step; training '
-        'changes that only as far as it helps to predict '
-        'the next character. Peepholes begin at zero: before training, a cell with them is the one without.</p>'
-        f'<details><summary>The same in numbers</summary>{table(head, rows)}</details>'
+        '<p class="note">The norm is the Frobenius norm divided by √units, the root mean square of the singular '
+        'values, computed by automatic differentiation. If a cell has a cell state c<sub>t</sub>, it is kept constant. '
+        'All recurrent matrices are initialised orthogonally (Saxe et al. 2014), and the biases of the forget gates '
+        'with 1 (Jozefowicz et al. 2015). The left plot depends on this initialisation as much as on the equations. '
+        'Gates that start half open halve the gradient at each step; training changes this only as far as it helps to '
+        'predict the next character. Peephole weights start at zero, so before training a cell with peepholes equals '
+        'the cell without.</p>'
+        f'<details><summary>Values as a table</summary>{table(head, rows)}</details>'
         f'<div class="grid2">{road}{explosion}</div>'
     )
 
@@ -143,22 +144,22 @@ def gates(lecture: Lecture) -> str:
         for name, values in reading.gates.items():
             title = f'{_GATE_NAMES[name]} of the {CELL_TEXTS[cell].name}'
             maps.append(
-                f'<p class="gate"><b>{_GATE_NAMES[name]}</b>, {values.mean():.2f} on average of these units</p>'
+                f'<p class="gate"><b>{_GATE_NAMES[name]}</b>, mean {values.mean():.2f} over these units</p>'
                 + heat_map(values, reading.tokens, title=title, style=cell, with_tokens=True)
             )
         parts.append(
             f'<figure><h3>{escape(CELL_TEXTS[cell].name)}</h3><div class="scroll">{"".join(maps)}</div></figure>'
         )
     if not parts:
-        return '<p>Neither the LSTM nor the peephole LSTM is among the cells of this page.</p>'
+        return '<p>This page contains neither an LSTM nor a peephole LSTM.</p>'
     shown = next(iter(lecture.readings.values()))
     return (
-        f'<p>A sentence of the held-out text, read character by character: “{escape("".join(shown.tokens))}” '
-        f'Each row is one of the {len(shown.units)} units whose forget gates change most, in all three maps of a '
-        'cell the same unit in the same row; the one that remembers most is at the top. Watch the columns at '
-        'spaces and at the ends of words.</p>'
-        '<p class="note">closed, 0 <span class="key"></span> 1, open. The two cells were trained each for itself, so '
-        'that row 3 of the one has nothing to do with row 3 of the other.</p>'
+        f'<p>The cells read a sentence of the held-out text character by character: '
+        f'“{escape("".join(shown.tokens))}” Each row is one of the {len(shown.units)} units whose forget gates vary '
+        'most. A row shows the same unit in all three maps of a cell; units with the highest forget gates are at the '
+        'top. Look at the columns at spaces and at the ends of words.</p>'
+        '<p class="note">closed, 0 <span class="key"></span> 1, open. The cells were trained separately, so equal rows '
+        'of two cells are unrelated.</p>'
         f'<div class="stack">{"".join(parts)}</div>'
     )
 
@@ -204,54 +205,57 @@ def curves(lecture: Lecture) -> str:
     )
     best, worst = min(last, key=last.__getitem__), max(last, key=last.__getitem__)
     verdict = (
-        f'Here {CELL_TEXTS[best].name} ends lowest, at {last[best]:.2f} bits, and {CELL_TEXTS[worst].name} highest, '
-        f'at {last[worst]:.2f}. '
+        f'The lowest final value is that of the {CELL_TEXTS[best].name} cell, {last[best]:.2f} bits; the highest is '
+        f'that of the {CELL_TEXTS[worst].name} cell, {last[worst]:.2f} bits. '
         if len(last) > 1
         else ''
     )
     return (
-        f'<p>The same text ({escape(lecture.corpora[0].name)}, {lecture.alphabet} signs), the same '
-        f'{config.units} units, the same windows in the same order, the same number of steps. {verdict}A short race '
-        'over short windows says who is quick, not who would win in the end; differences smaller than the spread of '
-        'the seeds say nothing. Cells with more gates have more weights.</p>'
+        f'<p>All cells are trained on the same text ({escape(lecture.corpora[0].name)}, {lecture.alphabet} distinct '
+        f'characters), with {config.units} units, the same windows in the same order, and the same number of steps. '
+        f'{verdict}A short training on short windows shows how fast a cell learns, not which cell is best in the end. '
+        'Differences smaller than the spread of the seeds are not significant. Cells with more gates have more '
+        'weights.</p>'
         f'<div class="grid2">{figure(plot, "Bits per character of the held-out text")}'
         f'<div class="card">{table(("cell", "bits", "weights", "time"), rows)}'
-        '<p class="note">Bits per character at the end, ± half the range of the seeds. '
-        '“Frequencies” is a model that knows how frequent each sign is and nothing else. The first '
-        'point, before training, is left out.</p></div></div>'
-        '<h3>The equations</h3><p class="note">x is the input, h the hidden state, c the cell state, σ the logistic '
-        'function, ∘ the product by elements.</p>'
+        '<p class="note">Bits per character at the end, ± half the range over the seeds. “Frequencies” is a model '
+        'that only knows the frequency of each character. The first point, before training, is not '
+        'shown.</p></div></div>'
+        '<h3>Equations</h3><p class="note">x is the input, h the hidden state, c the cell state, σ the logistic '
+        'function, ∘ the elementwise product.</p>'
         f'<div class="grid2">{"".join(cards)}</div>'
     )
 
 
 def words(lecture: Lecture) -> str:
     return (
-        '<p>A forward model reads what stands before the gap, a backward model what stands after it, from the end '
-        '(Schuster &amp; Paliwal 1997). “Both” multiplies the two and divides by how frequent the word is, as if the '
-        'two sides were independent given the word. <span class="sentence"><span class="unknown">Underlined</span>'
-        '</span> words are unknown to the model.</p>' + ''.join(map(_word_section, lecture.words))
+        '<p>A forward model reads the words before the gap; a backward model reads the words after it, from the end '
+        '(Schuster &amp; Paliwal 1997). “Both” multiplies the two probabilities and divides by the frequency of the '
+        'word, which assumes that the two contexts are independent given the word. <span class="sentence">'
+        '<span class="unknown">Underlined</span></span> words are not in the vocabulary of the model.</p>'
+        + ''.join(map(_word_section, lecture.words))
     )
 
 
 def _word_section(models: WordModels) -> str:
     perplexity = models.perplexity
+    novels = max(1, round(models.training_words / _NOVEL_WORDS))
     not_asked = (
-        '<p class="note">Not asked, since this text knows too few of their words: '
+        '<p class="note">Skipped, because this text contains too few of their words: '
         + '; '.join(f'“{escape(sentence)}”' for sentence in models.not_asked)
-        + '. A text in their language, given with --data, would answer them.</p>'
+        + '. Add a text in their language with --data to fill them.</p>'
         if models.not_asked
         else ''
     )
     return (
         f'<h3>{escape(models.name)}</h3>'
-        f'<p><b>How far to trust this:</b> the models have read {models.training_words:,} words, '
-        f'{models.passes:.1f} times. That is about as much as in {max(1, round(models.training_words / _NOVEL_WORDS))} '
-        'novels, and very little: large language models read millions of times as much. They know '
-        f'{models.vocabulary_size:,} words; {models.unknown_share:.0%} of the held-out words are not among them. '
-        f'Perplexity there: {perplexity["forward"]:.0f} forward, {perplexity["backward"]:.0f} backward, '
-        f'{perplexity["frequency"]:.0f} for the words’ frequencies alone. So expect the right kind of word (a noun '
-        'after an article), and not the right word.</p>'
+        f'<p><b>Limits:</b> the models were trained on {models.training_words:,} words, {models.passes:.1f} epochs. '
+        f'This is about as much as {novels} novel{"s" if novels > 1 else ""}, and very little: large language models '
+        f'are trained on millions of times as much. The vocabulary has {models.vocabulary_size:,} words; '
+        f'{models.unknown_share:.0%} of the held-out words are not in it. Held-out perplexity: '
+        f'{perplexity["forward"]:.0f} forward, {perplexity["backward"]:.0f} backward, {perplexity["frequency"]:.0f} '
+        'for a model of word frequencies alone. Expect the right kind of word (a noun after an article), rarely the '
+        'right word.</p>'
         f'<div class="stack">{"".join(_gap(filled) for filled in models.filled)}</div>{not_asked}'
     )
 
