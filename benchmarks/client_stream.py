@@ -12,7 +12,7 @@ from benchmarks import report, serving_figures
 from benchmarks.serving_load import Job
 from benchmarks.serving_processes import Load, cpu_seconds, encoded, memory
 from benchmarks.serving_setup import PREDICT, Subject
-from vaiven.serving.commands.batch_requests import PARALLEL
+from vaiven.serving.commands.batch_requests import MAX_PARALLEL_REQUESTS
 from vaiven.serving.commands.predict import BATCH_ROWS
 from vaiven.serving.server.server_process import ServerProcess
 from vaiven.serving.wire import messages, tensors
@@ -36,7 +36,7 @@ def stream(plan: 'Plan', trivial: Subject, sentiment: Subject | None, root: Path
     try:
         with ServerProcess(sentiment.name, sentiment.folder, timeout=300) as server:
             job = Job(
-                server.grpc_address, encoded(_payloads(sentiment, source)), PREDICT, PARALLEL,
+                server.grpc_address, encoded(_payloads(sentiment, source)), PREDICT, MAX_PARALLEL_REQUESTS,
                 warm_up=plan.load_seconds / 4, seconds=plan.load_seconds,
             )  # fmt: skip
             load.run(job)

@@ -1,4 +1,4 @@
-"""Starts a server that outlives the command and its terminal, and ends one: `vaiven serve --background`, `--stop`."""
+"""Starts and stops a server in the background: `vaiven serve --background` and `--stop`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from vaiven.serving.common import running_servers
 from vaiven.serving.common.errors import ServerStartError, ServingError
 from vaiven.serving.common.running_servers import Running
 
-START_SECONDS = 600.0  # a large model is slow to load; Ctrl-C ends the wait, and the server
-# Above the server's own bound on draining, --drain_seconds.
+START_SECONDS = 600.0  # a large model is slow to load; Ctrl-C stops the wait and the server
+# Above the server's limit for draining, --drain_seconds.
 STOP_SECONDS = 60.0
 REASON = re.compile(r'^Failed to start server\. Error: (.*)$', re.MULTILINE)
 
@@ -25,13 +25,23 @@ class NotRunningError(ServingError):
     exit_status = 1
 
 
-def refuse_second(host: str, port: int, rest_port: int) -> None:
-    """Raises ServerStartError where one of the ports belongs to a server already, ours or any other."""
+def require_free_ports(host: str, port: int, rest_port: int) -> None:
+    """Checks that no process listens on the ports.
+
+    Args:
+        host: address to listen on.
+        port: port of the gRPC API.
+        rest_port: port of the REST API; 0 for none.
+
+    Raises:
+        ServerStartError: a port is taken.
+    """
     for number in filter(None, (port, rest_port)):
         if (server := running_servers.at(number)) is not None:
             stop = f'vaiven serve --stop --port {server.port}'
             raise ServerStartError(
-                f'a server runs at {server}: stop it with `{stop}`, or choose other ports with --port and --rest-port'
+                f'a server is running at {server}: stop it with `{stop}`, or choose other ports with --port and '
+                '--rest-port'
             )
     from vaiven.serving.common import ports
 
@@ -46,16 +56,22 @@ def start(
     flags: Mapping[str, object],
     inherited: tuple[int, ...] = (),
 ) -> Running:
-    """Starts a server in a session of its own, and returns once it answers.
+    """Starts a server in a new session, and returns when it is ready.
 
     Args:
-        host, port, rest_port: where it listens.
-        models: base path by the name of the model; for the record.
-        flags: more flags of the server, by name without dashes.
-        inherited: file descriptors that the server keeps, with their numbers.
+        host: address to listen on.
+        port: port of the gRPC API.
+        rest_port: port of the REST API; 0 for none.
+        models: base path of each model by name, for the record of running servers.
+        flags: other flags of the server, by name without dashes.
+        inherited: file descriptors that the server inherits under the same numbers.
+
+    Returns:
+        The record of the running server.
 
     Raises:
-        ServerStartError: it ended before it was ready; in one line.
+        ServerStartError: the server ended before it was ready; the message is one line.
+        ServingError: the log file cannot be written.
     """
     from vaiven.serving.server.server_process import ServerProcess
 
@@ -65,7 +81,7 @@ def start(
         log.touch()
     except OSError as error:
         raise ServingError(
-            f'cannot write {log}: {error.strerror}. XDG_STATE_HOME names another folder'
+            f'cannot write {log}: {error.strerror}. Set XDG_STATE_HOME to another folder'
         ) from error
     name, base_path = next(iter(models.items()), ('', ''))
     process = ServerProcess(
@@ -79,70 +95,73 @@ def start(
         timeout=START_SECONDS,
         inherited=inherited,
     )
-    record: list[Running] = []
+    records: list[Running] = []
 
-    def started(pid: int) -> None:
-        record.append(Running(pid, running_servers.start_of(pid), host, port, rest_port, models, str(log)))
-        running_servers.write(record[0])
+    def on_start(pid: int) -> None:
+        records.append(Running(pid, running_servers.start_of(pid), host, port, rest_port, models, str(log)))
+        running_servers.write(records[0])
 
     try:
-        process.start(started)
+        process.start(on_start)
     except ServerStartError as error:
         reasons = REASON.findall(log.read_text('utf-8', 'replace'))
         reason = reasons[-1] if reasons else str(error).strip().splitlines()[-1]
-        raise ServerStartError(f'the server did not start: {reason} (its log: {log})') from error
+        raise ServerStartError(f'the server did not start: {reason} (log: {log})') from error
     finally:
-        if record and not record[0].alive():
-            running_servers.remove(record[0])
+        if records and not records[0].alive():
+            running_servers.remove(records[0])
     process.leave()
-    return record[0]
+    return records[0]
 
 
 def stop(port: int | None) -> Running:
-    """Ends a server, after the requests that are under way; returns what it was.
+    """Stops a server after its running requests.
 
     Args:
-        port: its gRPC or REST port; None for the only server that runs.
+        port: its gRPC or REST port; None for the only running server.
+
+    Returns:
+        The record of the server.
 
     Raises:
         NotRunningError: there is no such server.
-        ServingError: several run and no port was named, or it does not end.
+        ServingError: several servers are running and no port was given, or the server does not stop.
     """
-    found = running_servers.everywhere()
-    named = [server for server in found if port is None or port in (server.port, server.rest_port)]
-    if not named:
-        where = '' if port is None else f' at port {port}'
-        others = f'; there are: {", ".join(map(str, found))}' if found else ''
-        raise NotRunningError(f'no server of `vaiven serve` runs{where}{others}')
-    if len(named) > 1:
-        raise ServingError(f'several servers run: {", ".join(map(str, named))}. Name one with --port')
-    server = named[0]
-    if not _end(server):
+    running = running_servers.everywhere()
+    matches = [server for server in running if port is None or port in (server.port, server.rest_port)]
+    if not matches:
+        at_port = '' if port is None else f' on port {port}'
+        others = f'; running: {", ".join(map(str, running))}' if running else ''
+        raise NotRunningError(f'no server of `vaiven serve` is running{at_port}{others}')
+    if len(matches) > 1:
+        raise ServingError(
+            f'several servers are running: {", ".join(map(str, matches))}. Choose one with --port'
+        )
+    server = matches[0]
+    if not _terminate(server):
         raise ServerStartError(
-            f'the server at {server} has not ended within {STOP_SECONDS:g} s: see {server.log or "its log"}'
+            f'the server at {server} did not stop within {STOP_SECONDS:g} s: see {server.log or "its log"}'
         )
     running_servers.remove(server)
     return server
 
 
-def _end(server: Running) -> bool:
-    """Sends SIGTERM, and waits until the process is gone; whether it is."""
+def _terminate(server: Running) -> bool:
+    """Sends SIGTERM and waits for the process to end; returns whether it has."""
     try:
         handle = os.pidfd_open(server.pid)
     except ProcessLookupError:
         return True
     try:
-        # The handle stays with one process: what is checked now is what gets the signal.
+        # A pidfd refers to one process: the process that is checked here is the one that gets the signal.
         if not server.alive():
             return True
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(handle, signal.SIGTERM)
-        waiting = select.poll()
-        waiting.register(handle, select.POLLIN)
-        return bool(waiting.poll(1000 * STOP_SECONDS))
+        poll = select.poll()
+        poll.register(handle, select.POLLIN)
+        return bool(poll.poll(1000 * STOP_SECONDS))
     except PermissionError as error:
-        raise ServingError(
-            f'the server at {server} belongs to another user: only that one may stop it'
-        ) from error
+        raise ServingError(f'the server at {server} belongs to another user, who must stop it') from error
     finally:
         os.close(handle)

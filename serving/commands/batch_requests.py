@@ -1,4 +1,4 @@
-"""Asks about batches as they come: several at a time, answers in order, through a restart of the server."""
+"""Sends batches to a server: several at a time, results in order, with retries while the server restarts."""
 
 from __future__ import annotations
 
@@ -12,87 +12,88 @@ from typing import Generic, TypeVar
 
 from vaiven.serving.client.errors import UnavailableError
 
-PARALLEL = 4
+MAX_PARALLEL_REQUESTS = 4
 RETRY_SECONDS = 0.5
 
 T = TypeVar('T')
 Batch = list[str]
 
 
-def answers(
-    batches: Iterable[Batch], ask: Callable[[Batch, int], list[T]], patience: float
+def batch_results(
+    batches: Iterable[Batch], send: Callable[[Batch, int], list[T]], patience: float
 ) -> Generator[tuple[Batch, list[T]], None, None]:
-    """Each batch with its answers. The next batches are taken and asked about meanwhile, `PARALLEL` at a time.
+    """Each batch with its results, in order. Up to `MAX_PARALLEL_REQUESTS` batches are in flight.
 
     Args:
-        batches: taken in a thread of their own, so that answers are given out while the input pauses.
-        ask: gets a batch and its number, from 0; called from several threads.
-        patience: seconds to wait for a server that has answered before and does not any more; 0 for not at all.
+        batches: read in a separate thread, so that results are yielded while the input pauses.
+        send: gets a batch and its number, from 0; called from several threads.
+        patience: seconds to wait for a server that has answered before and has become unavailable; 0 to fail at
+            once.
 
     Raises:
-        ServingError: what taking or asking raised, after the answers before it.
+        ServingError: raised by `batches` or `send`, after the results before it.
     """
     stop = threading.Event()
-    patient = _Patience(ask, patience, stop)
-    room = threading.Semaphore(PARALLEL)
-    under_way: SimpleQueue[tuple[Batch, Future[list[T]]] | BaseException | None] = SimpleQueue()
-    # Its threads end with the client, which ends the requests.
-    pool = ThreadPoolExecutor(PARALLEL, 'ask')
+    sender = _RetryingSender(send, patience, stop)
+    slots = threading.Semaphore(MAX_PARALLEL_REQUESTS)
+    in_flight: SimpleQueue[tuple[Batch, Future[list[T]]] | BaseException | None] = SimpleQueue()
+    # Its threads end with the client, which cancels their requests.
+    pool = ThreadPoolExecutor(MAX_PARALLEL_REQUESTS, 'send')
 
-    def take() -> None:
+    def read_batches() -> None:
         try:
             for number, batch in enumerate(batches):
-                room.acquire()
+                slots.acquire()
                 if stop.is_set():
                     return
-                under_way.put((batch, pool.submit(patient, batch, number)))
-            under_way.put(None)
+                in_flight.put((batch, pool.submit(sender, batch, number)))
+            in_flight.put(None)
         except BaseException as error:
-            under_way.put(error)
+            in_flight.put(error)
 
-    # A daemon, for nothing can end its wait for more input.
-    threading.Thread(target=take, name='take', daemon=True).start()
+    # A daemon thread, because nothing can interrupt its wait for more input.
+    threading.Thread(target=read_batches, name='read-batches', daemon=True).start()
     try:
-        while (taken := under_way.get()) is not None:
-            if isinstance(taken, BaseException):
-                raise taken
-            batch, asked = taken
-            yield batch, asked.result()
-            room.release()
+        while (item := in_flight.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            batch, future = item
+            yield batch, future.result()
+            slots.release()
     finally:
         stop.set()
-        room.release()
+        slots.release()
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-class _Patience(Generic[T]):
-    """Asks again while the server is away, if it had been there."""
+class _RetryingSender(Generic[T]):
+    """Sends a batch again while the server is unavailable, if it has answered before."""
 
-    def __init__(self, ask: Callable[[Batch, int], list[T]], seconds: float, stop: threading.Event) -> None:
-        self._ask = ask
+    def __init__(self, send: Callable[[Batch, int], list[T]], seconds: float, stop: threading.Event) -> None:
+        self._send = send
         self._seconds = seconds
         self._stop = stop
-        self._answered = False
+        self._has_answered = False
         self._lock = threading.Lock()
-        self._away_since: float | None = None
+        self._unavailable_since: float | None = None
 
     def __call__(self, batch: Batch, number: int) -> list[T]:
         while True:
             try:
-                found = self._ask(batch, number)
+                results = self._send(batch, number)
             except UnavailableError as error:
-                if not (self._answered and self._seconds and self._wait(error)):
+                if not (self._has_answered and self._seconds and self._wait(error)):
                     raise
             else:
-                self._answered = True
-                self._away_since = None
-                return found
+                self._has_answered = True
+                self._unavailable_since = None
+                return results
 
     def _wait(self, error: UnavailableError) -> bool:
-        """Whether to ask once more."""
+        """Waits for the next attempt; returns whether there is one."""
         with self._lock:
-            if self._away_since is None:
-                self._away_since = time.monotonic()
-                print(f'vaiven: {error}; waiting for it, {self._seconds:g} s at most', file=sys.stderr)
-            over = time.monotonic() - self._away_since > self._seconds
-        return not over and not self._stop.wait(RETRY_SECONDS)
+            if self._unavailable_since is None:
+                self._unavailable_since = time.monotonic()
+                print(f'vaiven: {error}; waiting up to {self._seconds:g} s for it', file=sys.stderr)
+            expired = time.monotonic() - self._unavailable_since > self._seconds
+        return not expired and not self._stop.wait(RETRY_SECONDS)

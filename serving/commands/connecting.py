@@ -1,7 +1,7 @@
-"""What answers a command: the server that was named, one that is starting, or the newest pushed model in this process.
+"""Resolves the target of a command: a running server, one that is starting, or a pushed model in this process.
 
-A server that somebody named is asked, whatever it says. Only at the default address, which nobody chose, is another
-way looked for; and that is said on standard error.
+A server that the user named is always used. A pushed model only replaces the server at the default address, and
+standard error says so.
 """
 
 from __future__ import annotations
@@ -15,59 +15,68 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from vaiven.serving.commands.options import MODEL, Where
-from vaiven.serving.commands.pushed_models import Pushed, pushed
+from vaiven.serving.commands.options import MODEL, Target
+from vaiven.serving.commands.pushed_models import PushedModel, pushed_models
 from vaiven.serving.common import running_servers, terminal
 from vaiven.serving.common.errors import ServerStartError, ServingError
 from vaiven.serving.common.running_servers import Running
 
-# `vaiven serve &` needs some tenths of a second before it is known that it starts.
+# `vaiven serve &` needs some tenths of a second until it is registered as starting.
 APPEAR_SECONDS = 1.0
 START_SECONDS = 120.0
-LOOK_SECONDS = 0.05
-LOCAL = re.compile(r'(?:https?://)?(localhost|127(?:\.\d+){3}|\[::1\]):(\d+)/?')
+POLL_SECONDS = 0.05
+LOCAL_ADDRESS = re.compile(r'(?:https?://)?(localhost|127(?:\.\d+){3}|\[::1\]):(\d+)/?')
 
 
 class NoModelError(ServingError):
-    """Nothing that runs or was pushed here can answer."""
+    """Neither a running server nor a pushed model can answer."""
 
     exit_status = 1
 
 
-def reachable(place: Where, signature: str, output: str) -> Where:
-    """Where to ask, with a model that can answer.
+def resolve_target(target: Target, signature: str, output: str) -> Target:
+    """A target with a model that can answer.
 
     Args:
-        place: what the command was told.
-        signature: what will be asked.
-        output: what the answer must hold.
+        target: what the options of the command say.
+        signature: name of the signature that will be called.
+        output: name of an output that it must have.
+
+    Returns:
+        The target with the name of the model, or a target on a pushed model in this process.
 
     Raises:
-        ServingError: nothing can answer; says what to do.
+        ServingError: there is no such model; the message says what to do.
     """
-    if place.server.startswith('saved-model:'):
-        return _of_saved_model(place)
-    if not wait_for_start(place):
-        return place if place.chosen else _here(place, signature, output, _nobody(place))
-    match = LOCAL.fullmatch(place.server)
-    # Its record now: the first one of a server that is starting names no models yet.
+    if target.server.startswith('saved-model:'):
+        return _saved_model_target(target)
+    if not wait_for_start(target):
+        if target.explicit:
+            return target
+        return _in_process_target(target, signature, output, f'no server answers at {target.server}')
+    match = LOCAL_ADDRESS.fullmatch(target.server)
+    # Read only now: while a server starts, its record does not name any models yet.
     server = running_servers.at(int(match[2])) if match is not None else None
-    return _on_server(place, server, signature, output)
+    return _server_target(target, server, signature, output)
 
 
-def wait_for_start(place: Where) -> bool:
-    """Waits for a server that is starting on this machine; whether one listens, as far as that can be told here."""
-    match = LOCAL.fullmatch(place.server)
+def wait_for_start(target: Target) -> bool:
+    """Waits for a server that is starting on this machine.
+
+    Returns:
+        Whether a server listens. A server on another machine is assumed to.
+    """
+    match = LOCAL_ADDRESS.fullmatch(target.server)
     if match is None:
         return True
     host, port = match[1].strip('[]'), int(match[2])
-    if _listens(host, port):
+    if _is_listening(host, port):
         return True
-    server = _appearing(port)
-    return server is not None and _started(server, host, port)
+    server = _find_starting_server(port)
+    return server is not None and _wait_until_listening(server, host, port)
 
 
-def _listens(host: str, port: int) -> bool:
+def _is_listening(host: str, port: int) -> bool:
     try:
         with socket.create_connection((host, port), timeout=2):
             return True
@@ -75,73 +84,78 @@ def _listens(host: str, port: int) -> bool:
         return False
 
 
-def _appearing(port: int) -> Running | None:
-    """The server that is known at this port; one that was started a moment ago gets the time to say so."""
+def _find_starting_server(port: int) -> Running | None:
+    """The registered server at a port; waits `APPEAR_SECONDS` for one that was started a moment ago."""
     deadline = time.monotonic() + APPEAR_SECONDS
     while (server := running_servers.at(port)) is None and time.monotonic() < deadline:
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
     return server
 
 
-def _started(server: Running, host: str, port: int) -> bool:
-    """Waits until a server that is starting listens; whether it does."""
+def _wait_until_listening(server: Running, host: str, port: int) -> bool:
+    """Waits until a starting server listens; returns False if it ends first or takes too long."""
     if sys.stderr.isatty():
-        _say(f'the server (process {server.pid}) is starting: waiting for it')
+        _print_note(f'the server (process {server.pid}) is starting: waiting for it')
     deadline = time.monotonic() + START_SECONDS
-    while not _listens(host, port):
+    while not _is_listening(host, port):
         if not server.alive() or time.monotonic() > deadline:
             return False
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
     return True
 
 
-def _on_server(place: Where, server: Running | None, signature: str, output: str) -> Where:
-    """A model on a server that listens; else, where nobody chose that server, a model here."""
-    if (server is None or not server.models) and (place.chosen or place.model):
-        # Nobody knows what it serves: it says itself whether it has the model.
-        return dataclasses.replace(place, model=place.model or _usual(signature))
+def _server_target(target: Target, server: Running | None, signature: str, output: str) -> Target:
+    """A model on a listening server; else, unless the user named the server, a pushed model."""
+    if (server is None or not server.models) and (target.explicit or target.model):
+        # It is not known what the server serves: its reply will say whether it has the model.
+        return dataclasses.replace(target, model=target.model or _default_model(signature))
     names = sorted(server.models) if server is not None else []
-    if place.model:
-        if place.model in names or _has(place, place.model):
-            return place
-        reason = f'the server at {place.server} has no model {place.model!r}{_it_has(names)}'
+    if target.model:
+        if target.model in names or _server_has(target, target.model):
+            return target
+        reason = f'the server at {target.server} has no model {target.model!r}{_models_note(names)}'
     else:
-        candidates = _able(server, signature, output) if server and server.models else [_usual(signature)]
+        if server and server.models:
+            candidates = _models_with_signature(server, signature, output)
+        else:
+            candidates = [_default_model(signature)]
         for model in candidates:
-            if _has(place, model):
+            if _server_has(target, model):
                 if len(names) > 1:
-                    _say(f'asking {model} of {", ".join(names)}: --model names another')
-                return dataclasses.replace(place, model=model)
-        reason = f'the server at {place.server} has no model with the signature {signature}{_it_has(names)}'
-    if place.chosen:
-        raise ServingError(f'{reason}: name the right server or model')
-    return _here(place, signature, output, reason)
+                    _print_note(f'using model {model} of {", ".join(names)}; choose another with --model')
+                return dataclasses.replace(target, model=model)
+        reason = (
+            f'the server at {target.server} has no model with the signature {signature}{_models_note(names)}'
+        )
+    if target.explicit:
+        raise ServingError(f'{reason}: choose another server or model')
+    return _in_process_target(target, signature, output, reason)
 
 
-def _able(server: Running, signature: str, output: str) -> list[str]:
-    """The names of its models that can answer, the one pushed to last first; those that cannot be looked at last."""
-    found = []
+def _models_with_signature(server: Running, signature: str, output: str) -> list[str]:
+    """Names of the models with a signature, the last pushed first; models whose files cannot be read come last."""
+    models = []
     for name, base_path in server.models.items():
-        newest = _newest(Path(base_path))
+        newest = _newest_version(Path(base_path))
         if newest is None:
-            found.append((0.0, name))
-        elif newest.answers(signature, output):
-            found.append((newest.path.stat().st_mtime, name))
-    return [name for _, name in sorted(found, reverse=True)]
+            models.append((0.0, name))
+        elif newest.has_output(signature, output):
+            models.append((newest.path.stat().st_mtime, name))
+    return [name for _, name in sorted(models, reverse=True)]
 
 
-def _newest(folder: Path) -> Pushed | None:
+def _newest_version(folder: Path) -> PushedModel | None:
     from vaiven.serving.rollout.serving_folder import versions
 
     numbers = versions(folder)
-    return Pushed(folder, numbers[0]) if numbers else None
+    return PushedModel(folder, numbers[0]) if numbers else None
 
 
-def _has(place: Where, model: str) -> bool:
-    """Whether the server has a model of this name; where it does not say, the request itself will."""
+def _server_has(target: Target, model: str) -> bool:
+    """Whether the server has a model of this name; True if it cannot be asked, as the request will report it."""
     from vaiven.serving.client.errors import NotFoundError
 
-    with place.client() as client:
+    with target.client() as client:
         try:
             client.status(model)
         except NotFoundError:
@@ -151,60 +165,72 @@ def _has(place: Where, model: str) -> bool:
     return True
 
 
-def _here(place: Where, signature: str, output: str, reason: str) -> Where:
-    """The newest pushed model that can answer, in this process."""
-    if place.label is not None:
-        raise NoModelError(f'{reason}, and only a server knows the label {place.label!r}: run `vaiven serve`')
-    found = pushed(place.model, place.version)
-    able = [one for one in found if one.answers(signature, output)]
-    if not able:
-        named = f'model {place.model!r}' if place.model else 'model'
-        named += '' if place.version is None else f' of version {place.version}'
-        lack = f'no {named} with the signature {signature} was pushed below {Path("vaiven-runs")}'
-        raise NoModelError(f'{reason}, and {lack}: run `vaiven run`, or name a server with --server')
-    chosen = able[0]
-    shown = os.path.relpath(chosen.folder)
+def _in_process_target(target: Target, signature: str, output: str, reason: str) -> Target:
+    """The newest pushed model that can answer, to be loaded in this process.
+
+    Args:
+        target: what the options of the command say.
+        signature: name of the signature that will be called.
+        output: name of an output that it must have.
+        reason: why the server cannot answer, for the messages.
+
+    Raises:
+        NoModelError: there is no such model.
+        ServerStartError: a library to run the model is missing.
+    """
+    if target.label is not None:
+        raise NoModelError(
+            f'{reason}, and only a server knows the label {target.label!r}: run `vaiven serve`'
+        )
+    models = [
+        model for model in pushed_models(target.model, target.version) if model.has_output(signature, output)
+    ]
+    if not models:
+        description = f'model {target.model!r}' if target.model else 'model'
+        description += '' if target.version is None else f' of version {target.version}'
+        raise NoModelError(
+            f'{reason}, and there is no pushed {description} with the signature {signature} below '
+            f'{Path("vaiven-runs")}: run `vaiven run`, or name a server with --server'
+        )
+    model = models[0]
+    shown_folder = os.path.relpath(model.folder)
     from vaiven.serving.common import installed
 
     if missing := installed.missing():
         raise ServerStartError(
-            f'{reason}, and using {shown} in this process needs {", ".join(missing)} '
-            "(pip install 'vaiven[server]'): run `vaiven serve` where these are, and name it with --server"
+            f'{reason}, and loading {shown_folder} in this process needs {", ".join(missing)} '
+            "(pip install 'vaiven[server]'): or run `vaiven serve` elsewhere and name that server with --server"
         )
-    _say(f'{reason}: using version {chosen.version} of {shown} in this process')
-    address = chosen.folder if place.version is None else chosen.path
+    _print_note(f'{reason}: using version {model.version} of {shown_folder} in this process')
+    path = model.folder if target.version is None else model.path
     return dataclasses.replace(
-        place,
-        server=f'saved-model:{address.absolute()}',
-        model=chosen.folder.name,
+        target,
+        server=f'saved-model:{path.absolute()}',
+        model=model.folder.name,
         version=None,
         connection={},
     )
 
 
-def _of_saved_model(place: Where) -> Where:
-    """The model in a folder is called like the folder."""
-    if place.model:
-        return place
+def _saved_model_target(target: Target) -> Target:
+    """A target `saved-model:FOLDER` with the name of the model, which is that of its base path."""
+    if target.model:
+        return target
     from vaiven.serving.common.version_folders import is_saved_model
 
-    folder = Path(place.server.removeprefix('saved-model:')).absolute()
-    named = folder.parent if folder.name.isdecimal() and is_saved_model(folder) else folder
-    return dataclasses.replace(place, model=named.name)
+    folder = Path(target.server.removeprefix('saved-model:')).absolute()
+    base_path = folder.parent if folder.name.isdecimal() and is_saved_model(folder) else folder
+    return dataclasses.replace(target, model=base_path.name)
 
 
-def _usual(signature: str) -> str:
-    """The name that our presets give to a model which answers this."""
+def _default_model(signature: str) -> str:
+    """The name that the presets give to a model with this signature."""
     return 'novel' if signature == 'generate' else MODEL
 
 
-def _nobody(place: Where) -> str:
-    return f'no server answers at {place.server}'
-
-
-def _it_has(names: Sequence[str]) -> str:
+def _models_note(names: Sequence[str]) -> str:
     return f' (it has: {", ".join(names)})' if names else ''
 
 
-def _say(line: str) -> None:
+def _print_note(line: str) -> None:
     print(terminal.folded(f'vaiven: {line}', sys.stderr), file=sys.stderr, flush=True)

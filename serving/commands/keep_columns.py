@@ -1,4 +1,4 @@
-"""Columns of a table that come along into the answers: `--keep-columns`."""
+"""Input columns that are copied to the output: `--keep-columns`."""
 
 from __future__ import annotations
 
@@ -13,114 +13,151 @@ import click
 from vaiven.serving.common.errors import ServingError
 from vaiven.serving.common.tables.options import ALL
 
-_EVERY = 'all'
+_ALL_NAME = 'all'
 
 
 class KeptText(str):
-    """A text with the values of the columns that are kept, by their names."""
+    """A text with the kept columns of its row.
+
+    Attributes:
+        kept: value by name of the column.
+    """
 
     __slots__ = ('kept',)
     kept: Mapping[str, Any]
 
 
-def kept_text(text: str, values: Mapping[str, Any], where: str) -> KeptText:
-    """Raises ServingError for a value that is not UTF-8, with `where` it was."""
-    found = KeptText(text)
-    found.kept = {name: _plain(value, name, where) for name, value in values.items()}
-    return found
+def text_with_columns(text: str, values: Mapping[str, Any], where: str) -> KeptText:
+    """A text with the kept columns of its row.
+
+    Args:
+        text: the text.
+        values: value by name of the column.
+        where: file and row, for the message of an error.
+
+    Raises:
+        ServingError: a value is not valid UTF-8.
+    """
+    kept_text = KeptText(text)
+    kept_text.kept = {name: _json_value(value, name, where) for name, value in values.items()}
+    return kept_text
 
 
 class KeptColumns:
-    """Which columns the answers of one run keep.
+    """The input columns that the output of one command keeps.
 
     Attributes:
-        names: of the columns in their order; with `all`, known from the first text on.
+        names: names of the columns, in order. With `all` they are known after `read_names`.
     """
 
-    def __init__(self, keep: tuple[str, ...], own: Iterable[str]) -> None:
+    def __init__(self, keep: tuple[str, ...], output_columns: Iterable[str]) -> None:
         """
         Args:
             keep: names, or `ALL`.
-            own: names that the answers have themselves.
+            output_columns: names of the output's other columns.
 
         Raises:
-            click.UsageError: a column would have the name of an answer.
+            click.UsageError: a kept column has the name of another output column.
         """
         self._all = keep == ALL
-        self._own = frozenset(own)
+        self._output_columns = frozenset(output_columns)
         self.names = () if self._all else keep
-        if clash := self._clash(self.names):
-            raise click.UsageError(clash)
+        if message := self._duplicates_message(self.names):
+            raise click.UsageError(message)
 
-    def begin(self, text: str | None) -> None:
-        """Takes the names from the first text. Raises ServingError where one is the name of an answer."""
+    def read_names(self, text: str | None) -> None:
+        """Takes the names from the first text.
+
+        Raises:
+            ServingError: a kept column has the name of another output column.
+        """
         if self._all and isinstance(text, KeptText):
             self.names = tuple(text.kept)
-            self._require_no_clash(text)
+            self._require_no_duplicates(text)
 
     def cells(self, text: str) -> Sequence[str]:
-        """One for each name. Raises ServingError for a row that has a column which the first one lacks."""
+        """The values of the kept columns as text, in the order of `names`.
+
+        Raises:
+            ServingError: the row has a column that the first row lacks.
+        """
         if not isinstance(text, KeptText):
             return ()
         for name in text.kept if self._all else ():
             if name not in self.names:
                 raise ServingError(
-                    f'{name!r} is in a later row and not in the first, so it has no column: name the columns that are '
-                    'to be kept, or write jsonl (--to jsonl)'
+                    f'the first row has no key {name!r} and a later row has it: name the columns to keep, or write '
+                    'jsonl (--to jsonl)'
                 )
         return [_cell(text.kept.get(name)) for name in self.names]
 
     def values(self, text: str) -> dict[str, Any]:
-        """By name. Raises ServingError where one is the name of an answer."""
+        """The values of the kept columns, by name.
+
+        Raises:
+            ServingError: a kept column has the name of another output column.
+        """
         if not isinstance(text, KeptText):
             return {}
         if self._all:
-            self._require_no_clash(text)
+            self._require_no_duplicates(text)
             return dict(text.kept)
         return {name: text.kept.get(name) for name in self.names}
 
-    def _require_no_clash(self, text: KeptText) -> None:
-        if clash := self._clash(text.kept):
-            raise ServingError(clash)
+    def _require_no_duplicates(self, text: KeptText) -> None:
+        if message := self._duplicates_message(text.kept):
+            raise ServingError(message)
 
-    def _clash(self, names: Iterable[str]) -> str:
-        clashing = [name for name in names if name in self._own]
-        if not clashing:
+    def _duplicates_message(self, names: Iterable[str]) -> str:
+        duplicates = [name for name in names if name in self._output_columns]
+        if not duplicates:
             return ''
         return (
-            f'--keep-columns: the answers have {", ".join(map(repr, clashing))} of their own; '
+            f'--keep-columns: the output already has a column {", ".join(map(repr, duplicates))}; '
             'keep other columns, or rename these in the input'
         )
 
 
-def _names(ctx: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    if value == _EVERY:
-        return ALL
-    names = tuple(name.strip() for name in next(csv.reader([value]), []))
-    if not all(names) or not names or len(set(names)) < len(names):
-        raise click.BadParameter(
-            f'names columns, each once, divided by commas: id,date; or {_EVERY}. Received: {value!r}'
-        )
-    return names
+class ColumnNames(click.ParamType):  # type: ignore[type-arg]  # (generic in newer versions of click only)
+    """Names of columns, separated by commas and quoted as in csv; or `all`."""
+
+    name = 'names'
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """Returns the names, or `ALL`. Fails for an empty or repeated name."""
+        if isinstance(value, tuple):  # the default
+            return value
+        if value == _ALL_NAME:
+            return ALL
+        names = tuple(name.strip() for name in next(csv.reader([value]), []))
+        if not all(names) or not names or len(set(names)) < len(names):
+            self.fail(
+                f'must be column names separated by commas, each once, as id,date; or {_ALL_NAME}. '
+                f'Received: {value!r}',
+                param,
+                ctx,
+            )
+        return names
 
 
 keep_option = click.option(
     '--keep-columns',
     'keep',
+    type=ColumnNames(),
+    default=(),
     metavar='NAMES',
-    callback=_names,
-    help=f'Columns of the input that the answers keep, as id,date; or {_EVERY} of them.',
+    help=f'Input columns to copy to the output, as id,date; or {_ALL_NAME}.',
 )
 
 
-def _plain(value: Any, name: str, where: str) -> Any:
-    """The value as JSON can have it."""
+def _json_value(value: Any, name: str, where: str) -> Any:
+    """The value as a type that JSON has."""
     if isinstance(value, list | tuple):
-        return [_plain(each, name, where) for each in value]
+        return [_json_value(item, name, where) for item in value]
     if isinstance(value, dict):
-        return {str(key): _plain(each, name, where) for key, each in value.items()}
+        return {str(key): _json_value(item, name, where) for key, item in value.items()}
     if isinstance(value, float) and not math.isfinite(value):
         return None if math.isnan(value) else str(value)
     if value is None or isinstance(value, bool | int | float):
@@ -134,7 +171,7 @@ def _plain(value: Any, name: str, where: str) -> Any:
         text.encode()
     except UnicodeEncodeError:
         raise ServingError(
-            f'{where}: {name!r} holds half of a surrogate pair, which is not a character; remove it'
+            f'{where}: {name!r} holds half of a surrogate pair, which is not a valid character; remove it'
         ) from None
     return text
 

@@ -1,12 +1,11 @@
-"""Where answers are written to: standard output, or a file that an interrupted run can go on with."""
+"""The output of a command: standard output, or a file that an interrupted command can resume."""
 
 from __future__ import annotations
 
-import functools
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,207 +14,232 @@ from typing import Any, BinaryIO
 import click
 
 from vaiven.serving.commands.keep_columns import KeptColumns
-from vaiven.serving.commands.options import Seconds
+from vaiven.serving.commands.options import Seconds, option_group
 from vaiven.serving.commands.output_formats import FORMS, Form
-from vaiven.serving.commands.resume_state import Found
+from vaiven.serving.commands.resume_state import ResumeState
 from vaiven.serving.commands.text_inputs import Texts
 from vaiven.serving.common.errors import ServingError
 from vaiven.serving.common.tables.names import COMPRESSIONS, TABLES
 
-SHOW_SECONDS = 0.5
+PROGRESS_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
 class Output:
-    """What the options say of the answers; `form` None is a table in a terminal and text elsewhere."""
+    """The output options of a command.
 
-    form: str | None
+    Attributes:
+        to: one of `FORMS`; None for a table in a terminal and text elsewhere, or from the name of the file.
+        out: name of the file; None for standard output.
+        resume: whether to continue a file that an interrupted command left.
+        patience: seconds to wait for a server that becomes unavailable.
+    """
+
+    to: str | None
     out: str | None = None
     resume: bool = False
     patience: float = 0.0
 
     def open(self, form: Form[Any], single: bool, stack: ExitStack, keep: tuple[str, ...] = ()) -> Writer:
-        """Ready to write.
+        """Opens the output.
 
         Args:
-            form: of the answers.
-            single: whether a text has one record in every form.
+            form: how the command formats results.
+            single: whether a text has exactly one record in every format.
             stack: closes the file.
-            keep: the columns of the input that the answers keep.
+            keep: the input columns to copy to the output.
 
         Raises:
-            click.UsageError: the options do not go together.
+            click.UsageError: the options contradict each other.
             ServingError: the file cannot be written.
         """
         kept = KeptColumns(keep, (*form.columns, *form.keys))
         if self.out is None:
             if self.resume:
-                raise click.UsageError('--resume goes on with a file: name it with --out')
-            shown_as = self.form or ('text' if not sys.stdout.isatty() else None)
-            if keep and shown_as is None:
-                raise click.UsageError('--keep-columns goes with --to csv or jsonl, or with --out FILE')
-            return Writer(form, shown_as, sys.stdout.buffer, 'standard output', None, kept)
-        written_as = _form(self.out, self.form)
-        if self.resume and not single and written_as != 'jsonl':
-            raise click.UsageError('--resume needs one line a text: add --to jsonl')
+                raise click.UsageError('--resume continues a file: name it with --out')
+            stdout_form = self.to or ('text' if not sys.stdout.isatty() else None)
+            if keep and stdout_form is None:
+                raise click.UsageError('--keep-columns needs --to csv or jsonl, or --out FILE')
+            return Writer(form, stdout_form, sys.stdout.buffer, 'standard output', None, kept)
+        file_form = _file_form(self.out, self.to)
+        if self.resume and not single and file_form != 'jsonl':
+            raise click.UsageError('--resume needs one line per text: add --to jsonl')
         try:
             path = Path(self.out)
-            there = path.is_file()  # not a device, which has no end
-            if there and not self.resume and path.stat().st_size:
+            exists = path.is_file()  # not a device, which has no end
+            if exists and not self.resume and path.stat().st_size:
                 raise ServingError(
-                    f'{self.out} is there already: add --resume to go on with it, or name another'
+                    f'{self.out} exists already: add --resume to continue it, or name another file'
                 )
-            found = Found(path, written_as) if there and self.resume else None
+            state = ResumeState(path, file_form) if exists and self.resume else None
             stream = stack.enter_context(path.open('ab'))
         except OSError as error:
             raise ServingError(f'cannot write {self.out}: {error.strerror}') from error
-        return Writer(form, written_as, stream, self.out, found, kept)
+        return Writer(form, file_form, stream, self.out, state, kept)
 
 
-def stream_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """`--to` and `--patience`, which reach the command as one `Output` called `output`."""
-
-    @functools.wraps(command)
-    def with_output(*, to: str | None, patience: float, **others: Any) -> Any:
-        return command(output=Output(to, patience=patience), **others)
-
-    return _to(_patience(with_output))
-
-
-def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """`--to`, `--out`, `--resume` and `--patience`, which reach the command as one `Output` called `output`."""
-
-    @functools.wraps(command)
-    def with_output(*, to: str | None, out: str | None, resume: bool, patience: float, **others: Any) -> Any:
-        return command(output=Output(to, out, resume, patience), **others)
-
-    for option in (
-        _patience,
-        click.option('--resume', is_flag=True, help='Go on where an interrupted --out FILE ends.'),
-        click.option('--out', metavar='FILE', help='Write the answers to this file, as they come.'),
-        _to,
-    ):
-        with_output = option(with_output)
-    return with_output
-
-
-_patience = click.option(
+_TO_OPTION = click.option(
+    '--to',
+    type=click.Choice(FORMS),
+    help='Format of the output.  [default: a table in a terminal, else text]',
+)
+_PATIENCE_OPTION = click.option(
     '--patience',
     type=Seconds(min_open=False),
     default=60.0,
     show_default=True,
     metavar='SECONDS',
-    help='How long to wait for a server that goes away in the middle.',
+    help='How long to wait for a server that becomes unavailable.',
 )
-_to = click.option(
-    '--to', type=click.Choice(FORMS), help='How answers are written.  [default: a table; text in a pipe]'
+# `output: Output`, to standard output alone.
+stream_options = option_group('output', Output, _TO_OPTION, _PATIENCE_OPTION)
+# `output: Output`.
+output_options = option_group(
+    'output',
+    Output,
+    _TO_OPTION,
+    click.option('--out', metavar='FILE', help='Write the results to this file.'),
+    click.option('--resume', is_flag=True, help='Continue an --out FILE that was interrupted.'),
+    _PATIENCE_OPTION,
 )
 
 
-def _form(name: str, to: str | None) -> str:
-    """The form that `--to` or else the name of a file tells. Raises UsageError where the name promises another one."""
+def _file_form(name: str, to: str | None) -> str:
+    """The format of an output file.
+
+    Args:
+        name: name of the file.
+        to: value of `--to`; None to infer the format from the name.
+
+    Raises:
+        click.UsageError: the name has the ending of another format, or an unknown ending without `--to`.
+    """
     suffix = Path(name).suffix.lower()
     form = _ENDINGS.get(suffix)
     if to is not None:
-        # Other programs, and our own commands, would read the file as what its name promises.
-        promises = form is not None and suffix not in _ANY_TEXT
-        if (promises and form != to) or suffix in _NEVER:
+        # Other programs, and vaiven itself, read the file in the format of its ending.
+        is_specific = form is not None and suffix not in _ANY_TEXT
+        if (is_specific and form != to) or suffix in _NEVER:
             raise click.UsageError(
-                f'--to {to} does not fit a name that ends in {suffix}: leave --to out, or name the file otherwise. '
+                f'--to {to} does not fit a name that ends in {suffix}: leave out --to, or rename the file. '
                 f'Received: {name}'
             )
         return to
     if form is None:
         raise click.UsageError(
-            f'answers are written as {", ".join(filter(None, _ENDINGS))}, not as {suffix}: name the file so, or say '
-            f'with --to what to write in it. Received: {name}'
+            f'the name of an output file must end in {", ".join(filter(None, _ENDINGS))}, not in {suffix}: rename it, '
+            f'or give the format with --to. Received: {name}'
         )
     return form
 
 
-# A name without an ending promises nothing.
+# A name without an ending, or with .txt, fits every format.
 _ENDINGS = {'.csv': 'csv', '.jsonl': 'jsonl', '.tsv': 'text', '.txt': 'text', '': 'text'}
 _ANY_TEXT = ('', '.txt')
 _NEVER = {*COMPRESSIONS, '.xz', *TABLES} - {*_ENDINGS}
 
 
 class Writer:
-    """Writes answers, and in a terminal tells how far it is. Each batch is written as soon as it is there."""
+    """Writes results batch by batch, and shows progress in a terminal.
+
+    Attributes:
+        written: number of texts with a result, those of the resumed command included.
+    """
 
     def __init__(
         self,
         form: Form[Any],
-        written_as: str | None,
+        form_name: str | None,
         stream: BinaryIO,
         name: str,
-        found: Found | None,
+        state: ResumeState | None,
         kept: KeptColumns,
     ) -> None:
+        """
+        Args:
+            form: how the command formats results.
+            form_name: one of `FORMS`; None for a terminal.
+            stream: where to write.
+            name: name of the stream, for messages.
+            state: what an interrupted command has written; None to start.
+            kept: the input columns to copy.
+        """
         self._form = form
         self._name = name
-        self._as = written_as
+        self._form_name = form_name
         self._stream = stream
-        self._found, self._kept = found, kept
-        self.written = found.records if found is not None else 0
-        self._began, self._at_begin = time.monotonic(), self.written
-        self._shows = sys.stderr.isatty() and not (stream is sys.stdout.buffer and sys.stdout.isatty())
-        self._next_show = self._began + SHOW_SECONDS
+        self._state, self._kept = state, kept
+        self.written = state.records if state is not None else 0
+        self._start_time, self._written_at_start = time.monotonic(), self.written
+        self._shows_progress = sys.stderr.isatty() and not (
+            stream is sys.stdout.buffer and sys.stdout.isatty()
+        )
+        self._next_progress = self._start_time + PROGRESS_SECONDS
 
-    def left(self, texts: Texts) -> Iterator[str | None]:
-        """The texts that have not been answered. Raises ServingError where the answers are to other texts."""
+    def remaining(self, texts: Texts) -> Iterator[str | None]:
+        """The texts that have no result yet.
+
+        Raises:
+            ServingError: the file has results of other texts.
+        """
         items = iter(texts)
-        answered = None
-        if self._found is not None:
-            answered = self._found.check(items)
-            self._stream.truncate(self._found.bytes)
-        return self._begun(items, answered)
+        last_answered = None
+        if self._state is not None:
+            last_answered = self._state.skip_answered(items)
+            self._stream.truncate(self._state.bytes)
+        return self._with_header(items, last_answered)
 
-    def _begun(self, items: Iterator[str | None], answered: str | None) -> Iterator[str | None]:
-        """The texts, and the header before the first of them: an input that is refused leaves no file to go on with."""
+    def _with_header(self, items: Iterator[str | None], last_answered: str | None) -> Iterator[str | None]:
+        """The texts. Writes the header before the first one, so that an invalid input leaves an empty file."""
         first = next((item for item in items if item is not None), None)
-        self._kept.begin(first if answered is None else answered)
-        header = self._form.header(self._as or '', self._kept.names)
-        if self._found is None or not self._found.bytes:
+        self._kept.read_names(first if last_answered is None else last_answered)
+        header = self._form.header(self._form_name or '', self._kept.names)
+        if self._state is None or not self._state.bytes:
             self._write(header)
         else:
-            self._found.check_columns(header, (*self._form.columns, *self._kept.names), self._kept.names)
+            self._state.check_columns(header, (*self._form.columns, *self._kept.names), self._kept.names)
         yield first
         yield from items
 
-    def write(self, answers: Iterable[Any], texts: Sequence[str], share: float | None) -> None:
-        """Writes the answers to the next texts; `share` is how much of the input has been read.
+    def write(self, results: Iterable[Any], texts: Sequence[str], share: float | None) -> None:
+        """Writes the results of the next texts.
+
+        Args:
+            results: one for each text.
+            texts: the texts.
+            share: the part of the input that has been read, 0 to 1; None if unknown.
 
         Raises:
-            ServingError: they cannot be written.
-            BrokenPipeError: nobody reads them any more.
+            ServingError: writing failed.
+            BrokenPipeError: the reader has closed the pipe.
         """
-        self._write(self._form.lines(self._as, answers, self.written + 1, texts, self._kept))
+        self._write(self._form.lines(self._form_name, results, self.written + 1, texts, self._kept))
         self.written += len(texts)
-        if self._shows and (now := time.monotonic()) >= self._next_show:
-            self._next_show = now + SHOW_SECONDS
-            self._show(now, share)
+        if self._shows_progress and (now := time.monotonic()) >= self._next_progress:
+            self._next_progress = now + PROGRESS_SECONDS
+            self._show_progress(now, share)
 
     def _write(self, lines: str) -> None:
-        left = memoryview(lines.encode())
+        rest = memoryview(lines.encode())
         try:
-            while left:
-                # Past the buffer of the stream, which would try what failed once more when it is closed.
-                left = left[os.write(self._stream.fileno(), left) :]
+            while rest:
+                # Bypasses the buffer of the stream, which would retry a failed write when it is closed.
+                rest = rest[os.write(self._stream.fileno(), rest) :]
         except BrokenPipeError:
             raise
         except OSError as error:
             raise ServingError(f'cannot write {self._name}: {error.strerror}') from error
 
-    def _show(self, now: float, share: float | None) -> None:
-        speed = (self.written - self._at_begin) / (now - self._began)
+    def _show_progress(self, now: float, share: float | None) -> None:
+        speed = (self.written - self._written_at_start) / (now - self._start_time)
         part = '' if share is None else f'  {share:.0%}'
-        sys.stderr.write(f'\r{self.written:,} texts  {speed:,.0f} a second{part}\x1b[K')
+        sys.stderr.write(f'\r{self.written:,} texts  {speed:,.0f} texts/s{part}\x1b[K')
         sys.stderr.flush()
 
     def __enter__(self) -> Writer:
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self._shows and self._next_show > self._began + SHOW_SECONDS:
-            self._show(time.monotonic(), None)
+        if self._shows_progress and self._next_progress > self._start_time + PROGRESS_SECONDS:
+            self._show_progress(time.monotonic(), None)
             sys.stderr.write('\n')

@@ -1,4 +1,4 @@
-"""How answers are written: as lines of fields, csv or jsonl, and as a terminal shows them."""
+"""Output formats: tab-separated text, csv, jsonl, and lines for a terminal."""
 
 from __future__ import annotations
 
@@ -22,54 +22,55 @@ FORMS = ('text', 'csv', 'jsonl')
 
 @dataclass(frozen=True)
 class Form(Generic[T]):
-    """What a command makes of an answer; each function gets the answer and the number of its text, from 1.
+    """How a command formats a result. Each function gets the result and the number of its text, from 1.
 
     Attributes:
-        columns: names of the cells.
-        rows: the cells, one row or several.
-        values: what jsonl says.
-        shown: the lines for a terminal.
-        text: the cells of text, where they are not those of csv.
-        keys: names in `values`, where they are not `columns`.
+        columns: names of the csv columns.
+        rows: the csv cells of a result, in one row or several.
+        values: the jsonl object of a result.
+        terminal_lines: the lines for a terminal.
+        text_rows: the cells of tab-separated text, if they differ from `rows`.
+        keys: keys of `values`, if they differ from `columns`.
     """
 
     columns: tuple[str, ...]
     rows: Callable[[T, int], Iterable[Sequence[str]]]
     values: Callable[[T, int], dict[str, Any]]
-    shown: Callable[[T, int], Iterable[str]]
-    text: Callable[[T, int], Iterable[Sequence[str]]] | None = None
+    terminal_lines: Callable[[T, int], Iterable[str]]
+    text_rows: Callable[[T, int], Iterable[Sequence[str]]] | None = None
     keys: tuple[str, ...] = ()
 
     def header(self, form: str, kept: Sequence[str] = ()) -> str:
+        """The first line of an output file, with the names of the `kept` columns; '' except for csv."""
         return _csv_line((*self.columns, *kept)) if form == 'csv' else ''
 
     def lines(
-        self, form: str | None, answers: Iterable[T], number: int, texts: Sequence[str], kept: KeptColumns
+        self, form: str | None, results: Iterable[T], number: int, texts: Sequence[str], kept: KeptColumns
     ) -> str:
-        """The answers as they are written.
+        """Formats results.
 
         Args:
             form: one of `FORMS`; None for a terminal.
-            answers: to `texts`.
-            number: of the first text.
-            texts: hold the values that are kept.
-            kept: says which these are; they follow the answers.
+            results: one for each text.
+            number: number of the first text.
+            texts: the texts, with the values of their kept columns.
+            kept: the columns to append to each row.
         """
-        numbered = zip(answers, range(number, 1 << 62), strict=False)
+        numbered = zip(results, range(number, 1 << 62), strict=False)
         if form == 'jsonl':
             return ''.join(
-                json.dumps({**self.values(*each), **kept.values(text)}, ensure_ascii=False) + '\n'
-                for each, text in zip(numbered, texts, strict=True)
+                json.dumps({**self.values(*item), **kept.values(text)}, ensure_ascii=False) + '\n'
+                for item, text in zip(numbered, texts, strict=True)
             )
         if form is not None:
-            rows = (self.text or self.rows) if form == 'text' else self.rows
+            rows = (self.text_rows or self.rows) if form == 'text' else self.rows
             line = _text_line if form == 'text' else _csv_line
             return ''.join(
                 line((*row, *cells))
-                for each, cells in zip(numbered, map(kept.cells, texts), strict=True)
-                for row in rows(*each)
+                for item, cells in zip(numbered, map(kept.cells, texts), strict=True)
+                for row in rows(*item)
             )
-        lines = ''.join(line + '\n' for each in numbered for line in self.shown(*each))
+        lines = ''.join(line + '\n' for item in numbered for line in self.terminal_lines(*item))
         return lines if terminal.coloured(sys.stdout) else click.unstyle(lines)
 
 
@@ -78,7 +79,7 @@ def _text_line(cells: Sequence[str]) -> str:
 
 
 def _csv_line(cells: Sequence[str]) -> str:
-    written = io.StringIO()
-    # The csv module quotes what is in the end of its lines: with \r\n there, a \r alone too.
-    csv.writer(written, lineterminator='\r\n').writerow(cells)
-    return written.getvalue().removesuffix('\r\n') + '\n'
+    stream = io.StringIO()
+    # The csv module quotes fields with a character of its line terminator: \r\n has it quote a lone \r, too.
+    csv.writer(stream, lineterminator='\r\n').writerow(cells)
+    return stream.getvalue().removesuffix('\r\n') + '\n'

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from vaiven.serving.commands.connecting import reachable
+from vaiven.serving.commands.connecting import resolve_target
 from vaiven.serving.commands.keep_columns import keep_option
-from vaiven.serving.commands.options import server_options, version_options, where
+from vaiven.serving.commands.options import Target, model_version_options
 from vaiven.serving.commands.output import Output, output_options
 from vaiven.serving.commands.output_formats import Form
 from vaiven.serving.commands.text_inputs import Input, batches, input_options, printable
@@ -28,96 +27,92 @@ BATCH_ROWS = 128
 @click.argument('text', nargs=-1)
 @input_options
 @keep_option
-@click.option('--course', is_flag=True, help='Tell how the sentiment goes, token by token.')
+@click.option('--course', is_flag=True, help='Show the sentiment after each token.')
 @output_options
-@partial(server_options, model='')
-@version_options
+@model_version_options
 def predict(
-    text: tuple[str, ...],
-    source: Input,
-    keep: tuple[str, ...],
-    course: bool,
-    output: Output,
-    server: str | None,
-    model: str | None,
-    timeout: float,
-    version: int | None,
-    label: str | None,
-    rest: bool,
+    text: tuple[str, ...], source: Input, keep: tuple[str, ...], course: bool, output: Output, target: Target
 ) -> None:
-    """Tell the sentiment of each TEXT.
+    """Predict the sentiment of each TEXT.
 
-    Without TEXT, takes texts from FILE or from standard input: one a line, or the field `text` of a table
-    (.csv, .tsv, .jsonl, .json, .parquet, .ft), packed (.gz, .bz2, .zst, .zip) or not.
-    Answers come in the order of the texts. A terminal gets a
-    table; a pipe gets the label, the probability of that label, and the text, separated by tabs. In csv and jsonl
-    `probability` is that of positive. With --course a pipe gets a line for each token: the number of the text, the
-    probability of positive for the text up to there, and the token. Columns of a table that --keep-columns names follow
-    the answers, in text, csv and jsonl.
+    Without TEXT, the texts are read from FILE or from standard input: one per line, or the column `text` of a table
+    (.csv, .tsv, .jsonl, .json, .parquet, .ft), compressed (.gz, .bz2, .zst, .zip) or not.
 
-    A server is asked. Where none runs and none was named, the newest model below vaiven-runs is used in this process.
+    A terminal shows a table. A pipe gets the label, the probability of that label, and the text, separated by tabs.
+    In csv and jsonl, `probability` is the probability of positive. With --course there is one line per token: the
+    number of the text, the probability of positive up to that token, and the token. The columns of --keep-columns
+    follow.
+
+    Requests go to the server. If none is running and none was named, the newest model below vaiven-runs is loaded in
+    this process.
 
     \b
     Examples:
       vaiven predict "A moving story" "Tedious and far too long"
-      vaiven predict --label stable < reviews.txt > answers.tsv
-      vaiven predict --file reviews.csv --field body --out answers.jsonl --resume
-      vaiven predict --file reviews.csv --keep-columns id,date --out answers.csv
-      vaiven predict --course "It begins well, but the end is awful"
+      vaiven predict --label stable < reviews.txt > results.tsv
+      vaiven predict --file reviews.csv --field body --out results.jsonl --resume
+      vaiven predict --file reviews.csv --keep-columns id,date --out results.csv
+      vaiven predict --course "It starts well, but the end is awful"
     """
-    place = where(server, model, timeout, version, label, rest)
+    form: Form[Any] = PER_TOKEN_SENTIMENT if course else SENTIMENT
+    signature = ('sentiment_course', 'probabilities') if course else ('serving_default', 'label')
     with ExitStack() as stack:
         texts = replace(source, keep=keep).texts(text, stack)
-        writer = stack.enter_context(output.open(COURSE if course else SENTIMENT, not course, stack, keep))
-        place = reachable(
-            place, *('sentiment_course', 'probabilities') if course else ('serving_default', 'label')
-        )
-        asking = place.vaiven(stack.enter_context(place.client()))
-        ask: Callable[[list[str]], list[Any]] = asking.course if course else asking.sentiment
-        from vaiven.serving.commands.batch_requests import answers
+        writer = stack.enter_context(output.open(form, not course, stack, keep))
+        target = resolve_target(target, *signature)
+        model = target.vaiven(stack.enter_context(target.client()))
+        send: Callable[[list[str]], list[Any]] = model.course if course else model.sentiment
+        from vaiven.serving.commands.batch_requests import batch_results
 
-        answered = answers(
-            batches(writer.left(texts), BATCH_ROWS),
-            lambda batch, number: ask([str(text) for text in batch]),
+        results = batch_results(
+            batches(writer.remaining(texts), BATCH_ROWS),
+            lambda batch, number: send([str(text) for text in batch]),
             output.patience,
         )
-        for batch, found in stack.enter_context(closing(answered)):
-            writer.write(found, batch, texts.share())
+        for batch, batch_result in stack.enter_context(closing(results)):
+            writer.write(batch_result, batch, texts.share())
 
 
-def shown(answer: Sentiment, number: int) -> Iterable[str]:
-    colour = 'green' if answer.label == 'positive' else 'red'
-    text = printable(answer.text, terminal.width() - 18)
-    return (f'{click.style(f"{answer.label:8}", fg=colour)}  {answer.score:6.1%}  {text}',)
+def sentiment_lines(result: Sentiment, number: int) -> Iterable[str]:
+    """A line with label, probability of the label and text."""
+    colour = 'green' if result.label == 'positive' else 'red'
+    text = printable(result.text, terminal.width() - 18)
+    return (f'{click.style(f"{result.label:8}", fg=colour)}  {result.score:6.1%}  {text}',)
 
 
-def course_shown(told: Course, number: int) -> Iterator[str]:
-    yield click.style(printable(told.text, terminal.width()), bold=True)
-    for token, probability in zip(told.tokens, told.probabilities, strict=True):
+def per_token_lines(result: Course, number: int) -> Iterator[str]:
+    """The text, and for each token a line with the probability of positive, as a number and as a bar."""
+    yield click.style(printable(result.text, terminal.width()), bold=True)
+    for token, probability in zip(result.tokens, result.probabilities, strict=True):
         bar = click.style(f'{"█" * round(20 * probability):20}', fg='green' if probability > 0.5 else 'red')
         yield f'  {probability:6.1%}  {bar}  {printable(token, terminal.width() - 32)}'
 
 
-def course_rows(told: Course, number: int) -> Iterator[tuple[str, str, str]]:
-    for token, probability in zip(told.tokens, told.probabilities, strict=True):
+def per_token_rows(result: Course, number: int) -> Iterator[tuple[str, str, str]]:
+    """A row for each token: number of the text, probability of positive, token."""
+    for token, probability in zip(result.tokens, result.probabilities, strict=True):
         yield str(number), f'{probability:.6f}', token
 
 
 SENTIMENT: Form[Sentiment] = Form(
-    ('label', 'probability', 'text'),
-    lambda answer, number: ((answer.label, f'{answer.probability:.6f}', answer.text),),
-    lambda answer, number: {
-        'text': answer.text,
-        'label': answer.label,
-        'probability': answer.probability,
+    columns=('label', 'probability', 'text'),
+    rows=lambda result, number: ((result.label, f'{result.probability:.6f}', result.text),),
+    values=lambda result, number: {
+        'text': result.text,
+        'label': result.label,
+        'probability': result.probability,
     },
-    shown,
-    lambda answer, number: ((answer.label, f'{answer.score:.6f}', answer.text),),
+    terminal_lines=sentiment_lines,
+    text_rows=lambda result, number: ((result.label, f'{result.score:.6f}', result.text),),
 )
-COURSE: Form[Course] = Form(
-    ('number', 'probability', 'token'),
-    course_rows,
-    lambda told, number: {'text': told.text, 'tokens': told.tokens, 'probabilities': told.probabilities},
-    course_shown,
+PER_TOKEN_SENTIMENT: Form[Course] = Form(
+    columns=('number', 'probability', 'token'),
+    rows=per_token_rows,
+    values=lambda result, number: {
+        'text': result.text,
+        'tokens': result.tokens,
+        'probabilities': result.probabilities,
+    },
+    terminal_lines=per_token_lines,
     keys=('text', 'tokens', 'probabilities'),
 )

@@ -1,4 +1,4 @@
-"""Models that were pushed on this machine, and what they can be asked; TensorFlow is not needed to see."""
+"""The pushed models on this machine and their signatures, read without TensorFlow."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from vaiven.serving.rollout import serving_folder as folders
 
 
 @dataclass(frozen=True)
-class Pushed:
-    """A folder of versions, and one of them.
+class PushedModel:
+    """A version of a pushed model.
 
     Attributes:
-        folder: it is called like the model.
-        version: a number in it.
+        folder: base path of the model; its name is the name of the model.
+        version: number of the version.
     """
 
     folder: Path
@@ -22,13 +22,13 @@ class Pushed:
 
     @property
     def path(self) -> Path:
-        """The SavedModel."""
+        """Folder of the SavedModel."""
         from vaiven.serving.common import version_folders
 
         return version_folders.versions(self.folder)[self.version]
 
-    def answers(self, signature: str, output: str) -> bool:
-        """Whether it has a signature with an output of that name."""
+    def has_output(self, signature: str, output: str) -> bool:
+        """Whether the model has this signature with this output; False if its file cannot be read."""
         from google.protobuf.message import DecodeError
 
         from vaiven.serving.wire.messages import SavedModel
@@ -40,21 +40,21 @@ class Pushed:
         return any(output in graph.signature_def[signature].outputs for graph in model.meta_graphs)
 
 
-def pushed(model: str = '', version: int | None = None, root: Path | None = None) -> list[Pushed]:
-    """What was pushed below `vaiven-runs/`, last first: of each folder the newest version, or the one that is named.
+def pushed_models(model: str = '', version: int | None = None, root: Path | None = None) -> list[PushedModel]:
+    """The models that were pushed below `vaiven-runs/`, the last pushed first.
 
     Args:
-        model: only models of this name; empty for all.
-        version: only this version.
-        root: where `vaiven-runs` is; by default here.
+        model: name of the model; empty for all models.
+        version: number of the version; None for the newest version of each model.
+        root: folder with `vaiven-runs`; by default the working directory.
 
     Raises:
         ServingError: a folder cannot be read.
     """
-    found = []
+    models = []
     for folder in (root or Path()).glob(f'{folders.RUNS}/*/serving/*'):
         numbers = [number for number in folders.versions(folder) if version in (None, number)]
         if numbers and model in ('', folder.name):
-            one = Pushed(folder, numbers[0])
-            found.append((one.path.stat().st_mtime, str(folder), one))
-    return [one for *_, one in sorted(found, reverse=True, key=lambda each: each[:2])]
+            newest = PushedModel(folder, numbers[0])
+            models.append((newest.path.stat().st_mtime, str(folder), newest))
+    return [pushed for *_, pushed in sorted(models, reverse=True, key=lambda item: item[:2])]

@@ -1,4 +1,4 @@
-"""What an interrupted run has written, and how another goes on with it."""
+"""The state of an output file that an interrupted command left, from which `--resume` continues."""
 
 import csv
 import json
@@ -10,16 +10,23 @@ from vaiven.serving.common.errors import ServingError
 from vaiven.serving.common.tables.quoted import NO_BOUND
 
 
-class Found:
-    """The whole records of a file, and where they end; a record that is torn at the end is none.
+class ResumeState:
+    """The complete records of an output file. An incomplete record at its end does not count.
 
     Attributes:
-        records: how many there are, a header aside.
-        bytes: how long they are together.
+        records: number of complete records, without the header.
+        bytes: size of the header and these records.
     """
 
     def __init__(self, path: Path, form: str) -> None:
-        """Reads the file, of a form of `forms.FORMS`. Raises OSError."""
+        """
+        Args:
+            path: the file.
+            form: one of `output_formats.FORMS`.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
         self.records = 0
         self.bytes = 0
         self._path = path
@@ -41,37 +48,43 @@ class Found:
                     self._last = whole
                 record, quotes = [], 0
 
-    def check(self, texts: Iterator[str | None]) -> str | None:
-        """Takes the texts that have been answered.
+    def skip_answered(self, texts: Iterator[str | None]) -> str | None:
+        """Consumes the texts that have a record.
+
+        Args:
+            texts: the input; None while it pauses.
 
         Returns:
-            The last of them.
+            The last text that has a record; None if there are no records.
 
         Raises:
-            ServingError: it is not the text of the last record.
+            ServingError: the last record belongs to another text.
         """
         if not self.records:
             return None
-        seen, text = 0, ''
-        for each in texts:
-            if each is not None:
-                seen, text = seen + 1, each
-            if seen == self.records:
+        count, last_text = 0, ''
+        for text in texts:
+            if text is not None:
+                count, last_text = count + 1, text
+            if count == self.records:
                 break
-        if seen < self.records or not self._is_of(text):
+        if count < self.records or not self._last_record_has(last_text):
             raise ServingError(
-                f'{self._path} has {self.records} answers, and the last of them is not to text {self.records} of '
+                f'{self._path} has {self.records} results, and the last one does not belong to text {self.records} of '
                 'this input: name another file, or leave out --resume'
             )
-        return text
+        return last_text
 
     def check_columns(self, header: str, columns: Sequence[str], kept: Sequence[str]) -> None:
-        """Raises ServingError where the records have other columns.
+        """Checks that the records have the columns that would be written now.
 
         Args:
-            header: the first line of such a file; '' where it has none.
+            header: the first line of the file; '' for a format without a header.
             columns: all columns of csv and text.
-            kept: those that the answers keep from the input.
+            kept: the columns that are copied from the input.
+
+        Raises:
+            ServingError: the records have other columns.
         """
         last = self._last.decode(errors='replace').rstrip('\n')
         if self._form == 'csv':
@@ -84,11 +97,11 @@ class Found:
             fits = len(last.split('\t')) == len(columns)
         if not fits:
             raise ServingError(
-                f'{self._path} has answers with other columns: give the same --keep-columns as before, or name '
+                f'{self._path} has results with other columns: give the same --keep-columns as before, or name '
                 'another file'
             )
 
-    def _is_of(self, text: str) -> bool:
+    def _last_record_has(self, text: str) -> bool:
         last = self._last.decode(errors='replace')
         if self._form == 'jsonl':
             try:

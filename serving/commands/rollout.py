@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from vaiven.serving.commands.connecting import wait_for_start
-from vaiven.serving.commands.options import VERSION, server_options, where
+from vaiven.serving.commands.options import VERSION, Target, server_options
 from vaiven.serving.commands.rollout_auto import auto, manifests
 from vaiven.serving.commands.rollout_compare import compare
 from vaiven.serving.commands.rollout_options import (
+    ChangeOptions,
     base_path_option,
     change_options,
     changing,
@@ -55,7 +56,7 @@ def rollout() -> None:
 )
 @change_options
 @json_option
-def canary(version: int, percent: float, as_json: bool, load_timeout: float, **options: Any) -> None:
+def canary(version: int, percent: float, as_json: bool, target: Target, change: ChangeOptions) -> None:
     """Load VERSION beside the stable one, give it the label `canary`, and send it a share of the traffic.
 
     Where no version has the label `stable`, the newest other version that is loaded gets it. The last line says which
@@ -65,16 +66,16 @@ def canary(version: int, percent: float, as_json: bool, load_timeout: float, **o
     Example:
       vaiven rollout canary 7 --percent 10
     """
-    with changing(**options) as moving:
-        change = moving.canary(version, percent, load_timeout)
-        tell(change, options['model'], as_json, _plain_version(moving))
+    with changing(target, change) as moving:
+        result = moving.canary(version, percent, change.load_timeout)
+        tell(result, target.model, as_json, _plain_version(moving))
 
 
 @rollout.command(short_help='Make a version the stable one.')
 @click.argument('version', type=VERSION, required=False)
 @change_options
 @json_option
-def promote(version: int | None, as_json: bool, load_timeout: float, **options: Any) -> None:
+def promote(version: int | None, as_json: bool, target: Target, change: ChangeOptions) -> None:
     """Make VERSION (without it: the canary) the stable one, loading it first where it is not loaded.
 
     Afterwards the server has in memory: what has a label, the newest that was loaded, and the one that a rollback
@@ -84,37 +85,37 @@ def promote(version: int | None, as_json: bool, load_timeout: float, **options: 
     Example:
       vaiven rollout promote 7
     """
-    with changing(**options) as moving:
-        tell(moving.promote(version, load_timeout), options['model'], as_json)
+    with changing(target, change) as moving:
+        tell(moving.promote(version, change.load_timeout), target.model, as_json)
 
 
 @rollout.command(short_help='Take the canary back, or make the next lower version the stable one.')
 @change_options
 @json_option
-def rollback(as_json: bool, load_timeout: float, **options: Any) -> None:
+def rollback(as_json: bool, target: Target, change: ChangeOptions) -> None:
     """Take the canary back. Without one: make the next lower version stable, a loaded one or the last pushed before.
 
     \b
     Example:
       vaiven rollout rollback
     """
-    with changing(**options) as moving:
-        tell(moving.rollback(load_timeout), options['model'], as_json)
+    with changing(target, change) as moving:
+        tell(moving.rollback(change.load_timeout), target.model, as_json)
 
 
 @rollout.command(short_help='Serve one version and no other.')
 @click.argument('version', type=VERSION)
 @change_options
 @json_option
-def pin(version: int, as_json: bool, load_timeout: float, **options: Any) -> None:
+def pin(version: int, as_json: bool, target: Target, change: ChangeOptions) -> None:
     """Make VERSION the stable one and unload all others; what is pushed later is not loaded until it is promoted.
 
     \b
     Example:
       vaiven rollout pin 7
     """
-    with changing(**options) as moving:
-        tell(moving.pin(version, load_timeout), options['model'], as_json)
+    with changing(target, change) as moving:
+        tell(moving.pin(version, change.load_timeout), target.model, as_json)
 
 
 @rollout.command(short_help='Delete old versions that are in no use.')
@@ -128,9 +129,7 @@ def pin(version: int, as_json: bool, load_timeout: float, **options: Any) -> Non
 def prune(
     keep: int,
     dry_run: bool,
-    server: str | None,
-    model: str,
-    timeout: float,
+    target: Target,
     base_path: str | None,
     as_json: bool,
 ) -> None:
@@ -142,14 +141,14 @@ def prune(
     Example:
       vaiven rollout prune --keep 3 --dry-run
     """
-    place = where(server, model, timeout)
-    wait_for_start(place)
+    model = target.model
+    wait_for_start(target)
     base = folder_of(model, base_path)
     from vaiven.serving.rollout import prune as pruning
     from vaiven.serving.rollout import serving_folder
     from vaiven.serving.rollout.server_state import status
 
-    with place.client() as client, serving_folder.alone(base):
+    with target.client() as client, serving_folder.alone(base):
         now = status(client, model)
         pushed = serving_folder.versions(base)
         if foreign := set(now.available) - set(pushed):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,8 +10,8 @@ from typing import Any
 
 import click
 
-from vaiven.serving.commands.options import VERSION
-from vaiven.serving.commands.rollout_options import FILE, change_options, changing, json_option
+from vaiven.serving.commands.options import VERSION, Target
+from vaiven.serving.commands.rollout_options import FILE, ChangeOptions, change_options, changing, json_option
 from vaiven.serving.common import terminal
 
 plan_option = click.option(
@@ -38,8 +39,8 @@ def auto(
     plan_path: Path,
     record_path: Path | None,
     as_json: bool,
-    load_timeout: float,
-    **options: Any,
+    target: Target,
+    change: ChangeOptions,
 ) -> None:
     """Give VERSION (without it: the newest above the stable one) more and more traffic, as the plan says.
 
@@ -58,8 +59,8 @@ def auto(
 
     plan = plans.read(plan_path)
     given = ctx.get_parameter_source('model') is not click.core.ParameterSource.DEFAULT
-    if given and options['model'] != plan.model:
-        raise click.UsageError(f'the plan is about {plan.model!r}, not {options["model"]!r}')
+    if given and target.model != plan.model:
+        raise click.UsageError(f'the plan is about {plan.model!r}, not {target.model!r}')
 
     def say(entry: dict[str, Any]) -> None:
         if as_json:
@@ -68,13 +69,13 @@ def auto(
             terminal.say(line)
 
     with (
-        changing(**{**options, 'model': plan.model}) as moving,
+        changing(dataclasses.replace(target, model=plan.model), change) as moving,
         Record(record_path or moving.base_path / RECORD) as record,
     ):
         rolling = Auto(moving, plan, record, say)
         for line in rolling.remarks:
             terminal.say(line, err=True)
-        outcome = rolling.run(version, load_timeout)
+        outcome = rolling.run(version, change.load_timeout)
     if outcome.result != PROMOTED:
         ctx.exit(1)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vaiven.serving.commands.connecting import wait_for_start
-from vaiven.serving.commands.options import VERSION, Seconds, encoding_option, server_options, where
+from vaiven.serving.commands.options import VERSION, Seconds, Target, encoding_option, server_options
 from vaiven.serving.commands.rollout_options import FILE, base_path_option, folder_of, json_option
 from vaiven.serving.commands.text_inputs import printable
 from vaiven.serving.common import terminal
@@ -72,9 +72,7 @@ def compare(
     seconds: float | None,
     parallel: int,
     examples: int,
-    server: str | None,
-    model: str,
-    timeout: float,
+    target: Target,
     base_path: str | None,
     as_json: bool,
 ) -> None:
@@ -102,8 +100,8 @@ def compare(
         raise click.UsageError('--follow goes with --log')
     if follow and limit is None and seconds is None:
         raise click.UsageError('--follow takes --limit or --seconds: the log has no end')
-    place = where(server, model, timeout)
-    wait_for_start(place)
+    model = target.model
+    wait_for_start(target)
     from vaiven.serving.rollout import serving_folder
     from vaiven.serving.rollout.compare import BETTER_OR_EQUAL, WORSE, Comparison
     from vaiven.serving.rollout.paired_requests import pairs
@@ -119,7 +117,7 @@ def compare(
         for line in remarks:
             terminal.say(line, err=True)
     comparison = Comparison()
-    with place.client() as client:
+    with target.client() as client:
         versions = [_version(client, model, which) for which in (old, new)]
         if versions[0] == versions[1]:
             raise ServingError(f'{old} and {new} are both version {versions[0]}: name two versions')

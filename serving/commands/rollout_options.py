@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from vaiven.serving.commands.connecting import wait_for_start
-from vaiven.serving.commands.options import Seconds, server_options, where
+from vaiven.serving.commands.options import Seconds, Target, option_group, server_options
 from vaiven.serving.common.errors import ServingError
 from vaiven.serving.common.local_path import local_path
 
@@ -36,68 +37,92 @@ split_option = click.option(
 json_option = click.option('--json', 'as_json', is_flag=True, help='Print one JSON object.')
 
 
+@dataclass(frozen=True)
+class ChangeOptions:
+    """Where the complete configuration comes from that a change must send, and where it goes.
+
+    Attributes:
+        base_path: folder of the versions, as the server names it; None for the one below `vaiven-runs`.
+        config_file: the model configuration file of the server; None to reload by request.
+        polled: whether the servers poll that file.
+        settle: seconds until all servers have read the file and loaded; None for the default.
+        load_timeout: seconds that the server may take to load a version or to move a label.
+        split_path: file with the traffic split; None for the default.
+    """
+
+    base_path: str | None
+    config_file: Path | None
+    polled: bool
+    settle: float | None
+    load_timeout: float
+    split_path: Path | None
+
+
+_change_options = option_group(
+    'change',
+    ChangeOptions,
+    base_path_option,
+    click.option(
+        '--config-file',
+        metavar='FILE',
+        type=FILE,
+        help='The model configuration file of the server; it is written again, without comments.',
+    ),
+    click.option(
+        '--polled',
+        is_flag=True,
+        help='Servers poll --config-file: only write that, and wait.  [always so over REST]',
+    ),
+    click.option(
+        '--settle',
+        type=Seconds(min_open=False),
+        metavar='SECONDS',
+        help='With --polled: how long all servers may take to read the file and load; above their interval.  '
+        f'[default: {POLLED_SETTLE_SECONDS:g}]',
+    ),
+    click.option(
+        '--load-timeout',
+        type=Seconds(),
+        default=120.0,
+        show_default=True,
+        metavar='SECONDS',
+        help='How long the server may take to load a version, or to move a label.',
+    ),
+    split_option,
+)
+
+
 def change_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The server, and where the configuration comes from that a change must send whole."""
-    for option in (
-        split_option,
-        click.option(
-            '--load-timeout',
-            type=Seconds(),
-            default=120.0,
-            show_default=True,
-            metavar='SECONDS',
-            help='How long the server may take to load a version, or to move a label.',
-        ),
-        click.option(
-            '--settle',
-            type=Seconds(min_open=False),
-            metavar='SECONDS',
-            help='With --polled: how long all servers may take to read the file and load; above their interval.  '
-            f'[default: {POLLED_SETTLE_SECONDS:g}]',
-        ),
-        click.option(
-            '--polled',
-            is_flag=True,
-            help='Servers poll --config-file: only write that, and wait.  [always so over REST]',
-        ),
-        click.option(
-            '--config-file',
-            metavar='FILE',
-            type=FILE,
-            help='The model configuration file of the server; it is written anew, without comments.',
-        ),
-        base_path_option,
-    ):
-        command = option(command)
-    return server_options(command)
+    """The options of a command that changes a rollout: `target: Target` and `change: ChangeOptions`."""
+    return server_options(_change_options(command))
 
 
 @contextmanager
-def changing(
-    server: str | None,
-    model: str,
-    timeout: float,
-    base_path: str | None,
-    config_file: Path | None,
-    polled: bool,
-    settle: float | None,
-    split_path: Path | None,
-) -> Iterator[Rollout]:
-    """The rollout that the options describe."""
-    place = where(server, model, timeout)
+def changing(target: Target, change: ChangeOptions) -> Iterator[Rollout]:
+    """The rollout that the options describe.
+
+    Args:
+        target: the server and the model.
+        change: how its configuration is changed.
+
+    Raises:
+        click.UsageError: the options contradict each other.
+        ServingError: the server or a file cannot be used.
+    """
+    base_path, config_file = change.base_path, change.config_file
     if base_path is not None and config_file is not None:
         raise click.UsageError('give --base-path or --config-file, not both')
-    over_rest = place.server.startswith(('http://', 'https://'))
-    if config_file is None and (polled or over_rest):
+    over_rest = target.server.startswith(('http://', 'https://'))
+    if config_file is None and (change.polled or over_rest):
         raise click.UsageError(
             'over REST nothing can be changed but --config-file, which the server must poll'
             if over_rest
             else '--polled takes --config-file, the file that the server polls'
         )
-    if settle is not None and not (polled or over_rest):
+    if change.settle is not None and not (change.polled or over_rest):
         raise click.UsageError('--settle goes with --polled: a reload reaches one server, at once')
-    wait_for_start(place)
-    with place.client() as client:
+    wait_for_start(target)
+    with target.client() as client:
         from vaiven.serving.rollout import configuration
         from vaiven.serving.rollout.delivery import ByFile, ByReload, Delivery
         from vaiven.serving.rollout.rollout import Rollout
@@ -105,11 +130,12 @@ def changing(
         delivery: Delivery = ByReload(client, config_file)
         if config_file is not None:
             config = configuration.read(config_file)
-            if polled or over_rest:
-                delivery = ByFile(config_file, POLLED_SETTLE_SECONDS if settle is None else settle)
+            if change.polled or over_rest:
+                settle = POLLED_SETTLE_SECONDS if change.settle is None else change.settle
+                delivery = ByFile(config_file, settle)
         else:
-            config = configuration.of_one_model(model, folder_of(model, base_path))
-        yield Rollout(client, model, config, delivery=delivery, split_path=split_path)
+            config = configuration.of_one_model(target.model, folder_of(target.model, base_path))
+        yield Rollout(client, target.model, config, delivery=delivery, split_path=change.split_path)
 
 
 def folder_of(model: str, base_path: str | None) -> Path:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vaiven.serving.commands.connecting import wait_for_start
-from vaiven.serving.commands.options import server_options, where
+from vaiven.serving.commands.options import Target, server_options
 from vaiven.serving.commands.rollout_options import (
     FILE,
     base_path_option,
@@ -41,9 +41,7 @@ RUN_CHARACTERS = len('2026-01-31T12:00')
 )
 @json_option
 def show_status(
-    server: str | None,
-    model: str,
-    timeout: float,
+    target: Target,
     base_path: str | None,
     split_path: Path | None,
     metadata: Path | None,
@@ -58,9 +56,9 @@ def show_status(
     Example:
       vaiven rollout status --json
     """
-    place = where(server, model, timeout)
-    wait_for_start(place)
-    with place.client() as client:
+    model = target.model
+    wait_for_start(target)
+    with target.client() as client:
         from vaiven.serving.rollout.server_state import status
 
         now = status(client, model)
@@ -88,10 +86,10 @@ def show_status(
     if now.stable is None:
         notes.append(_no_stable(now.available, now.loading))
     if as_json:
-        told: dict[str, Any] = {'model': model, 'server': place.server, 'versions': rows, 'notes': notes}
+        told: dict[str, Any] = {'model': model, 'server': target.server, 'versions': rows, 'notes': notes}
         click.echo(json.dumps(told, ensure_ascii=False))
         return
-    terminal.say(f'{model} on {place.server}')
+    terminal.say(f'{model} on {target.server}')
     for line in _table([_cells(row, origins.get(row['version'])) for row in rows]):
         terminal.say(line)
     for note in notes:

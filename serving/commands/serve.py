@@ -1,4 +1,4 @@
-"""`vaiven serve`: the embedded server, for people."""
+"""`vaiven serve`: runs the embedded server on a folder of versions."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ if TYPE_CHECKING:
 
 PORT = click.IntRange(1, 65535)
 PORT_DEFAULT, REST_PORT_DEFAULT = 8500, 8501
-# In the serving folder, beside the versions: what rollouts made of the server's configuration.
+# In the serving folder: the model configuration that rollouts saved.
 CONFIG = 'models.config'
 
 
 @click.command()
 @click.argument('folder', required=False)
-@click.option('--model-name', metavar='NAME', help='Name to serve it under.  [default: that of the folder]')
+@click.option('--model-name', metavar='NAME', help='Name of the model.  [default: the name of FOLDER]')
 @click.option('--port', type=PORT, default=PORT_DEFAULT, show_default=True, help='Port of the gRPC API.')
 @click.option(
     '--rest-port',
     type=click.IntRange(0, 65535),
     default=REST_PORT_DEFAULT,
     show_default=True,
-    help='REST; 0: none.',
+    help='Port of the REST API; 0: none.',
 )
-@click.option('--host', default='127.0.0.1', show_default=True, help='Address to listen on; 0.0.0.0 for all.')
+@click.option('--host', default='127.0.0.1', show_default=True, help='Address to listen on; 0.0.0.0: all.')
 @click.option(
     '--keep',
     type=click.IntRange(min=1),
     default=2,
     show_default=True,
-    help='How many versions to have in memory; a rollback needs 2.',
+    help='Number of versions to keep loaded; a rollback needs 2.',
 )
-@click.option('--config-file', metavar='FILE', help='Serve what this ModelServerConfig says, not a folder.')
-@click.option('--background', is_flag=True, help='Return when the server is ready, and leave it running.')
-@click.option('--stop', 'stopping', is_flag=True, help='End the server that runs, after its last requests.')
+@click.option('--config-file', metavar='FILE', help='Serve the models of this ModelServerConfig instead.')
+@click.option('--background', is_flag=True, help='Start in the background; return when it is ready.')
+@click.option('--stop', 'stopping', is_flag=True, help='Stop the running server after its last requests.')
 @click.pass_context
 def serve(
     context: click.Context,
@@ -62,17 +62,17 @@ def serve(
     background: bool,
     stopping: bool,
 ) -> None:
-    """Serve the versions in FOLDER until interrupted; new ones are taken up as they are pushed.
+    """Serve the versions in FOLDER until interrupted. New versions are loaded when they are pushed.
 
-    FOLDER holds one numbered folder a version. Without it: the one below vaiven-runs that was pushed to last.
-    What rollouts change is kept in FOLDER/models.config, and the next start goes on from it.
-    The APIs, paths and messages are those of TensorFlow Serving, and so are the flags of
-    `vaiven-model-server`, which has more of them.
+    FOLDER has a numbered subfolder for each version. The default is the last pushed model below vaiven-runs.
+    The state of rollouts is saved in FOLDER/models.config and restored at the next start.
+    The APIs, paths and messages are those of TensorFlow Serving. `vaiven-model-server` has more settings, as
+    the flags of TensorFlow Serving.
 
     \b
     Examples:
       vaiven serve
-      vaiven serve --background               until `vaiven serve --stop`
+      vaiven serve --background               stop it: vaiven serve --stop
       vaiven serve vaiven-runs/reviews/serving/reviews --port 8500
     """
     if stopping:
@@ -84,26 +84,36 @@ def serve(
     from vaiven.serving.common import installed
 
     installed.require()
-    base_path = None if config_file is not None else found(folder)
-    return _serve(_Start(base_path, model_name, host, port, rest_port, keep, config_file), background)
+    base_path = None if config_file is not None else find_base_path(folder)
+    return _serve(_ServeOptions(base_path, model_name, host, port, rest_port, keep, config_file), background)
 
 
 def _stop(context: click.Context) -> None:
-    given = {
+    other_options = {
         name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
     } - {'stopping', 'port'}
-    if given:
-        raise click.UsageError('--stop takes --port and nothing else')
+    if other_options:
+        raise click.UsageError('--stop can only be combined with --port')
     from vaiven.serving.commands import background
 
-    named = context.get_parameter_source('port') is ParameterSource.COMMANDLINE
-    server = background.stop(context.params['port'] if named else None)
-    terminal.say(f'the server at {server} has ended')
+    has_port = context.get_parameter_source('port') is ParameterSource.COMMANDLINE
+    server = background.stop(context.params['port'] if has_port else None)
+    terminal.say(f'the server at {server} has stopped')
 
 
 @dataclass(frozen=True)
-class _Start:
-    """What the options say of a server that is to be started."""
+class _ServeOptions:
+    """The options of a server to start.
+
+    Attributes:
+        base_path: folder of the versions; None with `config_file`.
+        model_name: name of the model; None for the name of the folder.
+        host: address to listen on.
+        port: port of the gRPC API.
+        rest_port: port of the REST API; 0 for none.
+        keep: number of versions to keep loaded.
+        config_file: path of a ModelServerConfig; None with `base_path`.
+    """
 
     base_path: Path | None
     model_name: str | None
@@ -114,29 +124,29 @@ class _Start:
     config_file: str | None
 
 
-def _serve(start: _Start, in_background: bool) -> None:
+def _serve(options: _ServeOptions, in_background: bool) -> None:
     from vaiven.serving.commands import background
     from vaiven.serving.common import running_servers
 
-    background.refuse_second(start.host, start.port, start.rest_port)
+    background.require_free_ports(options.host, options.port, options.rest_port)
     pid = os.getpid()
     record = running_servers.Running(
-        pid, running_servers.start_of(pid), start.host, start.port, start.rest_port
+        pid, running_servers.start_of(pid), options.host, options.port, options.rest_port
     )
     if not in_background:
-        # At once: clients that come too early know by it that they may wait.
+        # Written before loading: it tells clients that arrive early to wait.
         _record(record)
     try:
-        models, told, flags, inherited = _configured(start)
+        models, summary, flags, inherited = _server_flags(options)
         if in_background:
-            server = background.start(start.host, start.port, start.rest_port, models, flags, inherited)
-            return _tell(server, told)
-        if told:
-            click.echo(told, err=True)
+            server = background.start(options.host, options.port, options.rest_port, models, flags, inherited)
+            return _print_started(server, summary)
+        if summary:
+            click.echo(summary, err=True)
         record = dataclasses.replace(record, models=models)
         _record(record)
-        own = {'host': start.host, 'port': start.port, 'rest_api_port': start.rest_port}
-        run(parsed({**own, **flags}))
+        addresses = {'host': options.host, 'port': options.port, 'rest_api_port': options.rest_port}
+        run(parse_flags({**addresses, **flags}))
     finally:
         running_servers.remove(record)
 
@@ -144,13 +154,13 @@ def _serve(start: _Start, in_background: bool) -> None:
 def _record(record: Running) -> None:
     from vaiven.serving.common import running_servers
 
-    with contextlib.suppress(ServingError):  # it serves as well where nothing can be recorded
+    with contextlib.suppress(ServingError):  # the server works without a record
         running_servers.write(record)
 
 
-def _tell(server: Running, told: str) -> None:
-    if told:
-        terminal.say(told)
+def _print_started(server: Running, summary: str) -> None:
+    if summary:
+        terminal.say(summary)
     rest = f', REST http://{server.host}:{server.rest_port}' if server.rest_port else ''
     terminal.say(f'serving {", ".join(server.models)}: gRPC {server.host}:{server.port}{rest}')
     terminal.say(f'process {server.pid}, log {server.log}')
@@ -158,88 +168,109 @@ def _tell(server: Running, told: str) -> None:
     terminal.say(f'to end it: vaiven serve --stop{default}')
 
 
-def _configured(start: _Start) -> tuple[dict[str, str], str, dict[str, object], tuple[int, ...]]:
-    """Base paths by model, a line that says what is served, the server's flags, and file descriptors in these."""
+def _server_flags(options: _ServeOptions) -> tuple[dict[str, str], str, dict[str, object], tuple[int, ...]]:
+    """What the server is started with.
+
+    Returns:
+        The base path of each model by name, a line for the user that says what is served, the flags of the server,
+        and the file descriptors that the flags refer to.
+    """
     flags: dict[str, object] = {
         'max_num_load_retries': 0,
-        'optimize_graphs': False,  # ours are no faster for it, and start in two thirds of the time
-        # After a rollout the configuration has labels: users of these are not to find them missing at a start.
+        'optimize_graphs': False,  # vaiven's models run no faster with it, and start in two thirds of the time without
+        # After a rollout the configuration has labels: requests with a label must not fail while the server starts.
         'allow_version_labels_for_unavailable_models': True,
         'wait_for_labels': True,
         'plain_requests_follow_stable': True,
     }
-    if start.base_path is None:
+    if options.base_path is None:
         from vaiven.serving.rollout import configuration
 
-        assert start.config_file is not None
-        config = configuration.read(Path(start.config_file))
+        assert options.config_file is not None
+        config = configuration.read(Path(options.config_file))
         models = {entry.name: entry.base_path for entry in config.model_config_list.config}
-        return models, '', {**flags, 'model_config_file': os.path.abspath(start.config_file)}, ()
-    name = start.model_name or start.base_path.name
-    kept = start.base_path / CONFIG
-    config, told = configuration_of(name, start.base_path, start.keep, kept)
-    descriptor = in_memory(config)
-    flags |= {'model_config_file': f'/proc/self/fd/{descriptor}', 'reloaded_config_file': kept}
-    return {name: str(start.base_path)}, told, flags, (descriptor,)
+        return models, '', {**flags, 'model_config_file': os.path.abspath(options.config_file)}, ()
+    name = options.model_name or options.base_path.name
+    saved_config = options.base_path / CONFIG
+    config, summary = load_configuration(name, options.base_path, options.keep, saved_config)
+    descriptor = config_descriptor(config)
+    flags |= {'model_config_file': f'/proc/self/fd/{descriptor}', 'reloaded_config_file': saved_config}
+    return {name: str(options.base_path)}, summary, flags, (descriptor,)
 
 
-def parsed(flags: Mapping[str, object]) -> object:
-    """The server's options for flags by name."""
+def parse_flags(flags: Mapping[str, object]) -> object:
+    """The options of the server, from the values of its flags by name."""
     from vaiven.serving.server import flags as server_flags
     from vaiven.serving.server.server_process import argument
 
     return server_flags.parse([argument(name, value) for name, value in flags.items()])[0]
 
 
-def found(given: str | None) -> Path:
-    """The folder to serve. Raises ServingError where there is none, or it holds no version."""
+def find_base_path(name: str | None) -> Path:
+    """The folder to serve.
+
+    Args:
+        name: path of the folder; None for the last pushed model below `vaiven-runs`.
+
+    Raises:
+        ServingError: there is no such folder, or it has no versions.
+    """
     from vaiven.serving.rollout import serving_folder as folders
 
-    if given is None:
+    if name is None:
         newest = folders.newest()
         if newest is None:
             raise ServingError(
-                'no pushed model was found below vaiven-runs: run `vaiven run`, or name a folder'
+                'there is no pushed model below vaiven-runs: run `vaiven run`, or name a folder'
             )
         return newest
-    folder = local_path(given)
+    folder = local_path(name)
     if not folder.is_dir():
-        raise ServingError(f'there is no folder {folder}: name one that holds numbered versions')
+        raise ServingError(f'there is no folder {folder}: name a folder with numbered versions')
     if not folders.versions(folder):
-        hint = f'; {folder.absolute().parent} may be meant' if is_saved_model(folder) else ''
-        raise ServingError(f'{folder} holds no version, that is, no folder whose name is a number{hint}')
+        hint = f'; did you mean {folder.absolute().parent}?' if is_saved_model(folder) else ''
+        raise ServingError(f'{folder} has no versions, which are subfolders with a number as name{hint}')
     return folder.absolute()
 
 
-def configuration_of(name: str, base_path: Path, keep: int, kept: Path) -> tuple[Any, str]:
-    """What to serve, and a line that says so: what rollouts left in the file `kept`, else the newest versions.
+def load_configuration(name: str, base_path: Path, keep: int, saved_config: Path) -> tuple[Any, str]:
+    """The model configuration to serve: the one that rollouts saved, or else the newest versions.
+
+    Args:
+        name: name of the model.
+        base_path: folder of its versions.
+        keep: number of versions to keep loaded without a saved configuration.
+        saved_config: file of the saved configuration, which may not exist.
+
+    Returns:
+        The ModelServerConfig, and a line for the user that says what is served.
 
     Raises:
-        ServingError: the file is no configuration of this model, or names no version that is there.
+        ServingError: the file is not a configuration of this model, or none of its versions exists.
     """
     from vaiven.serving.rollout import configuration
     from vaiven.serving.rollout import serving_folder as folders
 
-    if not os.path.lexists(kept):
+    if not os.path.lexists(saved_config):
         config = configuration.of_one_model(name, base_path)
         configuration.entry(config, name).model_version_policy.latest.num_versions = keep
         return config, f'{name}: the newest {keep} versions of {base_path}'
-    hint = f'without {kept} the newest {keep} versions are served'
+    hint = f'without {saved_config} the newest {keep} versions are served'
     try:
-        config = configuration.read(kept)
+        config = configuration.read(saved_config)
         entry = configuration.entry(config, name)
     except ServingError as error:
         raise ServingError(f'{error}; {hint}') from error
     entry.base_path = str(base_path)  # the folder may have been moved
-    named = entry.model_version_policy.specific.versions
-    if named and not set(named) & set(folders.versions(base_path)):
-        raise ServingError(f'{base_path} has none of the versions that {kept} names; {hint}')
+    versions = entry.model_version_policy.specific.versions
+    if versions and not set(versions) & set(folders.versions(base_path)):
+        raise ServingError(f'{base_path} has none of the versions that {saved_config} names; {hint}')
     labels = ', '.join(f'{label} {number}' for label, number in sorted(entry.version_labels.items()))
-    return config, f'{name}: {base_path} as rollouts left it ({labels or "no label"}); {hint}'
+    return config, f'{name}: {base_path} as rollouts left it ({labels or "no labels"}); {hint}'
 
 
-def in_memory(config: Any) -> int:
-    """Descriptor of a ModelServerConfig that is on no disk, so that nothing is left behind."""
+def config_descriptor(config: Any) -> int:
+    """File descriptor of a ModelServerConfig in memory, which leaves no file behind."""
     from google.protobuf import text_format
 
     descriptor = os.memfd_create('vaiven-model-config')
@@ -248,7 +279,14 @@ def in_memory(config: Any) -> int:
 
 
 def run(options: object) -> None:
-    """Serves until SIGINT or SIGTERM. Raises ServingError where it cannot start."""
+    """Runs the server until SIGINT or SIGTERM.
+
+    Args:
+        options: of the server, from `parse_flags`.
+
+    Raises:
+        ServingError: the server cannot start.
+    """
     import asyncio
     import sys
 

@@ -114,7 +114,7 @@ def test_an_interrupted_run_is_gone_on_with_in_the_same_columns(
         assert out.read_bytes() == whole
     told = shell(*command[:-1], 'id', '--resume', status=0 if ending == 'jsonl' else 2)
     if ending != 'jsonl':
-        assert b'has answers with other columns: give the same --keep-columns as before' in told.stderr
+        assert b'has results with other columns: give the same --keep-columns as before' in told.stderr
     assert out.read_bytes() == whole
 
 
@@ -124,26 +124,26 @@ def test_answers_without_columns_are_not_gone_on_with_in_columns(shell: Shell, t
         shell(*command)
         whole = (shell.folder / f'plain.{ending}').read_bytes()
         told = shell(*command, '--keep-columns', 'id', '--resume', status=2).stderr
-        assert b'has answers with other columns' in told
+        assert b'has results with other columns' in told
         assert (shell.folder / f'plain.{ending}').read_bytes() == whole
 
 
 @pytest.mark.parametrize(
     ('arguments', 'content', 'message'),
     [
-        (('--from', 'csv', '--keep-columns', 'stars'), b'text,id\ng,1\n', "no column is named 'stars', which is to be"),
-        (('--from', 'csv', '--keep-columns', 'label,id'), b'text,id,label\ng,1,1\n', "the answers have 'label' of"),
-        (('--from', 'csv', '--keep-columns', 'all'), b'text,id,label\ng,1,1\n', "have 'label' of their own"),
-        (('--from', 'csv', '--keep-columns', 'text'), b'text,id\ng,1\n', "the answers have 'text' of their own"),
+        (('--from', 'csv', '--keep-columns', 'stars'), b'text,id\ng,1\n', "no column is named 'stars'"),
+        (('--from', 'csv', '--keep-columns', 'label,id'), b'text,id,label\ng,1,1\n', "already has a column 'label'"),
+        (('--from', 'csv', '--keep-columns', 'all'), b'text,id,label\ng,1,1\n', "already has a column 'label'"),
+        (('--from', 'csv', '--keep-columns', 'text'), b'text,id\ng,1\n', "the output already has a column 'text'"),
         (('--from', 'csv', '--keep-columns', 'id'), b'text,id,id\ng,1,2\n', "2 columns are named 'id'"),
-        (('--from', 'jsonl', '--keep-columns', 'ID'), b'{"text": "g", "id": 1}\n', "no key is named 'ID', which is to"),
+        (('--from', 'jsonl', '--keep-columns', 'ID'), b'{"text": "g", "id": 1}\n', "1 rows has the key 'ID'"),
         (('--from', 'jsonl', '--keep-columns', 'id'), b'{"text": "g", "id": "\\ud800"}\n', 'half of a surrogate pair'),
-        (('--to', 'csv', '--from', 'jsonl', '--keep-columns', 'all'), b'{"text":""}\n{"text":"","n":1}', "'n' is in"),
-        (('--keep-columns', 'id'), b'g\n', '--keep-columns goes with a table: lines have no columns'),
-        (('--keep-columns', 'id', 'a text'), b'', '--keep-columns goes with a table'),
-        (('--from', 'csv', '--keep-columns', 'id,,n'), b'text,id\ng,1\n', 'names columns, each once'),
-        (('--from', 'csv', '--keep-columns', 'id,id'), b'text,id\ng,1\n', 'names columns, each once'),
-        (('--from', 'csv', '--keep-columns', ''), b'text,id\ng,1\n', 'names columns, each once'),
+        (('--to', 'csv', '--from', 'jsonl', '--keep-columns', 'all'), b'{"text":""}\n{"text":"","n":1}', "no key 'n'"),
+        (('--keep-columns', 'id'), b'g\n', '--keep-columns needs a table: lines have no columns'),
+        (('--keep-columns', 'id', 'a text'), b'', '--keep-columns needs a table'),
+        (('--from', 'csv', '--keep-columns', 'id,,n'), b'text,id\ng,1\n', 'separated by commas, each once'),
+        (('--from', 'csv', '--keep-columns', 'id,id'), b'text,id\ng,1\n', 'separated by commas, each once'),
+        (('--from', 'csv', '--keep-columns', ''), b'text,id\ng,1\n', 'separated by commas, each once'),
     ],
 )  # fmt: skip
 def test_columns_that_cannot_be_kept_are_told_in_one_line(

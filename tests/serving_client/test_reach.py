@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from vaiven.serving.commands import connecting
-from vaiven.serving.commands.options import Where
-from vaiven.serving.commands.pushed_models import Pushed, pushed
+from vaiven.serving.commands.options import Target
+from vaiven.serving.commands.pushed_models import PushedModel, pushed_models
 from vaiven.serving.common import ports
 from vaiven.serving.common.errors import ServingError
 from vaiven.serving.server.server_process import ServerProcess
@@ -47,9 +47,9 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return base
 
 
-def nobody(model: str = '', version: int | None = None, label: str | None = None) -> Where:
+def nobody(model: str = '', version: int | None = None, label: str | None = None) -> Target:
     [port] = ports.free('127.0.0.1', 1)
-    return Where(f'127.0.0.1:{port}', model, version, label, 5.0, chosen=False)
+    return Target(f'127.0.0.1:{port}', model, version, label, 5.0, explicit=False)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_the_newest_model_that_can_answer_is_taken_and_said(
     address: str,
 ) -> None:
     place = nobody(model, version)
-    found = connecting.reachable(place, signature, output)
+    found = connecting.resolve_target(place, signature, output)
     assert found.server == f'saved-model:{runs / address}'
     assert found.model == address.split('/')[0]
     said = capsys.readouterr().err
@@ -84,31 +84,31 @@ def test_the_newest_model_that_can_answer_is_taken_and_said(
 @pytest.mark.parametrize(
     ('place', 'line'),
     [
-        (nobody('films'), "no model 'films' with the signature generate was pushed"),
-        (nobody('reviews'), "no model 'reviews' with the signature generate was pushed"),
+        (nobody('films'), "no pushed model 'films' with the signature generate"),
+        (nobody('reviews'), "no pushed model 'reviews' with the signature generate"),
         (nobody(version=9), 'of version 9'),
         (nobody(label='stable'), "only a server knows the label 'stable'"),
     ],
 )
-def test_where_no_model_can_answer_the_line_says_what_to_do(runs: Path, place: Where, line: str) -> None:
+def test_where_no_model_can_answer_the_line_says_what_to_do(runs: Path, place: Target, line: str) -> None:
     with pytest.raises(ServingError, match='no server answers at') as raised:
-        connecting.reachable(place, 'generate', 'generated')
+        connecting.resolve_target(place, 'generate', 'generated')
     assert line in str(raised.value)
     assert '`vaiven ' in str(raised.value)
 
 
 def test_a_server_that_was_chosen_is_asked_whatever_is_pushed_here(runs: Path) -> None:
-    place = Where('127.0.0.1:1', '', None, None, 5.0, chosen=True)
-    assert connecting.reachable(place, 'generate', 'generated') is place
-    remote = Where('models.example:8500', '', None, None, 5.0, chosen=True)
-    assert connecting.reachable(remote, 'generate', 'generated').model == 'novel'
+    place = Target('127.0.0.1:1', '', None, None, 5.0, explicit=True)
+    assert connecting.resolve_target(place, 'generate', 'generated') is place
+    remote = Target('models.example:8500', '', None, None, 5.0, explicit=True)
+    assert connecting.resolve_target(remote, 'generate', 'generated').model == 'novel'
 
 
 def test_without_tensorflow_the_line_says_what_to_start(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr('vaiven.serving.common.installed.LIBRARIES', ('a_library_that_nobody_has',))
     with pytest.raises(ServingError, match='needs a_library_that_nobody_has') as raised:
-        connecting.reachable(nobody(), 'serving_default', 'label')
-    assert 'run `vaiven serve` where these are' in str(raised.value)
+        connecting.resolve_target(nobody(), 'serving_default', 'label')
+    assert 'run `vaiven serve` elsewhere' in str(raised.value)
     assert raised.value.exit_status == 1
 
 
@@ -116,26 +116,26 @@ def test_a_server_without_the_model_gives_way_to_a_pushed_one_only_where_nobody_
     runs: Path, server: ServerProcess, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The server has `reviews`; it was not started by `vaiven serve`, so it is asked."""
-    place = Where(server.grpc_address, '', None, None, 5.0, chosen=False)
-    assert connecting.reachable(place, 'serving_default', 'label').model == 'reviews'
+    place = Target(server.grpc_address, '', None, None, 5.0, explicit=False)
+    assert connecting.resolve_target(place, 'serving_default', 'label').model == 'reviews'
     assert capsys.readouterr().err == ''
-    found = connecting.reachable(place, 'generate', 'generated')
+    found = connecting.resolve_target(place, 'generate', 'generated')
     assert found.server == f'saved-model:{runs}/novel/serving/novel'
     assert 'no model with the signature generate: using version 1' in capsys.readouterr().err
 
 
 def test_a_broken_model_cannot_answer(tmp_path: Path) -> None:
     saved_model(tmp_path / '1', ('generate', 'generated'))
-    assert Pushed(tmp_path, 1).answers('generate', 'generated')
-    assert not Pushed(tmp_path, 1).answers('generate', 'label')
+    assert PushedModel(tmp_path, 1).has_output('generate', 'generated')
+    assert not PushedModel(tmp_path, 1).has_output('generate', 'label')
     (tmp_path / '1/saved_model.pb').write_bytes(b'\xff')
-    assert not Pushed(tmp_path, 1).answers('generate', 'generated')
+    assert not PushedModel(tmp_path, 1).has_output('generate', 'generated')
 
 
 def test_names_of_models_are_no_patterns(tmp_path: Path) -> None:
     saved_model(tmp_path / 'vaiven-runs/a[b]/serving/a[b]/1', ('generate', 'generated'))
-    assert [one.folder.name for one in pushed('a[b]', root=tmp_path)] == ['a[b]']
-    assert pushed('*', root=tmp_path) == []
+    assert [one.folder.name for one in pushed_models('a[b]', root=tmp_path)] == ['a[b]']
+    assert pushed_models('*', root=tmp_path) == []
 
 
 def _is_free(port: int) -> bool:

@@ -72,7 +72,7 @@ def test_a_server_in_the_background_answers_at_once_and_ends_when_it_is_told_to(
     # The model's name is known where it is served, also to a command whose models have another as a rule.
     assert place.run('generate', '--server', place.address, '--length', '3', 'x').stdout.startswith('x ñ 3')
     second = place.run('serve', '--background', *place.ports, status=1).stderr
-    assert f'a server runs at {place.address} (process {server.pid}, reviews)' in second
+    assert f'a server is running at {place.address} (process {server.pid}, reviews)' in second
     assert f'vaiven serve --stop --port {place.port}' in second
     [other] = ports.free('127.0.0.1', 1)
     place.run('serve', '--port', str(other), '--rest-port', str(place.rest_port), status=1)
@@ -80,10 +80,10 @@ def test_a_server_in_the_background_answers_at_once_and_ends_when_it_is_told_to(
         place.run('predict', '--server', place.address, '--model', 'films', 'g', status=2).stderr
     )
     stopped = place.run('serve', '--stop').stdout
-    assert stopped == f'the server at {place.address} (process {server.pid}, reviews) has ended\n'
+    assert stopped == f'the server at {place.address} (process {server.pid}, reviews) has stopped\n'
     assert not server.alive()
     assert 'drained' in Path(server.log).read_text()
-    assert 'no server of `vaiven serve` runs' in place.run('serve', '--stop', status=1).stderr
+    assert 'no server of `vaiven serve` is running' in place.run('serve', '--stop', status=1).stderr
 
 
 def test_a_command_waits_for_a_server_that_is_starting(place: Place) -> None:

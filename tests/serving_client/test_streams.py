@@ -86,7 +86,7 @@ def test_csv_answers_can_be_read_back(shell: Shell) -> None:
     [
         ('csv', b'', 'the file is empty; its first line must name the columns'),
         ('tsv', b'', 'the file is empty; its first line must name the columns'),
-        ('jsonl', b'', 'holds no text: give one JSON object a line'),
+        ('jsonl', b'', 'holds no text: give one JSON object per line'),
         (
             'csv',
             b'id,body\n1,g\n',
@@ -119,7 +119,7 @@ def test_an_ending_that_no_answers_have_is_refused(shell: Shell, command: list[s
         'a.b/c.xml',
     ):
         told = shell.fails(2, *command, '--out', name, 'g')
-        assert 'answers are written as .csv, .jsonl, .tsv, .txt, not as ' in told
+        assert 'the name of an output file must end in .csv, .jsonl, .tsv, .txt, not in ' in told
         assert told.count('\n') == 1
         assert not (shell.folder / name).exists()
 
@@ -154,7 +154,7 @@ def test_a_form_that_the_name_contradicts_is_refused(shell: Shell) -> None:
         (b'\xef\xbb\xbfid,Text\r\n1,g\r\n', "with a column 'Text': add --from csv --field Text;"),
         (b'text\tid\ng\t1\n', 'add --from tsv;'),
         (b'id;text\n1;g\n', 'add --from csv, with a first line sep=;;'),
-        (b'__label__1 g\n', 'looks like lines of fastText'),
+        (b'__label__1 g\n', 'looks like fastText lines'),
     ],
 )
 def test_a_table_in_a_pipe_is_not_read_as_lines(shell: Shell, content: bytes, advice: str) -> None:
@@ -188,7 +188,7 @@ def test_lines_that_may_be_a_table_are_answered_and_told(shell: Shell) -> None:
 def test_lines_of_fasttext_in_a_text_file_are_refused(shell: Shell) -> None:
     (shell.folder / 'train.txt').write_text('__label__1 g\n')
     told = shell('predict', '--file', 'train.txt', status=2).stderr.decode()
-    assert 'train.txt: looks like lines of fastText: give a file that is named NAME.ft.txt' in told
+    assert 'train.txt: looks like fastText lines: use a file named NAME.ft.txt' in told
     assert told.count('\n') == 1
 
 
@@ -267,7 +267,7 @@ def test_an_interrupted_file_is_gone_on_with_after_its_last_whole_record(shell: 
     assert shell(*asked, '--resume').stdout == b''
     whole = out.read_bytes()
     assert whole.count(b'fin') == 400
-    assert 'is there already: add --resume' in shell.fails(2, *asked)
+    assert 'exists already: add --resume' in shell.fails(2, *asked)
     for size in (len(whole) - 1, len(whole) // 2, len(whole) // 2 + 9, 5, 0, len(whole)):
         out.write_bytes(whole[:size])
         shell(*asked, '--resume')
@@ -281,7 +281,7 @@ def test_a_file_with_answers_to_other_texts_is_left_as_it_is(shell: Shell) -> No
         (shell.folder / name).write_bytes(before)
         for texts in (['g'], ['g', 'a', 'a']):
             told = shell.fails(2, 'predict', '--out', name, '--resume', *texts)
-            assert f'{name} has 2 answers' in told
+            assert f'{name} has 2 results' in told
         assert (shell.folder / name).read_bytes() == before
         shell('predict', '--out', name, '--resume', 'g', 'gg', 'ggg')
         assert b'ggg' in (shell.folder / name).read_bytes()
@@ -301,7 +301,7 @@ def test_csv_answers_to_unusual_texts_are_gone_on_with(shell: Shell, text: str, 
 def test_a_file_that_is_no_csv_of_answers_is_left_as_it_is(shell: Shell, content: bytes) -> None:
     (shell.folder / 'strange.csv').write_bytes(content)
     told = shell.fails(2, 'predict', '--out', 'strange.csv', '--resume', 'g')
-    assert 'strange.csv has 1 answers' in told
+    assert 'strange.csv has 1 results' in told
     assert (shell.folder / 'strange.csv').read_bytes() == content
 
 
@@ -331,7 +331,7 @@ def test_a_restart_of_the_server_in_the_middle_is_survived(pushed: Path, tmp_pat
         process.stdin.write(b''.join(b'g%d\n' % number for number in range(1000, 2000)))
         process.stdin.flush()
         assert process.stderr is not None
-        assert b'waiting for it' in process.stderr.readline()
+        assert b'waiting up to' in process.stderr.readline()
         with ServerProcess('reviews', pushed, port=port, rest_port=rest_port):
             process.stdin.close()
             assert process.wait(60) == 0
@@ -360,4 +360,4 @@ def test_patience_ends(pushed: Path, command: list[str], seconds: int) -> None:
     assert (process.returncode, stdout) == (1, b'')
     *before, last = stderr.splitlines()
     assert last.startswith(b'vaiven: no server answers at')
-    assert [line.endswith(b'waiting for it, 1 s at most') for line in before] == [True] * seconds
+    assert [line.endswith(b'waiting up to 1 s for it') for line in before] == [True] * seconds
