@@ -20,11 +20,10 @@ from vaiven.serving.client.errors import request_error
 from vaiven.serving.client.results import Target
 from vaiven.serving.client.transport import Call, RequestFlows
 from vaiven.serving.common.errors import ServingError
-from vaiven.serving.common.version_folders import is_saved_model
-from vaiven.serving.wire import messages
+from vaiven.serving.common.version_folders import VersionPolicy, is_saved_model
 
 if TYPE_CHECKING:
-    from vaiven.serving.server.manager import Manager
+    from vaiven.serving.server.in_process import InProcessServer
 
 THREADS = 8
 
@@ -49,7 +48,7 @@ class LocalTransport:
         self._loop = asyncio.new_event_loop()
         self._threads = ThreadPoolExecutor(THREADS, 'request')
         self._links: tempfile.TemporaryDirectory[str] | None = None
-        self._manager: Manager | None = None
+        self._server: InProcessServer | None = None
         self._answers: dict[str, Callable[[Any, float], Awaitable[Any]]] = {}
         self._closed = False
 
@@ -78,8 +77,8 @@ class LocalTransport:
             if self._closed:
                 return
             self._closed = True
-            if self._manager is not None:
-                self._manager.stop()
+            if self._server is not None:
+                self._server.stop()
                 self._loop.call_soon_threadsafe(self._loop.stop)
             else:
                 self._loop.close()
@@ -89,58 +88,23 @@ class LocalTransport:
 
     def _load(self) -> None:
         """Raises ServingError without TensorFlow, and StatusError where no version can be loaded."""
-        from vaiven.serving.server import availability
-        from vaiven.serving.server.api import Api
-        from vaiven.serving.server.api import Call as Came
-        from vaiven.serving.server.flags import Options
-        from vaiven.serving.server.manager import Manager
-        from vaiven.serving.server.served_model import Settings
-
         try:
-            from vaiven.serving.server.loader import Loader
-
-            loader = Loader(Options(), self._threads)
+            from vaiven.serving.server.in_process import InProcessServer
         except ModuleNotFoundError as error:
-            raise ServingError(
-                f"a model in this process needs {error.name}: pip install 'vaiven[pipeline]', or ask a server"
-            ) from error
-        manager = Manager(loader.load, Settings(load_retries=0))
-        api = Api(manager)
+            raise _missing_library(error) from error
         tensorflow = logging.getLogger('tensorflow')
         level = tensorflow.level
-        tensorflow.setLevel(logging.ERROR)  # it warns of how the server loads, once
+        # TensorFlow warns once that its loader of SavedModels is deprecated, which no user of a client can change.
+        tensorflow.setLevel(logging.ERROR)
         try:
-            availability.wait(manager, api.configuration.apply([self._model()], from_file=True))
-        except BaseException:
-            manager.stop()
-            raise
+            name, base_path, policy = self._model()
+            self._server = server = InProcessServer(name, base_path, self._threads, policy)
+        except ModuleNotFoundError as error:
+            raise _missing_library(error) from error
         finally:
             tensorflow.setLevel(level)
-        self._manager = manager
-
-        async def status(request: Any, deadline: float) -> Any:
-            return api.status(request)
-
-        async def metadata(request: Any, deadline: float) -> Any:
-            return api.metadata(request)
-
-        async def check(request: Any, deadline: float) -> Any:
-            states = messages.HealthCheckResponse
-            return states(status=states.SERVING if api.ready() else states.NOT_SERVING)
-
         threading.Thread(target=self._run, name='saved-model', daemon=True).start()
-        self._answers = {
-            'Predict': lambda request, deadline: api.predict(request, Came('LOCAL', deadline)),
-            'Classify': lambda request, deadline: api.classify(request, Came('LOCAL', deadline)),
-            'Regress': lambda request, deadline: api.regress(request, Came('LOCAL', deadline)),
-            'MultiInference': lambda request, deadline: api.multi_inference(request, Came('LOCAL', deadline)),
-            'GetModelMetadata': metadata,
-            'GetModelStatus': status,
-            'HandleReloadConfigRequest': lambda request, deadline: api.reload(
-                request, Came('LOCAL', deadline)
-            ),
-            'Check': check,
-        }
+        self._answers = server.methods
 
     def _run(self) -> None:
         self._loop.run_forever()  # until `close`
@@ -151,18 +115,23 @@ class LocalTransport:
             self._loop.run_until_complete(asyncio.wait(left))
         self._loop.close()
 
-    def _model(self) -> Any:
-        from vaiven.serving.common.version_folders import VersionPolicy
-        from vaiven.serving.server.model_config import Model
-
+    def _model(self) -> tuple[str, Path, VersionPolicy]:
+        """Name of the model, folder of its versions, and which of them to load."""
         if not is_saved_model(self._folder):
-            return Model(self._folder.name, self._folder)
+            return self._folder.name, self._folder, VersionPolicy()
         if self._folder.name.isdecimal():
             policy = VersionPolicy(specific=(int(self._folder.name),))
-            return Model(self._folder.parent.name, self._folder.parent, policy)
+            return self._folder.parent.name, self._folder.parent, policy
+        # The server reads numbered versions only: a link named `1` makes the folder one.
         self._links = tempfile.TemporaryDirectory(prefix='vaiven-')
         (Path(self._links.name) / '1').symlink_to(self._folder)
-        return Model(self._folder.name, Path(self._links.name))
+        return self._folder.name, Path(self._links.name), VersionPolicy()
+
+
+def _missing_library(error: ModuleNotFoundError) -> ServingError:
+    return ServingError(
+        f"a model in this process needs {error.name}: pip install 'vaiven[pipeline]', or ask a server"
+    )
 
 
 async def _awaited(answering: Awaitable[Any]) -> Any:

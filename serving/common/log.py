@@ -5,6 +5,9 @@ import logging
 import time
 from typing import TextIO
 
+# The line that the model server and the gateway log when their ports are open; their starters wait for it.
+READY_LINE = r'^\S+ INFO serving grpc='
+
 _logger = logging.getLogger('vaiven.serving')
 
 

@@ -13,10 +13,9 @@ from typing import Any
 import grpc.aio
 
 from vaiven.serving.client.connection import Connection
-from vaiven.serving.common import log, ports, split, tls
+from vaiven.serving.common import health, log, ports, split, tls
 from vaiven.serving.common.errors import ServerStartError, ServingError
 from vaiven.serving.common.split import Split, SplitFile
-from vaiven.serving.gateway import health
 from vaiven.serving.gateway.grpc_port import GrpcPort
 from vaiven.serving.gateway.metrics import Metrics
 from vaiven.serving.gateway.routing import Plan
@@ -145,7 +144,8 @@ class Gateway:
                 ('grpc.so_reuseport', 0),
             ]
         )
-        server.add_generic_rpc_handlers((*port.services(), health.service(servers)))
+        health_service = health.service(lambda: servers.takes_traffic, lambda: servers.draining)
+        server.add_generic_rpc_handlers((*port.services(), health_service))
         address = ports.address(settings.host, settings.port)
         try:
             if self._tls is not None:

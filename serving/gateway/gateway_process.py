@@ -15,7 +15,7 @@ from types import TracebackType
 
 from vaiven.serving.common import ports
 from vaiven.serving.common.errors import ServerStartError
-from vaiven.serving.server.server_process import READY_LINE
+from vaiven.serving.common.log import READY_LINE
 
 
 class GatewayProcess:

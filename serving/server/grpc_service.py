@@ -15,7 +15,7 @@ import grpc
 import grpc.aio
 from google.protobuf.message import DecodeError
 
-from vaiven.serving.common import log
+from vaiven.serving.common import health, log
 from vaiven.serving.common.peers import peer_of
 from vaiven.serving.common.status import Code, StatusError
 from vaiven.serving.server.api import Api, Call
@@ -25,7 +25,6 @@ from vaiven.serving.wire import messages
 MAX_ERROR_TEXT = 1024
 LARGE_BYTES = 1 << 16
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
-_HEALTH_SERVICES = ('', 'PredictionService', 'ModelService')
 
 Answer = Callable[[Any, Call], Awaitable[Any]]
 
@@ -66,7 +65,7 @@ def add_services(
                 _handler(request_class, answers[method.name], workers)
             )
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, methods),))
-    server.add_generic_rpc_handlers((_health(api),))
+    server.add_generic_rpc_handlers((health.service(api.ready, lambda: api.draining),))
 
 
 def _at_once(answer: Callable[[Any], Any]) -> Answer:
@@ -115,38 +114,3 @@ def _write(response: Any) -> bytes:
 
 def _cut(text: str) -> str:
     return text if len(text) <= MAX_ERROR_TEXT else text[:MAX_ERROR_TEXT] + '...TRUNCATED'
-
-
-def _health(api: Api) -> Any:
-    """grpc.health.v1: SERVING while every configured model has an AVAILABLE version."""
-
-    def now(service: str) -> Any:
-        response = messages.HealthCheckResponse
-        if service not in _HEALTH_SERVICES:
-            return response(status=response.SERVICE_UNKNOWN)
-        return response(status=response.SERVING if api.ready() else response.NOT_SERVING)
-
-    async def check(request: Any, context: Any) -> Any:
-        answer = now(request.service)
-        if answer.status == messages.HealthCheckResponse.SERVICE_UNKNOWN:
-            await context.abort(grpc.StatusCode.NOT_FOUND, f'unknown service {request.service}')
-        return answer
-
-    async def watch(request: Any, context: Any) -> Any:
-        last = None
-        while not (api.draining and last is not None and last.status != messages.HealthCheckResponse.SERVING):
-            answer = now(request.service)
-            if answer != last:
-                yield answer
-                last = answer
-            await asyncio.sleep(0.5)
-
-    reading = messages.HealthCheckRequest.FromString
-    writing = messages.HealthCheckResponse.SerializeToString
-    return grpc.method_handlers_generic_handler(
-        'grpc.health.v1.Health',
-        {
-            'Check': grpc.unary_unary_rpc_method_handler(check, reading, writing),
-            'Watch': grpc.unary_stream_rpc_method_handler(watch, reading, writing),
-        },
-    )

@@ -18,8 +18,8 @@ from typing import IO
 
 from vaiven.serving.common import ports
 from vaiven.serving.common.errors import ServerStartError
+from vaiven.serving.common.log import READY_LINE
 
-READY_LINE = r'^\S+ INFO serving grpc='
 PORT_ATTEMPTS = 3
 
 

@@ -1,0 +1,63 @@
+"""The gRPC health service, grpc.health.v1, of the model server and the gateway.
+
+Specification: https://github.com/grpc/grpc/blob/master/doc/health-checking.md
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import grpc
+
+from vaiven.serving.wire import messages
+
+# The empty name is the whole server. TensorFlow Serving registers the other two by their short names.
+SERVICES = ('', 'PredictionService', 'ModelService')
+# Kubernetes probes every 10 seconds by default, so a watcher learns of a change well before the next probe.
+WATCH_SECONDS = 0.5
+
+
+def service(is_ready: Callable[[], bool], is_draining: Callable[[], bool]) -> grpc.GenericRpcHandler:
+    """The health service for load balancers and Kubernetes.
+
+    Args:
+        is_ready: whether requests should be sent here.
+        is_draining: whether the server is shutting down. A `Watch` then ends after it has reported NOT_SERVING.
+
+    Returns:
+        The handler for `grpc.aio.Server.add_generic_rpc_handlers`.
+    """
+    response = messages.HealthCheckResponse
+
+    def current(name: str) -> Any:
+        if name not in SERVICES:
+            return response(status=response.SERVICE_UNKNOWN)
+        return response(status=response.SERVING if is_ready() else response.NOT_SERVING)
+
+    async def check(request: Any, context: Any) -> Any:
+        health = current(request.service)
+        if health.status == response.SERVICE_UNKNOWN:
+            # The specification: Check ends with NOT_FOUND, Watch sends SERVICE_UNKNOWN and stays open.
+            await context.abort(grpc.StatusCode.NOT_FOUND, f'unknown service {request.service}')
+        return health
+
+    async def watch(request: Any, context: Any) -> AsyncIterator[Any]:
+        last = None
+        while True:
+            health = current(request.service)
+            if health != last:
+                yield health
+                last = health
+            # An open stream would hold the shutdown up until the drain time is over.
+            if is_draining() and health.status != response.SERVING:
+                return
+            await asyncio.sleep(WATCH_SECONDS)
+
+    deserialize, serialize = messages.HealthCheckRequest.FromString, response.SerializeToString
+    return grpc.method_handlers_generic_handler(
+        'grpc.health.v1.Health',
+        {
+            'Check': grpc.unary_unary_rpc_method_handler(check, deserialize, serialize),
+            'Watch': grpc.unary_stream_rpc_method_handler(watch, deserialize, serialize),
+        },
+    )
