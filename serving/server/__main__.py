@@ -1,6 +1,6 @@
-"""`vaiven-model-server`, or `python -m vaiven.serving.server`: ends without the interpreter's own clean-up.
+"""`vaiven-model-server`, or `python -m vaiven.serving.server`.
 
-TensorFlow's libraries may crash when they are taken down, after all work is done.
+The process ends without the clean-up of the interpreter: TensorFlow's libraries may crash in it, when all work is done.
 """
 
 import os
@@ -8,8 +8,8 @@ import sys
 
 
 def run() -> None:
-    """Serves, and ends the process."""
-    os.environ.setdefault('GRPC_VERBOSITY', 'NONE')  # read when grpc is imported
+    """Runs the server and ends the process."""
+    os.environ.setdefault('GRPC_VERBOSITY', 'NONE')  # gRPC reads it at import
     from vaiven.serving.common import installed
     from vaiven.serving.common.errors import ServingError
 

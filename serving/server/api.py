@@ -1,6 +1,6 @@
-"""What the server answers, whichever port a request came by: request message in, response message out.
+"""The services of the server, independent of gRPC and REST: request message in, response message out.
 
-Every method raises StatusError where the request is to fail.
+Every method raises StatusError for a request that fails.
 """
 
 import asyncio
@@ -13,17 +13,17 @@ from typing import Any, NamedTuple
 from vaiven.serving.common.status import Code, StatusError, invalid_argument, not_found
 from vaiven.serving.server import inference
 from vaiven.serving.server.configuration import Configuration
-from vaiven.serving.server.execution import Steps, clocked
+from vaiven.serving.server.execution import Steps, with_timing
 from vaiven.serving.server.manager import Manager
 from vaiven.serving.server.metrics import Metrics
 from vaiven.serving.server.version import Version
 from vaiven.serving.wire import messages, tensors
 
 SIGNATURE_FIELD = 'signature_def'
-# Of a tensor whose conversion would hold the event loop up.
-MANY_VALUES = 1 << 13
+# The conversion of a larger tensor takes more than a millisecond, which would delay all other requests.
+LARGE_TENSOR_VALUES = 1 << 13
 
-
+# The label `API` of the stock metrics.
 _GRPC_NAMES = {
     'predict': 'Predict',
     'classify': 'Classify',
@@ -33,13 +33,13 @@ _GRPC_NAMES = {
 
 
 class Call(NamedTuple):
-    """How a request came.
+    """How a request arrived.
 
     Attributes:
-        entrypoint: `GRPC` or `REST`.
+        entrypoint: `GRPC`, `REST` or `LOCAL`, as the metrics label it.
         deadline: on the clock `time.monotonic`; None for none.
-        large: see `Execution.answer`.
-        peer: says who calls, as gRPC names it; '' where nobody knows.
+        large: whether to parse and build messages would block the event loop, so that a worker thread does it.
+        peer: returns the caller's address, as gRPC names it; '' where it is unknown.
     """
 
     entrypoint: str
@@ -49,16 +49,22 @@ class Call(NamedTuple):
 
 
 class Api:
-    """PredictionService and ModelService on the models of a manager. To be used from the event loop."""
+    """PredictionService and ModelService on the models of a manager. It is used in the event loop.
+
+    Attributes:
+        manager: serves the models.
+        configuration: changes the served models.
+        draining: whether the server is shutting down.
+    """
 
     def __init__(
         self,
         manager: Manager,
         *,
-        as_content: bool = False,
-        check_methods: bool = False,
-        most: int = 1024,
-        most_rows: int = 0,
+        as_tensor_content: bool = False,
+        check_method_names: bool = False,
+        max_concurrent_requests: int = 1024,
+        max_batch_rows: int = 0,
         max_repeated_bytes: int = tensors.MAX_REPEATED_BYTES,
         metrics: Metrics | None = None,
         configuration: Configuration | None = None,
@@ -66,60 +72,60 @@ class Api:
         """The API.
 
         Args:
-            manager: has the models.
-            as_content: answer with `tensor_content`.
-            check_methods: the method of a signature must fit the request.
-            most: inference requests at the same time; one more is RESOURCE_EXHAUSTED.
-            most_rows: rows or examples of a request; 0 for any number.
-            max_repeated_bytes: memory of a tensor that a request gives in short.
-            metrics: counts requests; None for nobody.
-            configuration: changes what is served, and has the request logs; None for one without a file.
+            manager: serves the models.
+            as_tensor_content: whether responses have `tensor_content`; upstream writes typed lists by default.
+            check_method_names: whether the `method_name` of a signature must match the request.
+            max_concurrent_requests: one more inference request fails with RESOURCE_EXHAUSTED.
+            max_batch_rows: maximum rows or examples of a request; 0 for any number.
+            max_repeated_bytes: maximum memory of a tensor whose last value the request repeats.
+            metrics: counts requests; None for no metrics.
+            configuration: changes the served models and owns the request logs; None for one without a file.
         """
         self.manager = manager
         self.draining = False
         self._running = 0
-        self._most = most
-        self._most_rows = most_rows
-        self._as_content = as_content
+        self._max_concurrent_requests = max_concurrent_requests
+        self._max_batch_rows = max_batch_rows
+        self._as_tensor_content = as_tensor_content
         self._max_repeated_bytes = max_repeated_bytes
-        self._check = check_methods
+        self._check_method_names = check_method_names
         self._metrics = metrics
         self.configuration = configuration or Configuration(manager, metrics=metrics)
 
     def ready(self) -> bool:
-        """Whether traffic should come here, see `Manager.ready`, and the server stays."""
+        """Whether requests should be sent here: the models are available, and the server is not shutting down."""
         return not self.draining and self.manager.ready()
 
     async def predict(self, request: Any, call: Call) -> Any:
         """A PredictResponse to a PredictRequest."""
         steps = partial(
             inference.predict,
-            # JSON is made of arrays: typed lists between would only take time, and hold others up.
-            as_content=self._as_content or call.entrypoint == 'REST',
+            # JSON is written from arrays: the typed lists of a gRPC response would only take time on the way.
+            as_tensor_content=self._as_tensor_content or call.entrypoint == 'REST',
             max_repeated_bytes=self._max_repeated_bytes,
         )
-        call = call._replace(large=call.large or _declares_much(request))
-        return await self._infer('predict', request, _spec(request), steps, call)
+        call = call._replace(large=call.large or _has_large_inputs(request))
+        return await self._infer('predict', request, _model_spec(request), steps, call)
 
     async def classify(self, request: Any, call: Call) -> Any:
         """A ClassificationResponse to a ClassificationRequest."""
-        return await self._infer('classify', request, _spec(request), inference.classify, call)
+        return await self._infer('classify', request, _model_spec(request), inference.classify, call)
 
     async def regress(self, request: Any, call: Call) -> Any:
         """A RegressionResponse to a RegressionRequest."""
-        return await self._infer('regress', request, _spec(request), inference.regress, call)
+        return await self._infer('regress', request, _model_spec(request), inference.regress, call)
 
     async def multi_inference(self, request: Any, call: Call) -> Any:
-        """A MultiInferenceResponse. The first task's ModelSpec picks the version for all, as upstream."""
+        """A MultiInferenceResponse. As upstream, the ModelSpec of the first task picks the version for all."""
         if not request.tasks:
             raise invalid_argument('Inference request tasks is empty')
-        spec = _spec(request.tasks[0])
+        spec = _model_spec(request.tasks[0])
         return await self._infer('multi_inference', request, spec, inference.multi_inference, call)
 
     async def _infer(
         self, kind: str, request: Any, spec: Any, steps: 'Callable[..., Steps[Any]]', call: Call
     ) -> Any:
-        began = time.perf_counter()
+        start = time.perf_counter()
         code, number = Code.OK, None
         self._running += 1
         if self._metrics is not None:
@@ -128,14 +134,14 @@ class Api:
             self._check_limits(request)
             with self.manager.acquire(spec) as version:
                 number = version.number
-                answering = steps(version, request, check_method=self._check)
+                request_steps = steps(version, request, check_method=self._check_method_names)
                 if self._metrics is not None:
-                    runtime = partial(self._metrics.runtime, spec.name, _GRPC_NAMES[kind])
-                    answering = clocked(answering, runtime)
-                response = await version.execution.answer(answering, call.deadline, large=call.large)
-            kept = self.configuration.logs.get(spec.name)
-            if kept is not None and kept.wants():
-                kept.write(kind, request, response, number)
+                    report = partial(self._metrics.runtime, spec.name, _GRPC_NAMES[kind])
+                    request_steps = with_timing(request_steps, report)
+                response = await version.execution.respond(request_steps, call.deadline, large=call.large)
+            request_log = self.configuration.logs.get(spec.name)
+            if request_log is not None and request_log.sampled():
+                request_log.write(kind, request, response, number)
             return response
         except StatusError as error:
             code = error.code
@@ -153,26 +159,30 @@ class Api:
                 signature = (
                     '' if kind == 'multi_inference' else spec.signature_name or inference.DEFAULT_SIGNATURE
                 )
-                name = kind if call.entrypoint == 'REST' else _GRPC_NAMES[kind]
-                seconds = time.perf_counter() - began
-                examples = 0 if kind == 'predict' else _rows(request)
+                # Upstream's labels: `predict` over REST, `Predict` over gRPC.
+                api_name = kind if call.entrypoint == 'REST' else _GRPC_NAMES[kind]
+                seconds = time.perf_counter() - start
+                examples = 0 if kind == 'predict' else _count_rows(request)
                 self._metrics.request(
-                    spec.name, number, signature, name, call.entrypoint, code.name, seconds, examples
+                    spec.name, number, signature, api_name, call.entrypoint, code.name, seconds, examples
                 )
 
     def _check_limits(self, request: Any) -> None:
-        if self._running > self._most:
+        if self._running > self._max_concurrent_requests:
             raise StatusError(
                 Code.RESOURCE_EXHAUSTED,
-                f'the server is busy with {self._most} requests, the most it takes at a time: try again later',
+                f'the server is busy with {self._max_concurrent_requests} requests, the most that '
+                '--max_concurrent_requests allows: try again later',
             )
-        if self._most_rows and _rows(request) > self._most_rows:
+        rows = _count_rows(request) if self._max_batch_rows else 0
+        if rows > self._max_batch_rows:
             raise invalid_argument(
-                f'a request may have {self._most_rows} rows. Received: {_rows(request)}; send them in parts'
+                f'a request may have {self._max_batch_rows} rows. Received: {rows}; send them in several requests'
             )
 
     def metadata(self, request: Any) -> Any:
-        spec = _spec(request)
+        """A GetModelMetadataResponse with all signatures, as upstream including `__saved_model_init_op`."""
+        spec = _model_spec(request)
         if not request.metadata_field:
             raise invalid_argument('GetModelMetadataRequest must specify at least one metadata_field')
         for field in request.metadata_field:
@@ -187,8 +197,11 @@ class Api:
             return response
 
     def status(self, request: Any) -> Any:
-        """Only the version of the ModelSpec is looked at; a label is ignored, as upstream."""
-        spec = _spec(request)
+        """A GetModelStatusResponse with the states of all versions, or of the one that the ModelSpec names.
+
+        As upstream, a label is ignored: the states of all versions are returned.
+        """
+        spec = _model_spec(request)
         versions = self.manager.versions(spec.name)
         if spec.HasField('version'):
             number = spec.version.value
@@ -203,7 +216,7 @@ class Api:
         return response
 
     async def reload(self, request: Any, call: Call) -> Any:
-        """A ReloadConfigResponse, when models that are new have an AVAILABLE version; see `Configuration.reload`."""
+        """A ReloadConfigResponse. It returns when all new models have an AVAILABLE version."""
         await self.configuration.reload(request.config)
         response = messages.ReloadConfigResponse()
         response.status.SetInParent()
@@ -213,11 +226,19 @@ class Api:
         return response
 
     def close(self) -> None:
-        """Completes the request logs. Not to be called in the event loop."""
+        """Completes the request logs. It waits for the disk, so it must not be called in the event loop."""
         self.configuration.close()
 
     def signature_inputs(self, spec: Any, name: str) -> dict[str, Any]:
-        """The TensorInfo of each input of a signature, for decoding JSON by it."""
+        """The TensorInfo of each input of a signature: JSON is decoded by their dtypes.
+
+        Args:
+            spec: ModelSpec of the request.
+            name: name of the signature; '' for `serving_default`.
+
+        Raises:
+            StatusError: the model, version or signature does not exist.
+        """
         with self.manager.acquire(spec) as version:
             signature = version.model.signatures.get(name or inference.DEFAULT_SIGNATURE)
             if signature is None:
@@ -228,22 +249,22 @@ class Api:
             return dict(signature.inputs)
 
 
-def _spec(request: Any) -> Any:
+def _model_spec(request: Any) -> Any:
     if not request.HasField('model_spec'):
         raise invalid_argument('Missing ModelSpec')
     return request.model_spec
 
 
-def _declares_much(request: Any) -> bool:
-    """Whether a PredictRequest has inputs that are large, however short the message: a value can be repeated."""
+def _has_large_inputs(request: Any) -> bool:
+    """Whether a PredictRequest has large inputs. A short message can have them: a tensor may repeat its last value."""
     return any(
-        math.prod(dim.size for dim in value.tensor_shape.dim) >= MANY_VALUES
+        math.prod(dim.size for dim in value.tensor_shape.dim) >= LARGE_TENSOR_VALUES
         for value in request.inputs.values()
     )
 
 
-def _rows(request: Any) -> int:
-    """Rows or examples of an inference request; of tensors without a dimension: 1."""
+def _count_rows(request: Any) -> int:
+    """Rows or examples of an inference request; a scalar input counts as 1 row."""
     if request.DESCRIPTOR.name != 'PredictRequest':
         kind = request.input.WhichOneof('kind')
         return len(getattr(request.input, kind).examples) if kind else 0

@@ -1,4 +1,4 @@
-"""Bearer tokens: who may ask, and who may configure. RFC 6750's header, `Authorization: Bearer TOKEN`."""
+"""Bearer tokens for requests and for administration, in the header `Authorization: Bearer TOKEN` (RFC 6750)."""
 
 import hashlib
 import hmac
@@ -23,35 +23,41 @@ CHECK_SECONDS = 1.0
 _MAX_FILE_BYTES = 8 << 20
 _SCHEME = 'bearer '
 _HEALTH = '/grpc.health.v1.Health/'
-# What changes the server, or looks inside it.
+# Methods that change the server, or show what it does.
 _ADMIN = ('/tensorflow.serving.ModelService/HandleReloadConfigRequest', '/tensorflow.ProfilerService/')
 
 
 class Tokens:
-    """The tokens in a file, one a line; lines that are empty or begin with `#` do not count.
+    """The tokens in a file, one per line. Empty lines and lines that start with `#` are ignored.
 
-    The file is looked at again, at most once a second: tokens can be changed without a restart. A file that is
-    gone or broken then changes nothing, and is told of once. Only digests are kept, and nothing of a token is logged.
+    The file is checked for changes at most once per second, so tokens can be changed without a restart. If it is then
+    missing or invalid, the old tokens stay valid, and the error is logged once. Only digests are kept in memory, and no
+    part of a token is logged. It is thread-safe.
     """
 
     def __init__(self, path: Path, *, check_seconds: float = CHECK_SECONDS) -> None:
         """Reads the file.
 
+        Args:
+            path: the file.
+            check_seconds: minimum time between two checks for changes.
+
         Raises:
-            ServingError: it cannot be read, holds no token, or one that is not 1 to 4096 visible ASCII characters.
+            ServingError: it cannot be read, has no token, or has one that is not 1 to 4096 visible ASCII characters.
         """
         self._path = path
-        self._seconds = check_seconds
+        self._check_seconds = check_seconds
         self._lock = threading.Lock()
-        self._seen = self._look()
+        # Before the file is read: a change in between is then noticed by the next check.
+        self._fingerprint = self._file_fingerprint()
         self._digests = _read(path)
         self._error = ''
-        self._next = time.monotonic() + check_seconds
+        self._next_check = time.monotonic() + check_seconds
         config_file.warn_if_public(path)
 
     def allows(self, header: str | None) -> bool:
-        """Whether `header`, what the request has as Authorization, bears one of the tokens. From any thread."""
-        if time.monotonic() >= self._next:
+        """Whether `header`, the value of Authorization, has one of the tokens; None for no header."""
+        if time.monotonic() >= self._next_check:
             self._refresh()
         if header is None or len(header) > len(_SCHEME) + MAX_TOKEN_BYTES + 64 or not header.isascii():
             return False
@@ -61,37 +67,39 @@ class Tokens:
         if not token:
             return False
         digest = hashlib.sha256(token.encode('ascii')).digest()
-        found = False
-        for known in self._digests:  # all of them, whichever it is
-            found |= hmac.compare_digest(known, digest)
-        return found
+        match = False
+        for valid in self._digests:  # all of them: the time must not depend on which one matches
+            match |= hmac.compare_digest(valid, digest)
+        return match
 
     def _refresh(self) -> None:
         with self._lock:
-            self._next = time.monotonic() + self._seconds
-            seen = self._look()
-            if seen == self._seen and not self._error:
+            self._next_check = time.monotonic() + self._check_seconds
+            fingerprint = self._file_fingerprint()
+            if fingerprint == self._fingerprint and not self._error:
                 return
             try:
                 digests = _read(self._path)
             except ServingError as error:
                 if str(error) != self._error:
-                    log.problem('auth tokens', error=error, state='the tokens read before stay good')
+                    log.problem('auth tokens', error=error, state='the old tokens stay valid')
                 self._error = str(error)
                 return
-            self._seen, self._error, self._digests = seen, '', digests
+            self._fingerprint, self._error, self._digests = fingerprint, '', digests
         log.event('auth tokens', file=self._path, tokens=len(digests))
         config_file.warn_if_public(self._path)
 
-    def _look(self) -> tuple[int, ...]:
+    def _file_fingerprint(self) -> tuple[int, ...]:
+        """Changes whenever the file does; empty if there is none."""
         try:
-            state = os.stat(self._path)
+            stat = os.stat(self._path)
         except OSError:
             return ()
-        return (state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+        return (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
 
 
 def _read(path: Path) -> tuple[bytes, ...]:
+    """The digests of the tokens in a file. Raises ServingError."""
     try:
         with path.open('rb') as file:
             data = file.read(_MAX_FILE_BYTES + 1)
@@ -107,16 +115,17 @@ def _read(path: Path) -> tuple[bytes, ...]:
             raise ServingError(f'tokens file {path}, line {number}: {rule}')
         digests.append(hashlib.sha256(token).digest())
     if not digests:
-        raise ServingError(f'tokens file {path} holds no token: write one a line, or leave the flag out')
+        raise ServingError(f'tokens file {path} has no token: write one per line, or omit the flag')
     if len(digests) > MAX_TOKENS or len(data) > _MAX_FILE_BYTES:
-        raise ServingError(f'tokens file {path} holds more than {MAX_TOKENS} tokens')
+        raise ServingError(f'tokens file {path} has more than {MAX_TOKENS} tokens')
     return tuple(digests)
 
 
 class Access:
-    """What the two files of tokens allow: an admin token is good wherever an ordinary one is.
+    """What the tokens of the two files allow. An admin token also allows what an ordinary one does.
 
-    Where a file is not given, its calls are open: without admin tokens everybody who may ask may configure.
+    Without a file, its calls need no token of their own: without admin tokens, every caller that may send requests may
+    also change the configuration.
     """
 
     def __init__(self, ordinary: Tokens | None, admin: Tokens | None = None) -> None:
@@ -124,25 +133,25 @@ class Access:
         self._admin = admin
 
     def allows(self, header: str | None) -> bool:
-        """Whether a request with this Authorization header may ask for predictions, states and metadata."""
+        """Whether this Authorization header allows predictions, states and metadata."""
         if self._ordinary is None or self._ordinary.allows(header):
             return True
         return self._admin is not None and self._admin.allows(header)
 
     def allows_admin(self, header: str | None) -> bool:
-        """Whether it may change the configuration, or profile."""
+        """Whether it allows changes of the configuration, and profiles."""
         return self.allows(header) if self._admin is None else self._admin.allows(header)
 
-    def knows(self, header: str | None) -> bool:
-        """Whether the header has a token of either file."""
+    def recognises(self, header: str | None) -> bool:
+        """Whether the header has a token of one of the files."""
         return any(tokens is not None and tokens.allows(header) for tokens in (self._ordinary, self._admin))
 
 
 class TokenInterceptor(grpc.aio.ServerInterceptor):
-    """Refuses calls before their message is read; health is open to all.
+    """Rejects calls without a valid token before their message is read. Health needs no token.
 
-    Without a good token a call ends with UNAUTHENTICATED; with an ordinary one, where an admin token is needed,
-    with PERMISSION_DENIED. For `grpc.aio.server(interceptors=[TokenInterceptor(tokens, admin_tokens)])`.
+    A call without a valid token ends with UNAUTHENTICATED. One with an ordinary token that needs an admin token ends
+    with PERMISSION_DENIED. Usage: `grpc.aio.server(interceptors=[TokenInterceptor(tokens, admin_tokens)])`.
     """
 
     def __init__(self, tokens: Tokens | None, admin_tokens: Tokens | None = None) -> None:
@@ -151,15 +160,24 @@ class TokenInterceptor(grpc.aio.ServerInterceptor):
     async def intercept_service(
         self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: Any
     ) -> Any:
+        """The handler of the call, or one that rejects it.
+
+        Args:
+            continuation: returns the handler for the call.
+            handler_call_details: method and metadata of the call.
+        """
         method = handler_call_details.method
         if not method.startswith(_HEALTH):
             metadata = handler_call_details.invocation_metadata or ()
             headers = [_text(value) for key, value in metadata if key == 'authorization']
-            header = headers[0] if len(headers) == 1 else None  # two are one too many
+            header = (
+                headers[0] if len(headers) == 1 else None
+            )  # with two, a proxy and this server could disagree on the one that counts
             admin = method.startswith(_ADMIN)
             if not (self._access.allows_admin(header) if admin else self._access.allows(header)):
-                known = self._access.knows(header)
-                return grpc.stream_stream_rpc_method_handler(_refuse_ordinary if known else _refuse)
+                reject = _reject_ordinary_token if self._access.recognises(header) else _reject
+                # Streams in both directions fit every method: the request is never read.
+                return grpc.stream_stream_rpc_method_handler(reject)
         return await continuation(handler_call_details)
 
 
@@ -167,9 +185,9 @@ def _text(value: str | bytes) -> str:
     return value if isinstance(value, str) else value.decode('latin-1')
 
 
-async def _refuse(messages: Any, context: Any) -> None:
+async def _reject(messages: Any, context: Any) -> None:
     await context.abort(grpc.StatusCode.UNAUTHENTICATED, REFUSAL)
 
 
-async def _refuse_ordinary(messages: Any, context: Any) -> None:
+async def _reject_ordinary_token(messages: Any, context: Any) -> None:
     await context.abort(grpc.StatusCode.PERMISSION_DENIED, ADMIN_REFUSAL)

@@ -1,4 +1,4 @@
-"""Waiting for models to become available: without a lock, and no longer than somebody wants to know."""
+"""Waiting for models to become available, without a lock, and only as long as the caller waits."""
 
 import asyncio
 import threading
@@ -7,20 +7,25 @@ from collections.abc import Iterable
 from vaiven.serving.server.manager import Manager
 from vaiven.serving.server.model_config import Model
 
-# A change is reported at once; only `stop` is looked at so often.
+# How soon `stop` is noticed. Changes of the models wake the wait at once.
 CHECK_SECONDS = 0.2
 
 
 def wait(manager: Manager, models: Iterable[Model], stop: threading.Event | None = None) -> None:
-    """Waits in this thread until all of `models` have settled, or `stop` is set.
+    """Blocks this thread until all of `models` have settled, or `stop` is set.
+
+    Args:
+        manager: serves the models.
+        models: the models to wait for, as `Manager.configure` returned them.
+        stop: ends the wait; None for a wait without end.
 
     Raises:
         StatusError: as `Manager.settled`.
     """
     changed = threading.Event()
-    waiting = list(models)
+    pending = list(models)
     with manager.listening(changed.set):
-        while waiting := [model for model in waiting if not manager.settled(model)]:
+        while pending := [model for model in pending if not manager.settled(model)]:
             if stop is not None and stop.is_set():
                 return
             changed.wait(CHECK_SECONDS)
@@ -28,15 +33,16 @@ def wait(manager: Manager, models: Iterable[Model], stop: threading.Event | None
 
 
 async def wait_async(manager: Manager, models: Iterable[Model]) -> None:
-    """The same in an event loop; it ends when its task is cancelled. Raises StatusError as `Manager.settled`."""
+    """Waits until all of `models` have settled; ends when its task is cancelled. Raises as `Manager.settled`."""
     changed = asyncio.Event()
     loop = asyncio.get_running_loop()
-    waiting = list(models)
+    pending = list(models)
 
-    def tell() -> None:
+    def notify() -> None:
+        # The manager calls from its own threads.
         loop.call_soon_threadsafe(changed.set)
 
-    with manager.listening(tell):
-        while waiting := [model for model in waiting if not manager.settled(model)]:
+    with manager.listening(notify):
+        while pending := [model for model in pending if not manager.settled(model)]:
             await changed.wait()
             changed.clear()

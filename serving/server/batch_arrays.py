@@ -1,4 +1,4 @@
-"""One set of arrays made of those of several requests, and what comes of it parted again."""
+"""The arrays of a batch: built from those of several requests, and its outputs split by request again."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -11,55 +11,61 @@ from vaiven.serving.common.status import invalid_argument
 Feeds = Mapping[str, NDArray[Any]]
 
 
-class NotRowsError(Exception):
+class BatchDimensionError(Exception):
     """An output does not have one row for each row of the inputs."""
 
 
-class UnlikeShapesError(Exception):
-    """Rows of different shapes came together, and are not to be padded."""
+class ShapeMismatchError(Exception):
+    """The rows of a batch have different shapes, and padding is off."""
 
 
-def rows_of(feeds: Feeds) -> int:
-    """The first dimension of all. Raises StatusError, INVALID_ARGUMENT, where they differ."""
+def batch_size(feeds: Feeds) -> int:
+    """The first dimension of all inputs. Raises StatusError, INVALID_ARGUMENT, where they differ."""
     sizes = {len(value) for value in feeds.values()}
     if len(sizes) != 1:
         raise invalid_argument('Batching session Run() input tensors must have equal 0th-dimension size')
     return sizes.pop()
 
 
-def join(requests: Sequence[Feeds], missing: int, *, pad: bool) -> dict[str, NDArray[Any]]:
-    """The inputs of all requests, one after the other.
+def concatenate(requests: Sequence[Feeds], padding_rows: int, *, pad: bool) -> dict[str, NDArray[Any]]:
+    """The inputs of one batch: those of all requests, in their order.
 
     Args:
-        requests: with the same names.
-        missing: how many times more the first row of the last request is to stand at the end, to fill a batch up.
-        pad: whether rows of unlike shapes are padded.
+        requests: inputs of each request, by the same names; each array is (rows, ...).
+        padding_rows: rows to add so that the batch has an allowed size.
+        pad: whether rows of different shapes are padded to the largest.
+
+    Returns:
+        Arrays of shape (rows of all requests + padding_rows, ...).
 
     Raises:
-        UnlikeShapesError: rows of different shapes came together, and are not to be padded.
+        ShapeMismatchError: the rows have different shapes, and `pad` is false.
     """
-    found = {}
+    batch = {}
     for name in requests[0]:
         values = [feeds[name] for feeds in requests]
         if pad:
             values = _padded(values)
         elif len({value.shape[1:] for value in values}) > 1:
-            raise UnlikeShapesError
-        if missing and len(values[-1]):
-            values.append(np.repeat(values[-1][:1], missing, axis=0))
-        found[name] = np.concatenate(values) if len(values) > 1 else values[0]
-    return found
+            raise ShapeMismatchError
+        if padding_rows and len(values[-1]):
+            # Upstream repeats row 0 of the last request: zeros could be invalid input for the model.
+            values.append(np.repeat(values[-1][:1], padding_rows, axis=0))
+        batch[name] = np.concatenate(values) if len(values) > 1 else values[0]
+    return batch
 
 
 def _padded(values: list[NDArray[Any]]) -> list[NDArray[Any]]:
-    """All with rows of one shape: what is missing takes the first element of the tensor, as upstream."""
+    """`values` with all rows padded to the largest shape."""
     if len({value.ndim for value in values}) > 1:
-        raise UnlikeShapesError
+        raise ShapeMismatchError
     largest = [max(sizes) for sizes in zip(*(value.shape[1:] for value in values), strict=True)]
     padded = []
     for value in values:
         if list(value.shape[1:]) != largest:
             whole = np.empty((len(value), *largest), value.dtype)
+            # Upstream fills with the first element of the tensor. This would corrupt token ids, so the models of this
+            # project take strings of shape (rows,).
             whole[...] = value.flat[0] if value.size else (b'' if value.dtype == object else 0)
             whole[tuple(slice(size) for size in value.shape)] = value
             value = whole
@@ -67,16 +73,32 @@ def _padded(values: list[NDArray[Any]]) -> list[NDArray[Any]]:
     return padded
 
 
-def are_rows(outputs: Sequence[NDArray[Any]], rows: int) -> bool:
-    """Whether each of `outputs` has one row for each of `rows`."""
+def have_batch_dimension(outputs: Sequence[NDArray[Any]], rows: int) -> bool:
+    """Whether each of `outputs` has the shape (rows, ...)."""
     return all(output.ndim and len(output) == rows for output in outputs)
 
 
-def part(outputs: list[NDArray[Any]], sizes: Sequence[int], rows: int) -> Iterator[list[NDArray[Any]]]:
-    """Each request's rows of the outputs of a batch of `rows`. Raises NotRowsError."""
-    if not are_rows(outputs, rows):
-        raise NotRowsError
+def split_rows(outputs: list[NDArray[Any]], sizes: Sequence[int], rows: int) -> Iterator[list[NDArray[Any]]]:
+    """The outputs of each request, from those of a batch.
+
+    Args:
+        outputs: arrays of shape (rows, ...).
+        sizes: rows of each request.
+        rows: rows of the batch, padding included.
+
+    Raises:
+        BatchDimensionError: an output has another first dimension than `rows`.
+    """
+    if not have_batch_dimension(outputs, rows):
+        raise BatchDimensionError
     start = 0
     for size in sizes:
         yield [output[start : start + size] for output in outputs]
         start += size
+
+
+def merge_outputs(chunks: Sequence[list[NDArray[Any]]]) -> list[NDArray[Any]]:
+    """The outputs of a request that ran in several chunks."""
+    if len(chunks) == 1:
+        return chunks[0]
+    return [np.concatenate(parts) for parts in zip(*chunks, strict=True)]

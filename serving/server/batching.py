@@ -1,9 +1,9 @@
-"""Batches made of the requests that wait at the same moment, as TensorFlow Serving's BatchingSession makes them.
+"""Batches of the requests that wait at the same time, as the BatchingSession of TensorFlow Serving makes them.
 
-One queue for each set of inputs and outputs of a version; see `batch_queue`.
+Each combination of inputs and outputs of a version has its own queue: another `output_filter` is another queue.
 
-Kinder than upstream in one thing: where requests cannot be joined (rows of unlike shapes, an output that has not a row
-for each row of the inputs, a batch that fails), each is run alone, and one that is wrong fails alone.
+It differs from upstream in one point. Requests that cannot share a run (rows of different shapes, an output without
+batch dimension, a batch that fails) run alone, so that only the invalid one fails.
 """
 
 from collections.abc import Sequence
@@ -12,101 +12,131 @@ from typing import Any
 from numpy.typing import NDArray
 
 from vaiven.serving.common.status import invalid_argument
-from vaiven.serving.server.batch_arrays import Feeds, NotRowsError, join, part, rows_of
-from vaiven.serving.server.batch_queue import BatchThreads, Hold, Queue, Run, Task, joined, not_rows
+from vaiven.serving.server.batch_arrays import (
+    BatchDimensionError,
+    Feeds,
+    batch_size,
+    concatenate,
+    merge_outputs,
+    split_rows,
+)
+from vaiven.serving.server.batch_queue import BatchThreads, Lease, Queue, Run, Task, batch_dimension_status
 from vaiven.serving.server.batching_parameters import BatchingParameters
 from vaiven.serving.server.metrics import Metrics
 
-# More only by odd output filters, whose queues are forgotten when they are empty.
+# A model has a few signatures. Only a client that varies its output filter needs more; empty queues are then dropped.
 MAX_QUEUES = 256
 
 
 class Batcher:
-    """The queues of one version. To be used from the event loop alone."""
+    """The queues of one version. It is used in the event loop only."""
 
     def __init__(
         self,
         parameters: BatchingParameters,
         threads: BatchThreads,
         run: Run,
-        hold: Hold,
+        lease: Lease,
         metrics: Metrics | None = None,
     ) -> None:
-        """`run` runs one batch; it is called in the batch threads. `hold` is kept as long as one is running."""
+        """A batcher without queues.
+
+        Args:
+            parameters: sizes and times of the batches.
+            threads: run the batches; shared by all models.
+            run: runs one batch; called in a batch thread.
+            lease: held while a batch runs.
+            metrics: counts requests and batches.
+        """
         self.parameters = parameters
         self.threads = threads
         self.run_batch = run
-        self.hold = hold
+        self.lease = lease
         self.metrics = metrics
         self._queues: dict[tuple[tuple[str, ...], tuple[str, ...]], Queue] = {}
 
-    def takes(self, feeds: Feeds) -> bool:
-        """Whether there are rows to join; a request with a scalar input has none, and is to be run alone."""
+    def can_batch(self, feeds: Feeds) -> bool:
+        """Whether the inputs have rows. A request with a scalar input has none, and runs alone."""
         return bool(feeds) and all(value.ndim for value in feeds.values())
 
-    def check(self, feeds: Feeds) -> int:
-        """The rows of a request. Raises StatusError, INVALID_ARGUMENT, for more than a request may have."""
-        rows = rows_of(feeds)
-        largest = self.parameters.max_batch_size
-        if rows > largest:
-            raise invalid_argument(f'Task size {rows} is larger than maximum input batch size {largest}')
+    def check_batch_size(self, feeds: Feeds) -> int:
+        """The rows of a request. Raises StatusError, INVALID_ARGUMENT, for more than `max_batch_size`."""
+        rows = batch_size(feeds)
+        max_rows = self.parameters.max_batch_size
+        if rows > max_rows:
+            raise invalid_argument(f'Task size {rows} is larger than maximum input batch size {max_rows}')
         return rows
 
-    def as_it_is(self, feeds: Feeds) -> bool:
-        """Whether a batch of this request alone would have exactly its rows."""
-        rows = rows_of(feeds)
+    def is_unpadded(self, feeds: Feeds) -> bool:
+        """Whether a batch of this request alone is one run, without padding rows."""
+        rows = batch_size(feeds)
         return rows <= self.parameters.max_execution_batch_size and rows == self.parameters.allowed_size(rows)
 
     async def run(
         self, feeds: Feeds, fetches: Sequence[str], deadline: float | None = None
     ) -> list[NDArray[Any]]:
-        """Values of `fetches` for one request, which shares its run with others.
+        """Values of `fetches` for one request, in a run that other requests may share.
 
         Args:
-            feeds: by the names of tensors; the first dimension of all is the same, the rows of the request.
-            fetches: names of tensors, each with a row for each row of the inputs.
+            feeds: arrays of shape (rows, ...) by the names of tensors.
+            fetches: names of tensors of shape (rows, ...).
             deadline: on the clock `time.monotonic`.
 
         Raises:
-            StatusError: INVALID_ARGUMENT for more rows than a batch may have, UNAVAILABLE where the queue is full,
-                RESOURCE_EXHAUSTED where the deadline passed in the queue, or what the run ended with.
+            StatusError: INVALID_ARGUMENT for more rows than `max_batch_size`, UNAVAILABLE if the queue is full,
+                RESOURCE_EXHAUSTED if the deadline passed in the queue, or the error of the run.
         """
-        rows = self.check(feeds)
+        rows = self.check_batch_size(feeds)
         if self.metrics is not None:
             self.metrics.batch_input(rows)
+        # Names in the order of the alphabet: a client may send the same inputs in any order.
         key = tuple(sorted(feeds)), tuple(fetches)
         queue = self._queues.get(key) or self._new_queue(key)
-        split = rows > self.parameters.max_execution_batch_size
-        return await queue.add([Task(*piece, deadline, split) for piece in self._pieces(feeds, rows)])
+        is_chunk = rows > self.parameters.max_execution_batch_size
+        return await queue.add([Task(*chunk, deadline, is_chunk) for chunk in self._chunks(feeds, rows)])
 
     def _new_queue(self, key: tuple[tuple[str, ...], tuple[str, ...]]) -> Queue:
         if len(self._queues) >= MAX_QUEUES:
-            self._queues = {known: queue for known, queue in self._queues.items() if not queue.empty}
+            self._queues = {other: queue for other, queue in self._queues.items() if not queue.empty}
         queue = self._queues[key] = Queue(
-            self.parameters, self.threads, self.run_batch, self.hold, self.metrics, key[1]
+            self.parameters, self.threads, self.run_batch, self.lease, self.metrics, key[1]
         )
         return queue
 
-    def run_here(
+    def run_synchronously(
         self, feeds: Feeds, fetches: Sequence[str], deadline: float | None = None
     ) -> list[NDArray[Any]]:
-        """Like `run`, in this thread and with no other requests: for warm-up."""
-        pieces = self._pieces(feeds, self.check(feeds))
-        return joined([self._run_piece(*piece, fetches, deadline, len(pieces) > 1) for piece in pieces])
+        """Runs one request in the caller's thread, in the batches it would have without other requests.
 
-    def _run_piece(
-        self, feeds: Feeds, rows: int, fetches: Sequence[str], deadline: float | None, split: bool
+        Warm-up uses it before the version takes traffic.
+
+        Args:
+            feeds: arrays of shape (rows, ...) by the names of tensors.
+            fetches: names of tensors of shape (rows, ...).
+            deadline: on the clock `time.monotonic`.
+
+        Raises:
+            StatusError: as `run`, but for those of the queue.
+        """
+        chunks = self._chunks(feeds, self.check_batch_size(feeds))
+        return merge_outputs(
+            [self._run_chunk(*chunk, fetches, deadline, len(chunks) > 1) for chunk in chunks]
+        )
+
+    def _run_chunk(
+        self, feeds: Feeds, rows: int, fetches: Sequence[str], deadline: float | None, is_chunk: bool
     ) -> list[NDArray[Any]]:
-        filled = join([feeds], self.parameters.allowed_size(rows) - rows, pad=False)
+        padded = concatenate([feeds], self.parameters.allowed_size(rows) - rows, pad=False)
         try:
-            return next(part(self.run_batch(filled, fetches, deadline), [rows], rows_of(filled)))
-        except NotRowsError:
-            if split:
-                raise not_rows() from None
+            outputs = self.run_batch(padded, fetches, deadline)
+            return next(split_rows(outputs, [rows], batch_size(padded)))
+        except BatchDimensionError:
+            if is_chunk:
+                raise batch_dimension_status() from None
             return self.run_batch(feeds, fetches, deadline)
 
-    def _pieces(self, feeds: Feeds, rows: int) -> list[tuple[Feeds, int]]:
-        """The request and its rows, in parts where it has more than a run may have."""
+    def _chunks(self, feeds: Feeds, rows: int) -> list[tuple[Feeds, int]]:
+        """The request and its rows, in chunks of `max_execution_batch_size` where it has more rows."""
         size = self.parameters.max_execution_batch_size
         if rows <= size:
             return [(feeds, rows)]

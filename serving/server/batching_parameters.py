@@ -1,4 +1,4 @@
-"""BatchingParameters: from the text proto of the flag, or of a version's own folder."""
+"""BatchingParameters, from the file of --batching_parameters_file or of a version folder."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,15 +13,15 @@ FILE = 'batching_params.pbtxt'
 
 @dataclass(frozen=True)
 class BatchingParameters:
-    """How much is put together, and how long it may wait.
+    """Sizes and times of batches. The defaults are upstream's.
 
     Attributes:
-        max_batch_size: most rows of one request.
-        max_execution_batch_size: most rows of one run.
-        timeout_seconds: how long a batch that is not full waits for more.
-        max_enqueued_batches: how many batches may wait; 0 turns all away that cannot run at once.
+        max_batch_size: maximum rows of a request.
+        max_execution_batch_size: maximum rows of a run.
+        timeout_seconds: how long a batch that is not full waits for more requests.
+        max_enqueued_batches: maximum waiting batches; 0 rejects every request that cannot run at once.
         threads: batches that run at the same time; 0: one per CPU.
-        allowed_batch_sizes: rows that a run may have; smaller batches are filled up. Any number if empty.
+        allowed_batch_sizes: rows that a run may have; smaller batches are padded. Empty: any number.
         pad_variable_length_inputs: whether rows of different shapes are padded to the largest.
     """
 
@@ -34,12 +34,12 @@ class BatchingParameters:
     pad_variable_length_inputs: bool = False
 
     def allowed_size(self, rows: int) -> int:
-        """The smallest allowed number of rows that holds `rows`."""
+        """The smallest allowed number of rows that is at least `rows`."""
         return next((size for size in self.allowed_batch_sizes if size >= rows), rows)
 
 
 def read(path: Path) -> BatchingParameters:
-    """The parameters in a file. Raises StatusError where it cannot be read or makes no sense."""
+    """The parameters in a file. Raises StatusError if it cannot be read or is invalid."""
     try:
         return of(textproto.read(path, messages.BatchingParameters(), messages.pool))
     except textproto.TextProtoError as error:
@@ -47,16 +47,18 @@ def read(path: Path) -> BatchingParameters:
 
 
 def of(proto: Any) -> BatchingParameters:
-    """The parameters that a message holds, of these messages or of TensorFlow Serving's own. Raises StatusError."""
+    """The parameters in a BatchingParameters message, of any pool. Raises StatusError if one is invalid."""
 
-    def value(name: str, default: int, least: int) -> int:
-        given = getattr(proto, name).value if proto.HasField(name) else default
-        if given < least:
-            raise invalid_argument(f'{name} must be at least {least}; was {given}')
-        return int(given)
+    def value(name: str, default: int, minimum: int) -> int:
+        # The fields are wrapper messages: an absent one has the default, an explicit 0 is a value.
+        number = getattr(proto, name).value if proto.HasField(name) else default
+        if number < minimum:
+            raise invalid_argument(f'{name} must be at least {minimum}; was {number}')
+        return int(number)
 
     size = value('max_batch_size', 1000, 1)
     splitting = proto.HasField('enable_large_batch_splitting') and proto.enable_large_batch_splitting.value
+    # Upstream reads max_execution_batch_size only together with splitting.
     run_size = value('max_execution_batch_size', size, 1) if splitting else size
     if run_size > size:
         raise invalid_argument(

@@ -1,4 +1,4 @@
-"""Signatures as requests need them: a SignatureDef, whose maps are slow to ask, read once."""
+"""Signatures as requests need them: read once, since look-ups in the maps of a SignatureDef are slow."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,14 +8,16 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A signature that can be asked.
+    """A signature.
 
     Attributes:
-        method_name: as `tensorflow/serving/predict`.
-        inputs, outputs: names of tensors by alias, in the order of the aliases.
-        defaults: TensorProtos of inputs that may be left out, by alias.
-        aliases, fetches: of all outputs.
-        unservable: why it cannot be asked; empty where it can.
+        method_name: such as `tensorflow/serving/predict`.
+        inputs: names of the input tensors by alias, sorted by alias.
+        outputs: names of the output tensors by alias, sorted by alias.
+        defaults: TensorProtos of optional inputs, by alias.
+        aliases: the aliases of all outputs.
+        fetches: the tensor names of all outputs.
+        unservable: why the signature cannot be served; empty where it can.
     """
 
     method_name: str
@@ -28,7 +30,7 @@ class Endpoint:
 
     @classmethod
     def of(cls, signature: Any, unservable: str = '') -> 'Endpoint':
-        """From a SignatureDef."""
+        """The endpoint of a SignatureDef; `unservable` says why it cannot be served."""
         inputs, outputs = (
             {alias: infos[alias].name for alias in sorted(infos)}
             for infos in (signature.inputs, signature.outputs)
@@ -48,5 +50,10 @@ class Endpoint:
 def endpoints(
     signatures: Mapping[str, Any], unservable: Mapping[str, str] = MappingProxyType({})
 ) -> dict[str, Endpoint]:
-    """The endpoints of SignatureDefs by name; `unservable` says of some why they cannot be asked."""
+    """The endpoints of a model.
+
+    Args:
+        signatures: SignatureDefs by name.
+        unservable: the reasons of those that cannot be served, by name.
+    """
     return {name: Endpoint.of(signature, unservable.get(name, '')) for name, signature in signatures.items()}

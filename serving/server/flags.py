@@ -1,7 +1,7 @@
-"""The flags of `tensorflow_model_server`, by its names and defaults, and a few of our own.
+"""The flags of `tensorflow_model_server` with their names and defaults, and further ones of this server.
 
-Only `--name=value`, and for booleans `--name`, `--name=true`, `--name=false`. An argument that nobody knows is
-reported and ignored, as the stock server does.
+The syntax is `--name=value`; for booleans `--name`, `--name=true` and `--name=false`. As in the stock server, an
+unknown argument is reported and ignored.
 """
 
 import dataclasses
@@ -12,7 +12,7 @@ from typing import Any
 from vaiven.serving.common.errors import ServingError
 from vaiven.serving.common.limits import MAX_MESSAGE_BYTES
 
-# What the help of a flag says that is accepted because the stock server has it.
+# The help of a flag that is accepted only for compatibility with the stock server starts with this.
 NO_EFFECT = 'no effect'
 
 
@@ -22,93 +22,117 @@ def _flag(default: Any, text: str) -> Any:
 
 @dataclass(frozen=True)
 class Options:
-    """What the server was asked to do. Times are in the unit that the name says."""
+    """The flags of the server. Their help texts are in the metadata of the fields."""
 
-    port: int = _flag(8500, 'port of the gRPC API; 0 with --grpc_socket_path: none')
-    grpc_socket_path: str = _flag('', 'UNIX socket of the gRPC API, besides the port')
-    rest_api_port: int = _flag(0, 'port of the REST API; 0: none')
+    port: int = _flag(8500, 'port of the gRPC API; 0 for none, with --grpc_socket_path')
+    grpc_socket_path: str = _flag('', 'UNIX socket of the gRPC API, in addition to the port')
+    rest_api_port: int = _flag(0, 'port of the REST API; 0 for none')
     rest_api_num_threads: int = _flag(0, 'threads that parse REST bodies below 64 KiB; 0: four per CPU')
-    rest_api_timeout_in_ms: int = _flag(30_000, 'time a REST request may take')
+    rest_api_timeout_in_ms: int = _flag(30_000, 'timeout of REST requests')
     rest_api_enable_cors_support: bool = _flag(False, 'send CORS headers')
-    enable_batching: bool = _flag(False, 'run requests that wait together, as one batch')
+    enable_batching: bool = _flag(False, 'run concurrent requests as one batch')
     allow_version_labels_for_unavailable_models: bool = _flag(
-        False, 'a new label may name a version that is not loaded'
+        False, 'allow new labels for versions that are not loaded'
     )
     batching_parameters_file: str = _flag('', 'text file with BatchingParameters; needs --enable_batching')
     enable_per_model_batching_parameters: bool = _flag(
-        False, 'batch a version by the batching_params.pbtxt in its folder, and not at all without one'
+        False,
+        'take the batching parameters of a version from batching_params.pbtxt in its folder; without the file it is '
+        'not batched',
     )
     model_config_file: str = _flag('', 'text file with a ModelServerConfig: the models to serve')
-    model_config_file_poll_wait_seconds: int = _flag(0, 'read that file again so often; 0: once')
-    model_name: str = _flag('default', 'name of the model; not used with --model_config_file')
+    model_config_file_poll_wait_seconds: int = _flag(
+        0, 'time between two reads of that file; 0: read it once'
+    )
+    model_name: str = _flag('default', 'name of the model; ignored with --model_config_file')
     model_base_path: str = _flag('', 'folder with the numbered versions of the model')
     num_load_threads: int = _flag(0, 'threads that load versions; 0: one')
-    num_unload_threads: int = _flag(0, 'no effect: a version is unloaded by whoever used it last')
-    max_num_load_retries: int = _flag(5, 'tries after a load that failed')
-    load_retry_interval_micros: int = _flag(60_000_000, 'time between them')
-    file_system_poll_wait_seconds: int = _flag(1, 'look for new versions so often; 0: once; below 0: never')
-    flush_filesystem_caches: bool = _flag(True, 'no effect: nothing of a file system is cached')
-    tensorflow_session_parallelism: int = _flag(0, 'threads of TensorFlow, intra and inter; 0: it decides')
+    num_unload_threads: int = _flag(0, 'no effect: the last request of a version unloads it')
+    max_num_load_retries: int = _flag(5, 'retries of a failed load')
+    load_retry_interval_micros: int = _flag(60_000_000, 'time between two retries')
+    file_system_poll_wait_seconds: int = _flag(
+        1, 'time between two looks for new versions; 0: one look; below 0: none'
+    )
+    flush_filesystem_caches: bool = _flag(True, 'no effect: this server has no file system cache')
+    tensorflow_session_parallelism: int = _flag(
+        0, 'sets both thread counts of TensorFlow below; 0: automatic'
+    )
     tensorflow_session_config_file: str = _flag('', 'text file with a ConfigProto for the sessions')
-    tensorflow_intra_op_parallelism: int = _flag(0, 'threads inside an operation')
-    tensorflow_inter_op_parallelism: int = _flag(0, 'operations at the same time')
-    use_alts_credentials: bool = _flag(False, 'refused: ALTS is there inside of Google Cloud only')
+    tensorflow_intra_op_parallelism: int = _flag(0, 'threads of one operation; 0: automatic')
+    tensorflow_inter_op_parallelism: int = _flag(0, 'concurrent operations; 0: automatic')
+    use_alts_credentials: bool = _flag(False, 'not supported: ALTS exists in Google Cloud only')
     ssl_config_file: str = _flag('', 'text file with an SSLConfig: TLS for gRPC')
     platform_config_file: str = _flag('', 'text file with a PlatformConfigMap: sessions and batching')
-    per_process_gpu_memory_fraction: float = _flag(0.0, 'share of GPU memory to take at once; 0: as needed')
-    saved_model_tags: str = _flag('serve', 'which meta graph to load, comma-separated')
-    grpc_channel_arguments: str = _flag('', 'arguments for gRPC, as key=value,key=value')
-    grpc_max_threads: int = _flag(0, 'gRPC requests that run at the same time; 0: four per CPU')
-    enable_model_warmup: bool = _flag(True, 'run the records in assets.extra before traffic')
-    num_request_iterations_for_warmup: int = _flag(0, 'run each record so often; 0: once')
-    version: bool = _flag(False, 'print the versions and end')
-    monitoring_config_file: str = _flag('', 'text file with a MonitoringConfig: Prometheus, on the REST port')
-    remove_unused_fields_from_bundle_metagraph: bool = _flag(True, 'no effect: none is ever kept')
-    prefer_tflite_model: bool = _flag(False, 'serve model.tflite where a version has one')
-    num_tflite_pools: int = _flag(0, 'pools of TFLite interpreters, multiplied by the next; 0: one')
-    num_tflite_interpreters_per_pool: int = _flag(
-        1, 'TFLite interpreters a version, times --num_tflite_pools'
+    per_process_gpu_memory_fraction: float = _flag(
+        0.0, 'share of the GPU memory to allocate at start; 0: as needed'
     )
-    enable_signature_method_name_check: bool = _flag(False, 'the method of a signature must fit the request')
+    saved_model_tags: str = _flag('serve', 'tags of the meta graph to load, comma-separated')
+    grpc_channel_arguments: str = _flag('', 'arguments of the gRPC server, as key=value,key=value')
+    grpc_max_threads: int = _flag(0, 'threads that run gRPC requests; 0: four per CPU')
+    enable_model_warmup: bool = _flag(
+        True, 'run the warm-up records in assets.extra before a version takes traffic'
+    )
+    num_request_iterations_for_warmup: int = _flag(0, 'runs of each warm-up record; 0: one')
+    version: bool = _flag(False, 'print the versions and exit')
+    monitoring_config_file: str = _flag(
+        '', 'text file with a MonitoringConfig: Prometheus metrics on the REST port'
+    )
+    remove_unused_fields_from_bundle_metagraph: bool = _flag(True, 'no effect: unused fields are never kept')
+    prefer_tflite_model: bool = _flag(False, 'serve model.tflite where a version has one')
+    num_tflite_pools: int = _flag(0, 'pools of TFLite interpreters per version; 0: one')
+    num_tflite_interpreters_per_pool: int = _flag(1, 'TFLite interpreters per pool')
+    enable_signature_method_name_check: bool = _flag(
+        False, 'reject requests that do not match the method_name of the signature'
+    )
     xla_cpu_compilation_enabled: bool = _flag(False, 'compile graphs for the CPU with XLA')
     xla_gpu_compilation_enabled: bool = _flag(False, 'compile graphs for GPUs with XLA')
     enable_profiler: bool = _flag(True, 'answer ProfilerService')
-    thread_pool_factory_config_file: str = _flag('', 'refused: thread pools of other makes are C++')
-    mixed_precision: str = _flag('', '"bfloat16" lets TensorFlow compute in 16 bits where it thinks it safe')
-    skip_initialize_tpu: bool = _flag(False, 'no effect: there is no TPU to initialise')
-    enable_grpc_healthcheck_service: bool = _flag(False, 'no effect: grpc.health.v1 is always there')
-    enable_serialization_as_tensor_content: bool = _flag(False, 'answer with tensor_content')
-    # Ours.
-    host: str = _flag(
-        '0.0.0.0', 'address to listen on, 0.0.0.0 or :: for all; 127.0.0.1 for this machine alone (ours)'
+    thread_pool_factory_config_file: str = _flag('', 'not supported: custom thread pools are C++ classes')
+    mixed_precision: str = _flag(
+        '', '"bfloat16" allows TensorFlow to compute in 16 bits where it considers that safe'
     )
-    max_request_bytes: int = _flag(64 << 20, 'largest request on either port (ours)')
-    optimize_graphs: bool = _flag(True, 'rewrite graphs for speed before the first run (ours)')
-    max_batch_rows: int = _flag(0, 'most rows of a request; 0: any number (ours)')
-    max_concurrent_requests: int = _flag(1024, 'requests in the server; more: RESOURCE_EXHAUSTED (ours)')
-    rest_api_tls: bool = _flag(False, 'TLS of --ssl_config_file for REST, too (ours)')
-    auth_tokens_file: str = _flag('', 'file with bearer tokens, one a line; both ports ask for one (ours)')
+    skip_initialize_tpu: bool = _flag(False, 'no effect: TPUs are not supported')
+    enable_grpc_healthcheck_service: bool = _flag(False, 'no effect: grpc.health.v1 is always enabled')
+    enable_serialization_as_tensor_content: bool = _flag(False, 'write tensor_content in responses')
+    # The stock server does not have the following flags.
+    host: str = _flag(
+        '0.0.0.0',
+        'address to listen on; 0.0.0.0 or :: for all interfaces, 127.0.0.1 for this machine only (vaiven)',
+    )
+    max_request_bytes: int = _flag(64 << 20, 'maximum size of a request on both ports (vaiven)')
+    optimize_graphs: bool = _flag(True, 'let TensorFlow optimise graphs before the first run (vaiven)')
+    max_batch_rows: int = _flag(0, 'maximum rows of a request; 0: any number (vaiven)')
+    max_concurrent_requests: int = _flag(
+        1024, 'maximum requests in progress; more fail with RESOURCE_EXHAUSTED (vaiven)'
+    )
+    rest_api_tls: bool = _flag(False, 'use the TLS of --ssl_config_file for REST as well (vaiven)')
+    auth_tokens_file: str = _flag(
+        '', 'file with bearer tokens, one per line; both ports require one (vaiven)'
+    )
     admin_tokens_file: str = _flag(
-        '', 'file with admin tokens: reloads and ProfilerService ask for one of these (ours)'
+        '', 'file with admin tokens; reloads and ProfilerService require one of them (vaiven)'
     )
     request_log_root: str = _flag(
-        '', 'folders, comma-separated, that request logs stay below, whoever configures them (ours)'
+        '', 'folders, comma-separated; all request logs must be below one of them (vaiven)'
     )
-    drain_seconds: int = _flag(30, 'time that running requests get at the end (ours)')
-    wait_for_labels: bool = _flag(False, 'open the ports when every version with a label is loaded (ours)')
+    drain_seconds: int = _flag(30, 'time for running requests to finish at shutdown (vaiven)')
+    wait_for_labels: bool = _flag(False, 'open the ports only when every labelled version is loaded (vaiven)')
     plain_requests_follow_stable: bool = _flag(
         False,
-        'requests without version and label get the version with the label stable, if there is one (ours)',
+        'send requests without version and label to the version with the label stable, if there is one (vaiven)',
     )
-    reloaded_config_file: str = _flag('', 'keep what ModelService is told in this file (ours)')
-    exit_with_stdin: bool = _flag(False, 'end when standard input ends (ours)')
+    reloaded_config_file: str = _flag('', 'save the configurations from ModelService in this file (vaiven)')
+    exit_with_stdin: bool = _flag(False, 'exit when standard input ends (vaiven)')
 
 
 def parse(arguments: Sequence[str]) -> tuple[Options, list[str]]:
-    """The options in `arguments`, and those arguments that are no flags.
+    """The options in `arguments`, and the unknown arguments.
+
+    Args:
+        arguments: the command line, without the name of the program.
 
     Raises:
-        ServingError: a value that is not of the flag's type, or options that make no sense together.
+        ServingError: a value has the wrong type, or the options contradict one another.
     """
     kinds = {option.name: option.type for option in dataclasses.fields(Options)}
     values: dict[str, Any] = {}
@@ -139,7 +163,7 @@ def _value(name: str, kind: Any, text: str | None) -> Any:
 
 
 def check(options: Options) -> Options:
-    """`options` if they make sense together. Raises ServingError where they do not."""
+    """Returns `options`. Raises ServingError if they contradict one another or are out of range."""
     if options.version:
         return options
     _check_ranges(options)
@@ -154,11 +178,11 @@ def check(options: Options) -> Options:
         ),
         (
             options.use_alts_credentials,
-            '--use_alts_credentials cannot be had outside of Google Cloud: use --ssl_config_file',
+            '--use_alts_credentials works in Google Cloud only: use --ssl_config_file',
         ),
         (
             options.thread_pool_factory_config_file,
-            '--thread_pool_factory_config_file names C++ classes, which this server has none of: leave it out',
+            '--thread_pool_factory_config_file names C++ classes, which this server cannot load: omit it',
         ),
         (
             options.batching_parameters_file and not options.enable_batching,
@@ -171,11 +195,11 @@ def check(options: Options) -> Options:
         (
             options.tensorflow_session_parallelism
             and (options.tensorflow_intra_op_parallelism or options.tensorflow_inter_op_parallelism),
-            '--tensorflow_session_parallelism sets both others: give it alone, or the two without it',
+            '--tensorflow_session_parallelism sets both other flags: give it alone, or the two without it',
         ),
         (
             options.mixed_precision not in ('', 'bfloat16'),
-            f'--mixed_precision takes bfloat16, or is left out. Received: {options.mixed_precision!r}',
+            f'--mixed_precision takes bfloat16, or is omitted. Received: {options.mixed_precision!r}',
         ),
         (
             options.rest_api_tls and not options.ssl_config_file,
@@ -197,7 +221,7 @@ def _check_ranges(options: Options) -> None:
             raise ServingError(f'--{name} must be above 0. Received: {getattr(options, name)}')
     if options.max_request_bytes > MAX_MESSAGE_BYTES:
         raise ServingError(
-            f'--max_request_bytes must not be above {MAX_MESSAGE_BYTES}, the most that gRPC can carry. '
+            f'--max_request_bytes must not be above {MAX_MESSAGE_BYTES}, the maximum of gRPC. '
             f'Received: {options.max_request_bytes}'
         )
     for name in (
@@ -221,27 +245,27 @@ def _check_ranges(options: Options) -> None:
 
 
 def without_effect(options: Options) -> Iterator[tuple[str, str]]:
-    """The flags that are set and change nothing, with the reason."""
+    """The flags that are set but have no effect, with the reason."""
     for option in dataclasses.fields(Options):
-        said, _, reason = option.metadata['help'].partition(': ')
-        if said == NO_EFFECT and getattr(options, option.name) != option.default:
+        effect, _, reason = option.metadata['help'].partition(': ')
+        if effect == NO_EFFECT and getattr(options, option.name) != option.default:
             yield option.name, reason
 
 
 def channel_arguments(text: str) -> list[tuple[str, int | str]]:
-    """`key=value,key=value` as gRPC takes it: what reads as an integer is one. Raises ServingError."""
-    found: list[tuple[str, int | str]] = []
+    """The arguments in `key=value,key=value`, with integers where the value is one. Raises ServingError."""
+    arguments: list[tuple[str, int | str]] = []
     for pair in filter(None, text.split(',')):
         key, equals, value = pair.partition('=')
         if not key or not equals:
             raise ServingError(f'--grpc_channel_arguments takes key=value,key=value. Received: {text!r}')
         number = value.removeprefix('-').isdecimal()
-        found.append((key.strip(), int(value) if number else value))
-    return found
+        arguments.append((key.strip(), int(value) if number else value))
+    return arguments
 
 
 def usage() -> str:
-    """What --help prints."""
+    """The text of --help."""
     lines = ['usage: vaiven-model-server --model_base_path=DIR [--name=value ...]', '']
     for option in dataclasses.fields(Options):
         default = str(option.default).lower() if option.type is bool else option.default

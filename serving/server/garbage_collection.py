@@ -1,37 +1,37 @@
-"""Python's search for unreachable cycles of objects, made to cost requests little."""
+"""Settings of Python's garbage collector under which requests pay little for it."""
 
 import gc
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# Objects made and not freed, after which Python looks for cycles among them; its own 700 are fewer than requests make.
+# New objects between two collections. Python's default of 700 is less than one request makes.
 _THRESHOLD = 10_000
-# Looks at young objects for each look at middle ones, and of these for each look at all.
-_MIDDLE, _ALL = 10, 10
+# Young collections for each middle one, and middle ones for each full one; both are Python's defaults.
+_MIDDLE_EVERY, _FULL_EVERY = 10, 10
 _NEVER = 1 << 30
 
 _lock = threading.Lock()
-_large = 0
+_postponements = 0
 
 
-def spare_what_is_there() -> None:
-    """Leaves everything made up to now out of every search: what TensorFlow made stays anyway."""
+def freeze_startup_objects() -> None:
+    """Excludes all present objects from garbage collection: those of TensorFlow live as long as the process."""
     gc.freeze()
-    gc.set_threshold(_THRESHOLD, _MIDDLE, _ALL)
+    gc.set_threshold(_THRESHOLD, _MIDDLE_EVERY, _FULL_EVERY)
 
 
 @contextmanager
-def young_only() -> Iterator[None]:
-    """Meanwhile only young objects are searched: with millions of lists a search of all takes a fifth of a second."""
-    global _large
+def postpone_full_collections() -> Iterator[None]:
+    """Allows no full collections in the `with` block: with millions of lists, one takes a fifth of a second."""
+    global _postponements
     with _lock:
-        _large += 1
-        gc.set_threshold(gc.get_threshold()[0], _MIDDLE, _NEVER)
+        _postponements += 1
+        gc.set_threshold(gc.get_threshold()[0], _MIDDLE_EVERY, _NEVER)
     try:
         yield
     finally:
         with _lock:
-            _large -= 1
-            if not _large:
-                gc.set_threshold(gc.get_threshold()[0], _MIDDLE, _ALL)
+            _postponements -= 1
+            if not _postponements:
+                gc.set_threshold(gc.get_threshold()[0], _MIDDLE_EVERY, _FULL_EVERY)

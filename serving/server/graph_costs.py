@@ -1,8 +1,8 @@
-"""Which outputs of a graph cost the same for all inputs of the same shapes.
+"""Finds the outputs of a graph whose cost depends on the shapes of the inputs only, and not on their values.
 
-A run of these may be judged by earlier runs. Of all others the next run may take any time, because a value says how
-much there is to do: a loop, or an operation such as Fill or RandomUniform whose shape is computed from what was fed.
-An operation that is not listed here counts as one of the others.
+For these outputs, earlier runs predict the cost of the next one. For all others, the next run may take any time,
+because a value decides the amount of work: in a loop, or in an operation such as Fill or RandomUniform whose shape is
+computed from an input. An operation that is not listed here counts as value-dependent.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,13 +11,13 @@ from typing import Any
 from vaiven.serving.server.endpoints import Endpoint
 
 _CALLS = frozenset(('PartitionedCall', 'StatefulPartitionedCall'))
-# Their values are known from the shapes of their inputs.
+# Their output values depend on the shapes of their inputs only.
 _SHAPES = frozenset(('Shape', 'ShapeN', 'Size', 'Rank'))
-# Their values may be others in the next run.
+# Their output values may change from run to run.
 _SOURCES = frozenset(
     ('Placeholder', 'PlaceholderV2', 'PlaceholderWithDefault', 'ReadVariableOp', 'VariableV2', 'Variable')
 )
-# Which inputs decide on the shape of the output, or on how much there is to do.
+# The inputs (by index) whose values decide the output shape or the amount of work.
 _SHAPED_BY: dict[str, tuple[int, ...]] = {
     **dict.fromkeys(
         ('Fill', 'RandomUniform', 'RandomStandardNormal', 'RandomUniformInt', 'TruncatedNormal'), (0,)
@@ -74,7 +74,8 @@ _SHAPED_BY: dict[str, tuple[int, ...]] = {
     'StridedSlice': (1, 2, 3),
     'ConcatV2': (-1,),
 }
-_PLAIN_NAMES = """
+# The shapes of their inputs alone decide their output shape and their work.
+_SHAPE_BOUND_NAMES = """
     Identity IdentityN NoOp StopGradient PreventGradient Snapshot CheckNumerics EnsureShape Cast Bitcast Assert
     VarHandleOp VarIsInitializedOp Const HashTable HashTableV2 LookupTableFind LookupTableFindV2
     Add AddV2 AddN AccumulateNV2 Sub Mul MulNoNan Div DivNoNan RealDiv TruncateDiv FloorDiv FloorMod Mod TruncateMod
@@ -95,84 +96,85 @@ _PLAIN_NAMES = """
     StringToHashBucket StringToHashBucketStrong StaticRegexFullMatch StaticRegexReplace
     EncodeBase64 DecodeBase64
 """
-_PLAIN = frozenset(_PLAIN_NAMES.split())
+_SHAPE_BOUND = frozenset(_SHAPE_BOUND_NAMES.split())
 _PARSERS = frozenset(('ParseExample', 'ParseExampleV2'))
 
 
-class _AnyCostError(Exception):
-    """The cost of an operation depends on a value."""
+class _ValueDependentError(Exception):
+    """The cost of an operation depends on a value, or is unknown."""
 
 
 def outputs_of_fixed_cost(graph: Any, endpoints: Iterable[Endpoint]) -> frozenset[str]:
-    """The names of those output tensors of `endpoints` whose cost the shapes of the inputs decide alone.
+    """The names of the output tensors whose cost the shapes of the inputs alone decide.
 
     Args:
         graph: a GraphDef.
-        endpoints: the signatures.
+        endpoints: the signatures whose outputs are examined.
     """
     costs = _Costs({function.signature.name: function for function in graph.library.function})
     nodes = {node.name: node for node in graph.node}
     fixed: set[str] = set()
     for endpoint in endpoints:
-        known = {_producer(tensor): True for tensor in endpoint.inputs.values()}
+        depends = {_producer(tensor): True for tensor in endpoint.inputs.values()}
         for tensor in endpoint.outputs.values():
             try:
-                costs.walk(nodes, known, [_producer(tensor)])
-            except _AnyCostError:
+                costs.visit(nodes, depends, [_producer(tensor)])
+            except _ValueDependentError:
                 continue
             fixed.add(tensor)
     return frozenset(fixed)
 
 
 class _Costs:
-    """Walks through a graph and the functions that it calls."""
+    """Visits the nodes of a graph and of the functions that it calls."""
 
     def __init__(self, functions: Mapping[str, Any]) -> None:
         self._functions = functions
         self._called: dict[tuple[str, tuple[bool, ...]], bool | None] = {}
 
-    def walk(self, nodes: Mapping[str, Any], known: dict[str, bool], wanted: Iterable[str]) -> None:
-        """Looks at `wanted` and all that they are computed from.
+    def visit(self, nodes: Mapping[str, Any], depends: dict[str, bool], wanted: Iterable[str]) -> None:
+        """Checks the nodes `wanted` and all nodes that they depend on.
 
         Args:
             nodes: NodeDefs by name.
-            known: gets for each node whether its values depend on more than the shapes of what is fed. Nodes that
-                are there are not looked behind.
+            depends: whether the values of a node depend on more than the shapes of the inputs, by name. Results are
+                added; nodes that are in it are not visited.
             wanted: names of nodes.
 
         Raises:
-            _AnyCostError: a value decides what one of them costs.
+            _ValueDependentError: a value decides the cost of one of them.
         """
         stack = list(wanted)  # not by recursion: graphs are deep
         opened: set[str] = set()
         while stack:
             name = stack[-1]
-            if name in known:
+            if name in depends:
                 stack.pop()
                 continue
             node = nodes.get(name)
             if node is None:
-                raise _AnyCostError
+                raise _ValueDependentError
             self._check(node)
-            missing = [source for source in map(_producer, node.input) if source not in known]
+            missing = [source for source in map(_producer, node.input) if source not in depends]
             if missing:
                 if name in opened:
-                    raise _AnyCostError  # a cycle
+                    raise _ValueDependentError  # a cycle
                 opened.add(name)
                 stack += missing
                 continue
-            known[name] = self._depends(
-                node, [known[_producer(source)] for source in node.input if not source.startswith('^')]
-            )
+            data_inputs = [
+                source for source in node.input if not source.startswith('^')
+            ]  # `^` marks control inputs
+            depends[name] = self._depends(node, [depends[_producer(source)] for source in data_inputs])
             stack.pop()
 
     def _check(self, node: Any) -> None:
-        """Raises _AnyCostError for an operation that is not known."""
-        known = node.op in _PLAIN or node.op in _SHAPED_BY or node.op in _SHAPES or node.op in _SOURCES
-        if not known and node.op not in _CALLS and node.op not in self._functions and not _parses_rows(node):
-            raise _AnyCostError
+        """Raises _ValueDependentError for an operation that is not listed."""
+        listed = node.op in _SHAPE_BOUND or node.op in _SHAPED_BY or node.op in _SHAPES or node.op in _SOURCES
+        if not listed and node.op not in _CALLS and node.op not in self._functions and not _parses_rows(node):
+            raise _ValueDependentError
         if '_XlaMustCompile' in node.attr and node.attr['_XlaMustCompile'].b:
-            raise _AnyCostError  # each shape is compiled apart
+            raise _ValueDependentError  # each new shape is compiled, which takes long
 
     def _depends(self, node: Any, inputs: list[bool]) -> bool:
         if node.op in _SHAPES:
@@ -184,17 +186,17 @@ class _Costs:
         if node.op in self._functions:
             return self._call(node.op, tuple(inputs))
         if any(inputs[place] for place in _SHAPED_BY.get(node.op, ())):
-            raise _AnyCostError
+            raise _ValueDependentError
         return any(inputs) or 'Random' in node.op or node.op == 'TruncatedNormal'
 
     def _call(self, name: str, arguments: tuple[bool, ...]) -> bool:
         key = name, arguments
         if key not in self._called:
-            self._called[key] = None  # of a function that calls itself nothing is known
+            self._called[key] = None  # the result for a function that calls itself
             self._called[key] = self._body(name, arguments)
         depends = self._called[key]
         if depends is None:
-            raise _AnyCostError
+            raise _ValueDependentError
         return depends
 
     def _body(self, name: str, arguments: tuple[bool, ...]) -> bool | None:
@@ -203,20 +205,21 @@ class _Costs:
             return None
         nodes = {node.name: node for node in function.node_def}
         names = [argument.name for argument in function.signature.input_arg]
-        known = dict(zip(names, arguments, strict=True))
+        depends = dict(zip(names, arguments, strict=True))
         try:
-            self.walk(nodes, known, nodes)
-        except _AnyCostError:
+            self.visit(nodes, depends, nodes)
+        except _ValueDependentError:
             return None
-        return any(known.get(_producer(source), True) for source in function.ret.values())
+        return any(depends.get(_producer(source), True) for source in function.ret.values())
 
 
 def _producer(tensor: str) -> str:
+    """The node that computes a tensor, as an input of another node names it."""
     return tensor.removeprefix('^').partition(':')[0]
 
 
 def _parses_rows(node: Any) -> bool:
-    """Whether it parses examples with features that have always as many values."""
+    """Whether a node parses examples with features of fixed length only."""
     return (
         node.op in _PARSERS
         and not node.attr['Tsparse'].list.type

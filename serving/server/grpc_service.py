@@ -1,7 +1,7 @@
-"""The gRPC port: PredictionService, ModelService and health on an `Api`.
+"""The gRPC services: PredictionService, ModelService, ProfilerService and health.
 
-Everything but the runs of models (see `execution`) and what is large happens in the event loop: for a small message
-a thread costs more than the parsing.
+Small messages are parsed in the event loop: a change of threads costs more than the parsing. Large messages go to a
+worker thread, so that they do not delay other requests.
 """
 
 import asyncio
@@ -22,37 +22,37 @@ from vaiven.serving.server.api import Api, Call
 from vaiven.serving.server.profiler import Profiler
 from vaiven.serving.wire import messages
 
-MAX_ERROR_TEXT = 1024
+MAX_ERROR_TEXT = 1024  # upstream's limit (model_servers/grpc_status_util.cc)
 LARGE_BYTES = 1 << 16
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
-Answer = Callable[[Any, Call], Awaitable[Any]]
+Method = Callable[[Any, Call], Awaitable[Any]]
 
 
 def add_services(
     server: grpc.aio.Server, api: Api, workers: Executor, profiler: Profiler | None = None
 ) -> None:
-    """Registers all services.
+    """Registers all services on a server.
 
     Args:
         server: the server, not started yet.
         api: answers the requests.
-        workers: parses and writes what is large.
-        profiler: answers ProfilerService; None leaves it out.
+        workers: threads that parse and write large messages.
+        profiler: answers ProfilerService; None for no such service.
     """
-    answers: dict[str, Answer] = {
+    methods_by_name: dict[str, Method] = {
         'Predict': api.predict,
         'Classify': api.classify,
         'Regress': api.regress,
         'MultiInference': api.multi_inference,
-        'GetModelMetadata': _at_once(api.metadata),
-        'GetModelStatus': _at_once(api.status),
+        'GetModelMetadata': _as_coroutine(api.metadata),
+        'GetModelStatus': _as_coroutine(api.status),
         'HandleReloadConfigRequest': api.reload,
     }
     services = ['tensorflow.serving.PredictionService', 'tensorflow.serving.ModelService']
     if profiler is not None:
         services.append('tensorflow.ProfilerService')
-        answers |= {
+        methods_by_name |= {
             'Profile': profiler.profile,
             'Terminate': profiler.terminate,
             'Monitor': profiler.monitor,
@@ -62,35 +62,35 @@ def add_services(
         for method in messages.service(name).methods:
             request_class = messages.message_class(method.input_type.full_name)
             methods[method.name] = grpc.unary_unary_rpc_method_handler(
-                _handler(request_class, answers[method.name], workers)
+                _handler(request_class, methods_by_name[method.name], workers)
             )
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, methods),))
     server.add_generic_rpc_handlers((health.service(api.ready, lambda: api.draining),))
 
 
-def _at_once(answer: Callable[[Any], Any]) -> Answer:
-    async def work(request: Any, call: Call) -> Any:
-        return answer(request)
+def _as_coroutine(method: Callable[[Any], Any]) -> Method:
+    async def call_method(request: Any, call: Call) -> Any:
+        return method(request)
 
-    return work
+    return call_method
 
 
-def _handler(request_class: Any, answer: Answer, workers: Executor) -> Callable[[bytes, Any], Any]:
-    """What is large is parsed and written in a worker thread, so that it holds up nobody else."""
+def _handler(request_class: Any, method: Method, workers: Executor) -> Callable[[bytes, Any], Any]:
+    """The gRPC handler of a method, from serialized request to serialized response."""
     parse, write = request_class.FromString, _write
 
     async def handle(data: bytes, context: Any) -> bytes:
-        left = context.time_remaining()
-        deadline = None if left is None else time.monotonic() + left
+        remaining = context.time_remaining()
+        deadline = None if remaining is None else time.monotonic() + remaining
         try:
             if len(data) < LARGE_BYTES:
                 return write(
-                    await answer(parse(data), Call('GRPC', deadline, False, partial(peer_of, context)))
+                    await method(parse(data), Call('GRPC', deadline, False, partial(peer_of, context)))
                 )
             loop = asyncio.get_running_loop()
             request = await loop.run_in_executor(workers, parse, data)
             return await loop.run_in_executor(
-                workers, write, await answer(request, Call('GRPC', deadline, True, partial(peer_of, context)))
+                workers, write, await method(request, Call('GRPC', deadline, True, partial(peer_of, context)))
             )
         except StatusError as error:
             code, text = error.code, error.message
@@ -101,7 +101,7 @@ def _handler(request_class: Any, answer: Answer, workers: Executor) -> Callable[
         except Exception as error:
             log.problem('request failed', error=f'{type(error).__name__}: {error}')
             code, text = Code.INTERNAL, f'{type(error).__name__}: {error}'
-        await context.abort(_CODES[int(code)], _cut(text))
+        await context.abort(_CODES[int(code)], _truncated(text))
         raise AssertionError('abort raises')
 
     return handle
@@ -112,5 +112,5 @@ def _write(response: Any) -> bytes:
     return data
 
 
-def _cut(text: str) -> str:
+def _truncated(text: str) -> str:
     return text if len(text) <= MAX_ERROR_TEXT else text[:MAX_ERROR_TEXT] + '...TRUNCATED'

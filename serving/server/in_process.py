@@ -12,7 +12,7 @@ from vaiven.serving.server.flags import Options
 from vaiven.serving.server.loader import Loader
 from vaiven.serving.server.manager import Manager
 from vaiven.serving.server.model_config import Model
-from vaiven.serving.server.served_model import Settings
+from vaiven.serving.server.served_model import ServingOptions
 from vaiven.serving.wire import messages
 
 ENTRYPOINT = 'LOCAL'
@@ -46,7 +46,7 @@ class InProcessServer:
         """
         loader = Loader(Options(), workers)
         # A caller waits for this load: an error now is better than retries for minutes.
-        self._manager = Manager(loader.load, Settings(load_retries=0))
+        self._manager = Manager(loader.load, ServingOptions(load_retries=0))
         self._api = Api(self._manager)
         model = Model(name, base_path, policy or VersionPolicy())
         try:

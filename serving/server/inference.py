@@ -1,7 +1,7 @@
-"""Predict, Classify, Regress and MultiInference on one loaded model; checks and texts as upstream's.
+"""Predict, Classify, Regress and MultiInference on one loaded model. Checks and error texts are upstream's.
 
-Nothing is run here: each function is a generator that yields what to feed and what to fetch, is sent the values, and
-returns the response. Whoever drives it decides where the run happens; see `execution`.
+The functions are generators and do not run the model: they yield feeds and fetches, receive the values, and return the
+response. `execution` decides where the run happens.
 """
 
 from collections.abc import Generator, Iterable, Sequence
@@ -21,39 +21,43 @@ CLASSIFY_METHOD = 'tensorflow/serving/classify'
 REGRESS_METHOD = 'tensorflow/serving/regress'
 _PREDICTABLE = ('tensorflow/serving/predict', CLASSIFY_METHOD, REGRESS_METHOD)
 
-
-_Part = Generator[tuple[dict[str, NDArray[Any]], list[str]], Arrays, None]
+# Runs that fill in a part of a response.
+_Runs = Generator[tuple[dict[str, NDArray[Any]], list[str]], Arrays, None]
 
 
 class Servable(Protocol):
-    """A version that is loaded: who it is, and its model."""
+    """A loaded version: name of the model, number of the version, and the model.
+
+    Warm-up uses one that is not AVAILABLE yet.
+    """
 
     name: str
     number: int
 
     @property
-    def model(self) -> LoadedModel: ...
+    def model(self) -> LoadedModel:
+        """The model in memory."""
 
 
 def predict(
     servable: Servable,
     request: Any,
     *,
-    as_content: bool = False,
+    as_tensor_content: bool = False,
     check_method: bool = False,
     max_repeated_bytes: int = tensors.MAX_REPEATED_BYTES,
 ) -> 'Steps[Any]':
     """Answers a PredictRequest with a PredictResponse.
 
     Args:
-        servable: the version to ask.
-        request: the request; its `model_spec` has been resolved to `servable` already.
-        as_content: write `tensor_content` instead of typed lists.
-        check_method: whether the signature must say that it is for Predict.
-        max_repeated_bytes: see `tensors.to_array`.
+        servable: the version that answers; the `model_spec` of the request is resolved to it already.
+        request: the PredictRequest.
+        as_tensor_content: whether to write `tensor_content` instead of typed lists.
+        check_method: whether the `method_name` of the signature must allow Predict.
+        max_repeated_bytes: maximum memory of a tensor whose last value the request repeats.
 
     Raises:
-        StatusError: the request does not fit the signature, or the run failed.
+        StatusError: the request does not match the signature, or the run failed.
     """
     name = request.model_spec.signature_name or DEFAULT_SIGNATURE
     signature = servable.model.endpoints.get(name)
@@ -77,7 +81,7 @@ def predict(
     response = messages.PredictResponse()
     _write_spec(response.model_spec, servable, name)
     for alias, array in zip(aliases, arrays, strict=True):
-        tensors.write_proto(response.outputs[alias], array, typed=not as_content)
+        tensors.write_proto(response.outputs[alias], array, typed=not as_tensor_content)
     return response
 
 
@@ -102,16 +106,17 @@ def regress(servable: Servable, request: Any, *, check_method: bool = False) -> 
 def multi_inference(servable: Servable, request: Any, *, check_method: bool = False) -> 'Steps[Any]':
     """Answers a MultiInferenceRequest with a MultiInferenceResponse. Raises StatusError."""
     response = messages.MultiInferenceResponse()
-    seen: set[str] = set()
+    names: set[str] = set()
     for task in request.tasks:
         if task.model_spec.name != request.tasks[0].model_spec.name:
             raise invalid_argument(
                 'All ModelSpecs in a MultiInferenceRequest must access the same model name.'
             )
         name = task.model_spec.signature_name or DEFAULT_SIGNATURE
-        if name in seen:
+        # One task per signature, though each task is a run of its own here.
+        if name in names:
             raise invalid_argument(f'Duplicate evaluation of signature: {name}')
-        seen.add(name)
+        names.add(name)
         if name not in servable.model.signatures:
             raise invalid_argument(f'Requested signature not found in model graph: {name}')
         result = response.results.add()
@@ -140,17 +145,18 @@ def _set(names: Iterable[str]) -> str:
 
 
 def _feeds(signature: Endpoint, inputs: Any, max_repeated_bytes: int) -> dict[str, NDArray[Any]]:
-    """Tensor names and values for the graph; absent inputs take the signature's defaults."""
-    wanted = signature.inputs
-    if len(inputs) > len(wanted) or (len(inputs) < len(wanted) and not signature.defaults):
-        sent, needed = set(inputs), set(wanted)
+    """Values of the input tensors by their names. Missing inputs take the defaults of the signature."""
+    expected = signature.inputs
+    # Upstream compares counts first, and names only where the counts agree: two different messages.
+    if len(inputs) > len(expected) or (len(inputs) < len(expected) and not signature.defaults):
+        sent, needed = set(inputs), set(expected)
         raise invalid_argument(
-            f'input size does not match signature: {len(inputs)}!={len(wanted)} '
+            f'input size does not match signature: {len(inputs)}!={len(expected)} '
             f'len({_set(sent)}) != len({_set(needed)}). Sent extra: {_set(sent - needed)}. '
             f'Missing but required: {_set(needed - sent)}.'
         )
     feeds = {}
-    for alias, tensor in wanted.items():
+    for alias, tensor in expected.items():
         if alias in inputs:
             value = inputs[alias]
         elif alias in signature.defaults:
@@ -158,7 +164,7 @@ def _feeds(signature: Endpoint, inputs: Any, max_repeated_bytes: int) -> dict[st
         else:
             raise invalid_argument(
                 f'Signature input alias: {alias}(feed name: {tensor}) not found in request and no '
-                f'default value provided. Inputs expected to be in the set {_set(wanted)}.'
+                f'default value provided. Inputs expected to be in the set {_set(expected)}.'
             )
         try:
             feeds[tensor] = tensors.to_array(value, max_repeated_bytes)
@@ -168,6 +174,7 @@ def _feeds(signature: Endpoint, inputs: Any, max_repeated_bytes: int) -> dict[st
 
 
 def _outputs(signature: Endpoint, output_filter: Any) -> list[str]:
+    """The aliases in an output filter. Raises StatusError for unknown and repeated ones."""
     aliases: list[str] = []
     for alias in output_filter:
         if alias not in signature.outputs:
@@ -182,7 +189,7 @@ def _outputs(signature: Endpoint, output_filter: Any) -> list[str]:
 
 
 def _examples(request_input: Any) -> NDArray[Any]:
-    """The serialized examples, each merged with the context if there is one, as strings (n)."""
+    """The serialized examples, each merged with the context if there is one. Strings of shape (examples,)."""
     kind = request_input.WhichOneof('kind')
     context = b''
     rows: Any = []
@@ -194,12 +201,21 @@ def _examples(request_input: Any) -> NDArray[Any]:
     if not rows:
         raise invalid_argument('Input is empty.')
     examples = np.empty(len(rows), object)
-    # One message after the other is, on the wire, the two merged.
+    # Two serialized messages one after the other are the serialization of the two merged (protobuf encoding, "Last
+    # One Wins").
     examples[:] = [context + row.SerializeToString() for row in rows]
     return examples
 
 
-def _signature(model: LoadedModel, name: str, method: str | None, what: str) -> Any:
+def _signature(model: LoadedModel, name: str, method: str | None, noun: str) -> Any:
+    """The SignatureDef for Classify or Regress.
+
+    Args:
+        model: the model.
+        name: name of the signature.
+        method: the `method_name` that it must have; None for any.
+        noun: "classification" or "regression", for the message.
+    """
     signature = model.signatures.get(name)
     if signature is None:
         raise invalid_argument(f'No signature was found with the name: {name}')
@@ -208,7 +224,7 @@ def _signature(model: LoadedModel, name: str, method: str | None, what: str) -> 
         raise failed_precondition(f'Signature {name} cannot be served: {unservable}')
     if method is not None and signature.method_name != method:
         raise invalid_argument(
-            f'Expected {what} signature method_name to be {method}. Was: {signature.method_name}'
+            f'Expected {noun} signature method_name to be {method}. Was: {signature.method_name}'
         )
     if len(signature.inputs) != 1:
         raise invalid_argument('Expected one input Tensor.')
@@ -217,7 +233,7 @@ def _signature(model: LoadedModel, name: str, method: str | None, what: str) -> 
 
 def _classify_into(
     result: Any, model: LoadedModel, name: str, request_input: Any, check_method: bool
-) -> _Part:
+) -> _Runs:
     signature = _signature(model, name, CLASSIFY_METHOD if check_method else None, 'classification')
     if len(signature.outputs) not in (1, 2):
         raise invalid_argument(f'Expected one or two output Tensors, found {len(signature.outputs)}')
@@ -234,8 +250,8 @@ def _classify_into(
         {signature.inputs['inputs'].name: examples},
         [signature.outputs[alias].name for alias in aliases],
     )
-    found = dict(zip(aliases, arrays, strict=True))
-    for alias, array in found.items():
+    by_alias = dict(zip(aliases, arrays, strict=True))  # arrays of shape (examples, classes)
+    for alias, array in by_alias.items():
         if array.ndim != 2:
             raise invalid_argument(
                 f'Expected Tensor shape: [batch_size num_classes] but got {list(array.shape)}'
@@ -254,10 +270,10 @@ def _classify_into(
         classifications = result.classifications.add()
         for column in range(arrays[0].shape[1]):
             entry = classifications.classes.add()
-            if 'classes' in found:
-                entry.label = _label(found['classes'][row, column])
-            if 'scores' in found:
-                entry.score = float(found['scores'][row, column])
+            if 'classes' in by_alias:
+                entry.label = _label(by_alias['classes'][row, column])
+            if 'scores' in by_alias:
+                entry.score = float(by_alias['scores'][row, column])
 
 
 def _label(item: bytes) -> str:
@@ -270,7 +286,7 @@ def _label(item: bytes) -> str:
 
 def _regress_into(
     result: Any, model: LoadedModel, name: str, request_input: Any, check_method: bool
-) -> _Part:
+) -> _Runs:
     signature = _signature(model, name, REGRESS_METHOD if check_method else None, 'regression')
     if len(signature.outputs) != 1:
         raise invalid_argument('Expected one output Tensor.')

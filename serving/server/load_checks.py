@@ -1,4 +1,4 @@
-"""What cannot be served, found at load: graphs that call Python, and signatures whose values cannot travel."""
+"""Checks at load time: graphs that call Python, and signatures whose tensors no message can carry."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -6,9 +6,9 @@ from typing import Any
 from vaiven.serving.common.status import invalid_argument
 from vaiven.serving.wire.dtypes import kind_of_number
 
-# They call a function of the Python process that made the graph.
+# They call a function of the Python process that made the graph. Such a model loads, and fails in its first request.
 PYTHON_OPERATIONS = frozenset(('PyFunc', 'PyFuncStateless', 'EagerPyFunc'))
-# Not for requests: the loader runs it.
+# Not for requests: TensorFlow's loader runs it.
 _INITIALISER = '__saved_model_init_op'
 _COMPOSITES = {
     'coo_sparse': 'a sparse tensor',
@@ -17,18 +17,18 @@ _COMPOSITES = {
 
 
 def unservable(signatures: Mapping[str, Any], graph: Any) -> dict[str, str]:
-    """Why signatures cannot be asked, for those that cannot.
+    """The reasons of the signatures that cannot be served, by name.
 
     Args:
         signatures: SignatureDefs by name.
-        graph: the GraphDef behind them.
+        graph: the GraphDef that computes them.
 
     Raises:
-        StatusError: none of them can.
+        StatusError: no signature can be served.
     """
     reasons = {}
     for name, signature in sorted(signatures.items()):
-        if name != _INITIALISER and (reason := _reason(signature) or _python(signature, graph)):
+        if name != _INITIALISER and (reason := _tensor_reason(signature) or _python_reason(signature, graph)):
             reasons[name] = reason
     if reasons and not signatures.keys() - reasons.keys() - {_INITIALISER}:
         name, reason = next(iter(reasons.items()))
@@ -36,7 +36,7 @@ def unservable(signatures: Mapping[str, Any], graph: Any) -> dict[str, str]:
     return reasons
 
 
-def _reason(signature: Any) -> str:
+def _tensor_reason(signature: Any) -> str:
     for side, infos in (('input', signature.inputs), ('output', signature.outputs)):
         for alias in sorted(infos):
             info = infos[alias]
@@ -53,43 +53,46 @@ def _reason(signature: Any) -> str:
     return ''
 
 
-def _python(signature: Any, graph: Any) -> str:
+def _python_reason(signature: Any, graph: Any) -> str:
     outputs = [info.name for info in signature.outputs.values()]
-    for node in _behind(graph, outputs):
+    for node in _ancestors(graph, outputs):
         if node.op in PYTHON_OPERATIONS:
             return (
-                f'it calls a Python function ({node.op}, of tf.py_function or tf.numpy_function), which is not in a '
-                'SavedModel: export it with operations of TensorFlow alone'
+                f'it calls a Python function ({node.op}, of tf.py_function or tf.numpy_function), which a SavedModel '
+                'does not contain: export it with TensorFlow operations only'
             )
     return ''
 
 
-def _behind(graph: Any, outputs: Iterable[str]) -> Iterator[Any]:
-    """The nodes that `outputs` are computed from, those of called functions included."""
+def _ancestors(graph: Any, outputs: Iterable[str]) -> Iterator[Any]:
+    """The nodes that `outputs` depend on, including those of called functions."""
     nodes = {node.name: node for node in graph.node}
     functions = {function.signature.name: function for function in graph.library.function}
-    waiting = [output.partition(':')[0] for output in outputs]
-    seen: set[str] = set()
-    called: set[str] = set()
-    while waiting:
-        name = waiting.pop()
-        if name in seen or name not in nodes:
+    stack = [output.partition(':')[0] for output in outputs]  # not by recursion: graphs are deep
+    visited: set[str] = set()
+    visited_functions: set[str] = set()
+    while stack:
+        name = stack.pop()
+        if name in visited or name not in nodes:
             continue
-        seen.add(name)
+        visited.add(name)
         node = nodes[name]
         yield node
-        waiting += [source.removeprefix('^').partition(':')[0] for source in node.input]
+        stack += [
+            source.removeprefix('^').partition(':')[0] for source in node.input
+        ]  # `^` marks a control input
         calls = [node]
         while calls:
             for function in _called(calls.pop()):
-                if function in functions and function not in called:
-                    called.add(function)
+                if function in functions and function not in visited_functions:
+                    visited_functions.add(function)
                     calls += functions[function].node_def
                     yield from functions[function].node_def
 
 
 def _called(node: Any) -> Iterator[str]:
-    yield node.op  # graphs of TensorFlow 1 call functions so
+    """The names of the functions that a node may call."""
+    yield node.op  # in graphs of TensorFlow 1, the operation is the name of the function
     for value in node.attr.values():
         kind = value.WhichOneof('value')
         if kind == 'func':

@@ -1,4 +1,4 @@
-"""Brings a version into memory: its model, warmed up, and how its requests are run."""
+"""Loads versions into memory, warms them up, and sets up how their requests run."""
 
 import time
 from collections import defaultdict
@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from vaiven.serving.common import log
 from vaiven.serving.common.status import Code, StatusError
 from vaiven.serving.server import batching_parameters, session
-from vaiven.serving.server.batch_queue import BatchThreads
+from vaiven.serving.server.batch_queue import BatchThreads, Run
 from vaiven.serving.server.batching import Batcher
 from vaiven.serving.server.execution import Arrays, Execution, Feeds, LoadedModel
 from vaiven.serving.server.flags import Options
@@ -20,40 +20,50 @@ from vaiven.serving.server.warmup import FILE, warm_up
 
 
 class Loader:
-    """Loads versions as the options say. `load` may be called from any thread."""
+    """Loads versions by the server's flags. `load` may be called from any thread."""
 
     def __init__(self, options: Options, workers: Executor, metrics: Metrics | None = None) -> None:
-        """Imports TensorFlow. Raises ServingError where a file of settings makes no sense."""
+        """Imports TensorFlow.
+
+        Args:
+            options: the server's flags.
+            workers: threads for runs outside of the event loop.
+            metrics: counts warm-ups and batches.
+
+        Raises:
+            ServingError: a session or batching file cannot be read or is invalid.
+        """
         self._options = options
         self._workers = workers
         self._metrics = metrics
-        self._session, self._batching = session.settings(options)
-        self._ways: defaultdict[str, RunVariants] = defaultdict(RunVariants)  # by model
+        self._session, self._batching = session.session_options(options)
+        self._run_variants: defaultdict[str, RunVariants] = defaultdict(RunVariants)  # by model
+        # One pool for all models, as upstream.
         self.batch_threads = BatchThreads(self._batching.threads) if self._batching is not None else None
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """Of the meta graph that is loaded."""
+        """The tags of the meta graph that is loaded."""
         return self._session.tags
 
-    def forget(self, name: str) -> None:
-        """Forgets how requests ran a model that is not served any more."""
-        self._ways.pop(name, None)
+    def remove_model(self, name: str) -> None:
+        """Drops what is known of the requests of a model that is no longer served."""
+        self._run_variants.pop(name, None)
 
     def load(self, version: Version) -> Execution:
-        """The version, ready for traffic. Raises StatusError."""
+        """The version, warmed up and ready for traffic. Raises StatusError if it does not load."""
         tflite = version.path / TfliteModel.FILE
         model: LoadedModel
         if self._session.tflite and tflite.is_file():
             model = TfliteModel(tflite, self._session.interpreters)
         else:
-            model = SavedModel(version.path, self._session, self._ways[version.name])
+            model = SavedModel(version.path, self._session, self._run_variants[version.name])
         try:
-            execution = Execution(model, self._workers, version)
-            execution.batcher = self._batcher(version, execution)
+            execution = Execution(model, self._workers, version, lambda run: self._new_batcher(version, run))
             warmed_up = self._options.enable_model_warmup and self._warm_up(version, execution)
             if isinstance(model, TfliteModel) and not warmed_up:
-                model.try_out()
+                # TensorFlow Lite finds a missing operation only in a run: better here than in the first request.
+                model.run_signatures()
         except BaseException:
             model.close()
             raise
@@ -71,47 +81,55 @@ class Loader:
         return execution
 
     def _warm_up(self, version: Version, execution: Execution) -> int:
-        """Runs the records of the version; how many there were. Raises StatusError where one fails."""
-        began = time.monotonic()
-        trial = _Trial(version.name, version.number, execution.model)
+        """Runs the warm-up records of the version, and returns their number. Raises StatusError if one fails."""
+        start = time.monotonic()
+        servable = _LoadingVersion(version.name, version.number, execution.model)
         code = Code.OK
         try:
             iterations = self._options.num_request_iterations_for_warmup
-            count = warm_up(trial, version.path, lambda *asked: _run_all_ways(execution, *asked), iterations)
+            count = warm_up(
+                servable,
+                version.path,
+                lambda *arguments: _run_all_variants(execution, *arguments),
+                iterations,
+            )
         except StatusError as error:
             code = error.code
             raise
         finally:
-            seconds = time.monotonic() - began
+            seconds = time.monotonic() - start
             if self._metrics is not None and (version.path / FILE).is_file():
                 self._metrics.warmed_up(str(version.path), code.name, seconds)
         if count:
             log.event('warmed up', model=version.name, version=version.number, records=count, seconds=seconds)
         return count
 
-    def _batcher(self, version: Version, execution: Execution) -> Batcher | None:
+    def _new_batcher(self, version: Version, run: Run) -> Batcher | None:
         parameters = self._batching
         if self._options.enable_per_model_batching_parameters:
-            own = version.path / batching_parameters.FILE
-            parameters = batching_parameters.read(own) if own.is_file() else None
+            # Upstream does not batch a version without this file, whatever the global parameters are.
+            file = version.path / batching_parameters.FILE
+            parameters = batching_parameters.read(file) if file.is_file() else None
         if parameters is None or self.batch_threads is None:
             return None
-        return Batcher(parameters, self.batch_threads, execution.timed, version, self._metrics)
+        return Batcher(parameters, self.batch_threads, run, version, self._metrics)
 
 
-def _run_all_ways(
+def _run_all_variants(
     execution: Execution, feeds: Feeds, fetches: Sequence[str], deadline: float | None
 ) -> Arrays:
+    """Runs as a request would, and then in each variant that requests to earlier versions used."""
     batcher = execution.batcher
-    run = batcher.run_here if batcher is not None and batcher.takes(feeds) else execution.timed
+    batched = batcher is not None and batcher.can_batch(feeds)
+    run = batcher.run_synchronously if batcher is not None and batched else execution.run_measured
     values = run(feeds, fetches, deadline)
     if isinstance(execution.model, SavedModel):
         execution.model.prepare(feeds, fetches)
     return values
 
 
-class _Trial:
-    """A version that takes no traffic yet."""
+class _LoadingVersion:
+    """A `Servable` for warm-up: the version itself is not AVAILABLE yet."""
 
     def __init__(self, name: str, number: int, model: LoadedModel) -> None:
         self.name = name

@@ -1,4 +1,4 @@
-"""Which folders request logs may be written to: the operator's choice, never that of who calls ModelService."""
+"""The folders in which request logs may be written. The operator decides, and not a caller of ModelService."""
 
 import os
 from collections.abc import Iterable
@@ -11,25 +11,30 @@ FLAG = '--request_log_root'
 
 
 class LogFolders:
-    """The rule for `filename_prefix` of a `logging_config`.
+    """The rule for the `filename_prefix` of a `logging_config`.
 
-    With roots, every prefix must be below one of them, links followed. Without, the configuration file of the server
-    may name any folder, and a reload only prefixes which that file has named.
+    With roots, every prefix must be below one of them after links are resolved. Without roots, the configuration file
+    of the server may name any folder, and a reload may name only the prefixes of that file. Otherwise a caller of
+    ModelService could make the server write to any folder.
     """
 
     def __init__(self, roots: str = '') -> None:
         """
         Args:
-            roots: folders, comma-separated; '' for none.
+            roots: absolute paths of folders, comma-separated; '' for none.
 
         Raises:
             ServingError: one of them is not an absolute path of a folder.
         """
         self._roots = [os.path.realpath(_checked(root)) for root in roots.split(',') if root]
-        self._of_file: frozenset[str] = frozenset()
+        self._file_prefixes: frozenset[str] = frozenset()
 
     def check(self, models: Iterable[Model], *, from_file: bool) -> None:
-        """Checks the prefixes of `models`; those of the file are remembered.
+        """Checks the prefixes of `models`, and remembers those of the configuration file.
+
+        Args:
+            models: the configured models.
+            from_file: whether the configuration file of the server names them, and not a reload.
 
         Raises:
             StatusError: PERMISSION_DENIED for a prefix that is not allowed.
@@ -40,20 +45,22 @@ class LogFolders:
             if model.logging is not None
         }
         for name, prefix in prefixes.items():
-            rule = self._broken_rule(prefix, from_file)
+            rule = self._violated_rule(prefix, from_file)
             if rule:
                 text = f'logging_config of model {name}: {rule}. Received: {prefix!r}'
                 raise StatusError(Code.PERMISSION_DENIED, text)
         if from_file:
-            self._of_file = frozenset(prefixes.values())
+            self._file_prefixes = frozenset(prefixes.values())
 
-    def _broken_rule(self, prefix: str, from_file: bool) -> str:
+    def _violated_rule(self, prefix: str, from_file: bool) -> str:
+        """The rule that a prefix violates; '' for none."""
         if self._roots:
             folder = os.path.realpath(os.path.dirname(prefix))
             if any(os.path.commonpath([root, folder]) == root for root in self._roots):
                 return ''
+            # Also for the file: a flag of the operator that had exceptions would protect nothing.
             return f'filename_prefix must be below a folder of {FLAG}, {", ".join(self._roots)}'
-        if from_file or prefix in self._of_file:
+        if from_file or prefix in self._file_prefixes:
             return ''
         return (
             "a reload may name only a filename_prefix of the server's --model_config_file: start the server with "

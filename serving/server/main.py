@@ -1,4 +1,4 @@
-"""The server as a process: the stock server's flags, what it prints, and how it ends."""
+"""The server as a program: the flags, output and exit status of the stock server."""
 
 import asyncio
 import importlib.metadata
@@ -10,14 +10,14 @@ from vaiven.serving.common.errors import ServingError
 from vaiven.serving.server import flags, runtime
 from vaiven.serving.server.server import Server
 
-# As the stock server: −1.
+# The stock server returns −1.
 FAILED = 255
-# A connection takes one.
+# Each connection takes one.
 FILE_DESCRIPTORS = 1 << 16
 
 
 def main(arguments: list[str]) -> int:
-    """Runs a server with the stock server's flags, and ends as that one does: 0, or 255 after a start that failed."""
+    """Runs a server with the stock server's flags. Returns its exit status: 0, or 255 for an error at start."""
     log.start(sys.stderr)
     try:
         if {'--help', '-h', '-help'} & set(arguments):
@@ -30,6 +30,7 @@ def main(arguments: list[str]) -> int:
         sys.stdout.write(f'TensorFlow ModelServer: vaiven {importlib.metadata.version("vaiven")}\n')
         sys.stdout.write(f'TensorFlow Library: {runtime.tensorflow().__version__}\n')
         return 0
+    # Like the stock server, it reports unknown arguments and starts nevertheless.
     for argument in unknown:
         sys.stdout.write(f'unknown argument: {argument}\n')
     if unknown:
@@ -41,16 +42,16 @@ def main(arguments: list[str]) -> int:
     except ServingError as error:
         sys.stdout.write(f'Failed to start server. Error: {error}\n')
         if textproto.PARSE_ERROR in str(error):
-            # Protobuf writes these there in the stock server, and scripts look for them.
+            # In the stock server, protobuf writes these to standard error, and scripts look for them there.
             sys.stderr.write(f'{error}\n')
         return FAILED
     except KeyboardInterrupt:
-        pass  # came before the event loop had taken over the signal
+        pass  # before the event loop handled the signal
     return 0
 
 
 def _allow_connections() -> None:
-    """Many systems allow a process 1024 file descriptors until it asks for more."""
+    """Raises the soft limit of file descriptors, which is 1024 on many systems."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = FILE_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(FILE_DESCRIPTORS, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:

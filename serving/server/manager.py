@@ -1,4 +1,4 @@
-"""The models and their versions: new ones are loaded before old ones go, and requests find theirs."""
+"""The models and their versions: loads new ones before it unloads old ones, and finds the version for a request."""
 
 import threading
 import time
@@ -18,51 +18,56 @@ from vaiven.serving.common.status import (
 )
 from vaiven.serving.server.execution import Execution
 from vaiven.serving.server.model_config import Model
-from vaiven.serving.server.served_model import ServedModel, Settings
+from vaiven.serving.server.served_model import ServedModel, ServingOptions
 from vaiven.serving.server.version import Version
 
-# After a configuration, before the disk is looked at; the stock server looks every 100 ms.
-CALM_SECONDS = 0.04
-MAX_CALM_SECONDS = 1.0
+# Time without a new configuration before the versions are reconciled. The stock server does so every 100 ms.
+DEBOUNCE_SECONDS = 0.04
+MAX_DEBOUNCE_SECONDS = 1.0
 
 
 class Manager:
-    """Serves the models it is told to. All public methods may be called from any thread."""
+    """Serves the configured models. All public methods are thread-safe."""
 
     def __init__(
         self,
         load: Callable[[Version], Execution],
-        settings: Settings,
-        forget: Callable[[str], None] = lambda name: None,
+        options: ServingOptions,
+        on_removed: Callable[[str], None] = lambda name: None,
     ) -> None:
-        """
+        """Starts the manager's thread, without models.
+
         Args:
-            load: brings a version into memory and warms it up, or raises StatusError.
-            settings: how versions are looked for and loaded.
-            forget: called with the name of a model that was removed, once by `configure` and once when nothing of it is
+            load: loads a version into memory and warms it up, or raises StatusError.
+            options: how versions are found, loaded and chosen.
+            on_removed: called with the name of a removed model: by `configure`, and again when none of its versions is
                 in memory any more.
         """
         self._load = load
-        self._settings = settings
-        self._forget = forget
-        self._served: dict[str, ServedModel] = {}  # replaced whole
-        self._leaving: list[ServedModel] = []
-        self._lock = threading.Lock()  # for changes of these two; never held while something is waited for
+        self._options = options
+        self._on_removed = on_removed
+        self._served: dict[str, ServedModel] = {}  # replaced whole, so that requests need no lock
+        self._removed: list[ServedModel] = []  # until they are unloaded
+        # For changes of these two. It is never held during a wait: a reload of a missing path would block all others.
+        self._lock = threading.Lock()
         self._listeners: frozenset[Callable[[], object]] = frozenset()
         self._wake = threading.Event()
         self._stopping = False
         self._configured_at = 0.0
-        self._loaders = ThreadPoolExecutor(settings.load_threads, 'load')
+        self._loaders = ThreadPoolExecutor(options.load_threads, 'load')
         self._thread = threading.Thread(target=self._run, name='manager', daemon=True)
         self._thread.start()
 
-    # -- what requests need ------------------------------------------------------------------------------
+    # -- for requests ------------------------------------------------------------------------------------
 
     def acquire(self, spec: Any) -> Version:
-        """The version that a ModelSpec means; it stays in memory until `release`, or the end of a `with` block.
+        """The version for a ModelSpec. It stays in memory until `release`, or the end of a `with` block.
+
+        Args:
+            spec: a ModelSpec. Without version and label it means the newest AVAILABLE version.
 
         Raises:
-            StatusError: INVALID_ARGUMENT for no name or an unknown label, NOT_FOUND for what is not served.
+            StatusError: INVALID_ARGUMENT for no name or an unknown label, NOT_FOUND for an unknown model or version.
         """
         name = spec.name
         if not name:
@@ -71,10 +76,11 @@ class Manager:
         served = self._served.get(name)
         versions = served.versions if served is not None else ()
         if choice is None:
-            if self._settings.follow_stable and served is not None:
+            if self._options.follow_stable and served is not None:
                 stable = served.labels.get(STABLE)
+                # `False` sorts first; without such a version the newest remains the first.
                 versions = tuple(sorted(versions, key=lambda version: version.number != stable))
-            for version in versions:
+            for version in versions:  # newest first; the first may have been unloaded since
                 if version.acquire():
                     return version
             raise not_found(f'Servable not found for request: Latest({name})')
@@ -91,60 +97,64 @@ class Manager:
         raise not_found(f'Servable not found for request: Specific({name}, {number})')
 
     def versions(self, name: str) -> list[Version]:
-        """Every version of `name` seen so far, newest first; of a model that was removed until it is unloaded."""
+        """Every known version of `name`, newest first. A removed model keeps its versions until they are unloaded."""
         served = self._served.get(name)
         if served is None:
-            served = next((each for each in self._leaving if each.model.name == name), None)
+            served = next((removed for removed in self._removed if removed.model.name == name), None)
         return served.newest() if served is not None else []
 
     def names(self) -> list[str]:
-        """The models that the configuration lists, in the order of their names."""
+        """The names of the configured models, sorted."""
         return sorted(self._served)
 
     def unready(self) -> list[str]:
-        """Those of them that have no AVAILABLE version."""
+        """The names of the configured models without AVAILABLE version, sorted."""
         return [name for name, served in sorted(self._served.items()) if not served.available]
 
     def ready(self) -> bool:
-        """Whether a model has an AVAILABLE version, and every model that ever had one still has.
+        """Whether a model has an AVAILABLE version, and every model that ever had one still has one.
 
-        So a model that is added later and cannot load takes no traffic from the others.
+        A model that is added later and cannot load does not take traffic away from the others.
         """
         models = list(self._served.values())
         lost = any(served.was_available and not served.available for served in models)
         return not lost and any(served.available for served in models)
 
-    # -- what the configuration says ---------------------------------------------------------------------
+    # -- for configurations ------------------------------------------------------------------------------
 
     def configure(self, models: Sequence[Model]) -> list[Model]:
-        """Serves exactly `models`: first the labels are checked against what is loaded now, then all is set.
+        """Serves exactly `models`, without waiting for their versions.
 
-        Returns at once.
+        As upstream, labels are checked first and against the versions that are loaded now. A configuration that adds
+        a version and labels it in one step therefore fails.
+
+        Args:
+            models: all models to serve.
 
         Returns:
-            those of them that have never been AVAILABLE, for `settled`.
+            Those that have never been AVAILABLE, for `settled`.
 
         Raises:
-            StatusError: FAILED_PRECONDITION for a label to a version that is not AVAILABLE; nothing is changed then.
+            StatusError: FAILED_PRECONDITION for a label of a version that is not AVAILABLE; nothing changes then.
         """
         with self._lock:
             self._check_labels(models)
             served = {}
             for model in models:
-                served[model.name] = self._served.get(model.name) or ServedModel(model, self._settings)
+                served[model.name] = self._served.get(model.name) or ServedModel(model, self._options)
                 served[model.name].model = model
             removed = [self._served[name] for name in self._served if name not in served]
-            for each in removed:
-                each.leaving = True
-            self._leaving += removed
+            for served_model in removed:
+                served_model.removed = True
+            self._removed += removed
             self._served = served
             self._configured_at = time.monotonic()
-            waited_for = [model for model in models if not served[model.name].was_available]
-        for each in removed:
-            self._forget(each.model.name)
+            pending = [model for model in models if not served[model.name].was_available]
+        for served_model in removed:
+            self._on_removed(served_model.model.name)
         self._wake.set()
-        self._tell()
-        return waited_for
+        self._notify_listeners()
+        return pending
 
     def _check_labels(self, models: Sequence[Model]) -> None:
         for model in models:
@@ -153,7 +163,8 @@ class Manager:
             for label, number in model.labels.items():
                 if number in available:
                     continue
-                if self._settings.any_label and (served is None or label not in served.labels):
+                # As upstream, the flag allows this only for labels that are not in use yet.
+                if self._options.allow_unavailable_labels and (served is None or label not in served.labels):
                     continue
                 raise failed_precondition(
                     f'Request to assign label to version {number} of model {model.name}, '
@@ -161,11 +172,14 @@ class Manager:
                 )
 
     def settled(self, model: Model) -> bool:
-        """Whether `model`, as it was configured, needs no more waiting for; see `ServedModel.settled`.
+        """Whether the wait for `model` is over: a version is AVAILABLE, and the labelled ones are where that is asked.
+
+        Args:
+            model: as it was configured.
 
         Raises:
-            StatusError: ABORTED if a newer configuration has removed it, or looks for its versions elsewhere; UNKNOWN
-                if none of its versions loads; UNAVAILABLE if the server stops.
+            StatusError: ABORTED if a newer configuration has removed the model or changed its base path, UNKNOWN if
+                none of its versions loads, UNAVAILABLE if the server stops.
         """
         if self._stopping:
             raise StatusError(Code.UNAVAILABLE, 'the server is stopping')
@@ -179,7 +193,7 @@ class Manager:
 
     @contextmanager
     def listening(self, listener: Callable[[], object]) -> Iterator[None]:
-        """Calls `listener`, from any thread, whenever what `settled` says may have changed. It must not wait."""
+        """Calls `listener`, from any thread, when the result of `settled` may have changed. It must not block."""
         with self._lock:
             self._listeners |= {listener}
         try:
@@ -188,73 +202,75 @@ class Manager:
             with self._lock:
                 self._listeners -= {listener}
 
-    def _tell(self) -> None:
+    def _notify_listeners(self) -> None:
         for listener in self._listeners:
-            with suppress(RuntimeError):  # its event loop has ended
+            with suppress(RuntimeError):  # its event loop is closed
                 listener()
 
-    def end_waits(self) -> None:
-        """Loads nothing more, and ends what waits for models: a server that drains must not wait for them."""
+    def stop_loading(self) -> None:
+        """Starts no more loads and ends the waits for models, so that they do not delay a shutdown."""
         self._stopping = True
-        self._tell()
+        self._notify_listeners()
         self._wake.set()
 
     def stop(self) -> None:
-        """Lets go of every version; requests that run keep theirs to the end."""
-        self.end_waits()
+        """Unloads every version. Running requests keep theirs to the end."""
+        self.stop_loading()
         self._thread.join()
         self._loaders.shutdown(wait=True, cancel_futures=True)
-        for served in (*self._served.values(), *self._leaving):
+        for served in (*self._served.values(), *self._removed):
             served.unload_all()
 
-    # -- the thread that looks and acts ------------------------------------------------------------------
+    # -- the manager's thread ----------------------------------------------------------------------------
 
     def _run(self) -> None:
-        seconds = self._settings.poll_seconds
+        seconds = self._options.poll_seconds
         while not self._stopping:
-            for served in (*self._served.values(), *self._leaving):
+            for served in (*self._served.values(), *self._removed):
                 try:
-                    served.tend(self._start_loading)
+                    served.reconcile(self._start_load)
                 except Exception as error:  # one model must not stop the others
                     log.problem('model', model=served.model.name, error=f'{type(error).__name__}: {error}')
-            self._forget_gone()
-            self._tell()
+            self._drop_unloaded()
+            self._notify_listeners()
+            # Without polling, retries of failed loads still need a look.
             self._wake.wait(seconds if seconds > 0 else 0.5)
-            self._await_calm()
+            self._debounce()
             self._wake.clear()
 
-    def _await_calm(self) -> None:
-        """Waits until configurations have stopped coming: in a storm of reloads one look is for many of them.
+    def _debounce(self) -> None:
+        """Waits until no configuration has come for `DEBOUNCE_SECONDS`, but at most `MAX_DEBOUNCE_SECONDS`.
 
-        A model that comes and goes with each would else be loaded each time, with Python's lock held.
+        In a storm of reloads, a model that every second one adds would otherwise be loaded each time. A load holds
+        Python's interpreter lock and would delay all requests.
         """
-        latest = time.monotonic() + MAX_CALM_SECONDS
-        while not self._stopping and time.monotonic() < min(latest, self._configured_at + CALM_SECONDS):
-            time.sleep(CALM_SECONDS / 2)
+        end = time.monotonic() + MAX_DEBOUNCE_SECONDS
+        while not self._stopping and time.monotonic() < min(end, self._configured_at + DEBOUNCE_SECONDS):
+            time.sleep(DEBOUNCE_SECONDS / 2)
 
-    def _forget_gone(self) -> None:
-        gone = [served for served in self._leaving if served.gone]
+    def _drop_unloaded(self) -> None:
+        unloaded = [served for served in self._removed if served.unloaded]
         with self._lock:
-            self._leaving = [served for served in self._leaving if served not in gone]
-        for served in gone:
-            if served.model.name not in self._served:
-                self._forget(served.model.name)
+            self._removed = [served for served in self._removed if served not in unloaded]
+        for served in unloaded:
+            if served.model.name not in self._served:  # else it was added again
+                self._on_removed(served.model.name)
 
-    def _start_loading(self, served: ServedModel, version: Version) -> None:
+    def _start_load(self, served: ServedModel, version: Version) -> None:
         self._loaders.submit(self._load_one, served, version)
 
     def _load_one(self, served: ServedModel, version: Version) -> None:
-        settings = self._settings
-        if served.leaving:
-            version.give_up()
+        options = self._options
+        if served.removed:
+            version.cancel_load()
         else:
             try:
-                version.loaded(self._load(version))
+                version.finish_load(self._load(version))
                 served.was_available = True
             except StatusError as error:
-                version.failed(error, settings.load_retries, settings.retry_seconds)
+                version.fail_load(error, options.load_retries, options.retry_seconds)
             except Exception as error:
-                problem = StatusError(Code.INTERNAL, f'{type(error).__name__}: {error}')
-                version.failed(problem, settings.load_retries, settings.retry_seconds)
-        self._tell()
+                internal = StatusError(Code.INTERNAL, f'{type(error).__name__}: {error}')
+                version.fail_load(internal, options.load_retries, options.retry_seconds)
+        self._notify_listeners()
         self._wake.set()

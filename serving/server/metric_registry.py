@@ -1,11 +1,12 @@
-"""The metrics that there are: the stock server's by its names, and our own.
+"""The metrics of the server: the stock server's under its names, and further ones.
 
-The stock ones have its labels, limits and habits: no `# HELP`, colons in names, no `_total` added, a bucket that does
-not hold its own limit. A client library for Prometheus would write them otherwise, so they are written here.
+The stock metrics have upstream's labels, bucket limits and format: no `# HELP`, colons in names, no suffix `_total`,
+and buckets that exclude their own limit. The client library of Prometheus would change all of these, so it is not used.
 """
 
 from vaiven.serving.common.prometheus_text import Family, HistogramFamily, exponential
 
+# The buckets of upstream (servables/tensorflow/util.cc, batching_util).
 LATENCIES = exponential(10, 1.8, 33)  # microseconds, to 25 minutes
 WAITS = exponential(100, 1.2, 52)  # microseconds, to a second
 SIZES = exponential(1, 2, 14)
@@ -15,7 +16,7 @@ _REQUEST = ('model_name', 'version', 'signature', 'api', 'entrypoint', 'status')
 
 
 class MetricRegistry:
-    """One family for each metric."""
+    """One metric family per attribute, in the order of the page."""
 
     def __init__(self) -> None:
         self.stock_count = Family(_STOCK + 'request_count', ('model_name', 'status'))
@@ -45,12 +46,12 @@ class MetricRegistry:
         )
 
     def all(self) -> tuple[Family, ...]:
-        """Every family here, in the order of the page."""
+        """All families, in the order of the page."""
         return tuple(vars(self).values())
 
     @staticmethod
     def states() -> Family:
-        """A new family for the states of the versions."""
+        """A new family for the states of the versions: it is filled for each page, so that ended versions disappear."""
         return Family(
             'vaiven_model_version_state',
             ('model_name', 'version', 'state'),

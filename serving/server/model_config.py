@@ -1,4 +1,4 @@
-"""Which models there are: from flags or from a ModelServerConfig, checked as upstream checks it."""
+"""The configured models, from the flags or a ModelServerConfig. Checks and error texts are upstream's."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,7 +18,15 @@ LATEST = VersionPolicy()
 
 @dataclass(frozen=True)
 class Model:
-    """A model to serve, from the versions below `base_path`; `logging` is its LoggingConfig, if it has one."""
+    """A model to serve.
+
+    Attributes:
+        name: name of the model.
+        base_path: folder of its numbered versions.
+        policy: which versions are loaded.
+        labels: version numbers by label.
+        logging: its LoggingConfig; None where it has none.
+    """
 
     name: str
     base_path: Path
@@ -31,7 +39,7 @@ def read(path: Path) -> list[Model]:
     """The models of a configuration file.
 
     Raises:
-        StatusError: the file cannot be read, or is no good configuration.
+        StatusError: the file cannot be read, or a model in it is not allowed.
     """
     try:
         return models(textproto.read(path, messages.ModelServerConfig(), messages.pool))
@@ -40,23 +48,24 @@ def read(path: Path) -> list[Model]:
 
 
 def models(config: Any) -> list[Model]:
-    """The models that a ModelServerConfig lists. Raises StatusError where one is not allowed."""
+    """The models in a ModelServerConfig. Raises StatusError if one is not allowed."""
     if config.WhichOneof('config') != 'model_config_list':
         raise invalid_argument(
             'ServerModelConfig type not supported by HandleReloadConfigRequest. '
             'Only ModelConfigList is currently supported'
         )
-    found: dict[str, Model] = {}
+    by_name: dict[str, Model] = {}
     for entry in config.model_config_list.config:
-        if entry.name in found:
+        if entry.name in by_name:
             raise invalid_argument('Illegal to list model ' + entry.name + ' multiple times in config list')
-        found[entry.name] = _model(entry)
-    return list(found.values())
+        by_name[entry.name] = _model(entry)
+    return list(by_name.values())
 
 
 def _model(entry: Any) -> Model:
     if not entry.name:
         raise invalid_argument('Model name must not be empty')
+    # `model_type` is the deprecated enum: 0 is unspecified, 1 is TensorFlow.
     platform = entry.model_platform or {0: '', 1: 'tensorflow'}.get(entry.model_type, 'other')
     if not platform:
         raise invalid_argument(
@@ -86,4 +95,5 @@ def _policy(entry: Any) -> VersionPolicy:
         return VersionPolicy(latest=None)
     if choice == 'specific':
         return VersionPolicy(latest=None, specific=tuple(policy.specific.versions))
+    # Without a policy, and for `latest {}`, upstream serves one version.
     return VersionPolicy(latest=policy.latest.num_versions or 1)

@@ -1,4 +1,4 @@
-"""ProfilerService: what TensorFlow did in the next so many milliseconds, for TensorBoard's profile page."""
+"""ProfilerService: profiles TensorFlow for a given time, for the profile page of TensorBoard."""
 
 import asyncio
 import os
@@ -14,19 +14,19 @@ from vaiven.serving.common.status import Code, StatusError, failed_precondition,
 from vaiven.serving.server import runtime
 from vaiven.serving.wire import messages
 
-LONGEST_MS = 60_000
-_Response = messages.message_class('tensorflow.ProfileResponse')
-_Terminated = messages.message_class('tensorflow.TerminateResponse')
+MAX_DURATION_MS = 60_000
+_ProfileResponse = messages.message_class('tensorflow.ProfileResponse')
+_TerminateResponse = messages.message_class('tensorflow.TerminateResponse')
 
 
 class Profiler:
-    """Answers the service's methods; one profile at a time, as TensorFlow has it."""
+    """The methods of the service. TensorFlow allows one profile at a time."""
 
     def __init__(self, *, local_only: bool = True) -> None:
         """
         Args:
-            local_only: whether only callers on this machine may have profiles written to its disk. Say false where
-                every caller has shown an admin token.
+            local_only: whether only callers on this machine may have profiles written to its disk. False is safe if
+                every caller needs an admin token.
         """
         self._local_only = local_only
         self._stops: dict[str, asyncio.Event] = {}
@@ -34,34 +34,39 @@ class Profiler:
     async def profile(self, request: Any, call: Any) -> Any:
         """Profiles for `duration_ms`, or until `terminate`.
 
-        The XSpace goes to `<repository_root>/<session_id>/<host_name>.xplane.pb`; TensorBoard sends
-        `LOGDIR/plugins/profile` as the root, and folders that are missing are made. Without a root the XSpace comes
-        back in the response.
+        The profile is written to `<repository_root>/<session_id>/<host_name>.xplane.pb`, and missing folders are
+        created: TensorBoard sends `LOGDIR/plugins/profile` as the root, which does not exist before the first profile.
+        Without a root, the profile is in the response.
+
+        Args:
+            request: a ProfileRequest.
+            call: how the request arrived.
 
         Raises:
-            StatusError: INVALID_ARGUMENT, PERMISSION_DENIED for a root from a caller that may not have one, or
-                FAILED_PRECONDITION while another profile is running.
+            StatusError: INVALID_ARGUMENT, PERMISSION_DENIED for a root from a remote caller, or FAILED_PRECONDITION
+                while another profile is running.
         """
-        if not 1 <= request.duration_ms <= LONGEST_MS:
+        if not 1 <= request.duration_ms <= MAX_DURATION_MS:
             raise invalid_argument(
-                f'duration_ms must be between 1 and {LONGEST_MS}. Received: {request.duration_ms}'
+                f'duration_ms must be between 1 and {MAX_DURATION_MS}. Received: {request.duration_ms}'
             )
         target = self._target(request, call.peer())
         if self._stops:
-            raise failed_precondition('another profile is running: wait for its end, or terminate it')
+            raise failed_precondition('another profile is running: wait until it ends, or terminate it')
         stop = self._stops[request.session_id] = asyncio.Event()
         try:
-            data = await self._profiled(request, stop)
+            data = await self._collect(request, stop)
         finally:
             del self._stops[request.session_id]
-        response = _Response(empty_trace=not data)
+        response = _ProfileResponse(empty_trace=not data)
         if target is None:
             response.tool_data.add(name='xplane.pb', data=data)
         else:
             await asyncio.to_thread(_save, target, data)
         return response
 
-    async def _profiled(self, request: Any, stop: asyncio.Event) -> bytes:
+    async def _collect(self, request: Any, stop: asyncio.Event) -> bytes:
+        """The serialized XSpace; empty if nothing was traced."""
         profiler = runtime.tensorflow().profiler.experimental
         levels = {
             name: getattr(request.opts, name)
@@ -79,21 +84,23 @@ class Profiler:
             except TimeoutError:
                 pass
             finally:
+                # Also if the caller hangs up: a profiler that keeps running slows every request down.
                 await asyncio.shield(asyncio.to_thread(profiler.stop))
-            found = list(Path(folder).rglob('*.xplane.pb'))
-            return await asyncio.to_thread(found[0].read_bytes) if found else b''
+            files = list(Path(folder).rglob('*.xplane.pb'))
+            return await asyncio.to_thread(files[0].read_bytes) if files else b''
 
     async def terminate(self, request: Any, call: Any) -> Any:
-        """Ends the profile of that session now; no other is touched."""
+        """Ends the profile of the session in the request now, if there is one."""
         if request.session_id in self._stops:
             self._stops[request.session_id].set()
-        return _Terminated()
+        return _TerminateResponse()
 
     async def monitor(self, request: Any, call: Any) -> Any:
+        """Raises StatusError, UNIMPLEMENTED."""
         raise StatusError(Code.UNIMPLEMENTED, 'unimplemented.')
 
     def _target(self, request: Any, peer: str) -> Path | None:
-        """The file to write; None where the request names no root."""
+        """The file to write; None if the request names no root."""
         if not request.repository_root:
             return None
         session, host = request.session_id, request.host_name or socket.gethostname()
@@ -105,7 +112,7 @@ class Profiler:
             raise StatusError(
                 Code.PERMISSION_DENIED,
                 "only callers on the server's machine may name a repository_root: leave it out and take the trace "
-                'from the answer, or start the server with --admin_tokens_file',
+                'from the response, or start the server with --admin_tokens_file',
             )
         return Path(root / session / f'{host}.xplane.pb')
 
@@ -117,8 +124,8 @@ def _root(text: str) -> Path:
         raise invalid_argument(str(error)) from error
     if '\0' in text or not root.is_absolute() or '..' in root.parts:
         raise invalid_argument(f'repository_root must be an absolute path without "..". Received: {text!r}')
-    there = next(folder for folder in (root, *root.parents) if os.path.lexists(folder))
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+    existing = next(folder for folder in (root, *root.parents) if os.path.lexists(folder))
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         raise invalid_argument(
             f'repository_root must be a folder that the server can write. Received: {text!r}'
         )

@@ -1,8 +1,8 @@
-"""Request logging: a sample of the requests of a model, with their answers, as its `logging_config` says.
+"""Request logging: a sample of a model's requests and responses, as its `logging_config` says.
 
-Each is a PredictionLog in a TFRecord file, see `record_file` for the names; a file has at most 1000 records, so that
-it is good as a version's `assets.extra/tf_serving_warmup_requests` as it is. The stock server accepts no logging
-configuration at all: its open build has no collector to write with.
+Each is a PredictionLog in a TFRecord file. A file has at most 1000 records, so it can serve unchanged as a version's
+`assets.extra/tf_serving_warmup_requests`. The stock server fails to start with a `logging_config` (tensorflow/serving
+#408): its open-source build has no log collector.
 """
 
 import os
@@ -22,7 +22,15 @@ TYPES = ('', 'tfrecord')
 
 
 def check(model: str, config: Any) -> None:
-    """Raises StatusError where the LoggingConfig of `model` cannot be followed. Writes nothing."""
+    """Checks a LoggingConfig, and writes nothing.
+
+    Args:
+        model: name of the model, for messages.
+        config: its LoggingConfig.
+
+    Raises:
+        StatusError: it is not supported, or its folder is missing or not writable.
+    """
     where = f'logging_config of model {model}'
     collector, rate = config.log_collector_config, config.sampling_config.sampling_rate
     if config.HasField('custom_logging_config'):
@@ -36,7 +44,7 @@ def check(model: str, config: Any) -> None:
         raise invalid_argument(f'{where}: filename_prefix must be an absolute path. Received: {prefix!r}')
     folder = Path(os.path.dirname(prefix))
     if not folder.is_dir():
-        raise invalid_argument(f'{where}: no such folder: {folder}: make it, or change filename_prefix')
+        raise invalid_argument(f'{where}: no such folder: {folder}: create it, or change filename_prefix')
     if not os.access(folder, os.W_OK | os.X_OK):
         raise invalid_argument(
             f'{where}: folder {folder} is not writable: change its mode, or filename_prefix'
@@ -44,9 +52,13 @@ def check(model: str, config: Any) -> None:
 
 
 class RequestLog:
-    """Logs requests of one model. Where `wants` says so, `write` what was asked and answered; `close` at the end.
+    """Logs requests of one model: call `write` for each that is `sampled`, and `close` at the end.
 
-    All methods may be called from any thread, none waits for the disk (but `close`), and `write` raises nothing.
+    It is thread-safe. Only `close` waits for the disk, and `write` raises nothing: logging must not fail a request.
+
+    Attributes:
+        model_name: name of the model.
+        config: its LoggingConfig.
     """
 
     def __init__(
@@ -59,10 +71,10 @@ class RequestLog:
     ) -> None:
         """
         Args:
-            model_name: whose requests these are.
+            model_name: name of the model.
             config: its LoggingConfig.
-            tags: the tags that its SavedModels are loaded by.
-            metrics: counts what is logged and what is dropped.
+            tags: tags of the meta graph that is loaded.
+            metrics: counts logged and dropped requests.
 
         Raises:
             StatusError: as `check`.
@@ -73,26 +85,26 @@ class RequestLog:
         self._rate = config.sampling_config.sampling_rate
         self._tags = tags
 
-        def tell(status: str, records: int) -> None:
+        def report(status: str, records: int) -> None:
             if metrics is not None and records:
                 metrics.logged(model_name, status, records)
 
         folder, name = os.path.split(config.log_collector_config.filename_prefix)
-        # The folder that was checked stays the one that is written to, whatever its links say later.
-        self._files = RecordFiles(os.path.join(os.path.realpath(folder), name), model_name, tell)
+        # Links are resolved now: a link that is changed later must not lead the log out of the checked folder.
+        self._files = RecordFiles(os.path.join(os.path.realpath(folder), name), model_name, report)
 
-    def wants(self) -> bool:
-        """Whether this request is in the sample."""
+    def sampled(self) -> bool:
+        """Whether the next request is in the sample; decided at random for each call."""
         return bool(random.random() < self._rate)
 
     def write(self, kind: str, request: Any, response: Any, version: int) -> None:
-        """Logs one request; it and its response are copied, and may be changed afterwards.
+        """Logs a request. It and its response are copied and may be changed afterwards.
 
         Args:
             kind: predict, classify, regress or multi_inference.
-            request: the request message of that kind, as it came.
-            response: its answer.
-            version: the version that gave it.
+            request: the request message.
+            response: its response message.
+            version: number of the version that answered.
         """
         try:
             self._files.put(self._record(kind, request, response, version))
@@ -100,7 +112,7 @@ class RequestLog:
             log.problem('request log', model=self.model_name, error=f'{type(error).__name__}: {error}')
 
     def close(self) -> None:
-        """Writes what is queued and completes the file; waits for that, but not for ever."""
+        """Writes the queued records and completes the file. Waits for at most 10 seconds."""
         self._files.close()
 
     def _record(self, kind: str, request: Any, response: Any, version: int) -> bytes:
@@ -109,12 +121,12 @@ class RequestLog:
         entry.request.CopyFrom(request)
         entry.response.CopyFrom(response)
         spec = (request.tasks[0] if kind == 'multi_inference' else request).model_spec
-        about = record.log_metadata
-        about.model_spec.name = self.model_name
-        about.model_spec.version.value = version
-        about.model_spec.signature_name = spec.signature_name or DEFAULT_SIGNATURE
-        about.sampling_config.CopyFrom(self.config.sampling_config)
-        about.saved_model_tags.extend(self._tags)
-        about.timestamp_secs = int(time.time())
+        metadata = record.log_metadata
+        metadata.model_spec.name = self.model_name
+        metadata.model_spec.version.value = version
+        metadata.model_spec.signature_name = spec.signature_name or DEFAULT_SIGNATURE
+        metadata.sampling_config.CopyFrom(self.config.sampling_config)
+        metadata.saved_model_tags.extend(self._tags)
+        metadata.timestamp_secs = int(time.time())
         data: bytes = record.SerializeToString()
         return data

@@ -41,7 +41,7 @@ CORS = {
 
 
 @dataclass(frozen=True)
-class RestSettings:
+class RestOptions:
     """How the port behaves."""
 
     timeout_seconds: float = 30.0
@@ -57,7 +57,7 @@ class Rest:
         self,
         api: Api,
         workers: Executor,
-        settings: RestSettings,
+        settings: RestOptions,
         *,
         metrics: Metrics | None = None,
         tokens: Access | Tokens | None = None,

@@ -112,7 +112,7 @@ class RestInference:
 
 
 def _read_large(body: bytes, spec: Any, deadline: float, read: 'Callable[[dict[str, Any]], T]') -> 'T':
-    with garbage_collection.young_only():
+    with garbage_collection.postpone_full_collections():
         values = json_document.parse(body, deadline)
         try:
             _read_signature(values, spec)

@@ -1,7 +1,7 @@
-"""What runs of one version cost: which may run in the event loop, and which need no limit of time.
+"""Measured costs of the runs of one version: which may run in the event loop, and which need no timeout.
 
-A measurement speaks only for inputs that are no larger, in any dimension, and only where the graph's cost depends on
-the shapes of its inputs alone; see `graph_costs`.
+A measurement holds only for inputs that are no larger in any dimension, and only where the shapes of the inputs alone
+decide the cost of the graph (see `graph_costs`).
 """
 
 import itertools
@@ -12,31 +12,31 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-# A run that costs less is not worth the way to another thread.
+# A hop to a worker thread and back costs about as much.
 CHEAP_SECONDS = 300e-6
-# A run that costs less is not worth a second thread.
+# Below it, TensorFlow's other threads cost more than they save.
 SMALL_SECONDS = 10 * CHEAP_SECONDS
-# A run that costs less ends before anybody could break it off.
+# A run that is shorter has ended before a cancellation could take effect.
 SHORT_SECONDS = 20e-3
-# By the clock on the wall, which on a busy machine counts the time of others, too.
+# Of wall time, which on a busy machine includes the time of other processes.
 SLOW_WALL_SECONDS = 0.25
 LARGE_BYTES = 1 << 16
 MAX_SIZES = 16
 
 Arrays = Mapping[str, NDArray[Any]]
-# Of each input: its shape, and the bytes of its strings.
+# For each input: its shape, and the bytes of its strings.
 Size = tuple[tuple[tuple[int, ...], int], ...]
 
 
 def measure(feeds: Arrays) -> Size:
-    """The size of the inputs of a run."""
+    """The size of the inputs of a run: for each its shape, and the bytes of its strings."""
     return tuple(
         (value.shape, _string_bytes(value) if value.dtype == object else 0) for value in feeds.values()
     )
 
 
-def size_of(values: Iterable[NDArray[Any]]) -> int:
-    """Bytes of arrays, of strings with their characters."""
+def total_bytes(values: Iterable[NDArray[Any]]) -> int:
+    """Bytes of arrays, with the characters of their strings."""
     return sum(value.nbytes + (_string_bytes(value) if value.dtype == object else 0) for value in values)
 
 
@@ -45,46 +45,47 @@ def _string_bytes(value: NDArray[Any]) -> int:
 
 
 class Sizes:
-    """Sizes of inputs, and with them all that are no larger. May be used from any thread."""
+    """A set of input sizes that contains every size that is no larger than one of them. It is thread-safe."""
 
     def __init__(self) -> None:
-        self._largest: tuple[Size, ...] = ()
+        self._maxima: tuple[Size, ...] = ()  # replaced whole, so that readers need no lock
         self._lock = threading.Lock()
 
     def __contains__(self, size: Size) -> bool:
-        return any(_fits(size, known) for known in self._largest)
+        return any(_fits(size, maximum) for maximum in self._maxima)
 
     def add(self, size: Size) -> None:
-        """Only what is the largest is kept, the last `MAX_SIZES`."""
+        """Adds a size. Only maxima are kept, the last `MAX_SIZES` of them."""
         with self._lock:
             if size not in self:
-                kept = [known for known in self._largest if not _fits(known, size)]
-                self._largest = (*kept[1 - MAX_SIZES :], size)
+                kept = [maximum for maximum in self._maxima if not _fits(maximum, size)]
+                self._maxima = (*kept[1 - MAX_SIZES :], size)
 
     def clear(self) -> None:
+        """Removes all sizes."""
         with self._lock:
-            self._largest = ()
+            self._maxima = ()
 
 
-def _fits(size: Size, known: Size) -> bool:
-    for (shape, length), (known_shape, known_length) in zip(size, known, strict=True):
-        if length > known_length or len(shape) != len(known_shape):
+def _fits(size: Size, maximum: Size) -> bool:
+    for (shape, length), (max_shape, max_length) in zip(size, maximum, strict=True):
+        if length > max_length or len(shape) != len(max_shape):
             return False
-        for one, other in itertools.zip_longest(shape, known_shape):
-            if one > other:
+        for dimension, max_dimension in itertools.zip_longest(shape, max_shape):
+            if dimension > max_dimension:
                 return False
     return True
 
 
 @dataclass
-class Seen:
-    """The runs with the same inputs and outputs. May be used from any thread.
+class RunCosts:
+    """Costs of the runs with the same inputs and outputs. It is thread-safe.
 
     Attributes:
-        fixed: whether the cost depends on nothing but the sizes of the inputs.
-        cheap: sizes of which a run in one thread alone cost next to nothing; the run has been prepared for that thread.
-        small: sizes of which a run is not worth a second thread.
-        short: sizes of which a run is over before anybody could break it off.
+        fixed: whether the sizes of the inputs alone decide the cost.
+        cheap: sizes for which a single-threaded run costs less than a change of threads, and has been prepared.
+        small: sizes for which a run is not worth a second thread.
+        short: sizes for which a run ends before a timeout could cancel it.
     """
 
     fixed: bool
@@ -92,37 +93,41 @@ class Seen:
     small: Sizes = field(default_factory=Sizes)
     short: Sizes = field(default_factory=Sizes)
 
-    def note(self, size: Size, seconds: float, *, alone: bool, prepared: bool = False) -> None:
-        """A run in a worker thread that ended well.
+    def observe(self, size: Size, seconds: float, *, single_threaded: bool, prepared: bool = False) -> None:
+        """Notes a successful run in a worker thread.
 
         Args:
             size: of its inputs.
-            seconds: what it took.
-            alone: whether it ran in that thread alone, else on several.
-            prepared: whether it had run so before; the first one compiles, and may take long.
+            seconds: its duration.
+            single_threaded: whether it ran in that thread only.
+            prepared: whether the same run was done before. The first one compiles the graph, and may be slow.
         """
         if prepared and seconds >= SHORT_SECONDS:
             self.fixed = False
-        if alone and seconds < CHEAP_SECONDS:
+        if single_threaded and seconds < CHEAP_SECONDS:
             self.cheap.add(size)
         if seconds < SMALL_SECONDS:
             self.small.add(size)
         if seconds < SHORT_SECONDS:
             self.short.add(size)
 
-    def note_here(self, seconds: float, wall_seconds: float) -> None:
-        """A run in the event loop: of the thread's own time, and by the clock on the wall.
+    def observe_in_loop(self, seconds: float, wall_seconds: float) -> None:
+        """Notes a run in the event loop.
 
-        One that is slow ends such runs for good. One that is less than cheap sends the next ones to a thread, where
-        they are measured again.
+        A slow one ends such runs for good. After one that is no longer cheap, the next ones run in a worker thread,
+        where they are measured again.
+
+        Args:
+            seconds: CPU time of the thread.
+            wall_seconds: wall time.
         """
         if seconds >= SHORT_SECONDS or wall_seconds >= SLOW_WALL_SECONDS:
             self.fixed = False
         elif seconds >= SMALL_SECONDS:
             self.cheap.clear()
 
-    def at_once(self, feeds: Arrays) -> bool:
-        """Whether a run may be done in the event loop."""
+    def allows_event_loop(self, feeds: Arrays) -> bool:
+        """Whether a run with these inputs may block the event loop."""
         if not self.fixed or sum(value.nbytes for value in feeds.values()) > LARGE_BYTES:
             return False
         return measure(feeds) in self.cheap

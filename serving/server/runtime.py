@@ -1,4 +1,4 @@
-"""TensorFlow, imported once and without its chatter."""
+"""TensorFlow, imported once and without its log output."""
 
 import ctypes
 import functools
@@ -10,24 +10,24 @@ from types import ModuleType
 
 @functools.cache
 def tensorflow() -> ModuleType:
-    """TensorFlow with tensorflow-text's ops registered, so that models which tokenise load.
+    """TensorFlow, with the operations of tensorflow-text registered, which models with a tokenizer need.
 
-    Its C++ libraries write to file descriptor 2 while they load, whatever the log level is: that is held
-    back, and shown only if the import fails.
+    Its C++ libraries write to file descriptor 2 during the import, whatever the log level is. This output is shown only
+    if the import fails.
     """
     os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
-    # oneDNN's own allocator never gives back what models had that are no longer served.
+    # oneDNN's allocator keeps the memory of unloaded models: 2,039 MB after 22 models of 50 MB, 875 MB without it.
     os.environ.setdefault('TF_ONEDNN_USE_SYSTEM_ALLOCATOR', 'true')
     sys.stderr.flush()
     terminal = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
+    with tempfile.TemporaryFile() as output:
+        os.dup2(output.fileno(), 2)
         try:
             import tensorflow as tf
             import tensorflow_text  # noqa: F401
         except BaseException:
-            held.seek(0)
-            os.write(terminal, held.read())
+            output.seek(0)
+            os.write(terminal, output.read())
             raise
         finally:
             os.dup2(terminal, 2)
@@ -36,8 +36,8 @@ def tensorflow() -> ModuleType:
     return module
 
 
-def give_back_memory() -> None:
-    """Hands what was freed back to the system; the allocator keeps it otherwise. Nothing happens without glibc."""
+def trim_memory() -> None:
+    """Returns freed memory to the system, which the allocator of glibc would keep. Does nothing without glibc."""
     trim = getattr(ctypes.CDLL(None), 'malloc_trim', None)
     if trim is not None:
         trim(0)

@@ -1,4 +1,4 @@
-"""One configured model: which of its versions are in memory, and which are on their way in or out."""
+"""One configured model: which of its versions are in memory, being loaded or being unloaded."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,56 +11,68 @@ from vaiven.serving.server.version import State, Version
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How versions are looked for and loaded."""
+class ServingOptions:
+    """How versions are found, loaded and chosen. The defaults are those of TensorFlow Serving.
 
-    poll_seconds: float = 1.0  # 0: look once; below 0: never
+    Attributes:
+        poll_seconds: time between two looks at the disk; 0: one look; below 0: none.
+        load_retries: attempts after a failed load.
+        retry_seconds: time between them.
+        load_threads: versions that load at the same time.
+        allow_unavailable_labels: whether a new label may name a version that is not available yet.
+        wait_for_labels: whether a model has settled only when its labelled versions have, too.
+        follow_stable: whether requests without version and label get the version with the label `stable`.
+    """
+
+    poll_seconds: float = 1.0
     load_retries: int = 5
     retry_seconds: float = 60.0
     load_threads: int = 1
-    any_label: bool = False  # a new label may name a version that is not there yet
-    wait_for_labels: bool = False  # a model is ready when its versions with labels are, too
-    # Requests that name no version and no label get the version with the label `stable`, where it is AVAILABLE.
+    allow_unavailable_labels: bool = False
+    wait_for_labels: bool = False
     follow_stable: bool = False
 
 
 class ServedModel:
-    """A model from the configuration that adds it to the one that removes it; added again, it is another one.
+    """A model between the configuration that adds it and the one that removes it. Added again, it is a new object.
 
-    `tend` and what it calls belong to the manager's thread; the rest may be called from any.
+    `reconcile` and its helpers run in the manager's thread only; the other methods are thread-safe.
 
     Attributes:
-        model: what the configuration says of it now; replaced whole when that changes.
-        versions: those seen so far, newest first, replaced whole. A number is there twice while a version from a new
-            path takes over from the one of the same number from the old path: the new one stands first.
+        model: its configuration, replaced whole when it changes.
+        versions: the known versions, newest first, replaced whole. Two have the same number while a version from a
+            new base path replaces one from the old path: the new one is first.
         was_available: whether a version has ever been AVAILABLE.
-        leaving: whether the configuration has removed it.
+        removed: whether a configuration has removed the model.
     """
 
-    def __init__(self, model: Model, settings: Settings) -> None:
+    def __init__(self, model: Model, options: ServingOptions) -> None:
         self.model = model
         self.versions: tuple[Version, ...] = ()
         self.was_available = False
-        self.leaving = False
-        self._settings = settings
+        self.removed = False
+        self._options = options
         self._on_disk: tuple[Path, dict[int, Path]] | None = None
-        self._problem = ''
-        # Why none of its versions loads, and of which configuration that was found out.
-        self._hopeless: tuple[Model, StatusError | None] = (model, None)
+        self._logged_problem = ''
+        # Why no version loads, with the configuration for which it was determined.
+        self._load_error: tuple[Model, StatusError | None] = (model, None)
 
     @property
     def labels(self) -> Mapping[str, int]:
+        """Version numbers by label."""
         return self.model.labels
 
     @property
     def available(self) -> bool:
+        """Whether a version is AVAILABLE."""
         return any(version.state is State.AVAILABLE for version in self.versions)
 
     @property
-    def gone(self) -> bool:
-        """Whether it is leaving and nothing of it is in memory any more."""
-        return self.leaving and not any(
-            version.state in (State.AVAILABLE, State.UNLOADING) or version.trying for version in self.versions
+    def unloaded(self) -> bool:
+        """Whether the model is removed, and none of its versions is in memory any more."""
+        return self.removed and not any(
+            version.state in (State.AVAILABLE, State.UNLOADING) or version.is_loading
+            for version in self.versions
         )
 
     def newest(self) -> list[Version]:
@@ -72,32 +84,32 @@ class ServedModel:
         return {version.number for version in self.versions if version.state is State.AVAILABLE}
 
     def unload_all(self) -> None:
-        """Unloads what is AVAILABLE; memory is freed when the last running request ends."""
+        """Unloads all AVAILABLE versions; their memory is freed when their last request ends."""
         for version in self.versions:
             if version.state is State.AVAILABLE:
                 version.unload()
 
     def settled(self) -> bool:
-        """Whether it has an AVAILABLE version, and, where the settings say so, those with labels are known.
+        """Whether a version is AVAILABLE and, with `wait_for_labels`, the labelled versions are loaded or failed.
 
-        A version with a label that is not there, or does not load, is not waited for: it is logged.
+        A labelled version that does not exist or does not load is not waited for, but logged.
 
         Raises:
-            StatusError: none of the versions of the model loads.
+            StatusError: UNKNOWN if none of the versions of the model loads.
         """
-        configured, error = self._hopeless
+        configured, error = self._load_error
         if error is not None and configured is self.model:
             name = self.model.name
             raise StatusError(Code.UNKNOWN, f'no version of model {name} could be loaded: {error}')
         return self.available and self._labels_settled()
 
     def _labels_settled(self) -> bool:
-        if not self._settings.wait_for_labels:
+        if not self._options.wait_for_labels:
             return True
-        named = [version for version in self.newest() if version.number in self.labels.values()]
-        if any(version.state < State.AVAILABLE and version.error is None for version in named):
+        labelled = [version for version in self.newest() if version.number in self.labels.values()]
+        if any(version.state < State.AVAILABLE and version.error is None for version in labelled):
             return False
-        loaded = {version.number for version in named if version.state is State.AVAILABLE}
+        loaded = {version.number for version in labelled if version.state is State.AVAILABLE}
         for label, number in self.labels.items():
             if number not in loaded:
                 log.problem('label without its version', model=self.model.name, label=label, version=number)
@@ -105,103 +117,125 @@ class ServedModel:
 
     # -- the manager's thread ----------------------------------------------------------------------------
 
-    def tend(self, load: Callable[['ServedModel', Version], None]) -> None:
-        """Brings what is loaded nearer to what should be; `load` starts a load."""
-        if self.leaving:
+    def reconcile(self, load: Callable[['ServedModel', Version], None]) -> None:
+        """Starts the loads and unloads that bring the versions in memory closer to the configuration.
+
+        Args:
+            load: starts the load of a version in another thread.
+        """
+        if self.removed:
             self.unload_all()
             return
         model = self.model
-        found = self._find(model.base_path)
-        if found is None:
-            return  # what is loaded stays
-        failed = {v.number for v in self.newest() if v.error is not None and v.path == found.get(v.number)}
-        wanted = model.policy.choose(found, failed)
-        self._load_some(found, wanted, load)
+        on_disk = self._find_versions(model.base_path)
+        if on_disk is None:
+            # An unreadable folder must not stop the serving: a network file system may be back in a moment.
+            return
+        failed = {
+            version.number
+            for version in self.newest()
+            if version.error is not None and version.path == on_disk.get(version.number)
+        }
+        wanted = model.policy.choose(on_disk, failed)
+        self._start_loads(on_disk, wanted, load)
         known = {version.number: version for version in self.newest()}
-        # Only what had failed when the choice was made counts: a version that fails meanwhile makes
-        # room for an older one, which the next round chooses.
-        hopeless = bool(found) and all(
-            number in failed and known[number].state is State.END for number in (wanted or found)
+        # Only versions that had failed at the choice count. One that fails after it makes room for an older version,
+        # which the next round chooses.
+        hopeless = bool(on_disk) and all(
+            number in failed and known[number].state is State.END for number in (wanted or on_disk)
         )
         errors = [version.error for version in known.values() if version.state is State.END and version.error]
-        self._hopeless = (model, errors[0] if hopeless and errors else None)
-        self._give_up_vanished(found)
-        self._let_go(found, wanted, bool(model.policy.choose(found, ())))
-        self._forget_replaced()
+        self._load_error = (model, errors[0] if hopeless and errors else None)
+        self._end_deleted(on_disk)
+        self._unload_unwanted(on_disk, wanted, bool(model.policy.choose(on_disk, ())))
+        self._drop_replaced()
 
-    def _find(self, base_path: Path) -> dict[int, Path] | None:
-        """The versions on disk; None where the folder cannot be read."""
-        once = self._settings.poll_seconds <= 0
+    def _find_versions(self, base_path: Path) -> dict[int, Path] | None:
+        """Folders of the versions on disk, by number; None where the base path cannot be read."""
+        once = self._options.poll_seconds <= 0
         if once and self._on_disk is not None and self._on_disk[0] == base_path:
             return self._on_disk[1]
-        found: dict[int, Path] | None
+        on_disk: dict[int, Path] | None
         try:
-            found = version_folders.versions(base_path)
-            problem = '' if found else 'no versions found'
+            on_disk = version_folders.versions(base_path)
+            problem = '' if on_disk else 'no versions found'
         except OSError as error:
-            found, problem = None, error.strerror or str(error)
-        # The path belongs to it: another one that is not there either is another problem.
-        told = f'{base_path}: {problem}' if problem else ''
-        if told != self._problem:
-            self._problem = told
+            on_disk, problem = None, error.strerror or str(error)
+        # With the path: the same problem of another base path is logged again.
+        described = f'{base_path}: {problem}' if problem else ''
+        if described != self._logged_problem:
+            self._logged_problem = described
             if problem:
                 log.problem('base path', model=self.model.name, path=base_path, error=problem)
             else:
-                log.event('base path', model=self.model.name, path=base_path, versions=len(found or ()))
-        if found:
-            self._on_disk = base_path, found
-        return found
+                log.event('base path', model=self.model.name, path=base_path, versions=len(on_disk or ()))
+        if on_disk:
+            self._on_disk = base_path, on_disk
+        return on_disk
 
-    def _load_some(
-        self, found: Mapping[int, Path], wanted: set[int], load: Callable[['ServedModel', Version], None]
+    def _start_loads(
+        self, on_disk: Mapping[int, Path], wanted: set[int], load: Callable[['ServedModel', Version], None]
     ) -> None:
-        """Starts loading what is new, newest first, and tries again what failed and may succeed now."""
+        """Loads new versions, newest first, and retries failed ones that may load now."""
         known = {version.number: version for version in self.newest()}
         retry = {
             number
-            for number, path in found.items()
+            for number, path in on_disk.items()
             if number in known
             and known[number].path == path
-            and known[number].may_retry(self._settings.load_retries)
+            and known[number].should_retry(self._options.load_retries)
         }
-        begun = []
+        started = []
         for number in sorted(wanted | retry, reverse=True):
             version = known.get(number)
             if (
                 version is None
-                or version.path != found[number]
+                # The same number under another base path is a new version.
+                or version.path != on_disk[number]
+                # It was unloaded before, and is wanted again.
                 or (version.state is State.END and version.error is None)
             ):
-                version = Version(self.model.name, number, found[number])
+                version = Version(self.model.name, number, on_disk[number])
                 self._add(version)
             elif number not in retry:
                 continue
-            version.loading()
-            begun.append(version)
-        for version in begun:
+            version.begin_load()
+            started.append(version)
+        for version in started:
             load(self, version)
 
     def _add(self, version: Version) -> None:
-        """Puts a version before others of its number, which a stable sort keeps in this order."""
-        self.versions = tuple(sorted([version, *self.versions], key=lambda v: v.number, reverse=True))
+        """Adds a version before others of its number: a stable sort keeps that order."""
+        versions = [version, *self.versions]
+        self.versions = tuple(sorted(versions, key=lambda other: other.number, reverse=True))
 
-    def _give_up_vanished(self, found: Mapping[int, Path]) -> None:
-        """Ends versions that failed to load, would be tried again, and are not on disk any more."""
+    def _end_deleted(self, on_disk: Mapping[int, Path]) -> None:
+        """Ends versions that wait for a retry, but are not on disk any more."""
         for version in self.versions:
-            waits = version.error is not None and version.state < State.AVAILABLE and not version.trying
-            if waits and found.get(version.number) != version.path:
-                version.give_up()
+            waits = version.error is not None and version.state < State.AVAILABLE and not version.is_loading
+            if waits and on_disk.get(version.number) != version.path:
+                version.cancel_load()
 
-    def _let_go(self, found: Mapping[int, Path], wanted: set[int], any_wanted: bool) -> None:
-        """Unloads what is not wanted any more, but never the last good version for one that is not ready."""
+    def _unload_unwanted(self, on_disk: Mapping[int, Path], wanted: set[int], any_wanted: bool) -> None:
+        """Unloads versions that are not wanted any more, but never the last one while its successor still loads.
+
+        This is AvailabilityPreservingPolicy, the only policy of the stock binary: two versions are in memory during
+        a switch.
+        """
         loaded = [version for version in self.versions if version.state is State.AVAILABLE]
-        extra = [v for v in loaded if v.number not in wanted or v.path != found[v.number]]
-        if extra and any_wanted and len(extra) == len(loaded):
-            extra = extra[1:]
-        for version in reversed(extra):
+        unwanted = [
+            version
+            for version in loaded
+            if version.number not in wanted or version.path != on_disk[version.number]
+        ]
+        if unwanted and any_wanted and len(unwanted) == len(loaded):
+            unwanted = unwanted[1:]
+        for version in reversed(unwanted):  # lowest number first, as upstream
             version.unload()
 
-    def _forget_replaced(self) -> None:
-        """Drops versions that have ended, where another of the same number has come."""
+    def _drop_replaced(self) -> None:
+        """Drops ended versions that another of the same number has replaced."""
         newest = self.newest()
-        self.versions = tuple(v for v in self.versions if v in newest or v.state is not State.END)
+        self.versions = tuple(
+            version for version in self.versions if version in newest or version.state is not State.END
+        )

@@ -1,4 +1,4 @@
-"""A whole server: loads the models, opens the ports when they are available, and ends in good order."""
+"""The server: loads the models, opens the ports when they are available, and shuts down gracefully."""
 
 import asyncio
 import importlib.metadata
@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -29,14 +29,19 @@ from vaiven.serving.server.log_folders import LogFolders
 from vaiven.serving.server.manager import Manager
 from vaiven.serving.server.metrics import Metrics
 from vaiven.serving.server.profiler import Profiler
-from vaiven.serving.server.rest import Rest, RestSettings
-from vaiven.serving.server.served_model import Settings
+from vaiven.serving.server.rest import Rest, RestOptions
+from vaiven.serving.server.served_model import ServingOptions
 
 
 class Server:
-    """One server process. `run` returns when it was told to stop."""
+    """One server process.
+
+    Attributes:
+        options: the server's flags.
+    """
 
     def __init__(self, options: Options) -> None:
+        """Reads the files that the flags name; loads no model yet. Raises ServingError if one of them is invalid."""
         self.options = options
         self._stop = asyncio.Event()
         self._stop_waiting = threading.Event()
@@ -46,7 +51,7 @@ class Server:
         self._channel_arguments = flags.channel_arguments(options.grpc_channel_arguments)
         self._tls = tls.read(Path(options.ssl_config_file)) if options.ssl_config_file else None
         self._tokens = Tokens(Path(options.auth_tokens_file)) if options.auth_tokens_file else None
-        self._admins = Tokens(Path(options.admin_tokens_file)) if options.admin_tokens_file else None
+        self._admin_tokens = Tokens(Path(options.admin_tokens_file)) if options.admin_tokens_file else None
         self._log_folders = LogFolders(options.request_log_root)
         self._metrics_path = ''
         if options.monitoring_config_file:
@@ -61,18 +66,21 @@ class Server:
         self._rest_port: HttpPort | None = None
 
     def _states(self) -> Iterator[tuple[str, int, str]]:
-        for name in self._manager.names() if self._manager is not None else ():
-            for version in self._manager.versions(name):  # type: ignore[union-attr]
+        manager = self._manager
+        if manager is None:
+            return
+        for name in manager.names():
+            for version in manager.versions(name):
                 yield name, version.number, version.state.name
 
-    def _forget(self, model: str) -> None:
+    def _on_removed(self, model: str) -> None:
         if self._metrics is not None:
-            self._metrics.forget(model)
+            self._metrics.remove_model(model)
         if self._loader is not None:
-            self._loader.forget(model)
+            self._loader.remove_model(model)
 
     def stop(self) -> None:
-        """Ends the server; safe to call more than once, from the event loop."""
+        """Makes `run` shut down and return. It is called in the event loop, and may be called again."""
         self._stop_waiting.set()
         self._stop.set()
 
@@ -80,9 +88,9 @@ class Server:
         """Serves until `stop` is called or SIGTERM or SIGINT arrives.
 
         Raises:
-            ServingError: the configuration makes no sense, a port is taken, or no version of a model loads.
+            ServingError: the configuration is invalid, a port is in use, or no version of a model loads.
         """
-        began = time.monotonic()
+        start = time.monotonic()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
@@ -94,6 +102,7 @@ class Server:
         ports.check(self.options.host, {self.options.port, self.options.rest_api_port})
         ports.check_socket(self.options.grpc_socket_path)
         try:
+            # Ports open only after every model is AVAILABLE, as upstream: an open port is a ready server.
             if await self._load(models):
                 await self._open()
                 log.event(
@@ -102,7 +111,7 @@ class Server:
                     rest=ports.address(self.options.host, self.options.rest_api_port)
                     if self._rest_port
                     else 'off',
-                    seconds=time.monotonic() - began,
+                    seconds=time.monotonic() - start,
                 )
                 polling = asyncio.create_task(self._poll_configuration())
                 await self._stop.wait()
@@ -112,11 +121,11 @@ class Server:
         log.event('stopped')
 
     async def _load(self, models: list[model_config.Model]) -> bool:
-        """Whether every model became available (and not a stop came first). Raises ServerStartError."""
+        """Loads the models. Returns False if `stop` came first. Raises ServerStartError if a model does not load."""
         options = self.options
-        began = time.monotonic()
+        start = time.monotonic()
         library = await asyncio.to_thread(runtime.tensorflow)
-        log.event('TensorFlow imported', seconds=time.monotonic() - began)
+        log.event('TensorFlow imported', seconds=time.monotonic() - start)
         if self._metrics_path:
             version = importlib.metadata.version('vaiven')
             self._metrics = Metrics(version, library.__version__, states=self._states)
@@ -124,63 +133,63 @@ class Server:
         self._batch_threads = loader.batch_threads
         self._manager = manager = Manager(
             loader.load,
-            Settings(
+            ServingOptions(
                 poll_seconds=options.file_system_poll_wait_seconds,
                 load_retries=options.max_num_load_retries,
                 retry_seconds=options.load_retry_interval_micros / 1e6,
                 load_threads=options.num_load_threads or 1,
-                any_label=options.allow_version_labels_for_unavailable_models,
+                allow_unavailable_labels=options.allow_version_labels_for_unavailable_models,
                 wait_for_labels=options.wait_for_labels,
                 follow_stable=options.plain_requests_follow_stable,
             ),
-            forget=self._forget,
+            on_removed=self._on_removed,
         )
         configuration = Configuration(
             manager,
             metrics=self._metrics,
             tags=loader.tags,
             log_folders=self._log_folders,
-            reloaded=Path(options.reloaded_config_file) if options.reloaded_config_file else None,
+            reload_file=Path(options.reloaded_config_file) if options.reloaded_config_file else None,
         )
         self._api = Api(
             manager,
-            as_content=options.enable_serialization_as_tensor_content,
-            check_methods=options.enable_signature_method_name_check,
-            most=options.max_concurrent_requests,
-            most_rows=options.max_batch_rows,
+            as_tensor_content=options.enable_serialization_as_tensor_content,
+            check_method_names=options.enable_signature_method_name_check,
+            max_concurrent_requests=options.max_concurrent_requests,
+            max_batch_rows=options.max_batch_rows,
             max_repeated_bytes=options.max_request_bytes,
             metrics=self._metrics,
             configuration=configuration,
         )
         try:
-            waited_for = await asyncio.to_thread(configuration.apply, models, from_file=True)
-            await asyncio.to_thread(availability.wait, manager, waited_for, self._stop_waiting)
+            pending = await asyncio.to_thread(configuration.apply, models, from_file=True)
+            await asyncio.to_thread(availability.wait, manager, pending, self._stop_waiting)
         except StatusError as error:
             raise ServerStartError(error.message) from error
-        garbage_collection.spare_what_is_there()
+        garbage_collection.freeze_startup_objects()
         return not self._stop.is_set()
 
     async def _open(self) -> None:
-        """Opens the ports. Raises ServerStartError if somebody took one meanwhile."""
+        """Opens the ports. Raises ServerStartError if another process took one since the first check."""
         options = self.options
         assert self._api is not None
-        guarded = self._tokens is not None or self._admins is not None
-        interceptors = [TokenInterceptor(self._tokens, self._admins)] if guarded else []
+        needs_token = self._tokens is not None or self._admin_tokens is not None
+        interceptors = [TokenInterceptor(self._tokens, self._admin_tokens)] if needs_token else []
         self._grpc = grpc.aio.server(
             interceptors=interceptors,
-            # A dict, for of two values under one name the first would count.
+            # A dict: gRPC uses the first of two values of one name, and the flag must override the others.
             options=list(
                 {
                     'grpc.max_receive_message_length': options.max_request_bytes,
-                    'grpc.max_send_message_length': -1,
-                    # Two servers on one port would share the requests between them.
+                    'grpc.max_send_message_length': -1,  # no limit
+                    # Otherwise the kernel would balance requests between two servers on one port.
                     'grpc.so_reuseport': 0,
                     **dict(self._channel_arguments),
                 }.items()
             ),
         )
-        # With admin tokens whoever comes so far has shown one.
-        profiler = Profiler(local_only=self._admins is None) if options.enable_profiler else None
+        # With admin tokens, the interceptor has checked every caller of the profiler.
+        profiler = Profiler(local_only=self._admin_tokens is None) if options.enable_profiler else None
         add_services(self._grpc, self._api, self._workers, profiler)
         try:
             for address in _grpc_addresses(options):
@@ -189,6 +198,7 @@ class Server:
                 else:
                     self._grpc.add_insecure_port(address)
             if options.rest_api_port == options.port != 0:
+                # Upstream, too, starts without REST then.
                 log.problem('no REST', error='--rest_api_port must differ from --port', port=options.port)
             elif options.rest_api_port:
                 await self._open_rest(self._api)
@@ -199,17 +209,17 @@ class Server:
 
     async def _open_rest(self, api: Api) -> None:
         options = self.options
-        settings = RestSettings(
+        rest_options = RestOptions(
             options.rest_api_timeout_in_ms / 1000,
             options.max_request_bytes,
             options.rest_api_enable_cors_support,
             self._metrics_path,
         )
-        access = Access(self._tokens, self._admins) if self._tokens is not None else None
-        self._rest = Rest(api, self._rest_workers, settings, metrics=self._metrics, tokens=access)
+        access = Access(self._tokens, self._admin_tokens) if self._tokens is not None else None
+        self._rest = Rest(api, self._rest_workers, rest_options, metrics=self._metrics, tokens=access)
         port = HttpPort(
             self._rest.handle,
-            silent_seconds=settings.timeout_seconds,
+            silent_seconds=rest_options.timeout_seconds,
             drain_seconds=options.drain_seconds,
         )
         context = self._tls.ssl_context() if self._tls is not None and options.rest_api_tls else None
@@ -217,7 +227,7 @@ class Server:
         self._rest_port = port
 
     async def _poll_configuration(self) -> None:
-        """Reads the model configuration file again and again; one that is broken changes nothing."""
+        """Reads the model configuration file periodically. An invalid one is logged and changes nothing."""
         seconds = self.options.model_config_file_poll_wait_seconds
         if seconds <= 0 or not self.options.model_config_file:
             return
@@ -233,25 +243,25 @@ class Server:
                     log.event('configuration', file=path, models=len(models))
                 last = models
             except StatusError as error:
-                if error.message != last:
+                if error.message != last:  # logged once, not at every poll
                     log.problem('configuration', file=path, error=error)
                 last = error.message
 
     async def _close(self) -> None:
-        """Takes no new requests, lets the running ones end, then frees the models."""
-        began = time.monotonic()
+        """Rejects new requests, waits for the running ones, then frees the models."""
+        start = time.monotonic()
         closing = []
         if self._api is not None:
             self._api.draining = True
         if self._manager is not None:
-            self._manager.end_waits()
+            self._manager.stop_loading()
         if self._grpc is not None:
             closing.append(self._grpc.stop(self.options.drain_seconds))
         if self._rest_port is not None:
             closing.append(self._rest_port.close())
         await asyncio.gather(*closing)
         if closing:
-            log.event('drained', seconds=time.monotonic() - began)
+            log.event('drained', seconds=time.monotonic() - start)
         if self._rest is not None:
             self._rest.close()
         if self._api is not None:
@@ -270,7 +280,7 @@ def _grpc_addresses(options: Options) -> list[str]:
 
 
 def _models(options: Options) -> list[model_config.Model]:
-    """The models that `--model_config_file` lists, or else the one of `--model_name`. Raises ServingError."""
+    """The models of `--model_config_file`, or else the one of `--model_name`. Raises ServingError."""
     try:
         if options.model_config_file:
             return model_config.read(Path(options.model_config_file))
@@ -280,12 +290,12 @@ def _models(options: Options) -> list[model_config.Model]:
         raise ServingError(error.message) from error
 
 
-def _call_at_end_of_input(loop: asyncio.AbstractEventLoop, stop: object) -> None:
-    """Calls `stop` when standard input ends, which it does when the process that holds its other end dies."""
+def _call_at_end_of_input(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
+    """Calls `stop` when standard input ends. It ends when the process that holds its other end dies."""
 
     def wait() -> None:
         while os.read(0, 4096):
             pass
-        loop.call_soon_threadsafe(stop)  # type: ignore[arg-type]
+        loop.call_soon_threadsafe(stop)
 
     threading.Thread(target=wait, name='stdin', daemon=True).start()

@@ -1,4 +1,4 @@
-"""A model server as a child process that never outlives its parent.
+"""A model server as a child process that ends with its parent.
 
 with ServerProcess('reviews', folder) as server:
     client = Client(server.grpc_address)
@@ -26,13 +26,13 @@ PORT_ATTEMPTS = 3
 class ServerProcess:
     """Starts a server on loopback ports, waits until its model is AVAILABLE, and stops it at the end.
 
-    The child has a session of its own, so an interrupt from the terminal reaches only the parent, and holds
-    a pipe from the parent: when the parent dies, however it dies, the child ends by itself.
+    The child has its own session, so that Ctrl-C in the terminal reaches the parent only. Its standard input is a pipe
+    from the parent: the child exits when the parent dies, even by SIGKILL.
 
     Attributes:
         grpc_address: `host:port` of the gRPC API.
         rest_url: `http://host:port` of the REST API.
-        pid: the process id of the child.
+        pid: process ID of the child.
     """
 
     def __init__(
@@ -53,20 +53,20 @@ class ServerProcess:
         Args:
             model_name: name of the model.
             base_path: folder with its numbered versions.
-            port: port of the gRPC API; None takes a free one.
-            rest_port: port of the REST API; None takes a free one, 0 is none.
+            port: port of the gRPC API; None for a free one.
+            rest_port: port of the REST API; None for a free one, 0 for none.
             host: address to listen on.
-            flags: more flags of the server, by name without dashes.
-            log_path: file for the server's log; None keeps it only until the end.
+            flags: further flags of the server, by name without dashes.
+            log_path: file for the server's log; None for a temporary one.
             timeout: seconds to wait for an AVAILABLE version.
-            inherited: file descriptors that the child keeps, with their numbers.
+            inherited: file descriptors that the child inherits under the same numbers.
         """
         self._model_name = model_name
         self._base_path = Path(base_path).absolute()
         self._ports = (port, rest_port)
         self._host = host
-        # A load that fails is to be told at once, not tried again for minutes. Our models are no faster for being
-        # rewritten, and start in two thirds of the time.
+        # A failed load is an error at once, and is not retried for minutes. Without TensorFlow's graph optimisation the
+        # project's models are as fast, and start in two thirds of the time.
         self._flags = {'max_num_load_retries': 0, 'optimize_graphs': False, **(flags or {})}
         self._log_path = log_path
         self._timeout = timeout
@@ -78,14 +78,17 @@ class ServerProcess:
 
     @property
     def grpc_address(self) -> str:
+        """`host:port` of the gRPC API."""
         return self._address
 
     @property
     def rest_url(self) -> str:
+        """`http://host:port` of the REST API."""
         return self._url
 
     @property
     def pid(self) -> int:
+        """Process ID of the child. Raises ServerStartError if it is not running."""
         if self._process is None:
             raise ServerStartError('the server is not running: start it first')
         return self._process.pid
@@ -106,10 +109,10 @@ class ServerProcess:
         """Starts the server and waits for it.
 
         Args:
-            started: is told the process id as soon as there is one, before the server is ready.
+            started: called with the process ID of the child, before the server is ready.
 
         Raises:
-            ServerStartError: it ended, or was not ready in time; with the last lines of its log.
+            ServerStartError: it ended or was not ready in time. The message has the last lines of its log.
         """
         if self._process is not None:
             raise ServerStartError('the server is running already: stop it first')
@@ -118,15 +121,15 @@ class ServerProcess:
                 self._start(started)
                 return
             except _PortTakenError:
-                # Somebody took a free port between our look and the child's.
+                # Another process took the free port before the child opened it.
                 if None not in self._ports or attempt == PORT_ATTEMPTS - 1:
                     raise
 
     def stop(self, timeout: float = 15.0) -> int | None:
-        """Asks the server to end, and kills it if it has not after `timeout` seconds.
+        """Sends SIGTERM, and SIGKILL if the server is still running after `timeout` seconds.
 
         Returns:
-            its exit status, negative for a signal; None if it was not running.
+            Its exit status, negative for a signal; None if it was not running.
         """
         process, self._process = self._process, None
         if process is None:
@@ -150,29 +153,29 @@ class ServerProcess:
                 self._log = None
 
     def leave(self) -> None:
-        """Leaves the server running: nothing here ends it any more. Start it without `exit_with_stdin`."""
+        """Detaches the server, which continues to run after the parent. Start it with `exit_with_stdin` off."""
         process, self._process = self._process, None
         if process is not None and process.stdin is not None:
             process.stdin.close()
-            process.returncode = 0  # or Popen warns of a child that is still running
+            process.returncode = 0  # otherwise Popen warns that the child is still running
         if self._log is not None:
             self._log.close()
             self._log = None
 
     def log_tail(self, lines: int = 20) -> str:
-        """The last lines that the server wrote."""
+        """The last lines of the server's log."""
         return '\n'.join(self._log_text().splitlines()[-lines:])
 
     def _log_text(self) -> str:
         if self._log is None:
             return ''
-        # The child writes where the file's position is, which it shares: reading must not move it.
-        number = self._log.fileno()
-        return os.pread(number, os.fstat(number).st_size, 0).decode('utf-8', 'replace')
+        # `pread`, since the child shares the position of the file: a read must not move it.
+        descriptor = self._log.fileno()
+        return os.pread(descriptor, os.fstat(descriptor).st_size, 0).decode('utf-8', 'replace')
 
     def _start(self, started: Callable[[int], None] | None) -> None:
-        free = iter(ports.free(self._host, 2) if None in self._ports else ())
-        port, rest_port = (next(free) if number is None else number for number in self._ports)
+        free_ports = iter(ports.free(self._host, 2) if None in self._ports else ())
+        port, rest_port = (next(free_ports) if number is None else number for number in self._ports)
         self._address = ports.address(self._host, port)
         self._url = f'http://{ports.address(self._host, rest_port)}'
         flags = {
@@ -205,7 +208,7 @@ class ServerProcess:
             raise
 
     def _wait(self) -> None:
-        """Waits for the line by which the server says that its ports are open; so it needs no key and no token."""
+        """Waits for the log line that the ports are open: a health check would need the TLS key and a token."""
         assert self._process is not None
         deadline = time.monotonic() + self._timeout
         while not re.search(READY_LINE, self._log_text(), re.MULTILINE):
@@ -232,12 +235,12 @@ class _PortTakenError(ServerStartError):
 
 
 def argument(name: str, value: object) -> str:
-    """A flag as the server takes it."""
+    """A flag in the syntax of the server: `--name=value`, with lower-case booleans."""
     return f'--{name}={str(value).lower() if isinstance(value, bool) else value}'
 
 
 def _kill_session(process: 'subprocess.Popen[bytes]') -> None:
-    """Kills the child and what it may have started."""
+    """Kills the child and its own children."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:

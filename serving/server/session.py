@@ -1,5 +1,4 @@
-"""How TensorFlow sessions are made: from the flags, or from the files that --tensorflow_session_config_file and
---platform_config_file name."""
+"""Options of TensorFlow sessions: from the flags, --tensorflow_session_config_file or --platform_config_file."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,14 +20,14 @@ _BUNDLE = 'tensorflow.serving.SessionBundleConfig'
 
 
 @dataclass(frozen=True)
-class SessionSettings:
-    """What every version is loaded with.
+class SessionOptions:
+    """How every version is loaded.
 
     Attributes:
         config: TensorFlow's ConfigProto, serialized.
-        tags: of the meta graph.
-        tflite: whether a `model.tflite` is preferred.
-        interpreters: of TFLite, a version.
+        tags: of the meta graph to load.
+        tflite: whether to serve `model.tflite` where a version has one.
+        interpreters: TFLite interpreters per version.
     """
 
     config: bytes = b''
@@ -37,30 +36,32 @@ class SessionSettings:
     interpreters: int = 1
 
 
-def settings(options: Options) -> tuple[SessionSettings, BatchingParameters | None]:
-    """How versions are loaded, and how their requests are batched; None for not at all.
+def session_options(options: Options) -> tuple[SessionOptions, BatchingParameters | None]:
+    """How versions are loaded, and how their requests are batched (None for no batching). Imports TensorFlow.
 
-    Imports TensorFlow. A platform configuration decides alone, as upstream: the flags of sessions and of batching do
-    not count beside it.
+    As upstream, a platform configuration replaces the flags of sessions and of batching.
+
+    Args:
+        options: the server's flags.
 
     Raises:
-        ServingError: a file cannot be read or makes no sense.
+        ServingError: a file cannot be read or is invalid.
     """
     if options.platform_config_file:
         return _of_platform(Path(options.platform_config_file))
     config = _session_config(options)
-    found = SessionSettings(
+    loading = SessionOptions(
         config=config.SerializeToString(),
         tags=tuple(options.saved_model_tags.split(',')),
         tflite=options.prefer_tflite_model,
         interpreters=max(1, options.num_tflite_interpreters_per_pool) * max(1, options.num_tflite_pools),
     )
     if not options.enable_batching:
-        return found, None
+        return loading, None
     if not options.batching_parameters_file:
-        return found, BatchingParameters()
+        return loading, BatchingParameters()
     try:
-        return found, batching_parameters.read(Path(options.batching_parameters_file))
+        return loading, batching_parameters.read(Path(options.batching_parameters_file))
     except StatusError as error:
         raise ServingError(error.message) from error
 
@@ -71,6 +72,7 @@ def _session_config(options: Options) -> Any:
 
     config = config_pb2.ConfigProto()
     if options.tensorflow_session_config_file:
+        # Upstream takes the file as it is: the other flags below are then ignored.
         path = Path(options.tensorflow_session_config_file)
         try:
             return textproto.read(path, config)
@@ -90,7 +92,7 @@ def _session_config(options: Options) -> Any:
     return config
 
 
-def _of_platform(path: Path) -> tuple[SessionSettings, BatchingParameters | None]:
+def _of_platform(path: Path) -> tuple[SessionOptions, BatchingParameters | None]:
     runtime.tensorflow()
     pool = _platform_pool()
     platforms: Any = message_factory.GetMessageClass(
@@ -104,9 +106,7 @@ def _of_platform(path: Path) -> tuple[SessionSettings, BatchingParameters | None
     except textproto.TextProtoError as error:
         raise ServingError(str(error)) from error
     if PLATFORM not in platforms.platform_configs:
-        raise ServingError(
-            f'the platform config {path} says nothing of the platform "{PLATFORM}": add that key'
-        )
+        raise ServingError(f'the platform config {path} has no platform "{PLATFORM}": add that key')
     if not platforms.platform_configs[PLATFORM].source_adapter_config.Unpack(adapter):
         kind = platforms.platform_configs[PLATFORM].source_adapter_config.type_url
         raise ServingError(
@@ -119,29 +119,29 @@ def _of_platform(path: Path) -> tuple[SessionSettings, BatchingParameters | None
             batching = batching_parameters.of(bundle.batching_parameters)
         except StatusError as error:
             raise ServingError(f'{path}: {error.message}') from error
-    found = SessionSettings(
+    loading = SessionOptions(
         config=bundle.session_config.SerializeToString(),
         tags=tuple(bundle.saved_model_tags) or ('serve',),
         tflite=bundle.prefer_tflite_model,
         interpreters=max(1, bundle.num_tflite_interpreters_per_pool) * max(1, bundle.num_tflite_pools),
     )
-    return found, batching
+    return loading, batching
 
 
 def _platform_pool() -> DescriptorPool:
-    """The messages of a platform configuration, on top of TensorFlow's own ConfigProto.
+    """The messages of a platform configuration, which contain TensorFlow's ConfigProto.
 
-    Built here and not in `serving/wire`, which does without TensorFlow; a text proto needs names, not numbers.
+    They are built here and not in `serving/wire`, which works without TensorFlow.
     """
     from tensorflow.core.protobuf import config_pb2
 
     pool = DescriptorPool()
-    known: set[str] = set()
+    added: set[str] = set()
 
     def add(file: Any) -> None:
-        if file.name in known:
+        if file.name in added:
             return
-        known.add(file.name)
+        added.add(file.name)
         for dependency in file.dependencies:
             add(dependency)
         copy = descriptor_pb2.FileDescriptorProto()
@@ -152,7 +152,7 @@ def _platform_pool() -> DescriptorPool:
     add(messages.BatchingParameters.DESCRIPTOR.file)
     any_file = descriptor_pb2.FileDescriptorProto()
     messages.pool.FindFileByName('google/protobuf/any.proto').CopyToProto(any_file)
-    if any_file.name not in known:
+    if any_file.name not in added:
         pool.Add(any_file)
     file = descriptor_pb2.FileDescriptorProto(
         name='platform_config.proto',
@@ -166,6 +166,7 @@ def _platform_pool() -> DescriptorPool:
     )
     field = descriptor_pb2.FieldDescriptorProto
     bundle = file.message_type.add(name='SessionBundleConfig')
+    # Names and numbers of upstream's session_bundle_config.proto; a text proto needs the names only.
     for name, number, kind, type_name in (
         ('session_target', 1, field.TYPE_STRING, ''),
         ('session_config', 2, field.TYPE_MESSAGE, '.tensorflow.ConfigProto'),

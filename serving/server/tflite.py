@@ -1,4 +1,4 @@
-"""One TFLite model in memory, behind the same methods as a SavedModel."""
+"""One TFLite model in memory, with the interface of a SavedModel."""
 
 import queue
 from collections.abc import Mapping, Sequence
@@ -22,44 +22,56 @@ PREDICT = 'tensorflow/serving/predict'
 class TfliteModel:
     """A `model.tflite` with its signatures: those of its metadata, else its own, else one of all its tensors.
 
-    An interpreter runs one request at a time, so there are several, and a request waits for one that is free.
+    An interpreter runs one request at a time. The model has several, and a request waits for a free one.
+
+    Attributes:
+        signatures: SignatureDefs by name.
+        endpoints: the same signatures, as requests need them.
     """
 
     FILE: ClassVar[str] = 'model.tflite'
 
     def __init__(self, path: Path, interpreters: int = 1) -> None:
-        """Loads the model. Raises StatusError where TensorFlow Lite cannot."""
+        """Loads the model.
+
+        Args:
+            path: the file.
+            interpreters: how many requests may run at the same time.
+
+        Raises:
+            StatusError: TensorFlow Lite cannot load it.
+        """
         self._path = path
         try:
             self._data = path.read_bytes()
-            runtime.tensorflow().lite.Interpreter(model_content=self._data)  # it is a model at all
+            runtime.tensorflow().lite.Interpreter(model_content=self._data)  # raises for other files
             self._declared = declared_signatures(self._data)
             self._free: queue.SimpleQueue[_Interpreter] = queue.SimpleQueue()
             for _ in range(interpreters):
-                interpreter = self._interpreter()
+                interpreter = self._new_interpreter()
                 self._free.put(interpreter)
             self.signatures: Mapping[str, Any] = interpreter.signatures()
             self.endpoints: Mapping[str, Endpoint] = endpoints(self.signatures)
         except (OSError, ValueError, RuntimeError) as error:
-            raise self._refused(error) from error
+            raise self._load_error(error) from error
 
-    def _interpreter(self) -> '_Interpreter':
+    def _new_interpreter(self) -> '_Interpreter':
         interpreter = runtime.tensorflow().lite.Interpreter(model_content=self._data)
         if not self._declared and interpreter.get_signature_list():
             return _OwnSignatures(interpreter)
         return _AllTensors(interpreter, self._declared)
 
-    def _refused(self, error: Exception) -> StatusError:
-        return invalid_argument(f'{self._path} is no TFLite model that can run here: {one_line(error)}')
+    def _load_error(self, error: Exception) -> StatusError:
+        return invalid_argument(f'{self._path} is not a TFLite model that can run here: {one_line(error)}')
 
-    def try_out(self) -> None:
-        """Runs each signature once, on zeros and empty strings. Raises StatusError where one fails."""
+    def run_signatures(self) -> None:
+        """Runs each signature once, on zeros and empty strings. Raises StatusError if one fails."""
         for signature in self.signatures.values():
             feeds = {info.name: _zeros(info) for info in signature.inputs.values()}
             try:
                 self.run(feeds, [info.name for info in signature.outputs.values()])
             except StatusError as error:
-                raise self._refused(error) from error
+                raise self._load_error(error) from error
 
     def run(
         self,
@@ -67,9 +79,19 @@ class TfliteModel:
         fetches: Sequence[str],
         timeout: float | None = None,
         *,
-        alone: bool = False,
+        single_threaded: bool = False,
     ) -> list[NDArray[Any]]:
-        """As `SavedModel.run`; a run cannot be broken off, but waits no longer than `timeout` seconds to start."""
+        """Values of the tensors `fetches`.
+
+        Args:
+            feeds: values of input tensors, by their names.
+            fetches: names of the output tensors.
+            timeout: seconds to wait for a free interpreter; None for any time. A started run cannot be cancelled.
+            single_threaded: has no effect.
+
+        Raises:
+            StatusError: DEADLINE_EXCEEDED, or INVALID_ARGUMENT with the text of TensorFlow Lite.
+        """
         try:
             interpreter = self._free.get(timeout=timeout)
         except queue.Empty:
@@ -77,27 +99,28 @@ class TfliteModel:
         try:
             return interpreter.run(feeds, fetches)
         except (ValueError, RuntimeError) as error:
-            # One that failed keeps its errors, and would repeat them with the next.
-            interpreter = self._interpreter()
+            # A failed interpreter keeps its error texts and would add them to the next error.
+            interpreter = self._new_interpreter()
             raise invalid_argument(one_line(error)) from error
         finally:
             self._free.put(interpreter)
 
     def fixed_cost(self, fetches: Sequence[str]) -> bool:
-        """False: a run may have to wait for an interpreter, and cannot be broken off."""
+        """Returns False: a run may wait for an interpreter, so it must not happen in the event loop."""
         return False
 
     def prepared(self, feeds: Mapping[str, NDArray[Any]], fetches: Sequence[str]) -> bool:
+        """Returns False: TensorFlow Lite has no such runs."""
         return False
 
     def close(self) -> None:
-        """Frees the interpreters. No `run` may be under way."""
+        """Frees the interpreters. No `run` may be in progress."""
         while not self._free.empty():
             self._free.get()
 
 
 def one_line(error: Exception) -> str:
-    """What TensorFlow Lite says in several lines."""
+    """The text of an error in one line; TensorFlow Lite uses several."""
     text = error.message if isinstance(error, StatusError) else str(error)
     return ' '.join(text.split())
 
@@ -110,7 +133,7 @@ def _zeros(info: Any) -> NDArray[Any]:
 
 
 class _Interpreter(Protocol):
-    """An interpreter and what runs its signatures."""
+    """An interpreter with its signatures."""
 
     def signatures(self) -> dict[str, Any]:
         """SignatureDefs by name."""
@@ -120,10 +143,10 @@ class _Interpreter(Protocol):
 
 
 class _OwnSignatures:
-    """The signatures that the model itself has.
+    """An interpreter with the signatures of the model itself.
 
-    A tensor is named `SIGNATURE/ALIAS` in feeds and fetches: the names in the model are unique only within one of
-    its graphs, of which every signature has its own.
+    Feeds and fetches name a tensor `SIGNATURE/ALIAS`: every signature has its own subgraph, and the names of tensors
+    are unique only within a subgraph.
     """
 
     def __init__(self, interpreter: Any) -> None:
@@ -138,20 +161,20 @@ class _OwnSignatures:
         return [np.asarray(values[name[start:]]) for name in fetches]
 
     def signatures(self) -> dict[str, Any]:
-        found = {}
+        signatures = {}
         for key, runner in self._runners.items():
-            signature = found[key] = messages.SignatureDef(method_name=PREDICT)
+            signature = signatures[key] = messages.SignatureDef(method_name=PREDICT)
             for infos, details in (
                 (signature.inputs, runner.get_input_details()),
                 (signature.outputs, runner.get_output_details()),
             ):
                 for alias, detail in details.items():
                     _describe(infos[alias], f'{key}/{alias}', detail)
-        return found
+        return signatures
 
 
 class _AllTensors:
-    """The inputs and outputs of the model's main graph, in the signatures that are declared, or in one."""
+    """The tensors of the model's main subgraph, in the declared signatures, or else all in one signature."""
 
     def __init__(self, interpreter: Any, declared: Mapping[str, Any]) -> None:
         self._interpreter = interpreter
@@ -165,10 +188,11 @@ class _AllTensors:
             self._interpreter.resize_tensor_input(self._inputs[name]['index'], value.shape)
         self._interpreter.allocate_tensors()
         for name, detail in self._inputs.items():
-            # What this signature does not have must not keep the values of the request before.
-            given = feeds.get(name)
-            old = self._interpreter.get_tensor(detail['index']) if given is None else given
-            self._interpreter.set_tensor(detail['index'], np.zeros_like(old) if given is None else given)
+            tensor = feeds.get(name)
+            if tensor is None:
+                # An input of another signature: without this it would keep the values of an earlier request.
+                tensor = np.zeros_like(self._interpreter.get_tensor(detail['index']))
+            self._interpreter.set_tensor(detail['index'], tensor)
         self._interpreter.invoke()
         return [np.asarray(self._interpreter.get_tensor(self._outputs[name]['index'])) for name in fetches]
 

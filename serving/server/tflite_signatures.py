@@ -1,4 +1,4 @@
-"""The SignatureDefs in the metadata of a TFLite model, which TensorFlow Serving reads."""
+"""The SignatureDefs in the metadata of a TFLite model, as TensorFlow Serving reads them (tflite_session.cc)."""
 
 import struct
 from collections.abc import Mapping
@@ -13,12 +13,15 @@ METADATA = b'signature_defs_metadata'
 
 
 def declared_signatures(data: bytes) -> dict[str, Any]:
-    """SignatureDefs by name in the metadata of the model `data`, none if there are none.
+    """The SignatureDefs in the metadata of a TFLite model, by name; empty if it has none.
+
+    Args:
+        data: content of the model file.
 
     Raises:
-        StatusError: the metadata are damaged.
+        StatusError: the metadata is damaged.
     """
-    # Both come with TensorFlow.
+    # Both are dependencies of TensorFlow, which is imported by now.
     from flatbuffers import flexbuffers
     from tensorflow.lite.python import schema_py_generated as schema
 
@@ -28,22 +31,23 @@ def declared_signatures(data: bytes) -> dict[str, Any]:
             metadata = model.Metadata(number)
             if metadata.Name() == METADATA:
                 content = model.Buffers(metadata.Buffer()).DataAsNumpy().tobytes()
-                found = flexbuffers.GetRoot(content).AsMap
-                keys = [key.AsKeyBytes.decode('utf-8') for key in found.Keys]
+                signatures = flexbuffers.GetRoot(content).AsMap
+                keys = [key.AsKeyBytes.decode('utf-8') for key in signatures.Keys]
                 return {
                     key: messages.SignatureDef.FromString(bytes(value.AsStringBytes))
-                    for key, value in zip(keys, found.Values, strict=True)
+                    for key, value in zip(keys, signatures.Values, strict=True)
                 }
+    # The readers of flatbuffers do not check offsets: damaged data ends in any of these.
     except (DecodeError, ValueError, TypeError, IndexError, AttributeError, struct.error) as error:
         raise invalid_argument(f'Invalid SignatureDefs found in TfLite model: {error}') from error
     return {}
 
 
 def fit_names(signatures: Mapping[str, Any], inputs: set[str], outputs: set[str]) -> None:
-    """Makes `signatures` name tensors of the model, whose names may lack the `:0` of TensorFlow's.
+    """Replaces tensor names in `signatures` by those of the model: the converter may have dropped the `:0`.
 
     Args:
-        signatures: SignatureDefs by name; changed.
+        signatures: SignatureDefs by name; changed in place.
         inputs, outputs: names of the model's tensors.
 
     Raises:
@@ -64,5 +68,5 @@ def fit_names(signatures: Mapping[str, Any], inputs: set[str], outputs: set[str]
 
 
 def plain_name(tensor: str) -> str:
-    """The name of a tensor without the number of the output."""
+    """The name of a tensor without its output index, such as `text` for `text:0`."""
     return tensor.partition(':')[0]

@@ -1,4 +1,7 @@
-"""Warm-up: the recorded requests in `assets.extra` are run after a load and before any traffic."""
+"""Warm-up: runs the recorded requests in `assets.extra` after a load, before the version takes traffic.
+
+https://www.tensorflow.org/tfx/serving/saved_model_warmup
+"""
 
 import itertools
 import struct
@@ -11,18 +14,18 @@ from google.protobuf.message import DecodeError
 from vaiven.serving.common.status import Code, StatusError, invalid_argument
 from vaiven.serving.server import inference
 from vaiven.serving.server.batch_queue import Run
-from vaiven.serving.server.execution import run_here
+from vaiven.serving.server.execution import run_synchronously
 from vaiven.serving.server.inference import Servable
 from vaiven.serving.wire import messages
 
 FILE = Path('assets.extra') / 'tf_serving_warmup_requests'
-MAX_RECORDS = 1000
-# length (8 bytes) and its checksum (4) before a record, its own checksum (4) behind it
+MAX_RECORDS = 1000  # upstream's limit (WarmupConsts::kMaxNumRecords)
+# A record: its length (8 bytes), checksum of the length (4), the data, checksum of the data (4).
 _HEADER = struct.Struct('<QI')
 _FOOTER_BYTES = 4
-_MAX_RECORD_BYTES = 1 << 30
+_MAX_RECORD_BYTES = 1 << 30  # a length above it means a damaged file, and must not be allocated
 
-_RUNS = {
+_REQUEST_STEPS = {
     'predict_log': inference.predict,
     'classify_log': inference.classify,
     'regress_log': inference.regress,
@@ -31,11 +34,16 @@ _RUNS = {
 
 
 def warm_up(servable: Servable, path: Path, run: Run, iterations: int = 1) -> int:
-    """Runs the records of the version folder `path` by `run`, each `iterations` times; how many there were.
+    """Runs the warm-up records of a version, and returns their number.
+
+    Args:
+        servable: the loaded model.
+        path: folder of the version.
+        run: runs the model.
+        iterations: how often each record runs.
 
     Raises:
-        StatusError: a record cannot be read, is of no kind that is known, or fails; upstream, too, takes
-            that for a load that failed.
+        StatusError: a record cannot be read, has an unknown type, or fails. As upstream, the load then fails.
     """
     count = 0
     for record in records(path / FILE):
@@ -51,14 +59,16 @@ def warm_up(servable: Servable, path: Path, run: Run, iterations: int = 1) -> in
             raise StatusError(Code.UNIMPLEMENTED, f'Unsupported log_type for warmup: record {count}')
         request = getattr(log, kind).request
         for _ in range(max(1, iterations)):
-            run_here(_RUNS[kind](servable, request), lambda feeds, fetches: run(feeds, fetches, None))
+            run_synchronously(
+                _REQUEST_STEPS[kind](servable, request), lambda feeds, fetches: run(feeds, fetches, None)
+            )
     return count
 
 
 def records(path: Path) -> Iterator[bytes]:
-    """The records of a TFRecord file, none if there is no file. Raises StatusError where it is cut short.
+    """The records of a TFRecord file; none if the file does not exist. Raises StatusError if it is truncated.
 
-    Checksums are not compared: a damaged record fails to parse or to run.
+    Checksums are not verified: a damaged record fails to parse or to run.
     """
     try:
         file = path.open('rb')

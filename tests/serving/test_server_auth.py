@@ -67,8 +67,8 @@ def test_the_longest_token_is_allowed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ('text', 'says'),
     [
-        ('', 'holds no token'),
-        ('# only\n\n  \n', 'holds no token'),
+        ('', 'has no token'),
+        ('# only\n\n  \n', 'has no token'),
         ('good\nsecret word\n', 'line 2: a token is 1 to 4096 visible ASCII characters'),
         ('sécret', 'line 1: a token'),
         (b'\xff\xfe', 'line 1: a token'),

@@ -15,7 +15,7 @@ from vaiven.serving.server.batching import Batcher
 from vaiven.serving.server.batching_parameters import BatchingParameters, read
 
 
-class Hold:
+class Lease:
     """Counts uses."""
 
     def __init__(self) -> None:
@@ -68,17 +68,17 @@ def together(
     """The answers to requests that come while the first of them is running."""
 
     async def work() -> list[Any]:
-        hold = Hold()
-        batcher = Batcher(parameters, BatchThreads(threads), model, hold)
+        lease = Lease()
+        batcher = Batcher(parameters, BatchThreads(threads), model, lease)
         model.go_on.clear()
         first = asyncio.create_task(batcher.run(requests[0], fetches))
         await asyncio.to_thread(model.entered.wait, 30)
-        assert hold.uses == 1
+        assert lease.uses == 1
         rest = [asyncio.create_task(batcher.run(request, fetches)) for request in requests[1:]]
         await asyncio.sleep(0)
         model.go_on.set()
         answers = await asyncio.gather(first, *rest, return_exceptions=True)
-        assert hold.uses == 0
+        assert lease.uses == 0
         return answers
 
     return asyncio.run(work())
@@ -122,14 +122,14 @@ def test_a_split_request_whose_outputs_are_no_rows_fails() -> None:
 
 def test_a_run_for_warm_up_is_checked_split_and_filled_up_as_a_request_is() -> None:
     model = Model()
-    batcher = Batcher(BatchingParameters(8, 4, allowed_batch_sizes=(2, 4)), BatchThreads(1), model, Hold())
-    assert batcher.run_here(numbers(1, 2, 3, 4, 5), ['y'])[0].tolist() == [2, 4, 6, 8, 10]
+    batcher = Batcher(BatchingParameters(8, 4, allowed_batch_sizes=(2, 4)), BatchThreads(1), model, Lease())
+    assert batcher.run_synchronously(numbers(1, 2, 3, 4, 5), ['y'])[0].tolist() == [2, 4, 6, 8, 10]
     assert model.rows == [4, 2]
-    assert batcher.run_here(numbers(1), ['y', 'one'])[0].tolist() == [2]
+    assert batcher.run_synchronously(numbers(1), ['y', 'one'])[0].tolist() == [2]
     with pytest.raises(StatusError, match='Task size 9 is larger than maximum input batch size 8'):
-        batcher.run_here(numbers(*range(9)), ['y'])
+        batcher.run_synchronously(numbers(*range(9)), ['y'])
     with pytest.raises(StatusError, match='0th dimension'):
-        batcher.run_here(numbers(*range(5)), ['total'])
+        batcher.run_synchronously(numbers(*range(5)), ['total'])
 
 
 def test_batches_are_filled_up_to_an_allowed_size_with_the_last_ones_first_row() -> None:
@@ -201,7 +201,7 @@ def run(work: Callable[[], Awaitable[Any]]) -> Any:
 def test_a_batch_that_is_not_full_waits_for_more_and_goes_when_it_is_full() -> None:
     async def work() -> list[int]:
         model = Model()
-        batcher = Batcher(BatchingParameters(3, 3, timeout_seconds=60), BatchThreads(1), model, Hold())
+        batcher = Batcher(BatchingParameters(3, 3, timeout_seconds=60), BatchThreads(1), model, Lease())
         await asyncio.gather(*(batcher.run(numbers(1), ['y']) for _ in range(3)))
         return model.rows
 
@@ -211,7 +211,7 @@ def test_a_batch_that_is_not_full_waits_for_more_and_goes_when_it_is_full() -> N
 def test_a_batch_that_is_not_full_goes_when_its_time_is_up() -> None:
     async def work() -> list[int]:
         model = Model()
-        batcher = Batcher(BatchingParameters(timeout_seconds=0.01), BatchThreads(1), model, Hold())
+        batcher = Batcher(BatchingParameters(timeout_seconds=0.01), BatchThreads(1), model, Lease())
         await asyncio.gather(*(batcher.run(numbers(1), ['y']) for _ in range(2)))
         return model.rows
 
@@ -221,7 +221,7 @@ def test_a_batch_that_is_not_full_goes_when_its_time_is_up() -> None:
 def test_a_deadline_that_passes_in_the_queue_and_a_caller_that_goes_away() -> None:
     async def work() -> tuple[Any, list[Any]]:
         model = Model()
-        batcher = Batcher(BatchingParameters(1, 1), BatchThreads(1), model, Hold())
+        batcher = Batcher(BatchingParameters(1, 1), BatchThreads(1), model, Lease())
         model.go_on.clear()
         first = asyncio.create_task(batcher.run(numbers(1), ['y']))
         await asyncio.to_thread(model.entered.wait, 30)
@@ -247,7 +247,7 @@ def test_a_deadline_that_passes_in_the_queue_and_a_caller_that_goes_away() -> No
 def test_queues_share_the_threads_by_turns() -> None:
     async def work() -> list[Any]:
         model = Model()
-        batcher = Batcher(BatchingParameters(1, 1), BatchThreads(1), model, Hold())
+        batcher = Batcher(BatchingParameters(1, 1), BatchThreads(1), model, Lease())
         await asyncio.gather(
             *(batcher.run(numbers(value), fetches) for fetches in (['y'], ['one']) for value in (1, 2, 3))
         )
@@ -257,15 +257,15 @@ def test_queues_share_the_threads_by_turns() -> None:
 
 
 def test_inputs_without_rows_are_no_batch() -> None:
-    batcher = Batcher(BatchingParameters(), BatchThreads(1), Model(), Hold())
-    assert batcher.takes(numbers(1))
-    assert not batcher.takes({'x': np.zeros(1), 'k': np.array(5)})
-    assert not batcher.takes({})
+    batcher = Batcher(BatchingParameters(), BatchThreads(1), Model(), Lease())
+    assert batcher.can_batch(numbers(1))
+    assert not batcher.can_batch({'x': np.zeros(1), 'k': np.array(5)})
+    assert not batcher.can_batch({})
 
 
 def test_inputs_with_different_numbers_of_rows_are_refused() -> None:
     async def work() -> None:
-        await Batcher(BatchingParameters(), BatchThreads(1), Model(), Hold()).run(
+        await Batcher(BatchingParameters(), BatchThreads(1), Model(), Lease()).run(
             {'x': np.zeros(1), 'z': np.zeros(2)}, ['y']
         )
 

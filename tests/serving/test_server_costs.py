@@ -2,94 +2,94 @@
 
 import numpy as np
 
-from vaiven.serving.server.run_costs import LARGE_BYTES, MAX_SIZES, Seen, Sizes, measure
+from vaiven.serving.server.run_costs import LARGE_BYTES, MAX_SIZES, RunCosts, Sizes, measure
 
 SMALL = {'x': np.zeros((4, 2), np.float32)}
 
 
-def seen(feeds: dict[str, np.ndarray] = SMALL, *, fixed: bool = True) -> Seen:
+def measured(feeds: dict[str, np.ndarray] = SMALL, *, fixed: bool = True) -> RunCosts:
     """After a cheap run in one thread alone."""
-    runs = Seen(fixed)
-    runs.note(measure(feeds), 1e-5, alone=True)
+    runs = RunCosts(fixed)
+    runs.observe(measure(feeds), 1e-5, single_threaded=True)
     return runs
 
 
 def test_nothing_is_cheap_before_it_was_measured_in_one_thread_alone() -> None:
-    costs = Seen(True)
-    assert not costs.at_once(SMALL)
-    costs.note(measure(SMALL), 1e-5, alone=False)
-    assert not costs.at_once(SMALL)
+    costs = RunCosts(True)
+    assert not costs.allows_event_loop(SMALL)
+    costs.observe(measure(SMALL), 1e-5, single_threaded=False)
+    assert not costs.allows_event_loop(SMALL)
     assert measure(SMALL) in costs.small
-    costs.note(measure(SMALL), 1e-5, alone=True)
-    assert costs.at_once(SMALL)
+    costs.observe(measure(SMALL), 1e-5, single_threaded=True)
+    assert costs.allows_event_loop(SMALL)
 
 
 def test_what_took_longer_is_neither_small_nor_short() -> None:
-    costs = Seen(True)
-    costs.note(measure(SMALL), 0.01, alone=False)
+    costs = RunCosts(True)
+    costs.observe(measure(SMALL), 0.01, single_threaded=False)
     assert measure(SMALL) not in costs.small
     assert measure(SMALL) in costs.short
-    costs = Seen(True)
-    costs.note(measure(SMALL), 0.5, alone=False)
+    costs = RunCosts(True)
+    costs.observe(measure(SMALL), 0.5, single_threaded=False)
     assert measure(SMALL) not in costs.short
 
 
 def test_a_first_run_that_compiles_says_nothing_of_the_next() -> None:
-    costs = Seen(True)
-    costs.note(measure(SMALL), 0.5, alone=True)
-    assert not costs.at_once(SMALL)
-    costs.note(measure(SMALL), 1e-5, alone=True, prepared=True)
-    assert costs.at_once(SMALL)
+    costs = RunCosts(True)
+    costs.observe(measure(SMALL), 0.5, single_threaded=True)
+    assert not costs.allows_event_loop(SMALL)
+    costs.observe(measure(SMALL), 1e-5, single_threaded=True, prepared=True)
+    assert costs.allows_event_loop(SMALL)
 
 
 def test_one_slow_run_in_the_loop_moves_it_out_for_good() -> None:
-    costs = seen()
-    costs.note_here(0.03, 0.03)
+    costs = measured()
+    costs.observe_in_loop(0.03, 0.03)
     for _ in range(1000):
-        costs.note(measure(SMALL), 1e-5, alone=True, prepared=True)
-    assert not costs.at_once(SMALL)
+        costs.observe(measure(SMALL), 1e-5, single_threaded=True, prepared=True)
+    assert not costs.allows_event_loop(SMALL)
 
 
 def test_one_that_waits_long_is_moved_out_for_good_too() -> None:
-    costs = seen()
-    costs.note_here(1e-4, 6.0)
-    costs.note(measure(SMALL), 1e-5, alone=True)
-    assert not costs.at_once(SMALL)
+    costs = measured()
+    costs.observe_in_loop(1e-4, 6.0)
+    costs.observe(measure(SMALL), 1e-5, single_threaded=True)
+    assert not costs.allows_event_loop(SMALL)
 
 
 def test_a_slow_run_of_a_thread_that_was_prepared_moves_it_out_for_good() -> None:
-    costs = seen()
-    costs.note(measure(SMALL), 0.03, alone=True, prepared=True)
-    costs.note(measure(SMALL), 1e-5, alone=True, prepared=True)
-    assert not costs.at_once(SMALL)
+    costs = measured()
+    costs.observe(measure(SMALL), 0.03, single_threaded=True, prepared=True)
+    costs.observe(measure(SMALL), 1e-5, single_threaded=True, prepared=True)
+    assert not costs.allows_event_loop(SMALL)
 
 
 def test_one_that_is_no_longer_cheap_has_to_be_measured_again() -> None:
-    costs = seen()
-    costs.note_here(0.005, 0.005)
-    assert not costs.at_once(SMALL)
-    costs.note(measure(SMALL), 1e-5, alone=True, prepared=True)
-    assert costs.at_once(SMALL)
+    costs = measured()
+    costs.observe_in_loop(0.005, 0.005)
+    assert not costs.allows_event_loop(SMALL)
+    costs.observe(measure(SMALL), 1e-5, single_threaded=True, prepared=True)
+    assert costs.allows_event_loop(SMALL)
 
 
-def test_what_costs_by_a_value_is_never_run_at_once() -> None:
-    assert not seen(fixed=False).at_once(SMALL)
+def test_a_run_whose_cost_depends_on_a_value_never_runs_in_the_event_loop() -> None:
+    assert not measured(fixed=False).allows_event_loop(SMALL)
 
 
-def test_inputs_larger_in_any_dimension_than_those_measured_are_not_run_at_once() -> None:
-    costs = seen()
-    assert costs.at_once({'x': np.zeros((3, 2), np.float32)})
+def test_inputs_larger_in_any_dimension_than_those_measured_do_not_run_in_the_event_loop() -> None:
+    costs = measured()
+    assert costs.allows_event_loop({'x': np.zeros((3, 2), np.float32)})
     for shape in ((5, 1), (1, 8), (1_000_000, 0), (4,), (4, 2, 1), ()):
-        assert not costs.at_once({'x': np.zeros(shape, np.float32)}), shape
-    assert not seen({'x': np.zeros(LARGE_BYTES, np.uint8)}).at_once(
+        assert not costs.allows_event_loop({'x': np.zeros(shape, np.float32)}), shape
+    assert not measured({'x': np.zeros(LARGE_BYTES, np.uint8)}).allows_event_loop(
         {'x': np.zeros(LARGE_BYTES + 1, np.uint8)}
     )
 
 
 def test_longer_strings_are_larger_inputs() -> None:
-    costs = seen({'text': np.array([b'x' * 100, b''], object)})
-    assert costs.at_once({'text': np.array([b'x' * 50, b'y' * 50], object)})
-    assert not costs.at_once({'text': np.array([b'x' * 101], object)})
+    costs = measured({'text': np.array([b'x' * 100, b''], object)})
+    assert costs.allows_event_loop({'text': np.array([b'x' * 50, b'y' * 50], object)})
+    assert not costs.allows_event_loop({'text': np.array([b'x' * 101], object)})
 
 
 def test_of_sizes_only_the_largest_are_kept_and_not_too_many() -> None:
@@ -99,7 +99,7 @@ def test_of_sizes_only_the_largest_are_kept_and_not_too_many() -> None:
     assert (((99,), 0),) in sizes
     for rows in range(1, 100):
         sizes.add((((rows, 100 - rows), 0),))
-    assert len(sizes._largest) == MAX_SIZES
+    assert len(sizes._maxima) == MAX_SIZES
     assert (((99, 1), 0),) in sizes
     sizes.clear()
     assert (((1,), 0),) not in sizes

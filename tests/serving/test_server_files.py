@@ -39,7 +39,7 @@ def written(folder: Path, text: str) -> Path:
     return path
 
 
-def config_of(settings: session.SessionSettings) -> Any:
+def config_of(settings: session.SessionOptions) -> Any:
     from tensorflow.core.protobuf import config_pb2
 
     return config_pb2.ConfigProto.FromString(settings.config)
@@ -98,7 +98,7 @@ def test_a_server_runs_with_a_platform_file(other_models: Path, tmp_path: Path) 
 def test_a_platform_file_decides_alone(tmp_path: Path) -> None:
     body = 'session_config { inter_op_parallelism_threads: 5 } prefer_tflite_model: true num_tflite_pools: 2'
     file = written(tmp_path, PLATFORM.replace('BODY', body))
-    found, batching = session.settings(
+    found, batching = session.session_options(
         options(platform_config_file=file, tensorflow_intra_op_parallelism=7, enable_batching='true')
     )
     assert batching is None
@@ -109,7 +109,7 @@ def test_a_platform_file_decides_alone(tmp_path: Path) -> None:
 
 
 def test_flags_make_the_session() -> None:
-    found, batching = session.settings(
+    found, batching = session.session_options(
         options(
             tensorflow_session_parallelism=3,
             per_process_gpu_memory_fraction=0.5,
@@ -129,7 +129,7 @@ def test_flags_make_the_session() -> None:
 
 
 def test_graphs_run_as_they_are_where_the_flag_says_so() -> None:
-    found, _ = session.settings(options(optimize_graphs='false'))
+    found, _ = session.session_options(options(optimize_graphs='false'))
     assert config_of(found).graph_options.rewrite_options.disable_meta_optimizer
 
 
@@ -137,8 +137,8 @@ def test_graphs_run_as_they_are_where_the_flag_says_so() -> None:
     ('text', 'says'),
     [
         ('platform_configs { key: ', 'Error parsing text-format tensorflow.serving.PlatformConfigMap: '),
-        ('', 'says nothing of the platform "tensorflow"'),
-        ('platform_configs { key: "other" value { } }', 'says nothing of the platform "tensorflow"'),
+        ('', 'has no platform "tensorflow"'),
+        ('platform_configs { key: "other" value { } }', 'has no platform "tensorflow"'),
         (
             'platform_configs { key: "tensorflow" value { } }',
             'must have a SavedModelBundleSourceAdapterConfig',
@@ -155,6 +155,6 @@ def test_graphs_run_as_they_are_where_the_flag_says_so() -> None:
 )
 def test_a_broken_platform_file_says_what_is_wrong(tmp_path: Path, text: str, says: str) -> None:
     with pytest.raises(ServingError, match=says):
-        session.settings(options(platform_config_file=written(tmp_path, text)))
+        session.session_options(options(platform_config_file=written(tmp_path, text)))
     with pytest.raises(ServingError, match='none: No such file'):
-        session.settings(options(platform_config_file=tmp_path / 'none'))
+        session.session_options(options(platform_config_file=tmp_path / 'none'))

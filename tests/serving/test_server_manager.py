@@ -14,7 +14,7 @@ from vaiven.serving.common.version_folders import VersionPolicy
 from vaiven.serving.server import availability
 from vaiven.serving.server.manager import Manager
 from vaiven.serving.server.model_config import Model
-from vaiven.serving.server.served_model import Settings
+from vaiven.serving.server.served_model import ServingOptions
 from vaiven.serving.server.version import State, Version
 from vaiven.serving.wire.messages import ModelSpec
 
@@ -43,7 +43,7 @@ def at_once(work: Callable[..., None], *arguments: Any) -> None:
 
 @pytest.fixture
 def manager() -> Any:
-    made = Manager(load, Settings(poll_seconds=0.05, load_retries=0))
+    made = Manager(load, ServingOptions(poll_seconds=0.05, load_retries=0))
     made._loaders.submit = at_once  # type: ignore[assignment, method-assign]
     yield made
     made.stop()
@@ -63,7 +63,7 @@ def test_when_every_version_fails_waiting_ends_with_the_reason(manager: Manager,
 
 
 @pytest.mark.parametrize('waits', [False, True])
-def test_versions_with_labels_are_waited_for_where_the_settings_say_so(tmp_path: Path, waits: bool) -> None:
+def test_versions_with_labels_are_waited_for_where_the_options_say_so(tmp_path: Path, waits: bool) -> None:
     """As the stock server does, one version is enough; not so for `vaiven serve`."""
     for number in ('1', '2', '3'):
         (tmp_path / number).mkdir()
@@ -74,7 +74,10 @@ def test_versions_with_labels_are_waited_for_where_the_settings_say_so(tmp_path:
         return load(version)
 
     manager = Manager(
-        slow_below_3, Settings(poll_seconds=0.05, load_retries=0, any_label=True, wait_for_labels=waits)
+        slow_below_3,
+        ServingOptions(
+            poll_seconds=0.05, load_retries=0, allow_unavailable_labels=True, wait_for_labels=waits
+        ),
     )
     labels = {'stable': 1, 'broken': 2, 'gone': 9}
     model = Model('m', tmp_path, VersionPolicy(latest=None), labels)
@@ -102,7 +105,7 @@ def test_a_version_that_vanishes_while_it_is_loaded_ends(tmp_path: Path, retries
             version.path.rmdir()
         return load(version)
 
-    manager = Manager(vanishing, Settings(poll_seconds=0.05, load_retries=retries, retry_seconds=0.05))
+    manager = Manager(vanishing, ServingOptions(poll_seconds=0.05, load_retries=retries, retry_seconds=0.05))
     availability.wait(manager, manager.configure([Model('m', tmp_path)]))
     wait_until(
         lambda: {v.number: v.state for v in manager.versions('m')} == {2: State.END, 1: State.AVAILABLE}
@@ -132,7 +135,7 @@ def test_a_model_whose_folder_cannot_be_read_for_any_reason_leaves_the_others_al
 def test_with_one_look_at_the_disk_a_new_base_path_is_looked_at_too(tmp_path: Path) -> None:
     for folder in ('old', 'new'):
         (tmp_path / folder / '1').mkdir(parents=True)
-    manager = Manager(load, Settings(poll_seconds=0, load_retries=0))
+    manager = Manager(load, ServingOptions(poll_seconds=0, load_retries=0))
     for folder in ('old', 'new'):
         availability.wait(manager, manager.configure([Model('m', tmp_path / folder)]))
         wait_until(lambda: [v.path for v in manager.versions('m')] == [tmp_path / folder / '1'])  # noqa: B023
@@ -149,15 +152,19 @@ def test_with_one_look_at_the_disk_a_new_base_path_is_looked_at_too(tmp_path: Pa
         (True, {}, 3),
     ],
 )
-def test_requests_that_name_no_version_get_the_stable_one_where_the_settings_say_so(
+def test_requests_that_name_no_version_get_the_stable_one_where_the_options_say_so(
     tmp_path: Path, follows: bool, labels: dict[str, int], version: int
 ) -> None:
     for number in ('1', '2', '3'):
         (tmp_path / number).mkdir()
-    settings = Settings(
-        poll_seconds=0.05, load_retries=0, any_label=True, wait_for_labels=True, follow_stable=follows
+    options = ServingOptions(
+        poll_seconds=0.05,
+        load_retries=0,
+        allow_unavailable_labels=True,
+        wait_for_labels=True,
+        follow_stable=follows,
     )
-    manager = Manager(load, settings)
+    manager = Manager(load, options)
     everything = Model('m', tmp_path, VersionPolicy(latest=None), labels)
     availability.wait(manager, manager.configure([everything]))
     wait_until(lambda: all(v.state in (State.AVAILABLE, State.END) for v in manager.versions('m')))

@@ -95,7 +95,7 @@ def test_the_method_of_a_signature_is_looked_at(ask: Grpc, rest: Rest) -> None:
 
 def test_rows_are_limited_over_both_ports(ask: Grpc, rest: Rest) -> None:
     assert values(ask('Predict', predict('half', x=[0.0] * 5))) == [2] * 5
-    text = 'a request may have 5 rows. Received: 6; send them in parts'
+    text = 'a request may have 5 rows. Received: 6; send them in several requests'
     assert ask.error('Predict', predict('half', x=[0.0] * 6)) == ('INVALID_ARGUMENT', text)
     assert rest('/v1/models/half:predict', {'instances': [0] * 6}) == (400, {'error': text})
     examples = {'signature_name': 'regress', 'examples': [{'x': 1.0}] * 6}

@@ -176,7 +176,7 @@ def catches(pid: int, number: int) -> bool:
         (['--model_base_path=x', '--port=0'], 'give --port=PORT, 1 to 65535, or --grpc_socket_path=FILE'),
         (['--model_base_path=x', '--enable_model_warmup=1'], '--enable_model_warmup takes true or false'),
         (['--model_base_path=x', '--batching_parameters_file=f'], 'needs --enable_batching'),
-        (['--model_base_path=x', '--use_alts_credentials'], 'cannot be had outside of Google Cloud'),
+        (['--model_base_path=x', '--use_alts_credentials'], 'works in Google Cloud only'),
         (['--model_base_path=x', '--thread_pool_factory_config_file=f'], 'names C++ classes'),
         (['--model_base_path=x', '--mixed_precision=float8'], '--mixed_precision takes bfloat16'),
         (['--model_base_path=x', '--per_process_gpu_memory_fraction=2'], 'takes a share, 0 to 1'),
@@ -186,7 +186,7 @@ def catches(pid: int, number: int) -> bool:
                 '--model_base_path=x', '--tensorflow_session_parallelism=2',
                 '--tensorflow_intra_op_parallelism=2', '--tensorflow_inter_op_parallelism=2',
             ],
-            '--tensorflow_session_parallelism sets both others',
+            '--tensorflow_session_parallelism sets both other flags',
         ),
     ],
 )  # fmt: skip

@@ -57,7 +57,7 @@ def logged(folder: Path) -> list[Any]:
 
 def test_a_request_and_its_answer_are_logged_with_who_answered(tmp_path: Path) -> None:
     log = RequestLog('half', config(tmp_path / 'log', 1.0, 'tfrecord'), tags=('serve', 'x'))
-    assert log.wants()
+    assert log.sampled()
     request, response = predict_request(3.0)
     log.write('predict', request, response, 7)
     request.inputs.clear()
@@ -107,9 +107,9 @@ def test_a_record_is_in_its_file_before_the_end_and_the_file_is_for_the_owner_al
 
 def test_a_sample_of_none_and_of_some(tmp_path: Path) -> None:
     never = RequestLog('m', config(tmp_path / 'log', 0.0))
-    assert not any(never.wants() for _ in range(1000))
+    assert not any(never.sampled() for _ in range(1000))
     half = RequestLog('m', config(tmp_path / 'log', 0.5))
-    assert 300 < sum(half.wants() for _ in range(1000)) < 700
+    assert 300 < sum(half.sampled() for _ in range(1000)) < 700
     never.close()
     half.close()
     assert not list(tmp_path.iterdir())
@@ -193,9 +193,9 @@ log.start(sys.stdout)
 runtime.tensorflow()
 tfrecord_writer.RETRY_SECONDS = 0.0
 told = {}
-def tell(status, number):
+def report(status, number):
     told[status] = told.get(status, 0) + number
-files = tfrecord_writer.RecordFiles(sys.argv[1], 'm', tell)
+files = tfrecord_writer.RecordFiles(sys.argv[1], 'm', report)
 def put(record):
     files.put(record)
     while files._queue or sum(told.values()) < put.count + 1:

@@ -15,7 +15,7 @@ from vaiven.serving.common.status import not_found
 from vaiven.serving.server.api import Api
 from vaiven.serving.server.auth import Tokens
 from vaiven.serving.server.metrics import Metrics
-from vaiven.serving.server.rest import Rest, RestSettings
+from vaiven.serving.server.rest import Rest, RestOptions
 from vaiven.serving.server.version import State, Version
 
 PAGE = '/monitoring/prometheus/metrics'
@@ -68,7 +68,7 @@ def serve(
     async def run() -> None:
         api = Api(models)  # type: ignore[arg-type]
         api.draining = draining
-        rest = Rest(api, ThreadPoolExecutor(1), RestSettings(cors=cors, metrics_path=path), **options)
+        rest = Rest(api, ThreadPoolExecutor(1), RestOptions(cors=cors, metrics_path=path), **options)
         runner = web.ServerRunner(web.Server(rest.handle, access_log=None))
         await runner.setup()
         await web.TCPSite(runner, '127.0.0.1', 0).start()

@@ -114,7 +114,7 @@ def test_a_broken_one_fails_to_load_and_the_version_before_answers(ask: Grpc) ->
     spec = messages.ModelSpec(name='two')
     states = ask('GetModelStatus', messages.GetModelStatusRequest(model_spec=spec)).model_version_status
     assert [(state.version, state.state) for state in states] == [(2, 50), (1, 30)]
-    assert 'is no TFLite model that can run here' in states[0].status.error_message
+    assert 'is not a TFLite model that can run here' in states[0].status.error_message
 
 
 def test_metadata_and_states_are_those_of_any_model(rest: Rest) -> None:

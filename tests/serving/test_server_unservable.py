@@ -11,7 +11,7 @@ from asking import Grpc, Rest, predict, values
 from vaiven.serving.common.status import Code, StatusError
 from vaiven.serving.server.saved_model import SavedModel
 from vaiven.serving.server.server_process import ServerProcess
-from vaiven.serving.server.session import SessionSettings
+from vaiven.serving.server.session import SessionOptions
 from vaiven.serving.wire import messages, tensors
 
 MAX_BYTES = 1 << 20
@@ -28,7 +28,7 @@ def server(other_models: Path) -> Iterator[ServerProcess]:
 )
 def test_a_model_with_no_other_signature_does_not_load(other_models: Path, name: str, says: str) -> None:
     with pytest.raises(StatusError) as caught:
-        SavedModel(other_models / name / '1', SessionSettings())
+        SavedModel(other_models / name / '1', SessionOptions())
     assert caught.value.code == Code.INVALID_ARGUMENT
     assert says in caught.value.message
     assert '\n' not in caught.value.message

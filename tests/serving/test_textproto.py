@@ -97,11 +97,11 @@ def test_nothing_of_a_secret_is_quoted(tmp_path: Path) -> None:
 
 
 def _session(path: Path) -> Any:
-    return session.settings(Options(model_base_path='/x', tensorflow_session_config_file=str(path)))
+    return session.session_options(Options(model_base_path='/x', tensorflow_session_config_file=str(path)))
 
 
 def _platform(path: Path) -> Any:
-    return session.settings(Options(model_base_path='/x', platform_config_file=str(path)))
+    return session.session_options(Options(model_base_path='/x', platform_config_file=str(path)))
 
 
 READERS: dict[str, Callable[[Path], Any]] = {
