@@ -1,4 +1,4 @@
-"""The JSON object that a request is: read, shown in errors, and given back."""
+"""The JSON object of a request: how it is parsed, printed in errors, and freed."""
 
 import json
 import math
@@ -11,34 +11,34 @@ from vaiven.serving.server import json_exact
 from vaiven.serving.server.json_exact import CONSTANTS, ENCODING, JsonError, RepeatedKeys
 from vaiven.serving.server.json_slices import SLICE_BYTES, parse_fast, parse_large
 
-# What the exact parser may read where it holds others up: about a millisecond.
+# The exact parser takes about a millisecond for this, and may do so in the event loop.
 SMALL_BYTES = 1 << 11
 _SHOWN_BYTES = 256
 _FREED_AT_ONCE = 1 << 13
 _BYTE_ORDER_MARK = b'\xef\xbb\xbf'
 
 
-class NotAtOnceError(Exception):
-    """The text needs the exact parser, and is too long to wait for it."""
+class NeedsWorkerError(Exception):
+    """The text needs the exact parser, and is too long for the event loop."""
 
 
-def parse(body: bytes, deadline: float | None = None, *, at_once: bool = False) -> dict[str, Any]:
-    """The JSON object that `body` starts with; what comes after it is ignored.
+def parse(body: bytes, deadline: float | None = None, *, in_event_loop: bool = False) -> dict[str, Any]:
+    """The JSON object at the start of `body`. As upstream, further bytes are ignored (kParseStopWhenDoneFlag).
 
     Args:
         body: the text, in UTF-8.
         deadline: on the clock `time.monotonic`; None for no limit.
-        at_once: whether somebody waits: for milliseconds at most.
+        in_event_loop: whether it is called there, and may take milliseconds at most.
 
     Raises:
-        StatusError: it is not JSON, or not an object; or the deadline passed.
-        NotAtOnceError: only with `at_once`.
+        StatusError: it is not JSON or not an object, or the deadline passed.
+        NeedsWorkerError: only with `in_event_loop`.
     """
     if not body:
         raise invalid_argument('JSON Parse error: The document is empty')
     body = body.removeprefix(_BYTE_ORDER_MARK)
     try:
-        value = _parse(body, deadline, at_once)
+        value = _parse(body, deadline, in_event_loop)
     except JsonError as error:
         raise invalid_argument(f'JSON Parse error: {error.message} at offset: {error.offset}') from None
     except TimeoutError:
@@ -48,34 +48,34 @@ def parse(body: bytes, deadline: float | None = None, *, at_once: bool = False) 
     return value
 
 
-def _parse(body: bytes, deadline: float | None, at_once: bool) -> Any:
+def _parse(body: bytes, deadline: float | None, in_event_loop: bool) -> Any:
     if len(body) >= SLICE_BYTES:
         return parse_large(body, deadline)
     try:
         return parse_fast(body)
     except (ValueError, RecursionError):
-        if at_once and len(body) > SMALL_BYTES:
-            raise NotAtOnceError from None
+        if in_event_loop and len(body) > SMALL_BYTES:
+            raise NeedsWorkerError from None
         return json_exact.parse(body, deadline)[0]
 
 
 def is_too_big(value: float) -> bool:
-    """Whether Python's parser read a number beyond the range of a double."""
+    """Whether Python's parser read a number beyond the range of a double: then it is infinite, but not a constant."""
     return math.isinf(value) and all(value is not constant for constant in CONSTANTS.values())
 
 
 def is_base64(value: Any) -> bool:
-    """Whether `value` is an object with the single key `b64` and a string."""
+    """Whether `value` is an object whose only key is `b64`, with a string."""
     return type(value) is dict and len(value) == 1 and isinstance(value.get('b64'), str)
 
 
 def is_object(value: Any) -> bool:
-    """Whether `value` is an object that stands for no string."""
+    """Whether `value` is an object, and not a `{"b64": …}` string."""
     return isinstance(value, dict) and not is_base64(value)
 
 
 def members(value: dict[str, Any]) -> list[tuple[str, Any]]:
-    """All members of an object as they came, those with one key more than once, too."""
+    """All members of an object in their order, including those with equal keys."""
     return value.pairs if isinstance(value, RepeatedKeys) else list(value.items())
 
 
@@ -86,40 +86,40 @@ def type_name(value: Any) -> str:
 
 
 def show(value: Any) -> str:
-    """`value` as JSON for an error message, cut off after about 256 bytes, as the stock server shows it."""
+    """`value` as JSON for an error message, truncated after about 256 bytes, as the stock server prints it."""
     parts: list[str] = []
     size = 0
-    # What is still to write, the next one last: text, or a value with its depth.
-    todo: list[str | tuple[Any, int]] = [(value, 0)]
-    while todo and size < _SHOWN_BYTES:
-        item = todo.pop()
-        text = item if isinstance(item, str) else _shown(item[0], item[1], todo)
+    # Text, or a value with its depth; the next one is last. Not by recursion: a client may send any depth.
+    stack: list[str | tuple[Any, int]] = [(value, 0)]
+    while stack and size < _SHOWN_BYTES:
+        item = stack.pop()
+        text = item if isinstance(item, str) else _shown(item[0], item[1], stack)
         parts.append(text)
         size += len(text)
     return ''.join(parts)
 
 
-def _shown(value: Any, depth: int, todo: list[str | tuple[Any, int]]) -> str:
-    """The start of `value`; what follows it is put on `todo`."""
+def _shown(value: Any, depth: int, stack: list[str | tuple[Any, int]]) -> str:
+    """The first text of `value`; the rest is pushed on `stack`."""
     if isinstance(value, list):
-        todo.append(']')
+        stack.append(']')
         for item in reversed(value[:_SHOWN_BYTES]):
-            todo += [(item, depth + 1), ', ']
+            stack += [(item, depth + 1), ', ']
         if value:
-            todo.pop()
+            stack.pop()  # no comma before the first item
         return '['
     if isinstance(value, dict):
         line = '\n' + '    ' * (depth + 1)
-        todo.append('\n' + '    ' * depth + '}' if value else '}')
+        stack.append('\n' + '    ' * depth + '}' if value else '}')
         for index, (key, item) in reversed(list(enumerate(members(value)[:_SHOWN_BYTES]))):
             start = f'{"," if index else ""}{line}{json.dumps(key, ensure_ascii=False)}: '
-            todo += [(item, depth + 1), start]
+            stack += [(item, depth + 1), start]
         return '{'
     return json.dumps(value[:_SHOWN_BYTES] if isinstance(value, str) else value, ensure_ascii=False)
 
 
 def encoded(text: str) -> bytes:
-    """The bytes of a JSON string. Raises StatusError for half of a surrogate pair."""
+    """The bytes of a JSON string. Raises StatusError for half a surrogate pair."""
     try:
         return text.encode(*ENCODING)
     except UnicodeEncodeError:
@@ -127,23 +127,26 @@ def encoded(text: str) -> bytes:
 
 
 def release(value: Any) -> None:
-    """Empties what `parse` returned, little by little: freeing millions of values at once holds all others up."""
-    todo = [value]
-    while todo:
-        top = todo.pop()
+    """Empties the result of `parse` step by step.
+
+    Freeing millions of values at once holds the interpreter lock for a fifth of a second; in steps, other threads run.
+    """
+    stack = [value]
+    while stack:
+        top = stack.pop()
         if isinstance(top, dict):
-            todo += [item for _, item in members(top) if isinstance(item, list | dict)]
+            stack += [item for _, item in members(top) if isinstance(item, list | dict)]
             top.clear()
             continue
         while top:
             part = top[-_FREED_AT_ONCE:]
             del top[-_FREED_AT_ONCE:]
             if isinstance(part[0], list | dict):
-                todo += [item for item in part if isinstance(item, list | dict)]
+                stack += [item for item in part if isinstance(item, list | dict)]
 
 
 def release_items(array: NDArray[Any]) -> None:
-    """Empties an array of strings in the same way; others are one piece of memory."""
+    """Empties an array of strings step by step. Arrays of other dtypes are one block of memory."""
     if array.dtype == object:
         flat = array.ravel()
         for start in range(0, len(flat), _FREED_AT_ONCE):

@@ -1,7 +1,7 @@
-"""A JSON parser that accepts, refuses and explains what RapidJSON, the stock server's parser, does.
+"""A JSON parser that accepts and rejects the same texts as RapidJSON, the stock server's parser.
 
-It has no limit of depth, knows `NaN`, `Inf` and `Infinity`, and says what is wrong in RapidJSON's words. It is about
-twenty times slower than Python's own, so it only reads what that one could not.
+It has no depth limit, reads `NaN`, `Inf` and `Infinity`, and has RapidJSON's error messages. It is about twenty times
+slower than Python's parser, so it reads only texts that Python's parser rejects.
 """
 
 import json
@@ -10,10 +10,11 @@ import re
 import time
 from typing import Any
 
-# Bytes that are not UTF-8 go through unchanged, as in the stock server.
+# Bytes that are not UTF-8 pass through unchanged, as in the stock server.
 ENCODING = ('utf-8', 'surrogateescape')
 _SPACE = re.compile(rb'[ \t\r\n]*+')
-# Characters and whole escape sequences. Not possessive: Python 3.11 then keeps half of an alternative that fails.
+# Characters and complete escape sequences. The group is not possessive: with Python 3.11 a possessive one keeps half of
+# an alternative that fails.
 _RUN = re.compile(
     rb"""(?:[^"\\\x00-\x1f]++ | \\["\\/bfnrt] | \\u(?![dD][89a-fA-F])[0-9a-fA-F]{4}
     | \\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})*""",
@@ -22,7 +23,7 @@ _RUN = re.compile(
 _NUMBER = re.compile(rb'-?(?P<int>0|[1-9][0-9]*+)(?P<fraction>\.[0-9]*+)?(?P<exponent>[eE][+-]?[0-9]*+)?')
 _CONSTANT = re.compile(rb'true|false|null|-?NaN|-?Infinity|-?Inf(?!i)')
 _HEX = re.compile(rb'[0-9a-fA-F]{4}')
-# These very objects: an infinity that is none of them was a number beyond the range.
+# Compared by identity: another infinity was a number beyond the range of a double.
 CONSTANTS = {'NaN': math.nan, 'Infinity': math.inf, '-Infinity': -math.inf}
 _CONSTANTS = {
     b'true': True,
@@ -38,12 +39,17 @@ _CONSTANTS = {
 UINT64 = (1 << 64) - 1
 INT64_MIN = -(1 << 63)
 _OPEN: Any = object()
-_PIECE = 1 << 16  # bytes of a string or of white space read at once: the interpreter is held so long
-_CHECK_EVERY = 1 << 14  # values between two looks at the clock
+_CHUNK_BYTES = 1 << 16  # of a string or white space; a match holds the interpreter lock for its whole length
+_CHECK_EVERY = 1 << 14  # values between two checks of the deadline
 
 
 class JsonError(Exception):
-    """Text that is not JSON: RapidJSON's message, and the offset of the byte where it stops."""
+    """The text is not JSON.
+
+    Attributes:
+        message: RapidJSON's message.
+        offset: the byte at which it stops.
+    """
 
     def __init__(self, message: str, offset: int) -> None:
         super().__init__(message)
@@ -52,7 +58,7 @@ class JsonError(Exception):
 
 
 class RepeatedKeys(dict[str, Any]):
-    """An object in which a key occurs more than once: the first value of each key, and all members in `pairs`."""
+    """An object with equal keys. The dict has the first value of each key; `pairs` has all members."""
 
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
         super().__init__(reversed(pairs))
@@ -60,22 +66,22 @@ class RepeatedKeys(dict[str, Any]):
 
 
 def as_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The dict of the members of an object. As in RapidJSON's lookups, the first of equal keys counts."""
+    """The dict of an object's members. As in RapidJSON's look-ups, the first of equal keys counts."""
     members = dict(pairs)
     return members if len(members) == len(pairs) else RepeatedKeys(pairs)
 
 
 def unclosed(is_object: bool, offset: int) -> JsonError:
-    """The error for a container that neither continues nor ends."""
+    """The error for an array or object without comma or end at `offset`."""
     missing = 'a comma or } after an object member' if is_object else 'a comma or ] after an array element'
     return JsonError(f'Missing {missing}.', offset)
 
 
 def parse(data: bytes, deadline: float | None = None) -> tuple[Any, int]:
-    """The value that `data` starts with, and the offset of its end.
+    """The first value in `data`, and the offset of its end.
 
     Args:
-        data: JSON text; what follows the first value is not read.
+        data: JSON text; bytes after the first value are not read.
         deadline: on the clock `time.monotonic`; None for no limit.
 
     Raises:
@@ -87,7 +93,7 @@ def parse(data: bytes, deadline: float | None = None) -> tuple[Any, int]:
 
 
 class Parser:
-    """Reads one text from the offset `at` on, which it moves. Methods raise JsonError and TimeoutError."""
+    """Reads one text from the offset `at`, and advances it. Methods raise JsonError and TimeoutError."""
 
     def __init__(self, data: bytes, deadline: float | None = None) -> None:
         self._data = data
@@ -96,8 +102,9 @@ class Parser:
         self._count = 0
 
     def value(self) -> Any:
-        """The next value, whatever it is."""
-        # Each open container: what it holds so far, and for an object the key that waits for its value.
+        """The next value of any type."""
+        # Open containers: their items so far, and whether they are objects. The keys of open members are in `keys`.
+        # Not by recursion: RapidJSON has no depth limit, and Python's recursion has one.
         stack: list[tuple[list[Any], bool]] = []
         keys: list[str] = []
         if self.peek() in (b'', b'\0', b']', b'}', b':', b','):
@@ -112,8 +119,8 @@ class Parser:
                 item = self._next_or_close(stack, keys)
 
     def _scalar_or_open(self, stack: list[tuple[list[Any], bool]], keys: list[str]) -> Any:
-        """The next value; `_OPEN` after the start of a container that is not empty."""
-        self._look_at_clock()
+        """The next value; `_OPEN` at the start of a container with items."""
+        self._check_deadline()
         first = self.peek()
         if first == b'[':
             self.at += 1
@@ -137,22 +144,22 @@ class Parser:
         return self._string() if self.peek() == b'"' else self._number_or_constant()
 
     def _next_or_close(self, stack: list[tuple[list[Any], bool]], keys: list[str]) -> Any:
-        """What follows a member or an element: `_OPEN` if another, else the container itself."""
+        """After an item: `_OPEN` if another one follows, else the complete container."""
         items, is_object = stack[-1]
-        mark = self.peek()
-        if mark == b',':
+        delimiter = self.peek()
+        if delimiter == b',':
             self.at += 1
             if is_object:
                 keys.append(self.key())
             return _OPEN
-        if mark == (b'}' if is_object else b']'):
+        if delimiter == (b'}' if is_object else b']'):
             self.at += 1
             stack.pop()
             return as_object(items) if is_object else items
         raise unclosed(is_object, self.at)
 
     def key(self) -> str:
-        """The name of a member, and the colon after it."""
+        """The key of a member; the colon after it is read, too."""
         if self.peek() != b'"':
             raise JsonError('Missing a name for object member.', self.at)
         key = self._string()
@@ -162,15 +169,15 @@ class Parser:
         return key
 
     def peek(self) -> bytes:
-        """The next byte that is not white space, b'' at the end; `at` is moved there."""
+        """The next byte that is not white space, b'' at the end. Advances `at` to it."""
         while True:
-            match = _SPACE.match(self._data, self.at, self.at + _PIECE)
+            match = _SPACE.match(self._data, self.at, self.at + _CHUNK_BYTES)
             assert match is not None
             self.at = match.end()
-            if len(match[0]) < _PIECE:
+            if len(match[0]) < _CHUNK_BYTES:
                 return self._data[self.at : self.at + 1]
 
-    def _look_at_clock(self) -> None:
+    def _check_deadline(self) -> None:
         self._count += 1
         if (
             self._deadline is not None
@@ -191,6 +198,7 @@ class Parser:
             raise JsonError('Miss fraction part in number.', match.end('fraction'))
         if match['exponent'] is not None and not match['exponent'][-1:].isdigit():
             raise JsonError('Miss exponent in number.', match.end())
+        # RapidJSON reads integers that fit in 64 bits, signed or unsigned, and all other numbers as doubles.
         if match['fraction'] is None and match['exponent'] is None and len(match['int']) <= 20:
             number = int(match[0])
             if INT64_MIN <= number <= UINT64:
@@ -206,25 +214,25 @@ class Parser:
         parts = []
         at = self.at + 1
         while True:
-            match = _RUN.match(self._data, at, at + _PIECE)
+            match = _RUN.match(self._data, at, at + _CHUNK_BYTES)
             assert match is not None
             run = match[0]
-            # By Python's parser, which may get half a character: it comes out as it went in.
+            # A run may end inside a character. `surrogateescape` carries the half through Python's parser unchanged.
             parts.append(_unescaped(run) if b'\\' in run else run)
             at = match.end()
             if run:
-                self._look_at_clock()
+                self._check_deadline()
                 continue
-            mark = self._data[at : at + 1]
-            if mark == b'"':
+            delimiter = self._data[at : at + 1]
+            if delimiter == b'"':
                 self.at = at + 1
                 return b''.join(parts).decode(*ENCODING)
-            if mark in (b'', b'\0'):
+            if delimiter in (b'', b'\0'):
                 raise JsonError('Missing a closing quotation mark in string.', at)
             raise self._string_error(at)
 
     def _string_error(self, at: int) -> JsonError:
-        """What is wrong with the character or the escape sequence at `at`."""
+        """The error for the character or the escape sequence at `at`."""
         if self._data[at : at + 1] != b'\\':
             return JsonError('Invalid encoding in string.', at)
         if self._data[at + 1 : at + 2] != b'u':

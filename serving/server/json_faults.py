@@ -1,4 +1,4 @@
-"""What is wrong with JSON that is no tensor, in the stock server's words: the first fault in the order of the text."""
+"""Finds the first error in JSON that is not a tensor, and raises it with the stock server's message."""
 
 import base64
 import binascii
@@ -10,15 +10,15 @@ from vaiven.serving.common.status import Code, StatusError, invalid_argument
 from vaiven.serving.server.json_document import encoded, is_base64, is_too_big, show, type_name
 from vaiven.serving.wire.dtypes import Kind
 
-MAX_DIMENSIONS = 64
+MAX_DIMENSIONS = 64  # numpy's limit; TensorFlow allows 254
 _KINDS = ('DT_STRING', 'DT_FLOAT', 'DT_DOUBLE', 'DT_BOOL')  # and the integers
 _WHITE_SPACE = {ord(character): None for character in ' \t\n\v\f\r'}
-# A multiple of four: characters of base64 that are decoded at once.
+# Characters of base64 per call; a call holds the interpreter lock. A multiple of four.
 _DECODED_AT_ONCE = 1 << 20
 
 
 def shape_of(value: Any) -> list[int]:
-    """The sizes of the lists in one another, along the first elements. Raises StatusError for too many."""
+    """The shape of nested lists, along the first elements. Raises StatusError for too many dimensions."""
     shape = []
     while isinstance(value, list):
         shape.append(len(value))
@@ -33,13 +33,13 @@ def shape_of(value: Any) -> list[int]:
 
 
 def raise_first_fault(value: Any, kind: Kind) -> None:
-    """Raises StatusError with the first thing that keeps `value` from being a tensor; returns if there is none."""
+    """Raises StatusError for the first error that keeps `value` from being a tensor; returns if there is none."""
     shape = shape_of(value)
     rank = len(shape)
-    todo = [iter([value])]
-    while todo:
-        for item in todo[-1]:
-            level = len(todo) - 1
+    stack = [iter([value])]  # not by recursion: a client may send any depth
+    while stack:
+        for item in stack[-1]:
+            level = len(stack) - 1
             if not isinstance(item, list):
                 if level != rank:
                     raise invalid_argument(
@@ -55,14 +55,14 @@ def raise_first_fault(value: Any, kind: Kind) -> None:
                     f'Encountered list at unexpected size: {len(item)} at level: {level} '
                     f'expected size: {shape[level]}'
                 )
-            todo.append(iter(item))
+            stack.append(iter(item))
             break
         else:
-            todo.pop()
+            stack.pop()
 
 
 def check_leaf(value: Any, kind: Kind) -> None:
-    """Raises StatusError if `value`, which is no list, is not of the dtype."""
+    """Raises StatusError if `value`, which is not a list, does not have the dtype."""
     if kind.name == 'DT_STRING':
         to_bytes(value, kind)
     elif isinstance(value, dict):
@@ -84,7 +84,7 @@ def check_leaf(value: Any, kind: Kind) -> None:
 
 
 def check_kind(kind: Kind, value: Any) -> None:
-    """Raises StatusError if JSON has no values of the dtype."""
+    """Raises StatusError if JSON cannot represent the dtype."""
     if kind.name not in _KINDS and kind.dtype.kind not in 'iu':
         raise StatusError(
             Code.UNIMPLEMENTED, f'Conversion of JSON Value: {show(value)} to type: {kind.short_name}'
@@ -98,7 +98,7 @@ def _type_error(value: Any, kind: Kind) -> StatusError:
 
 
 def number_is_too_big(value: float) -> bool:
-    """Whether an integer or a float is beyond the range of a double, and was not written as infinity."""
+    """Whether a number is beyond the range of a double, and was not written as a constant such as `Infinity`."""
     try:
         return is_too_big(float(value)) if isinstance(value, int) else is_too_big(value)
     except OverflowError:
@@ -106,11 +106,12 @@ def number_is_too_big(value: float) -> bool:
 
 
 def too_big() -> StatusError:
+    """The error for a number beyond the range of a double."""
     return invalid_argument('JSON Parse error: Number too big to be stored in double.')
 
 
 def to_bytes(value: Any, kind: Kind) -> bytes:
-    """The string that a JSON string or `{"b64": …}` stands for. Raises StatusError."""
+    """The bytes of a JSON string or `{"b64": …}`. Raises StatusError for other values."""
     if isinstance(value, str):
         return encoded(value)
     if isinstance(value, dict):
@@ -121,9 +122,9 @@ def to_bytes(value: Any, kind: Kind) -> bytes:
 
 
 def decoded(text: str) -> bytes:
-    """The bytes in a base64 string. Raises StatusError.
+    """The bytes of a base64 string. Raises StatusError if it is invalid.
 
-    White space is skipped; padding may be left out, but not be wrong.
+    As upstream (absl::Base64Unescape), white space is skipped and padding is optional, but wrong padding is an error.
     """
     digits = text.translate(_WHITE_SPACE) if not text.isalnum() else text
     bare = digits.rstrip('=.')

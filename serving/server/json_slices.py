@@ -1,7 +1,7 @@
-"""A large JSON text, parsed in slices between which other threads get their turn.
+"""A parser for large JSON texts, which reads them in slices and lets other threads run between them.
 
-Python's parser holds the interpreter until it is through: half a second for 50 MB, in which nothing else is answered.
-A slice takes it about a millisecond.
+Python's parser holds the interpreter lock until its end: half a second for 50 MB, in which the server answers nothing.
+A slice takes about a millisecond.
 """
 
 import json
@@ -27,19 +27,21 @@ _PAUSE_SECONDS = 0.0002
 _DEPTH = np.zeros(256, np.int8)
 _DEPTH[list(b'[{')] = 1
 _DEPTH[list(b']}')] = -1
-# Half of a surrogate pair, and now and then a whole one behind an escaped backslash: worth an exact look.
+# Half a surrogate pair, which RapidJSON rejects and Python accepts. It also matches some complete pairs after an
+# escaped backslash: the exact parser then decides.
 _HALF_PAIR = re.compile(
     rb'\\u[dD](?:[89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|[c-fC-F][0-9a-fA-F]{2}(?<!\\u[dD][89abAB]..\\u....))',
     re.DOTALL,
 )
-# Those that Python writes otherwise. Never goes back: a string that does not end would take the square of its length.
+# Constants with another spelling in Python, outside of strings. Possessive: a string without end would otherwise take
+# quadratic time.
 _STRING_OR_CONSTANT = re.compile(r'"(?:[^"\\]++|\\.)*+"?|-?\bInf\b|-NaN\b', re.DOTALL)
 _RESPELLED = {'Inf': 'Infinity', '-Inf': '-Infinity', '-NaN': 'NaN'}
 _DECODER = json.JSONDecoder(parse_constant=CONSTANTS.__getitem__, object_pairs_hook=as_object)
 
 
 def parse_fast(data: bytes) -> Any:
-    """The value that `data` starts with, by Python's parser. Raises ValueError or RecursionError where it is unsure."""
+    """The first value in `data`, read by Python's parser. Raises ValueError or RecursionError where it may be wrong."""
     if b'\\u' in data and _HALF_PAIR.search(data):
         raise ValueError('half a surrogate pair')
     text = data.decode(*ENCODING).lstrip(' \t\r\n')
@@ -53,10 +55,10 @@ def parse_fast(data: bytes) -> Any:
 
 
 def parse_large(data: bytes, deadline: float | None = None) -> Any:
-    """The value that `data` starts with, as `json_exact.parse` has it.
+    """The first value in `data`, equal to the result of `json_exact.parse`.
 
     Args:
-        data: JSON text; what follows the first value is not read.
+        data: JSON text; bytes after the first value are not read.
         deadline: on the clock `time.monotonic`; None for no limit.
 
     Raises:
@@ -67,15 +69,18 @@ def parse_large(data: bytes, deadline: float | None = None) -> Any:
 
 
 class _Slices:
+    """Reads one text in slices. Its methods raise JsonError and TimeoutError."""
+
     def __init__(self, data: bytes, deadline: float | None) -> None:
         self._data = data
         self._deadline = deadline
         self._parser = Parser(data, deadline)
-        # What is open: the elements or members so far.
+        # Open containers: their items so far, and whether they are objects.
         self._stack: list[tuple[list[Any], bool]] = []
-        self._keys: list[str] = []  # of members whose value is open
+        self._keys: list[str] = []  # of the members whose values are open
 
     def value(self) -> Any:
+        """The first value of the text."""
         if self._parser.peek() not in (b'[', b'{'):
             return self._parser.value()
         self._open()
@@ -96,31 +101,31 @@ class _Slices:
         return as_object(items) if is_object else items
 
     def _append(self, value: Any) -> bool:
-        """Adds one value to what is open, and reads what follows it: whether that closes the container."""
+        """Adds a value to the innermost container and reads the delimiter. Returns whether that ends the container."""
         items, is_object = self._stack[-1]
         items.append((self._keys.pop(), value) if is_object else value)
-        mark = self._parser.peek()
-        if mark not in (b',', b'}' if is_object else b']'):
+        delimiter = self._parser.peek()
+        if delimiter not in (b',', b'}' if is_object else b']'):
             raise unclosed(is_object, self._parser.at)
         self._parser.at += 1
-        return mark != b','
+        return delimiter != b','
 
     def _slice(self) -> bool:
-        """Reads elements or members of the innermost container: whether it ended."""
-        time.sleep(_PAUSE_SECONDS)
+        """Reads a slice of items of the innermost container. Returns whether the container ended."""
+        time.sleep(_PAUSE_SECONDS)  # hands the interpreter lock to the event loop
         if self._deadline is not None and time.monotonic() > self._deadline:
             raise TimeoutError
         parser, start = self._parser, self._parser.at
         items, is_object = self._stack[-1]
         window = self._data[start : start + SLICE_BYTES]
-        cut, closes, depths, comma_depths = _cut(window)
+        cut, closes, depths, comma_depths = _last_boundary(window)
         if cut < 0:
-            return self._one_that_is_large(depths, comma_depths)
+            return self._open_large_item(depths, comma_depths)
         chunk = window[:cut]
         ended = closes and window[cut : cut + 1] == (b'}' if is_object else b']')
         if chunk.strip(b' \t\r\n'):
             items += self._parsed(chunk, start, is_object)
-        elif items or not ended:  # a comma with nothing behind it, or before it
+        elif items or not ended:  # a comma without an item before or after it
             raise JsonError(
                 'Missing a name for object member.' if is_object else 'Invalid value.', start + cut
             )
@@ -129,11 +134,16 @@ class _Slices:
         parser.at = start + cut + 1
         return closes
 
-    def _one_that_is_large(self, depths: Any, comma_depths: set[int]) -> bool:
-        """Opens or reads an element or a member that does not end in the window: whether it closed the container."""
+    def _open_large_item(self, depths: Any, comma_depths: set[int]) -> bool:
+        """Opens or reads an item that does not end in the window. Returns whether that ended the container.
+
+        Args:
+            depths: depth of nesting after each byte of the window.
+            comma_depths: the depths at which the window has commas.
+        """
         parser = self._parser
         start = parser.at
-        lowest = np.minimum.accumulate(depths[::-1])[::-1]  # depth from each place on
+        lowest = np.minimum.accumulate(depths[::-1])[::-1]  # the minimum depth from each byte on
         level = 0
         while True:
             if self._stack[-1][1]:
@@ -143,11 +153,13 @@ class _Slices:
             self._open()
             level += 1
             offset = parser.at - start
-            # Of containers in one another, all in which nothing is complete in the window, at once.
+            # Opens nested containers in one step, as long as the window completes no item in them: otherwise a text of
+            # `[[[[…` would take a window for each level.
             if offset >= len(depths) or lowest[offset] < level or level in comma_depths:
                 return False
 
     def _parsed(self, chunk: bytes, start: int, is_object: bool) -> list[Any]:
+        # The items as a container of their own, which Python's parser can read.
         text = b'{%b}' % chunk if is_object else b'[%b]' % chunk
         try:
             value = parse_fast(text)
@@ -162,16 +174,21 @@ class _Slices:
         return value.pairs if isinstance(value, RepeatedKeys) else list(value.items())
 
 
-def _cut(window: bytes) -> tuple[int, bool, Any, set[int]]:
-    """Where complete elements end in the text of a container, and whether it ends there itself.
+def _last_boundary(window: bytes) -> tuple[int, bool, Any, set[int]]:
+    """Finds the end of the complete items in a window of the text of a container.
 
-    The place is -1 where not even one element is complete; then the depth at each place counts, and the depths that
-    commas have.
+    Args:
+        window: bytes from the start of an item.
+
+    Returns:
+        The offset after the last complete item (−1 for none), whether the container itself ends there, the depth of
+        nesting after each byte, and the depths at which there are commas (empty unless the offset is −1).
     """
     codes = np.frombuffer(window, np.uint8)
     depths = _DEPTH[codes]
     commas = codes == ord(',')
     if b'"' in window:
+        # numpy looks at all bytes at once; a loop in Python would take longer than the parser.
         quotes = codes == ord('"')
         if b'\\' in window:
             quotes[1:] &= ~_escaping(codes)[:-1]
@@ -189,7 +206,7 @@ def _cut(window: bytes) -> tuple[int, bool, Any, set[int]]:
 
 
 def _escaping(codes: Any) -> Any:
-    """Whether each byte is a backslash that escapes the next one: the odd ones of a row."""
+    """For each byte, whether it is a backslash that escapes the next byte: the odd ones of a run of backslashes."""
     backslashes = codes == ord('\\')
     places = np.arange(len(codes))
     last_other = np.maximum.accumulate(np.where(backslashes, -1, places))

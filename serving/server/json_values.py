@@ -1,7 +1,8 @@
-"""JSON to tensors and back, value for value as TensorFlow Serving's REST API has it.
+"""Conversion between JSON and tensors, with the rules of TensorFlow Serving's REST API (util/json_tensor.cc).
 
-Read: numbers for floats, integers for integers, strings or `{"b64": …}` for strings, and no mixing. A number for a
-float is cast, whatever it loses. Written: floats with six digits where that is the same number, else with all.
+Reading: float tensors take numbers, integer tensors take integers, and string tensors take strings or `{"b64": …}`. A
+number for a float tensor is cast, even if it loses precision. Writing: floats have six digits where these represent the
+same number, and otherwise nine (float) or seventeen (double).
 """
 
 import base64
@@ -18,19 +19,23 @@ from vaiven.serving.server.json_exact import ENCODING
 from vaiven.serving.server.json_faults import check_kind, raise_first_fault, shape_of, to_bytes, too_big
 from vaiven.serving.wire.dtypes import Kind, kind_of_array, kind_of_number
 
-# Values that are converted at once: a millisecond or two, in which no other thread has its turn.
+# Values per conversion: one or two milliseconds, in which no other thread gets the interpreter lock.
 _AT_ONCE = 1 << 12
 
 
-class _NoTensorError(Exception):
-    """There is a fault somewhere."""
+class _NotATensorError(Exception):
+    """The value has an error. `raise_first_fault` finds it."""
 
 
 def to_tensor(value: Any, number: int) -> NDArray[Any]:
-    """The array of the dtype with that DataType `number` that nested lists hold.
+    """The array in nested lists.
+
+    Args:
+        value: nested lists, or a single value.
+        number: DataType of the array.
 
     Raises:
-        StatusError: the lists are ragged or nested unevenly, or a value is not of the dtype.
+        StatusError: the lists are ragged, or a value does not have the dtype.
     """
     kind = kind_of(number)
     shape = shape_of(value)
@@ -41,16 +46,17 @@ def to_tensor(value: Any, number: int) -> NDArray[Any]:
         array = np.empty(len(leaves), kind.dtype)
         for start in range(0, len(leaves), _AT_ONCE):
             array[start : start + _AT_ONCE] = _convert(leaves[start : start + _AT_ONCE], kind)
+        # Freeing all values at once would hold the interpreter lock. With one dimension, they belong to the caller.
         while len(shape) > 1 and leaves:
             del leaves[-_AT_ONCE:]
         return array.reshape(shape)
-    except (_NoTensorError, OverflowError, StatusError):
+    except (_NotATensorError, OverflowError, StatusError):
         raise_first_fault(value, kind)
         raise
 
 
 def kind_of(number: int) -> Kind:
-    """The dtype with that DataType number. Raises StatusError if JSON cannot hold it."""
+    """The dtype with this DataType number. Raises StatusError if tensors of it cannot be converted."""
     try:
         return kind_of_number(number)
     except ValueError as error:
@@ -58,7 +64,7 @@ def kind_of(number: int) -> Kind:
 
 
 def _leaves(value: Any, shape: list[int]) -> list[Any]:
-    """What the innermost lists hold: with one level of lists that list itself."""
+    """The values in the innermost lists, in their order; for one dimension the list itself."""
     if not shape:
         return [value]
     level: list[Any] = value
@@ -66,7 +72,7 @@ def _leaves(value: Any, shape: list[int]) -> list[Any]:
         inner: list[Any] = []
         for item in level:
             if type(item) is not list or len(item) != size:
-                raise _NoTensorError
+                raise _NotATensorError
             inner += item
         level = inner
     return level
@@ -80,20 +86,20 @@ def _convert(leaves: list[Any], kind: Kind) -> NDArray[Any]:
     types = set(map(type, leaves))
     if kind.name in ('DT_FLOAT', 'DT_DOUBLE'):
         if not types <= {int, float}:
-            raise _NoTensorError
+            raise _NotATensorError
         doubles = np.array(leaves, np.float64)
         if any(is_too_big(leaves[index]) for index in np.flatnonzero(np.isinf(doubles))):
             raise too_big()
-        with np.errstate(over='ignore'):
+        with np.errstate(over='ignore'):  # 1e39 is infinity as a float, as upstream
             return doubles.astype(kind.dtype)
     allowed = {bool} if kind.name == 'DT_BOOL' else {int} if kind.dtype.kind in 'iu' else set()
     if not types <= allowed:
-        raise _NoTensorError
+        raise _NotATensorError
     return np.array(leaves, kind.dtype)
 
 
 def from_tensor(array: NDArray[Any], as_base64: bool = False) -> list[str]:
-    """Every value of `array` as JSON text, row by row. Raises StatusError for complex, half and the like."""
+    """The values of `array` as JSON texts, in row-major order. Raises StatusError for dtypes such as half."""
     flat = array.ravel()
     name = kind_of_array(array).name
     if name == 'DT_STRING':
@@ -110,7 +116,7 @@ def from_tensor(array: NDArray[Any], as_base64: bool = False) -> list[str]:
 
 
 def nested(array: NDArray[Any], as_base64: bool = False) -> Iterator[str]:
-    """The text of `array` as nested lists, in parts. Raises StatusError as `from_tensor` does."""
+    """`array` as JSON text, in parts. Raises StatusError for dtypes that JSON cannot represent."""
     if not array.ndim or array.size <= _AT_ONCE:
         yield _text_of(array, as_base64)
         return
@@ -128,7 +134,7 @@ def nested(array: NDArray[Any], as_base64: bool = False) -> Iterator[str]:
 
 
 def rows(array: NDArray[Any], as_base64: bool = False) -> list[str]:
-    """The text of each row of `array`, which has at least one dimension."""
+    """The JSON text of each row of `array`, which has at least one dimension."""
     return _split(from_tensor(array, as_base64), array.shape)
 
 
@@ -137,7 +143,7 @@ def _text_of(array: NDArray[Any], as_base64: bool) -> str:
 
 
 def _split(values: list[str], shape: tuple[int, ...]) -> list[str]:
-    """The texts of the rows, from the texts of all values."""
+    """The texts of the rows, from those of all values."""
     for axis in range(len(shape) - 1, 0, -1):
         size = shape[axis]
         if size:
@@ -148,11 +154,12 @@ def _split(values: list[str], shape: tuple[int, ...]) -> list[str]:
 
 
 def text(item: bytes) -> str:
+    """A string as JSON text."""
     return json.dumps(item.decode(*ENCODING), ensure_ascii=False)
 
 
 def floats(flat: NDArray[Any]) -> list[str]:
-    """Numbers of one float dtype as text: six digits if they say it all, else as many as it takes."""
+    """Floats of one dtype as JSON texts: "%.6g" where that is the same number, else "%.9g" or "%.17g", as upstream."""
     digits = 9 if flat.dtype == np.float32 else 17
     values = flat.tolist()
     texts = [f'{value:.6g}' for value in values]

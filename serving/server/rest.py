@@ -1,4 +1,4 @@
-"""The REST port: paths, methods and status codes on an `Api`; the bodies are read and written elsewhere."""
+"""The REST API: paths, methods and status codes. `rest_infer` reads and writes the bodies of requests."""
 
 import asyncio
 import re
@@ -26,10 +26,12 @@ from vaiven.serving.wire import messages
 _NAME = r'([^/:]+)'
 _VERSION = r'(?:/versions/(\d+)|/labels/([^/:]+))?'
 _FLAGS = re.IGNORECASE | re.ASCII
-_ASK = re.compile(rf'/v1/models/{_NAME}{_VERSION}:(classify|regress|predict)', _FLAGS)
-_LOOK = re.compile(rf'/v1/models(?:/{_NAME})?{_VERSION}(?:/(metadata))?', _FLAGS)
-_API = re.compile(r'/v1/.*', _FLAGS | re.DOTALL)
+# Upstream's patterns ignore case; the verb is then compared as it is typed, so `:PREDICT` is malformed.
+_INFERENCE_PATH = re.compile(rf'/v1/models/{_NAME}{_VERSION}:(classify|regress|predict)', _FLAGS)
+_MODEL_PATH = re.compile(rf'/v1/models(?:/{_NAME})?{_VERSION}(?:/(metadata))?', _FLAGS)
+_API_PATH = re.compile(r'/v1/.*', _FLAGS | re.DOTALL)
 _LARGE_BYTES = 1 << 18
+# The page of libevent, upstream's HTTP server.
 NOT_FOUND_PAGE = (
     '<HTML><HEAD>\n<TITLE>404 Not Found</TITLE>\n</HEAD><BODY>\n<H1>Not Found</H1>\n</BODY></HTML>\n'
 )
@@ -42,88 +44,97 @@ CORS = {
 
 @dataclass(frozen=True)
 class RestOptions:
-    """How the port behaves."""
+    """Options of the REST port.
+
+    Attributes:
+        timeout_seconds: time until a request fails with 504.
+        max_body_bytes: maximum size of a body, after it is decompressed.
+        cors: whether responses have CORS headers.
+        metrics_path: path of the metrics; '' for no metrics.
+    """
 
     timeout_seconds: float = 30.0
     max_body_bytes: int = 64 << 20
     cors: bool = False
-    metrics_path: str = ''  # '': no metrics
+    metrics_path: str = ''
 
 
 class Rest:
-    """Handles requests of an aiohttp server."""
+    """Handles the requests of an aiohttp server."""
 
     def __init__(
         self,
         api: Api,
         workers: Executor,
-        settings: RestOptions,
+        options: RestOptions,
         *,
         metrics: Metrics | None = None,
         tokens: Access | Tokens | None = None,
     ) -> None:
-        """The port.
-
+        """
         Args:
             api: answers the requests.
-            workers: reads and writes what is large.
-            settings: how the port behaves.
-            metrics: served at `settings.metrics_path`.
-            tokens: one of them must be in every request but those for health; None lets everybody in.
+            workers: threads that parse JSON which is too slow for the event loop.
+            options: options of the port.
+            metrics: served at `options.metrics_path`.
+            tokens: every request but those for health needs one of them; None for requests without token.
         """
         self._api = api
-        self._settings = settings
+        self._options = options
         self._metrics = metrics
         self._tokens = tokens
-        self._ask = RestInference(api, workers, metrics)
-        self._bodies = Bodies(settings.max_body_bytes)
-        self._cors = dict(CORS) if settings.cors else {}
-        if settings.cors and tokens is not None:
+        self._inference = RestInference(api, workers, metrics)
+        self._bodies = Bodies(options.max_body_bytes)
+        self._cors: dict[str, str] = dict(CORS) if options.cors else {}
+        if options.cors and tokens is not None:
             self._cors['Access-Control-Allow-Headers'] += ', Authorization'
 
     def close(self) -> None:
         """Starts no more work in threads."""
-        self._ask.close()
+        self._inference.close()
         self._bodies.close()
 
     async def handle(self, request: web.BaseRequest) -> web.Response:
+        """The response to a request, whatever its path and method."""
         path = request.raw_path
-        if request.method == 'OPTIONS':  # a browser asks this without a token
-            return self._options(request)
-        place = path.partition('?')[0] if request.method in ('GET', 'HEAD') else ''
-        if place == '/healthz':
+        if request.method == 'OPTIONS':  # the preflight request of a browser, which never has a token
+            return self._preflight(request)
+        # Upstream takes a query string as a part of the path. This server's own paths ignore it: probes may add one.
+        own_path = path.partition('?')[0] if request.method in ('GET', 'HEAD') else ''
+        if own_path == '/healthz':
             return _json(*rest_state.health(self._api))
-        if place == '/readyz':
+        if own_path == '/readyz':
             return _json(*rest_state.readiness(self._api))
         if self._tokens is not None and not self._allowed(request, self._tokens):
             return self._unauthenticated()
-        if place and place == self._settings.metrics_path and self._metrics is not None:
+        if own_path and own_path == self._options.metrics_path and self._metrics is not None:
             page = await asyncio.to_thread(self._metrics.render)
             return web.Response(
                 body=page.encode('utf-8', 'replace'), headers={'Content-Type': prometheus_text.CONTENT_TYPE}
             )
-        if not _API.fullmatch(path):
+        if not _API_PATH.fullmatch(path):
             return web.Response(status=404, text=NOT_FOUND_PAGE, content_type='text/html')
-        response = await self._answered(request, path)
+        response = await self._respond(request, path)
         response.headers.update(self._cors)
         return response
 
-    async def _answered(self, request: web.BaseRequest, path: str) -> web.Response:
+    async def _respond(self, request: web.BaseRequest, path: str) -> web.Response:
         try:
-            answering = self._answer(request, path)
             text: str | list[bytes]
-            text, status = await asyncio.wait_for(answering, self._settings.timeout_seconds), 200
+            text = await asyncio.wait_for(self._body(request, path), self._options.timeout_seconds)
+            status = 200
         except StatusError as error:
             text, status = rest_state.error_output(error.message), HTTP_STATUS[error.code]
         except TimeoutError:
-            text = rest_state.error_output(f'no answer after {self._settings.timeout_seconds} s')
+            text = rest_state.error_output(f'no answer after {self._options.timeout_seconds} s')
             status = HTTP_STATUS[Code.DEADLINE_EXCEEDED]
         except BodyTooLargeError:
-            limit = self._settings.max_body_bytes
+            limit = self._options.max_body_bytes
             text, status = rest_state.error_output(f'the request is larger than {limit} bytes'), 413
-        except _NoVersionError:
-            text, status = '', 400
+        except _InvalidVersionError:
+            text, status = '', 400  # upstream returns before it builds the JSON of an error
         except web.RequestPayloadError as error:
+            # aiohttp's text is `400, message: …` over several lines.
             reason = str(error).rpartition('message:')[2].strip()
             text, status = rest_state.error_output(f'the body cannot be read: {reason}'), 400
         except (web.HTTPException, asyncio.CancelledError, ConnectionError):
@@ -134,7 +145,9 @@ class Rest:
         return _json(status, text)
 
     def _allowed(self, request: web.BaseRequest, tokens: Access | Tokens) -> bool:
-        headers = request.headers.getall('Authorization', [])
+        headers = request.headers.getall(
+            'Authorization', []
+        )  # with two, a proxy may have checked the other one
         return len(headers) == 1 and tokens.allows(headers[0])
 
     def _unauthenticated(self) -> web.Response:
@@ -142,26 +155,31 @@ class Rest:
         response.headers.update({'WWW-Authenticate': 'Bearer', **self._cors})
         return response
 
-    def _options(self, request: web.BaseRequest) -> web.Response:
+    def _preflight(self, request: web.BaseRequest) -> web.Response:
+        # As upstream, whether CORS is on or off.
         origin = request.headers.get('Origin', '')
-        known = 'http://' in origin or 'https://' in origin
-        return web.Response(status=200 if known else 400, headers=self._cors)
+        valid = 'http://' in origin or 'https://' in origin
+        return web.Response(status=200 if valid else 400, headers=self._cors)
 
-    async def _answer(self, request: web.BaseRequest, path: str) -> str | list[bytes]:
-        """The JSON text of the answer. Raises StatusError."""
+    async def _body(self, request: web.BaseRequest, path: str) -> str | list[bytes]:
+        """The JSON of the response. Raises StatusError."""
         malformed = invalid_argument(f'Malformed request: {request.method} {path}')
         if request.method == 'POST':
-            match = _ASK.fullmatch(path)
+            match = _INFERENCE_PATH.fullmatch(path)
             if not match:
                 raise malformed
             spec = _spec(*match.groups()[:3])
-            ask = {'predict': self._ask.predict, 'classify': self._ask.classify, 'regress': self._ask.regress}
-            answer = ask.get(match[4])
-            if answer is None:
+            methods = {
+                'predict': self._inference.predict,
+                'classify': self._inference.classify,
+                'regress': self._inference.regress,
+            }
+            method = methods.get(match[4])
+            if method is None:
                 raise malformed
-            deadline = time.monotonic() + self._settings.timeout_seconds
-            return await answer(spec, await self._bodies.read(request), deadline)
-        match = _LOOK.fullmatch(path) if request.method == 'GET' else None
+            deadline = time.monotonic() + self._options.timeout_seconds
+            return await method(spec, await self._bodies.read(request), deadline)
+        match = _MODEL_PATH.fullmatch(path) if request.method == 'GET' else None
         if not match:
             raise malformed
         name, version, label, metadata = match.groups()
@@ -180,8 +198,8 @@ class Rest:
         return rest_state.metadata_outputs(self._api.metadata(request))
 
 
-class _NoVersionError(Exception):
-    """A version that is no 64-bit number: the stock server answers 400 with nothing in it."""
+class _InvalidVersionError(Exception):
+    """A version that is not a 64-bit number: the stock server answers 400 with an empty body."""
 
 
 def _json(status: int, text: str | list[bytes]) -> web.Response:
@@ -191,11 +209,11 @@ def _json(status: int, text: str | list[bytes]) -> web.Response:
     if size <= _LARGE_BYTES:
         return web.Response(status=status, body=b''.join(parts), headers=headers)
     headers['Content-Length'] = str(size)
-    return web.Response(status=status, body=_sent(parts), headers=headers)
+    return web.Response(status=status, body=_iterate(parts), headers=headers)
 
 
-async def _sent(parts: list[bytes]) -> AsyncIterator[bytes]:
-    """In parts: as one piece, a large body is copied several times while all others wait."""
+async def _iterate(parts: list[bytes]) -> AsyncIterator[bytes]:
+    """A large body in parts: as one `bytes` it would be copied several times in the event loop."""
     for part in parts:
         yield part
 
@@ -203,8 +221,9 @@ async def _sent(parts: list[bytes]) -> AsyncIterator[bytes]:
 def _spec(name: str, version: str | None, label: str | None) -> Any:
     spec = messages.ModelSpec(name=_unquoted(name))
     if version:
+        # The length first: `int` of a long text takes quadratic time.
         if len(version) > 19 or int(version) > MAX_VERSION:
-            raise _NoVersionError
+            raise _InvalidVersionError
         spec.version.value = int(version)
     elif label:
         spec.version_label = _unquoted(label)
@@ -212,5 +231,5 @@ def _spec(name: str, version: str | None, label: str | None) -> Any:
 
 
 def _unquoted(text: str) -> str:
-    """Bytes that are not UTF-8 fit in no name; replaced, they match none."""
+    """The %-decoded text. Bytes that are not UTF-8 are replaced, and then match no name."""
     return unquote(text).encode('utf-8', 'surrogatepass').decode('utf-8', 'replace')

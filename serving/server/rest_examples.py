@@ -1,4 +1,4 @@
-"""Classify and Regress over REST: examples as JSON objects, results as lists."""
+"""Classify and Regress over REST: requests of examples as JSON objects, responses of lists."""
 
 import json
 from typing import Any
@@ -16,13 +16,21 @@ UINT64_MAX = (1 << 64) - 1
 
 
 def examples_input(body: dict[str, Any], method: str) -> Any:
-    """The Input of a classify or regress request. Raises StatusError."""
-    built = messages.Input()
+    """The Input of a classify or regress request.
+
+    Args:
+        body: the JSON object.
+        method: `classify` or `regress`, for messages.
+
+    Raises:
+        StatusError: the body has no examples, or one of them is invalid.
+    """
+    examples_message = messages.Input()
     if 'context' in body:
-        _fill_example(body['context'], built.example_list_with_context.context)
-        target = built.example_list_with_context
+        _fill_example(body['context'], examples_message.example_list_with_context.context)
+        target = examples_message.example_list_with_context
     else:
-        target = built.example_list
+        target = examples_message.example_list
     if 'examples' not in body:
         raise invalid_argument(
             f"JSON Value: {show(body)} When method is {method}, key 'examples' is expected and was not found"
@@ -34,7 +42,7 @@ def examples_input(body: dict[str, Any], method: str) -> Any:
         raise invalid_argument(f"JSON Value: {show(body)} 'examples' value is an empty array")
     for example in examples:
         _fill_example(example, target.examples.add())
-    return built
+    return examples_message
 
 
 def _fill_example(value: Any, example: Any) -> None:
@@ -43,7 +51,7 @@ def _fill_example(value: Any, example: Any) -> None:
     for name, content in members(value):
         key = encoded(name).decode('utf-8', 'replace')
         feature = example.features.feature[key]
-        feature.Clear()  # of a name that occurs twice the last one counts
+        feature.Clear()  # the last of equal names counts, as upstream
         for item in content if isinstance(content, list) else [content]:
             _add_value(feature, key, item)
 
@@ -76,12 +84,12 @@ def _add_value(feature: Any, name: str, item: Any) -> None:
 def _field_of(item: Any) -> str:
     if isinstance(item, str | dict):
         return 'bytes_list'
-    # An integer beyond 64 bits is a double to the stock server's parser.
+    # RapidJSON, the stock server's parser, reads an integer beyond 64 bits as a double.
     return 'float_list' if isinstance(item, float) or not INT64[0] <= item <= UINT64_MAX else 'int64_list'
 
 
 def classification_outputs(response: Any) -> str:
-    """A ClassificationResponse as JSON: for each example a list of [label, score]. Raises StatusError."""
+    """A ClassificationResponse as JSON: a list of [label, score] per example. Raises StatusError if it is empty."""
     if not response.result.classifications:
         raise invalid_argument('Cannot convert empty ClassificationResults to JSON')
     rows = []
@@ -89,11 +97,12 @@ def classification_outputs(response: Any) -> str:
         scores = json_values.floats(np.array([entry.score for entry in row.classes], np.float32))
         labels = [json.dumps(entry.label, ensure_ascii=False) for entry in row.classes]
         rows.append('[' + ', '.join(f'[{a}, {b}]' for a, b in zip(labels, scores, strict=True)) + ']')
+    # The key is `results`, though upstream's documentation says `result`.
     return '{\n    "results": [' + ', '.join(rows) + '\n    ]\n}'
 
 
 def regression_outputs(response: Any) -> str:
-    """A RegressionResponse as JSON: a number for each example. Raises StatusError."""
+    """A RegressionResponse as JSON: a number per example. Raises StatusError if it is empty."""
     if not response.result.regressions:
         raise invalid_argument('Cannot convert empty RegressionResults to JSON')
     values = np.array([entry.value for entry in response.result.regressions], np.float32)

@@ -1,4 +1,4 @@
-"""Predict, Classify and Regress over REST: a body in, a body out."""
+"""Predict, Classify and Regress over REST: from the body of a request to the body of its response."""
 
 import asyncio
 import time
@@ -11,37 +11,48 @@ from vaiven.serving.common.status import StatusError, invalid_argument
 from vaiven.serving.server import garbage_collection, json_document, rest_examples, rest_predict
 from vaiven.serving.server.api import Api, Call
 from vaiven.serving.server.inference import DEFAULT_SIGNATURE
-from vaiven.serving.server.json_document import NotAtOnceError
+from vaiven.serving.server.json_document import NeedsWorkerError
 from vaiven.serving.server.json_exact import ENCODING
 from vaiven.serving.server.metrics import Metrics
 from vaiven.serving.server.rest_examples import examples_input
 from vaiven.serving.wire import messages, tensors
 
-LARGE_BYTES = 1 << 16
-# Threads for large bodies: each takes its turn at the interpreter, and with many the turns would be far between.
+LARGE_BYTES = 1 << 16  # parsing takes about a millisecond
+# Threads for large bodies. All share Python's interpreter lock: with more, small requests would wait longer for it.
 LARGE_THREADS = 2
-_PAUSE_EVERY = 1 << 16  # characters written
+# Characters between two pauses, in which other threads get the interpreter lock.
+_PAUSE_EVERY = 1 << 16
 _PAUSE_SECONDS = 0.0002
 T = TypeVar('T')
 
 
 class RestInference:
-    """Reads JSON, asks the API, writes JSON, in parts. Methods raise StatusError, and have the same arguments.
-
-    Args (of each method):
-        spec: the ModelSpec from the path.
-        body: what came, unpacked.
-        deadline: on the clock `time.monotonic`.
-    """
+    """Parses JSON, calls the API and writes JSON, large bodies in worker threads."""
 
     def __init__(self, api: Api, workers: Executor, metrics: Metrics | None = None) -> None:
-        """`metrics` counts here what the API never hears of: bodies that cannot be read, models that are not there."""
+        """
+        Args:
+            api: answers the requests.
+            workers: threads for bodies that need the slow parser.
+            metrics: counts requests that fail before they reach the API: invalid bodies and unknown models.
+        """
         self._api = api
         self._workers = workers
         self._metrics = metrics
         self._large = ThreadPoolExecutor(LARGE_THREADS, 'large-body')
 
     async def predict(self, spec: Any, body: bytes, deadline: float) -> list[bytes]:
+        """The body of the response to a predict request, in parts.
+
+        Args:
+            spec: the ModelSpec from the path.
+            body: the decompressed body of the request.
+            deadline: on the clock `time.monotonic`.
+
+        Raises:
+            StatusError: the request is invalid or fails.
+        """
+
         def read(values: dict[str, Any]) -> tuple[Any, bool]:
             inputs = self._api.signature_inputs(spec, spec.signature_name)
             if not inputs:
@@ -54,60 +65,92 @@ class RestInference:
                 json_document.release_items(array)
             return request, row_format
 
-        request, row_format = await self._read('predict', spec, body, deadline, read)
+        request, row_format = await self._decode('predict', spec, body, deadline, read)
         large = len(body) >= LARGE_BYTES
         response = await self._api.predict(request, Call('REST', deadline, large))
+        # As text, a number takes several times its bytes in the message.
         large = large or response.ByteSize() >= LARGE_BYTES // 8
-        return await self._written(large, lambda: rest_predict.predict_outputs(response, row_format))
+        return await self._encode(large, lambda: rest_predict.predict_outputs(response, row_format))
 
     async def classify(self, spec: Any, body: bytes, deadline: float) -> list[bytes]:
-        examples = await self._read(
+        """The body of the response to a classify request, in parts.
+
+        Args:
+            spec: the ModelSpec from the path.
+            body: the decompressed body of the request.
+            deadline: on the clock `time.monotonic`.
+
+        Raises:
+            StatusError: the request is invalid or fails.
+        """
+        examples = await self._decode(
             'classify', spec, body, deadline, partial(examples_input, method='classify')
         )
         request = messages.ClassificationRequest(model_spec=spec, input=examples)
         large = len(body) >= LARGE_BYTES
         response = await self._api.classify(request, Call('REST', deadline, large))
-        return await self._written(large, lambda: [rest_examples.classification_outputs(response)])
+        return await self._encode(large, lambda: [rest_examples.classification_outputs(response)])
 
     async def regress(self, spec: Any, body: bytes, deadline: float) -> list[bytes]:
-        examples = await self._read(
+        """The body of the response to a regress request, in parts.
+
+        Args:
+            spec: the ModelSpec from the path.
+            body: the decompressed body of the request.
+            deadline: on the clock `time.monotonic`.
+
+        Raises:
+            StatusError: the request is invalid or fails.
+        """
+        examples = await self._decode(
             'regress', spec, body, deadline, partial(examples_input, method='regress')
         )
         request = messages.RegressionRequest(model_spec=spec, input=examples)
         large = len(body) >= LARGE_BYTES
         response = await self._api.regress(request, Call('REST', deadline, large))
-        return await self._written(large, lambda: [rest_examples.regression_outputs(response)])
+        return await self._encode(large, lambda: [rest_examples.regression_outputs(response)])
 
     def close(self) -> None:
         """Starts no more work."""
         self._large.shutdown(wait=False, cancel_futures=True)
 
-    async def _read(
+    async def _decode(
         self, api: str, spec: Any, body: bytes, deadline: float, read: 'Callable[[dict[str, Any]], T]'
     ) -> 'T':
-        """What `read` makes of the JSON object in `body`; the signature that it names is written to `spec`."""
-        began = time.perf_counter()
+        """Parses `body`, writes the signature that it names to `spec`, and returns the result of `read`.
+
+        Args:
+            api: name of the method, for the metrics.
+            spec: the ModelSpec from the path.
+            body: the decompressed body of the request.
+            deadline: on the clock `time.monotonic`.
+            read: converts the JSON object.
+
+        Raises:
+            StatusError: the body is invalid.
+        """
+        start = time.perf_counter()
         loop = asyncio.get_running_loop()
         try:
             if len(body) >= LARGE_BYTES:
                 return await loop.run_in_executor(self._large, _read_large, body, spec, deadline, read)
             try:
-                values = json_document.parse(body, at_once=True)
-            except NotAtOnceError:
+                values = json_document.parse(body, in_event_loop=True)
+            except NeedsWorkerError:
                 values = await loop.run_in_executor(self._workers, json_document.parse, body, deadline)
             _read_signature(values, spec)
             return read(values)
         except StatusError as error:
             if self._metrics is not None:
-                seconds = time.perf_counter() - began
+                seconds = time.perf_counter() - start
                 name = spec.signature_name or DEFAULT_SIGNATURE
                 self._metrics.request(spec.name, None, name, api, 'REST', error.code.name, seconds)
             raise
 
-    async def _written(self, large: bool, write: Callable[[], Iterable[str]]) -> list[bytes]:
-        """The body that `write` gives in parts, in a worker thread where it would hold the event loop up."""
+    async def _encode(self, large: bool, write: Callable[[], Iterable[str]]) -> list[bytes]:
+        """The body whose parts `write` returns; a large one is written in a worker thread."""
         if not large:
-            return [_encoded(''.join(write()))]
+            return [_to_bytes(''.join(write()))]
         return await asyncio.get_running_loop().run_in_executor(self._large, _write_large, write)
 
 
@@ -125,7 +168,7 @@ def _write_large(write: Callable[[], Iterable[str]]) -> list[bytes]:
     parts = []
     size = 0
     for part in write():
-        parts.append(_encoded(part))
+        parts.append(_to_bytes(part))
         size += len(part)
         if size >= _PAUSE_EVERY:
             size = 0
@@ -133,11 +176,11 @@ def _write_large(write: Callable[[], Iterable[str]]) -> list[bytes]:
     return parts
 
 
-def _encoded(text: str) -> bytes:
+def _to_bytes(text: str) -> bytes:
     return text.encode(*ENCODING)
 
 
 def _read_signature(values: dict[str, Any], spec: Any) -> None:
     name = rest_predict.read_signature_name(values)
-    # Half surrogates fit in no proto string; replaced, they match no name.
+    # A proto string cannot hold half a surrogate pair. Replaced, it matches no name.
     spec.signature_name = name.encode('utf-8', 'replace').decode('utf-8')

@@ -1,4 +1,4 @@
-"""Predict over REST: rows (`instances`, `predictions`) and columns (`inputs`, `outputs`)."""
+"""Predict over REST, in row format (`instances`, `predictions`) and columnar format (`inputs`, `outputs`)."""
 
 import json
 from collections.abc import Iterator
@@ -11,13 +11,14 @@ from vaiven.serving.server import json_values
 from vaiven.serving.server.json_document import is_object, members, show
 from vaiven.serving.wire import tensors
 
+# Rows that are compared with the first one by numpy.
 _ROWS_AT_ONCE = 1024
-# Values of an answer that are written at once.
+# Values of a response that become one part of the text: about a millisecond.
 _VALUES_AT_ONCE = 1 << 12
 
 
 def read_signature_name(body: dict[str, Any]) -> str:
-    """The name under `signature_name`, or ''. Raises StatusError if it is no string."""
+    """The value of `signature_name`, or ''. Raises StatusError if it is not a string."""
     name = body.get('signature_name', '')
     if not isinstance(name, str):
         raise invalid_argument(
@@ -27,14 +28,14 @@ def read_signature_name(body: dict[str, Any]) -> str:
 
 
 def predict_inputs(body: dict[str, Any], inputs: dict[str, Any]) -> tuple[dict[str, NDArray[Any]], bool]:
-    """The tensors of a predict request, and whether it is in row format (`instances`).
+    """The tensors of a predict request, and whether it is in row format.
 
     Args:
-        body: the parsed request.
+        body: the JSON object of the request.
         inputs: the TensorInfo of each input of the signature.
 
     Raises:
-        StatusError: the body does not fit the signature.
+        StatusError: the body does not match the signature.
     """
     if 'instances' in body and 'inputs' in body:
         raise invalid_argument(
@@ -62,20 +63,21 @@ def _rows(instances: list[Any], inputs: dict[str, Any]) -> dict[str, NDArray[Any
         )
     try:
         return _stacked(instances, inputs, named)
-    except (_UnlikeError, StatusError):
-        _raise_first_fault(instances, inputs, named)
+    except (_RowMismatchError, StatusError):
+        # The fast path only knows that there is an error. The slow one finds the first, for upstream's message.
+        _raise_first_error(instances, inputs, named)
         raise
 
 
-class _UnlikeError(Exception):
-    """Rows of several forms, or with other keys than the signature's."""
+class _RowMismatchError(Exception):
+    """Rows differ in form, or their keys are not those of the signature."""
 
 
 def _stacked(instances: list[Any], inputs: dict[str, Any], named: bool) -> dict[str, NDArray[Any]]:
-    """One tensor of all rows for each input."""
+    """A tensor of all rows for each input."""
     for item in instances:
         if is_object(item) != named or (named and item.keys() != inputs.keys()):
-            raise _UnlikeError
+            raise _RowMismatchError
     if named:
         return {
             name: json_values.to_tensor([item[name] for item in instances], info.dtype)
@@ -85,12 +87,12 @@ def _stacked(instances: list[Any], inputs: dict[str, Any], named: bool) -> dict[
     return {name: json_values.to_tensor(instances, info.dtype)}
 
 
-def _raise_first_fault(instances: list[Any], inputs: dict[str, Any], named: bool) -> None:
-    """Raises StatusError for the first row that does not fit, as the stock server says it."""
+def _raise_first_error(instances: list[Any], inputs: dict[str, Any], named: bool) -> None:
+    """Raises StatusError for the first row that does not match, with the stock server's message."""
     first: dict[str, NDArray[Any]] = {}
     for start in range(0, len(instances), _ROWS_AT_ONCE):
         part = instances[start : start + _ROWS_AT_ONCE]
-        if first and _are_like(part, inputs, named, first):
+        if first and _match_first_row(part, inputs, named, first):
             continue
         for index, item in enumerate(part, start):
             if is_object(item) != named:
@@ -113,7 +115,7 @@ def _raise_first_fault(instances: list[Any], inputs: dict[str, Any], named: bool
 
 
 def _check_row(name: str, value: Any, inputs: dict[str, Any], first: dict[str, NDArray[Any]]) -> None:
-    """Whether one value is a tensor of the input, and of the shape that the first row has."""
+    """Checks that a value is a tensor of the input, with the shape of the first row. Raises StatusError."""
     if name not in inputs:
         raise invalid_argument(f'JSON object: does not have named input: {name}')
     array = json_values.to_tensor(value, inputs[name].dtype)
@@ -124,11 +126,13 @@ def _check_row(name: str, value: Any, inputs: dict[str, Any], first: dict[str, N
         raise invalid_argument(f'Expecting shape {_shape(expected)} but got: {_shape(array)}')
 
 
-def _are_like(items: list[Any], inputs: dict[str, Any], named: bool, first: dict[str, NDArray[Any]]) -> bool:
-    """Whether all of `items` are as the first row: one by one it would take long to find out."""
+def _match_first_row(
+    items: list[Any], inputs: dict[str, Any], named: bool, first: dict[str, NDArray[Any]]
+) -> bool:
+    """Whether all of `items` have the form and shapes of the first row. Row by row, this would take seconds."""
     try:
         arrays = _stacked(items, inputs, named)
-    except (_UnlikeError, StatusError):
+    except (_RowMismatchError, StatusError):
         return False
     return all(array.shape[1:] == first[name].shape for name, array in arrays.items())
 
@@ -153,7 +157,15 @@ def _columns(value: Any, inputs: dict[str, Any]) -> dict[str, NDArray[Any]]:
 
 
 def predict_outputs(response: Any, row_format: bool) -> Iterator[str]:
-    """A PredictResponse as JSON, in parts, under `predictions` (rows) or `outputs` (columns). Raises StatusError."""
+    """A PredictResponse as JSON, in parts.
+
+    Args:
+        response: the PredictResponse.
+        row_format: whether the key is `predictions`, with an item per row; else `outputs`, with an item per tensor.
+
+    Raises:
+        StatusError: the outputs have no common batch dimension, or a dtype that JSON cannot represent.
+    """
     arrays = {name: tensors.to_array(response.outputs[name]) for name in sorted(response.outputs)}
     if not arrays:
         raise invalid_argument('Cannot convert empty tensor map to JSON')
@@ -170,7 +182,7 @@ def _row_outputs(arrays: dict[str, NDArray[Any]]) -> Iterator[str]:
                 f'Tensor name: {name} has inconsistent batch size: {len(array)} expecting: {batch}'
             )
         batch = len(array)
-    if len(arrays) == 1:
+    if len(arrays) == 1:  # without the name of the output, as upstream
         ((name, array),) = arrays.items()
         yield '{\n    "predictions": '
         yield from json_values.nested(array, _is_base64(name))
@@ -187,7 +199,7 @@ def _row_outputs(arrays: dict[str, NDArray[Any]]) -> Iterator[str]:
 
 
 def _objects(arrays: dict[str, NDArray[Any]]) -> list[str]:
-    """An object for each row."""
+    """The text of an object per row."""
     columns = [json_values.rows(array, _is_base64(name)) for name, array in arrays.items()]
     keys = [json.dumps(name, ensure_ascii=False) for name in arrays]
     return [
@@ -199,12 +211,12 @@ def _objects(arrays: dict[str, NDArray[Any]]) -> list[str]:
 
 
 def _large_object(arrays: dict[str, NDArray[Any]]) -> Iterator[str]:
-    """The object for the only row."""
-    mark = '        {'
+    """The text of the object for a single row, in parts."""
+    prefix = '        {'
     for name, array in arrays.items():
-        yield f'{mark}\n            {json.dumps(name, ensure_ascii=False)}: '
+        yield f'{prefix}\n            {json.dumps(name, ensure_ascii=False)}: '
         yield from json_values.nested(array[0], _is_base64(name))
-        mark = ','
+        prefix = ','
     yield '\n        }'
 
 
@@ -215,13 +227,14 @@ def _column_outputs(arrays: dict[str, NDArray[Any]]) -> Iterator[str]:
         yield from json_values.nested(array, _is_base64(name))
         yield '\n}'
         return
-    mark = '{\n    "outputs": {'
+    prefix = '{\n    "outputs": {'
     for name, array in arrays.items():
-        yield f'{mark}\n        {json.dumps(name, ensure_ascii=False)}: '
+        yield f'{prefix}\n        {json.dumps(name, ensure_ascii=False)}: '
         yield from json_values.nested(array, _is_base64(name))
-        mark = ','
+        prefix = ','
     yield '\n    }\n}'
 
 
 def _is_base64(name: str) -> bool:
+    # Upstream decides by the name of the output, and not by its content.
     return name.endswith('_bytes')

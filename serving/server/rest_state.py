@@ -1,4 +1,4 @@
-"""States, signatures, health and errors over REST."""
+"""The JSON of states, signatures, health and errors."""
 
 import json
 from typing import Any
@@ -11,6 +11,7 @@ from vaiven.serving.wire import messages
 
 
 def _as_dict(message: Any) -> dict[str, Any]:
+    # Upstream prints proto names, defaults, and 64-bit integers as strings; `json_format` does so with these options.
     return json_format.MessageToDict(
         message,
         preserving_proto_field_name=True,
@@ -25,37 +26,36 @@ def status_outputs(response: Any) -> str:
 
 
 def models_outputs(api: Api) -> str:
-    """Every model that is configured, in the order of the names, with the state of its versions, as JSON.
+    """All configured models, sorted by name, with the states of their versions, as JSON.
 
-    It is ours: the stock server answers /v1/models with an error.
+    The stock server has no such list: it answers /v1/models with an error.
     """
-    listed = []
+    models = []
     for name in api.manager.names():
         request = messages.GetModelStatusRequest()
         request.model_spec.name = name
         try:
             versions = _as_dict(api.status(request))['model_version_status']
         except StatusError:
-            versions = []  # none has been found yet
-        listed.append({'name': name, 'model_version_status': versions})
-    return json.dumps({'models': listed}, indent=1, ensure_ascii=False)
+            versions = []  # its base path has not been read yet
+        models.append({'name': name, 'model_version_status': versions})
+    return json.dumps({'models': models}, indent=1, ensure_ascii=False)
 
 
 def health(api: Api) -> tuple[int, str]:
-    """HTTP status and body of /healthz: 200 as long as there is somebody to answer."""
+    """HTTP status and body of /healthz: 200 as long as the process answers."""
     return 200, json.dumps({'status': 'draining' if api.draining else 'serving'})
 
 
 def readiness(api: Api) -> tuple[int, str]:
-    """HTTP status and body of /readyz: 200 if traffic should come here, else 503 and why not."""
-    missing = api.manager.unready()
+    """HTTP status and body of /readyz: 200 if requests should be sent here, else 503 with the reasons."""
     ready = api.ready()
-    body = {'ready': ready, 'draining': api.draining, 'models_not_ready': missing}
+    body = {'ready': ready, 'draining': api.draining, 'models_not_ready': api.manager.unready()}
     return 200 if ready else 503, json.dumps(body, ensure_ascii=False)
 
 
 def metadata_outputs(response: Any) -> str:
-    """A GetModelMetadataResponse as JSON, with the signatures written out."""
+    """A GetModelMetadataResponse as JSON, with its signatures unpacked."""
     signatures = messages.SignatureDefMap()
     response.metadata['signature_def'].Unpack(signatures)
     spec = _as_dict(response.model_spec)
@@ -67,6 +67,6 @@ def metadata_outputs(response: Any) -> str:
 
 
 def error_output(text: str) -> str:
-    """The body of every answer that is an error; what is no UTF-8 in `text` is replaced."""
+    """The body of an error response. Characters of `text` that UTF-8 cannot encode are replaced."""
     text = text.encode('utf-8', 'surrogatepass').decode('utf-8', 'replace')
     return json.dumps({'error': text}, indent=4, ensure_ascii=False)
