@@ -1,4 +1,4 @@
-"""The artifacts of an execution, as plain values."""
+"""The output artifacts of an execution, as plain values."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -12,35 +12,48 @@ _OUTPUT_EVENTS = (_Event.OUTPUT, _Event.INTERNAL_OUTPUT)
 
 
 @dataclasses.dataclass(frozen=True)
-class Output:
-    """One artifact: where it lies, and its properties, custom ones among them."""
+class OutputArtifact:
+    """An output artifact.
+
+    Attributes:
+        id: its id in the metadata store.
+        uri: its location.
+        properties: value by name; the custom properties are included.
+    """
 
     id: int
     uri: str
     properties: dict[str, int | float | str]
 
 
-Outputs = dict[str, list[Output]]
+Outputs = dict[str, list[OutputArtifact]]
 
 
-def outputs_of(store: MetadataStore, execution_id: int) -> Outputs:
-    """What an execution made or took from the cache, by output key."""
+def execution_outputs(store: MetadataStore, execution_id: int) -> Outputs:
+    """The artifacts that an execution created or took from the cache, by output key.
+
+    Args:
+        store: the metadata store.
+        execution_id: id of the execution.
+    """
     keys = {
         event.artifact_id: event.path.steps[0].key
         for event in store.get_events_by_execution_ids([execution_id])
         if event.type in _OUTPUT_EVENTS
     }
-    found: Outputs = {}
+    outputs: Outputs = {}
     for artifact in store.get_artifacts_by_id(sorted(keys)):
-        properties = {**_plain(artifact.properties), **_plain(artifact.custom_properties)}
-        found.setdefault(keys[artifact.id], []).append(Output(artifact.id, artifact.uri, properties))
-    return found
+        properties = {**_to_python(artifact.properties), **_to_python(artifact.custom_properties)}
+        outputs.setdefault(keys[artifact.id], []).append(
+            OutputArtifact(artifact.id, artifact.uri, properties)
+        )
+    return outputs
 
 
-def _plain(properties: Mapping[str, Any]) -> dict[str, int | float | str]:
-    plain = {}
+def _to_python(properties: Mapping[str, Any]) -> dict[str, int | float | str]:
+    values: dict[str, int | float | str] = {}
     for name, value in properties.items():
         kind = value.WhichOneof('value')
         if kind in ('int_value', 'double_value', 'string_value'):
-            plain[name] = getattr(value, kind)
-    return plain
+            values[name] = getattr(value, kind)
+    return values

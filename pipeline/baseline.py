@@ -1,4 +1,4 @@
-"""Which model a candidate is compared with."""
+"""The choice of the baseline model that a candidate is compared with."""
 
 from ml_metadata import MetadataStore
 from tfx.components.evaluator import constants
@@ -11,14 +11,22 @@ MODEL, BLESSING, CANDIDATE = 'model', 'model_blessing', 'candidate'
 class LatestBlessedOtherStrategy(resolver.ResolverStrategy):
     """Resolves the latest blessed model that is not the candidate itself.
 
-    TFX's own strategy may pick the candidate when a run finds it in the cache: it would be compared with itself,
-    and the evaluation, whose inputs changed by that, would run again for nothing.
+    TFX's `LatestBlessedModelStrategy` may choose the candidate if a run takes it from the cache. It would be compared
+    with itself, and the evaluation would run again without need, because its inputs have changed.
     """
 
     def resolve_artifacts(
         self, store: MetadataStore, input_dict: dict[str, list[Artifact]]
     ) -> dict[str, list[Artifact]]:
-        """Takes all models, all blessings and the candidate; gives at most one model, with its blessing."""
+        """Chooses the baseline.
+
+        Args:
+            store: the metadata store; not used.
+            input_dict: all models, all blessings, and the candidate.
+
+        Returns:
+            At most one model with its blessing, and the candidate.
+        """
         candidates = {model.id for model in input_dict[CANDIDATE]}
         blessings = {
             blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY): blessing

@@ -1,4 +1,4 @@
-"""What Apache Beam is told, by where its workers run."""
+"""The options of Apache Beam, which depend on where its workers run."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ _IN_PROCESS = frozenset({'fnapirunner', 'bundlebaseddirectrunner'})
 
 
 def in_process(placement: PlacementConfig) -> bool:
-    """Whether the data steps run on this machine, in this process and its working directory."""
+    """Whether the Beam workers run in this process, and so share its working directory."""
     runner = PipelineOptions(list(placement.beam_args)).view_as(StandardOptions).runner
     return runner is not None and runner.rsplit('.', 1)[-1].lower() in _IN_PROCESS
 
@@ -18,8 +18,11 @@ def in_process(placement: PlacementConfig) -> bool:
 def beam_args(placement: PlacementConfig) -> list[Any]:
     """The options of Beam for a run on this machine.
 
-    TFX packs itself for remote workers, 53 MB and some seconds for each step, unless an image is named that has it.
-    Workers in this process need no image, and read no such name.
+    Unless a container image is named, TFX packages itself for remote workers, which takes 53 MB and some seconds per
+    step. Workers in this process need no image and ignore its name.
+
+    Args:
+        placement: where the data steps run.
     """
     arguments = list(placement.beam_args)
     if in_process(placement) and not PipelineOptions(arguments).view_as(WorkerOptions).sdk_container_image:

@@ -1,7 +1,7 @@
-"""Tells by its content whether the code of a component has changed.
+"""A digest of the code of a component, which makes the cache depend on the code.
 
-TFX finds an earlier result by a component's inputs and parameters, and knows its code only by name. So each
-component gets one more parameter, a digest of the sources it runs; it is recorded with the execution, too.
+The cache key of TFX has the inputs and parameters of a component, but of its code only the name. So each component gets
+one more parameter with the digest of the sources that it runs. It is recorded with the execution.
 """
 
 import functools
@@ -17,7 +17,12 @@ _PACKAGE = pathlib.Path(__file__).resolve().parent.parent
 
 @functools.cache
 def digest(sources: tuple[str, ...], package: pathlib.Path = _PACKAGE) -> str:
-    """SHA-256 of the libraries' versions and of the Python files in `sources`, paths below `package`."""
+    """SHA-256 of the versions of the libraries and of Python files.
+
+    Args:
+        sources: files and folders, as paths below `package`.
+        package: folder of the package.
+    """
     total = hashlib.sha256()
     for library in _LIBRARIES:
         total.update(f'{library}=={importlib.metadata.version(library)}\n'.encode())

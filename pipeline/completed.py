@@ -1,7 +1,7 @@
-"""Which components were completed in a folder of runs, and which files they made.
+"""The completed components of a folder of runs, with the files of their artifacts: `done.json`.
 
-Light: a plan reads it without TFX. The run decides by the metadata; this file tells a plan what it will decide, and
-the run which files an artifact must have.
+This module does not import TFX, so that `vaiven plan` starts fast. A run takes results from the cache by the metadata
+store. `done.json` lets a plan predict that, and lists the files that an artifact must have.
 """
 
 import contextlib
@@ -9,75 +9,97 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 
-from vaiven.pipeline.paths import DONE
+from vaiven.pipeline.paths import COMPLETED
 
-# By address of an artifact, relative to the root: the bytes of each file by its path in the artifact.
-Files = dict[str, dict[str, int]]
+# URI of an artifact, relative to the root → size in bytes of each file, by its path in the artifact.
+ArtifactFiles = dict[str, dict[str, int]]
 
 
-class DoneBefore:
-    """The record `done.json`: for each component and fingerprint the artifacts with their files."""
+class CompletedComponents:
+    """The file `done.json`: the artifacts and files of each component, by fingerprint."""
 
     def __init__(self, root: str) -> None:
+        """
+        Args:
+            root: folder of the runs. A missing or damaged file counts as an empty one.
+        """
         self._root = root
-        self._path = os.path.join(root, DONE)
-        self._known: dict[str, dict[str, Files]] = {}
-        # A file that is not there or was damaged only makes the plan less sure.
+        self._path = os.path.join(root, COMPLETED)
+        self._components: dict[str, dict[str, ArtifactFiles]] = {}
+        # A missing or damaged file only makes a plan less precise.
         with contextlib.suppress(OSError, ValueError, AttributeError):
             with open(self._path, encoding='utf-8') as file:
-                known = json.load(file)
-            self._known = {name: dict(marks) for name, marks in known.items() if isinstance(marks, dict)}
+                components = json.load(file)
+            self._components = {
+                name: dict(entries) for name, entries in components.items() if isinstance(entries, dict)
+            }
 
     def has(self, name: str, fingerprint: str) -> bool:
-        """Whether a component was completed with this fingerprint, and all of its files are there."""
-        files = self._known.get(name, {}).get(fingerprint)
-        return files is not None and not any(missing(self._root, uri, files[uri]) for uri in files)
+        """Whether a component was completed, and all of its files exist.
 
-    def files(self) -> Files:
-        """All artifacts with their files."""
-        marks = (files for marks in self._known.values() for files in marks.values())
-        return {uri: names for files in marks for uri, names in files.items()}
+        Args:
+            name: id of the component.
+            fingerprint: from `stages.fingerprints`.
+        """
+        files = self._components.get(name, {}).get(fingerprint)
+        return files is not None and not any(missing_file(self._root, uri, files[uri]) for uri in files)
+
+    def files(self) -> ArtifactFiles:
+        """The files of all artifacts."""
+        artifacts = (files for entries in self._components.values() for files in entries.values())
+        return {uri: sizes for files in artifacts for uri, sizes in files.items()}
 
     def add(self, name: str, fingerprint: str, uris: Iterable[str]) -> None:
-        """Records a completed component with the files that its artifacts have now."""
-        marks = self._known.setdefault(name, {})
-        # The newest last.
-        marks.pop(fingerprint, None)
-        marks[fingerprint] = {uri: files_of(os.path.join(self._root, uri)) for uri in uris}
+        """Adds a completed component, with the files that its artifacts have now.
+
+        Args:
+            name: id of the component.
+            fingerprint: from `stages.fingerprints`.
+            uris: its artifacts, relative to the root.
+        """
+        entries = self._components.setdefault(name, {})
+        # The newest entry comes last.
+        entries.pop(fingerprint, None)
+        entries[fingerprint] = {uri: file_sizes(os.path.join(self._root, uri)) for uri in uris}
         self._write()
 
-    def forget(self, uris: Iterable[str]) -> None:
-        """Drops the records of components that made one of these artifacts."""
-        gone = set(uris)
-        for name, marks in self._known.items():
-            self._known[name] = {mark: files for mark, files in marks.items() if not gone & set(files)}
+    def remove(self, uris: Iterable[str]) -> None:
+        """Removes the entries of the components that made any of these artifacts."""
+        removed = set(uris)
+        for name, entries in self._components.items():
+            self._components[name] = {
+                fingerprint: files for fingerprint, files in entries.items() if not removed & set(files)
+            }
         self._write()
 
     def _write(self) -> None:
         part = f'{self._path}.part'
         with contextlib.suppress(OSError):
             with open(part, 'w', encoding='utf-8') as file:
-                json.dump(self._known, file)
+                json.dump(self._components, file)
             os.replace(part, self._path)
 
 
-def files_of(folder: str) -> dict[str, int]:
-    """The bytes of each file below a folder, by its relative path."""
-    found = {}
+def file_sizes(folder: str) -> dict[str, int]:
+    """The size in bytes of each file below a folder, by its relative path."""
+    sizes = {}
     for parent, _, names in os.walk(folder):
         for name in names:
             path = os.path.join(parent, name)
-            found[os.path.relpath(path, folder)] = os.path.getsize(path)
-    return found
+            sizes[os.path.relpath(path, folder)] = os.path.getsize(path)
+    return sizes
 
 
-def missing(root: str, uri: str, files: Mapping[str, int] | None) -> str | None:
-    """What an artifact lacks: its folder, or a file (the first one), gone or of another size; None for nothing.
+def missing_file(root: str, uri: str, files: Mapping[str, int] | None) -> str | None:
+    """The first file of an artifact that does not exist or has another size.
 
     Args:
-        root: that `uri` is relative to.
-        uri: address of the artifact.
-        files: its files; None where they were never recorded.
+        root: folder of the runs.
+        uri: of the artifact, relative to the root.
+        files: size in bytes of each file; None if they were never recorded.
+
+    Returns:
+        The path of the file relative to the root, `uri` if the whole artifact is gone, or None.
     """
     folder = os.path.join(root, uri)
     if not os.path.exists(folder):

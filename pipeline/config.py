@@ -1,6 +1,6 @@
-"""The whole configuration: one tree, composed of the parts that the rooms own.
+"""The configuration of a run: a tree of the groups of settings that `components` and `models` define.
 
-Importing this module imports neither TensorFlow nor TFX: the command line needs it before either.
+Importing this module imports neither TensorFlow nor TFX, so that the command line can check settings fast.
 """
 
 import dataclasses
@@ -19,21 +19,21 @@ from vaiven.models.text.config import TextConfig
 from vaiven.models.training.config import TrainingConfig
 from vaiven.models.training.tuning_config import TuningConfig
 
-_RUNNING_TEXT: dict[str, Any] = {
-    # No text has a label, so none is looked for in tables either.
+_UNLABELLED_TEXT: dict[str, Any] = {
+    # Tables are read without a label column, too.
     'data': {'label_column': None},
     'vocabulary': {'min_count': 2},
-    # Whole passages take long to read, and many of them would not be another question.
+    # Passages are long, and a few of them are enough to check the server.
     'serving': {'max_rows': 32, 'batch_size': 16},
 }
 _FORWARD_ONLY: dict[str, Any] = {'bidirectional': False, 'token_dropout': 0.0, 'head_dropout': 0.0}
 
-# What each preset changes in the defaults below.
+# The settings of each preset that differ from the defaults.
 PRESETS: dict[str, dict[str, Any]] = {
     'reviews': {'network': {'subword_buckets': 16_384}},
-    # A writer of novels by characters, capitals among them: they say where sentences and names begin.
+    # A character language model. It keeps capital letters, which mark the start of sentences and names.
     'novel': {
-        **_RUNNING_TEXT,
+        **_UNLABELLED_TEXT,
         'text': {'unit': 'character', 'lowercase': False, 'max_tokens': 2500},
         'network': {
             **_FORWARD_ONLY,
@@ -52,10 +52,10 @@ PRESETS: dict[str, dict[str, Any]] = {
             'weight_averaging': 0.995,
         },
     },
-    # The recipe of the paper: one-hot characters in lower case, windows of 60 that slide by one, each with one
-    # target, two layers of 256 LSTM units, plain dropout, Adam as it comes, at one rate.
+    # The recipe of the paper: one-hot lower-case characters, windows of 60 that slide by one with one target each,
+    # two layers of 256 LSTM units, plain dropout, and Adam with a constant rate and no clipping.
     'novel_paper': {
-        **_RUNNING_TEXT,
+        **_UNLABELLED_TEXT,
         'text': {'unit': 'character', 'lowercase': True, 'max_tokens': 2500},
         'network': {
             **_FORWARD_ONLY,
@@ -85,7 +85,8 @@ class PlacementConfig:
     """Where the data steps run.
 
     Attributes:
-        beam_args: options of Apache Beam. The default runs in this process; DirectRunner would fetch a binary.
+        beam_args: options of Apache Beam. The default runner works in this process; DirectRunner would download a
+            binary.
     """
 
     beam_args: tuple[str, ...] = ('--runner=FnApiRunner',)
@@ -94,18 +95,27 @@ class PlacementConfig:
         for argument in self.beam_args:
             require(
                 argument.startswith('--'),
-                'placement.beam_args are options such as --runner=FlinkRunner',
+                'placement.beam_args must be options, such as --runner=FlinkRunner',
                 argument,
             )
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """Everything that decides what a run makes.
+    """All settings of a run.
 
     Attributes:
         name: name of the pipeline and of the served model.
-        preset: the preset that the values began from.
+        preset: the preset whose values are the defaults.
+        data: which columns are read, and how rows are split.
+        vocabulary: which tokens get an id.
+        text: how a text becomes tokens.
+        network: sizes and regularisation of the network.
+        training: how the network is trained.
+        tuning: the search for better settings.
+        evaluation: the thresholds for a blessing.
+        serving: the check of the served model.
+        placement: where the data steps run.
     """
 
     name: str = 'reviews'
@@ -123,79 +133,92 @@ class Config:
     def __post_init__(self) -> None:
         require(
             re.fullmatch(r'[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}', self.name) is not None,
-            'a name has letters, digits, "_", "-" and "." only, does not begin with ".", and has at most 100 of them',
+            'a name must have 1 to 100 letters, digits, "_", "-" and ".", and must not start with "."',
             self.name,
         )
 
 
 def configure(preset: str = 'reviews', settings: Iterable[str] = (), name: str | None = None) -> Config:
-    """The configuration of a preset, changed by settings as typed, without what would have no effect.
+    """Builds the configuration from a preset and changed settings.
+
+    Parts of the network that have no effect with these settings are removed.
 
     Args:
         preset: a key of `PRESETS`.
-        settings: texts such as `training.epochs=3`; of two for one setting the later one counts.
-        name: name of the served model; the preset's own if None.
+        settings: texts such as `training.epochs=3`. If a setting occurs twice, the last value counts.
+        name: name of the served model; None for the name of the preset.
+
+    Returns:
+        The configuration.
 
     Raises:
-        ConfigError: where preset or setting do not exist, or a value makes no sense.
+        ConfigError: there is no such preset or setting, or a value is not valid.
     """
     if preset not in PRESETS:
-        raise ConfigError(f'no preset is named {preset!r}; there are: ' + ', '.join(PRESETS))
+        raise ConfigError(f'no preset is named {preset!r}; choose one of: ' + ', '.join(PRESETS))
     config = from_dict(Config, {'name': preset, 'preset': preset, **PRESETS[preset]})
     changes = []
     for setting in settings:
         path, equals, value = setting.partition('=')
         if not equals:
             raise ConfigError(
-                f'--set takes a setting and a value, as in training.epochs=3. Received: {setting!r}'
+                f'--set must have the form SETTING=VALUE, as training.epochs=3. Received: {setting!r}'
             )
         changes.append((path.strip(), value))
     config = replace_all(config, changes)
-    _check_whole(config)
-    config = _without_idle_parts(config)
+    _check_consistency(config)
+    config = _without_unused_parts(config)
     return config if name is None else dataclasses.replace(config, name=name)
 
 
-def _check_whole(config: Config) -> None:
-    """What parts have to say to each other."""
+def _check_consistency(config: Config) -> None:
+    """Checks rules between groups of settings."""
     network, training = config.network, config.training
     if training.task == 'sentiment':
-        # See `vaiven.models.training.fine_tuning`: below the layers are the vectors of the tokens.
+        # Gradual unfreezing (Howard & Ruder 2018) reaches the layers one by one, and the embedding last.
         require(
             training.unfreeze_epochs * (network.layers + 1) < training.epochs,
-            f'training.unfreeze_epochs times {network.layers + 1} (network.layers and one) must be below '
-            f'training.epochs={training.epochs}, or the lowest layer never learns',
+            f'training.unfreeze_epochs times {network.layers + 1} (network.layers + 1) must be below '
+            f'training.epochs={training.epochs}, or the lowest layer is never trained',
             training.unfreeze_epochs,
         )
         return
     require(
         config.text.max_tokens >= config.data.passage_characters,
         f'text.max_tokens must be at least data.passage_characters={config.data.passage_characters}, '
-        'or passages lose their end: a token may be a single character',
+        'or passages are cut: a token may be a single character',
         config.text.max_tokens,
     )
     require(
         training.targets == 'all' or not network.bidirectional,
-        'training.targets=last reads in one direction: set network.bidirectional=false, or training.targets=all',
+        'training.targets=last needs a forward network: set network.bidirectional=false, or training.targets=all',
         network.bidirectional,
     )
 
 
-def _without_idle_parts(config: Config) -> Config:
-    """Leaves out of the network what can have no effect, so that it is neither trained nor served.
+def _without_unused_parts(config: Config) -> Config:
+    """Removes parts of the network that have no effect, so that they are neither trained nor exported.
 
-    A character has no pieces, and what the wide path learns is opinions.
+    A character has no subwords, and the wide path only learns sentiment.
     """
-    idle: dict[str, Any] = {}
+    unused: dict[str, Any] = {}
     if config.text.unit == 'character':
-        idle['subword_buckets'] = 0
+        unused['subword_buckets'] = 0
     if config.training.task == 'language':
-        idle['wide_ngrams'] = 0
-    return dataclasses.replace(config, network=dataclasses.replace(config.network, **idle))
+        unused['wide_ngrams'] = 0
+    return dataclasses.replace(config, network=dataclasses.replace(config.network, **unused))
 
 
 def settings_of(config: Any, path: str = '') -> Iterator[tuple[str, str]]:
-    """Each setting of the tree as dotted path and value, the value as `--set` takes it."""
+    """All settings of a group and its subgroups.
+
+    Args:
+        config: the configuration, or a group of it.
+        path: start of the paths: the path of the group and a dot.
+
+    Yields:
+        The dotted path of each setting and its value, as `--set` accepts it.
+    """
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         if dataclasses.is_dataclass(value):

@@ -1,86 +1,100 @@
-"""Starts a server on what was pushed, and shows its answers over gRPC and over REST."""
+"""The demonstration after a run: serves the pushed model and shows its predictions over gRPC and REST."""
 
 from vaiven.errors import UserError
-from vaiven.pipeline.demo_inputs import Questions
-from vaiven.pipeline.progress_display import Screen
+from vaiven.pipeline.demo_inputs import DemoInputs
+from vaiven.pipeline.progress_display import ProgressDisplay
 from vaiven.serving.client import Client, InvalidRequestError, Vaiven
 from vaiven.serving.common.errors import ServerStartError
 from vaiven.serving.server.server_process import ServerProcess
 
 _NEXT_WORDS = 5
-_WRITTEN = 200  # tokens
-_TOLERANCE = 1e-6
-_WIDTH = 60
+_GENERATED_TOKENS = 200
+_TOLERANCE = 1e-6  # of a probability: float32 over gRPC, decimal digits over REST
+_MAX_CHARACTERS = 60
 
 
 class ServedModelError(UserError):
-    """The pushed model could not be served, or does not answer over REST as over gRPC."""
+    """The pushed model cannot be served, or its predictions over gRPC and REST differ."""
 
     exit_status = 1
 
 
-def ask(screen: Screen, model: str, base_path: str, questions: Questions, log_path: str) -> None:
-    """Asks all questions, prints the answers, and stops the server.
+def show_predictions(
+    display: ProgressDisplay, model: str, base_path: str, inputs: DemoInputs, log_path: str
+) -> None:
+    """Starts a server, prints its predictions, and stops it.
 
     Args:
-        screen: where the answers appear.
+        display: where the predictions are printed.
         model: name of the model.
         base_path: folder with its versions.
-        questions: what is asked.
-        log_path: file for what the server says.
+        inputs: the texts.
+        log_path: file for the log of the server.
 
     Raises:
-        ServedModelError: where the server does not start or the two answers differ.
+        ServedModelError: the server does not start, or the predictions over gRPC and REST differ.
     """
-    screen.doing('starting a server on the pushed model')
+    display.set_activity('starting a server with the pushed model')
     try:
         with ServerProcess(model, base_path, log_path=log_path) as server:
-            _ask(screen, server, model, questions)
+            _show_predictions(display, server, model, inputs)
     except ServerStartError as error:
         raise ServedModelError(f'{str(error).splitlines()[0]} See {log_path}') from error
     finally:
-        screen.doing(None)
+        display.set_activity(None)
 
 
-def _ask(screen: Screen, server: ServerProcess, model: str, questions: Questions) -> None:
+def _show_predictions(
+    display: ProgressDisplay, server: ServerProcess, model: str, inputs: DemoInputs
+) -> None:
     with Client(server.grpc_address) as grpc, Client(server.rest_url) as rest:
-        asked = Vaiven(grpc, model), Vaiven(rest, model)
-        where = f'by gRPC {grpc.address} and by REST {rest.address}'
-        if questions.texts:
-            screen.line(screen.bold(f'sentiment, {where}'))
-            _ask_sentiment(screen, *asked, questions)
-        if questions.prefixes:
-            screen.line(screen.bold('next words'))
+        models = Vaiven(grpc, model), Vaiven(rest, model)
+        addresses = f'over gRPC {grpc.address} and REST {rest.address}'
+        if inputs.texts:
+            display.line(display.bold(f'sentiment {addresses}'))
+            _show_sentiment(display, *models, inputs)
+        if inputs.prefixes:
+            display.line(display.bold('next words'))
             for prefix, words in zip(
-                questions.prefixes, asked[0].next_words(questions.prefixes, _NEXT_WORDS), strict=True
+                inputs.prefixes, models[0].next_words(inputs.prefixes, _NEXT_WORDS), strict=True
             ):
-                screen.line(f'  {_shown(prefix)} … ' + ' | '.join(word.token for word in words))
-        if questions.begins:
-            screen.line(screen.bold(f'written on, {where}'))
-            # One seed for all would draw the same numbers for each, and like texts would meet in one sentence.
-            for seed, begin in enumerate(questions.begins, 1):
-                screen.line(f'  {_written(*asked, begin, seed)}')
+                display.line(f'  {_shorten(prefix)} … ' + ' | '.join(word.token for word in words))
+        if inputs.prompts:
+            display.line(display.bold(f'generated text {addresses}'))
+            # With the same seed, equal prompts would have the same continuation.
+            for seed, prompt in enumerate(inputs.prompts, 1):
+                display.line(f'  {_generate(*models, prompt, seed)}')
 
 
-def _ask_sentiment(screen: Screen, grpc: Vaiven, rest: Vaiven, questions: Questions) -> None:
-    answers = grpc.sentiment(questions.texts), rest.sentiment(questions.texts)
-    for expected, one, other in zip(questions.expected, *answers, strict=True):
-        if one.label != other.label or abs(one.probability - other.probability) > _TOLERANCE:
-            raise ServedModelError(f'{one.text!r}: gRPC answers {one.probability}, REST {other.probability}')
-        wrong = '' if expected in (None, one.label) else screen.red(f'  (is {expected})')
-        screen.line(f'  {one.label} {one.score:6.1%} {other.score:6.1%}  {_shown(one.text)}{wrong}')
+def _show_sentiment(display: ProgressDisplay, grpc: Vaiven, rest: Vaiven, inputs: DemoInputs) -> None:
+    results = grpc.sentiment(inputs.texts), rest.sentiment(inputs.texts)
+    for label, by_grpc, by_rest in zip(inputs.labels, *results, strict=True):
+        difference = abs(by_grpc.probability - by_rest.probability)
+        if by_grpc.label != by_rest.label or difference > _TOLERANCE:
+            raise ServedModelError(
+                f'{by_grpc.text!r}: the probability is {by_grpc.probability} over gRPC and '
+                f'{by_rest.probability} over REST'
+            )
+        wrong = '' if label in (None, by_grpc.label) else display.red(f'  (label: {label})')
+        text = _shorten(by_grpc.text)
+        display.line(f'  {by_grpc.label} {by_grpc.score:6.1%} {by_rest.score:6.1%}  {text}{wrong}')
 
 
-def _written(grpc: Vaiven, rest: Vaiven, begin: str, seed: int) -> str:
+def _generate(grpc: Vaiven, rest: Vaiven, prompt: str, seed: int) -> str:
+    """The prompt and its continuation in one line, or the error of the server."""
     try:
-        one, other = (asked.generate(begin, length=_WRITTEN, seed=seed)[0] for asked in (grpc, rest))
+        by_grpc, by_rest = (
+            model.generate(prompt, length=_GENERATED_TOKENS, seed=seed)[0] for model in (grpc, rest)
+        )
     except InvalidRequestError as error:
-        return f'{_shown(begin)} … {error}'  # as when it begins with a character that was never seen
-    if one != other:
-        raise ServedModelError(f'{begin!r}: gRPC writes on {one.generated!r}, REST {other.generated!r}')
-    return ' '.join((one.text + one.generated).split())
+        return f'{_shorten(prompt)} … {error}'  # for example if the prompt has an unknown character
+    if by_grpc != by_rest:
+        raise ServedModelError(
+            f'{prompt!r}: the continuation is {by_grpc.generated!r} over gRPC and {by_rest.generated!r} over REST'
+        )
+    return ' '.join((by_grpc.text + by_grpc.generated).split())
 
 
-def _shown(text: str) -> str:
+def _shorten(text: str) -> str:
     line = ' '.join(text.split())
-    return line if len(line) <= _WIDTH else line[: _WIDTH - 1] + '…'
+    return line if len(line) <= _MAX_CHARACTERS else line[: _MAX_CHARACTERS - 1] + '…'

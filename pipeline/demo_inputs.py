@@ -1,4 +1,4 @@
-"""What the served model is asked after a run, so that people see what they have got."""
+"""The inputs of the demonstration after a run, which shows what the model predicts."""
 
 import dataclasses
 import itertools
@@ -10,30 +10,30 @@ from vaiven.components.text_example_gen.rows import CLASSES, identity, split_of
 from vaiven.pipeline.config import Config
 
 PREFIX_WORDS = 3
-_LONGEST = 160
+_MAX_CHARACTERS = 160
 
 
 @dataclasses.dataclass(frozen=True)
-class Questions:
-    """What to ask.
+class DemoInputs:
+    """The inputs of a demonstration.
 
     Attributes:
-        texts: whose sentiment is asked.
-        expected: the right answers, where they are known.
-        prefixes: begins of texts whose next words are asked.
-        begins: begins of texts to be written on.
+        texts: texts whose sentiment is predicted.
+        labels: the label of each text; None if unknown.
+        prefixes: texts whose next word is predicted.
+        prompts: texts to continue.
     """
 
     texts: tuple[str, ...] = ()
-    expected: tuple[str | None, ...] = ()
+    labels: tuple[str | None, ...] = ()
     prefixes: tuple[str, ...] = ()
-    begins: tuple[str, ...] = ()
+    prompts: tuple[str, ...] = ()
 
 
-# For the data that comes along, by task.
-DEFAULT_QUESTIONS = {
-    'language': Questions(begins=('', 'this is one of the')),
-    'sentiment': Questions(
+# For the default data, by task.
+DEFAULT_DEMO_INPUTS = {
+    'language': DemoInputs(prompts=('', 'this is one of the')),
+    'sentiment': DemoInputs(
         (
             'a warm , funny and beautifully acted film',
             'tedious , badly written and far too long',
@@ -46,24 +46,30 @@ DEFAULT_QUESTIONS = {
 }
 
 
-def held_out_questions(files: DataFiles, config: Config, count: int = 6) -> Questions:
-    """Rows of the data that the model never learned from: what they begin with, and short ones of both classes."""
+def held_out_demo_inputs(files: DataFiles, config: Config, count: int = 6) -> DemoInputs:
+    """Inputs from the test split: short texts of both classes, prefixes and prompts.
+
+    Args:
+        files: the data of the run.
+        config: the configuration of the run.
+        count: how many texts.
+    """
     rows = (row for row in read_data(files, config.data) if row.text.strip())
-    held_out = (row for row in rows if split_of(row, identity(row.text), config.data) == 'test')
+    test_rows = (row for row in rows if split_of(row, identity(row.text), config.data) == 'test')
     if config.training.task == 'language':
-        return Questions(begins=('', *_prefixes(row.text for row in itertools.islice(held_out, count))))
+        return DemoInputs(prompts=('', *_prefixes(row.text for row in itertools.islice(test_rows, count))))
     by_class: list[list[str]] = [[], []]
-    for row in held_out:
-        if row.label is not None and len(row.text) <= _LONGEST:
+    for row in test_rows:
+        if row.label is not None and len(row.text) <= _MAX_CHARACTERS:
             by_class[row.label].append(row.text)
         if min(map(len, by_class)) >= count // 2:
             break
     chosen = [(text, CLASSES[label]) for label in (1, 0) for text in by_class[label][: count // 2]]
     texts = tuple(text for text, _ in chosen)
-    return Questions(texts, tuple(label for _, label in chosen), _prefixes(texts))
+    return DemoInputs(texts, tuple(label for _, label in chosen), _prefixes(texts))
 
 
 def _prefixes(texts: Iterable[str]) -> tuple[str, ...]:
     words = (text.split() for text in texts)
-    begins = [' '.join(parts[:PREFIX_WORDS]) for parts in words if len(parts) > PREFIX_WORDS]
-    return tuple(begins[:: max(1, len(begins) // 3)][:3])
+    prefixes = [' '.join(parts[:PREFIX_WORDS]) for parts in words if len(parts) > PREFIX_WORDS]
+    return tuple(prefixes[:: max(1, len(prefixes) // 3)][:3])

@@ -1,4 +1,4 @@
-"""The TFX graph: what runs, in which order, on what."""
+"""The TFX graph: the components and their connections."""
 
 import dataclasses
 import json
@@ -32,18 +32,18 @@ from vaiven.pipeline.stages import MODEL_SETTINGS
 
 _TEST, _UNLABELLED = 'test', 'unlabelled'
 
-# Which models the candidate is compared with: the latest blessed other one; TFX's own choice, the latest
-# blessed one, which is all that Kubeflow's specification can say; or none.
+# The baseline model: the latest blessed model other than the candidate; the latest blessed model, by TFX's strategy,
+# the only one that a Kubeflow pipeline can express; or none.
 Baseline = Literal['other', 'latest', 'none']
 
 
 def local_pipeline(config: Config, files: DataFiles, paths: RunPaths) -> tfx_pipeline.Pipeline:
-    """The pipeline for this machine: metadata in SQLite, what is done already taken from the cache.
+    """The pipeline for this machine, with metadata in SQLite and the cache enabled.
 
     Args:
-        config: what it makes.
-        files: the data; relative paths where those of `paths` are.
-        paths: relative for a process that works in the root, see `RunPaths.relative`.
+        config: the configuration of the run.
+        files: the data, with paths relative to the root if `paths` are.
+        paths: the folders of the run; relative if the root is the working directory.
     """
     return tfx_pipeline.Pipeline(
         pipeline_name=config.name,
@@ -61,11 +61,11 @@ def components(
     """The components, in an order in which they can run.
 
     Args:
-        config: what they shall make.
-        files: where the texts are.
-        serving_dir: base path of the served model; each version becomes a folder in it.
-        unfinished: folder for what a training that was killed goes on from.
-        baseline: which model the candidate is compared with.
+        config: the configuration of the run.
+        files: the data.
+        serving_dir: base path of the served model, with a subfolder for each version.
+        unfinished: folder of the state from which a killed training resumes.
+        baseline: the model that the candidate is compared with.
     """
     examples = TextExampleGen(files, config.data)
     statistics = StatisticsGen(examples=examples.outputs['examples'], exclude_splits=[_UNLABELLED])
@@ -85,23 +85,23 @@ def components(
         preprocessing_fn='vaiven.models.data.preprocessing.preprocessing_fn',
         custom_config={'config': json.dumps({'text': dataclasses.asdict(config.text)}, sort_keys=True)},
     )
-    learning: dict[str, Any] = {
+    training_inputs: dict[str, Any] = {
         'examples': transform.outputs['transformed_examples'],
         'transform_graph': transform.outputs['transform_graph'],
         'schema': schema.outputs['schema'],
         'train_args': trainer_pb2.TrainArgs(splits=['train', _UNLABELLED]),  # type: ignore[attr-defined]
         'eval_args': trainer_pb2.EvalArgs(splits=['eval']),  # type: ignore[attr-defined]
     }
-    tuner = _tuner(config, learning, unfinished)
+    tuner = _tuner(config, training_inputs, unfinished)
     trainer = Trainer(
         run_fn='vaiven.models.training.trainer.run_fn',
         hyperparameters=tuner.outputs['best_hyperparameters'] if tuner else None,
         custom_config={'config': training_config(config), 'unfinished': unfinished},
-        **learning,
+        **training_inputs,
     )
     model = trainer.outputs['model']
     resolver = _resolver(model, baseline)
-    before = resolver.outputs[MODEL] if resolver else None
+    baseline_model = resolver.outputs[MODEL] if resolver else None
     evaluator: BaseNode
     linear_baseline = None
     if config.training.task == 'sentiment':
@@ -109,7 +109,7 @@ def components(
         evaluator = PairedEvaluator(
             examples=examples.outputs['examples'],
             model=model,
-            baseline_model=before,
+            baseline_model=baseline_model,
             eval_config=eval_config(config.evaluation),
             example_splits=[_TEST],
         ).with_id('Evaluator')
@@ -117,7 +117,7 @@ def components(
         evaluator = LanguageEvaluator(
             examples=examples.outputs['examples'],
             model=model,
-            baseline_model=before,
+            baseline_model=baseline_model,
             config=config.evaluation,
             text=config.text,
         )
@@ -147,19 +147,19 @@ def components(
 
 
 def training_config(config: Config) -> str:
-    """As JSON what makes the model what it is; written into its assets."""
+    """The part of the configuration that a model depends on, as JSON. It is saved in the assets of the model."""
     values = json.loads(to_json(config))
     return json.dumps({key: values[key] for key in MODEL_SETTINGS}, ensure_ascii=False)
 
 
-def _tuner(config: Config, learning: dict[str, Any], unfinished: str) -> Tuner | None:
+def _tuner(config: Config, training_inputs: dict[str, Any], unfinished: str) -> Tuner | None:
     if not config.tuning.trials:
         return None
     values = {**json.loads(training_config(config)), 'tuning': dataclasses.asdict(config.tuning)}
     return Tuner(
         tuner_fn='vaiven.models.training.tuning.tuner_fn',
         custom_config={'config': json.dumps(values, ensure_ascii=False), 'unfinished': unfinished},
-        **learning,
+        **training_inputs,
     )
 
 

@@ -1,8 +1,7 @@
-"""Gives the files of a run addresses that do not depend on where they lie.
+"""Links the input files into the folder of the run, under names that do not depend on their location.
 
-TFX takes the path of a file for a pattern, and as part of what decides whether a result is in the cache. So a run
-reads links with plain names in its own folder: brackets in a path are harmless there, and data that was moved is
-recognised by its content.
+TFX takes the path of a file for a glob pattern, and includes it in the cache key. With links of plain names, brackets
+in a path are harmless, and files that were moved are recognised by their content.
 """
 
 import contextlib
@@ -15,29 +14,32 @@ from collections.abc import Iterator
 from vaiven.components.text_example_gen.files import DataFiles
 from vaiven.pipeline.paths import RunPaths
 
-# Neither a pattern to Beam, TensorFlow or TFX (`{SPAN}`) nor hidden.
+# Characters of patterns in Beam, TensorFlow and TFX (`{SPAN}`), and the dot of hidden files.
 _UNSAFE = re.compile(r'[^\w.-]|^\.')
 
 
-def plain_names(files: DataFiles) -> list[str]:
-    """A name for each file in their order: its own without special characters, in a numbered folder where two agree."""
+def link_names(files: DataFiles) -> list[str]:
+    """The name of the link to each file, in order.
+
+    It is the name of the file without special characters, in a numbered folder if several files have the same name.
+    """
     names = [_UNSAFE.sub('_', os.path.basename(source.path)) for source in files.sources()]
     counts = Counter(names)
     return [name if counts[name] == 1 else f'{number}/{name}' for number, name in enumerate(names)]
 
 
 @contextlib.contextmanager
-def linked(files: DataFiles, paths: RunPaths) -> Iterator[DataFiles]:
-    """Links all files below `paths.inputs` until the context ends.
+def input_links(files: DataFiles, paths: RunPaths) -> Iterator[DataFiles]:
+    """Links all files below `paths.inputs`, until the context ends.
 
     Args:
-        files: with absolute paths.
-        paths: whose lock the caller holds.
+        files: the input files, with absolute paths.
+        paths: the folder of the run, whose lock the caller holds.
 
     Yields:
-        The links, by paths below `paths.inputs`.
+        The links, as paths below `paths.inputs`.
     """
-    links = [os.path.join(paths.inputs, name) for name in plain_names(files)]
+    links = [os.path.join(paths.inputs, name) for name in link_names(files)]
     shutil.rmtree(paths.inputs, ignore_errors=True)  # of a killed run
     try:
         for source, link in zip(files.sources(), links, strict=True):

@@ -1,4 +1,4 @@
-"""The same pipeline as a specification of Kubeflow Pipelines v2."""
+"""Compiles the pipeline for Kubeflow Pipelines v2."""
 
 import os
 from typing import Any
@@ -13,7 +13,7 @@ from vaiven.components.text_example_gen.files import DataFiles
 from vaiven.pipeline.config import Config
 from vaiven.pipeline.graph import Baseline, components
 
-# What a step runs in the image; TFX's own entry point does not know this project's artifact types.
+# The command of a step in the image. TFX's entry point does not know the artifact types of this project.
 COMMAND = ['python', '-m', 'vaiven.components.kubeflow_entry']
 SERVING_MOUNT = '/serving'
 SERVING_CLAIM = 'vaiven-serving'
@@ -31,16 +31,17 @@ def compile_pipeline(
     gpus: int = 0,
     baseline: Baseline = 'none',
 ) -> None:
-    """Writes a YAML file of two documents: the pipeline, and what it needs of Kubernetes.
+    """Writes a YAML file with two documents: the pipeline, and its Kubernetes configuration.
 
     Args:
-        config: what the pipeline shall make.
-        files: addresses of the data, as `gs://bucket/reviews.csv`.
-        root: address below which artifacts are kept.
-        image: made by `kubeflow/Dockerfile`.
-        output: path of the file.
-        gpus: for the Tuner and the Trainer.
-        baseline: `latest` needs a backend that runs TFX's resolver tasks; the open-source one does not.
+        config: the configuration of the run.
+        files: URIs of the data, as `gs://bucket/reviews.csv`.
+        root: URI below which artifacts are stored.
+        image: name of the image, built with `kubeflow/Dockerfile`.
+        output: path of the YAML file.
+        gpus: number of GPUs for the Tuner and the Trainer.
+        baseline: the model that the candidate is compared with. `latest` needs a backend that runs TFX's resolver
+            tasks; the open-source backend does not.
     """
     register_artifact_types()
     unfinished = f'{root.rstrip("/")}/unfinished/{config.name}'
@@ -49,7 +50,7 @@ def compile_pipeline(
         if node.id in ('Tuner', 'Trainer'):
             node.with_platform_config(_resources(gpus))  # type: ignore[attr-defined]
     pipeline = tfx_pipeline.Pipeline(
-        # Kubeflow wants lower case, digits and hyphens.
+        # Kubeflow allows lower-case letters, digits and hyphens.
         pipeline_name=config.name.lower().replace('_', '-').replace('.', '-').strip('-'),
         pipeline_root=root,
         components=nodes,
@@ -62,7 +63,7 @@ def compile_pipeline(
         )
     )
     specification = runner.run(pipeline, write_out=False)['pipelineSpec']
-    # Whether a version is there already only the folder knows, not the cache.
+    # The cache does not know which versions are in the serving folder, so the Pusher always runs.
     specification['root']['dag']['tasks']['AtomicPusher']['cachingOptions'] = {}
     part = f'{output}.part'
     try:
@@ -83,7 +84,7 @@ def _resources(gpus: int) -> Any:
 
 
 def _platform() -> dict[str, Any]:
-    """The pusher's volume: the one that TensorFlow Serving reads."""
+    """Mounts the volume that TensorFlow Serving reads into the Pusher."""
     mount = {'mountPath': SERVING_MOUNT, 'pvcNameParameter': {'runtimeValue': {'constant': SERVING_CLAIM}}}
     executors = {_PUSHER_EXECUTOR: {'pvcMount': [mount]}}
     return {'platforms': {'kubernetes': {'deploymentSpec': {'executors': executors}}}}

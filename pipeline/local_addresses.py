@@ -1,4 +1,4 @@
-"""Which addresses a command on this machine takes: local paths."""
+"""Checks that options of commands on this machine are local paths."""
 
 import os
 
@@ -7,22 +7,22 @@ from vaiven.serving.common.errors import ServingError
 from vaiven.serving.common.local_path import local_path
 
 
-def require_local(value: str, option: str) -> str:
-    """The path that a value names; an address of a store would become a folder of that name.
+def require_local_path(value: str, option: str) -> str:
+    """The local path of an option. Without this check, `gs://bucket` would become a local folder of that name.
 
     Args:
-        value: a path, or a `file://` address.
-        option: where it was given, as `--root`.
+        value: a path, or a `file://` URL.
+        option: name of the option, as `--root`.
 
     Raises:
-        UserError: `value` is an address of another scheme, is empty, or has a NUL character.
+        UserError: `value` is a URL of another scheme, is empty, or has a NUL character.
     """
     if not value or '\0' in value:
-        raise UserError(f'{option} takes a path. Received: {value!r}')
+        raise UserError(f'{option} must be a path. Received: {value!r}')
     try:
         return os.fspath(local_path(value, option))
     except ServingError as error:
         raise UserError(
-            f'{option} takes a path on this machine. Received: {value!r}; copy the files here or mount them, or '
-            'run on Kubeflow: `vaiven kubeflow compile` takes addresses'
+            f'{option} must be a path on this machine. Received: {value!r}; copy or mount the files here, or run the '
+            'pipeline on Kubeflow: `vaiven kubeflow compile` accepts URIs'
         ) from error

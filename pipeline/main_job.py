@@ -1,4 +1,4 @@
-"""The main job: from files to a served model, told on a screen."""
+"""The main job: from files to a served model, with a progress display."""
 
 import contextlib
 import dataclasses
@@ -11,45 +11,48 @@ from typing import TYPE_CHECKING, Any
 
 from vaiven.components.text_example_gen.files import DataFiles
 from vaiven.errors import UserError
-from vaiven.pipeline.completed import DoneBefore
+from vaiven.pipeline.completed import CompletedComponents
 from vaiven.pipeline.config import Config
-from vaiven.pipeline.interruption import StoppedError, noted
+from vaiven.pipeline.interruption import StoppedError, record_signals
 from vaiven.pipeline.paths import ARTIFACTS, FolderError, RunPaths
-from vaiven.pipeline.progress_display import Screen, screen
-from vaiven.pipeline.run_lock import locked
-from vaiven.pipeline.stages import ALWAYS, SOURCES, fingerprints
-from vaiven.pipeline.temporary_folder import scratch
+from vaiven.pipeline.progress_display import ProgressDisplay, progress_display
+from vaiven.pipeline.run_lock import run_lock
+from vaiven.pipeline.stages import ALWAYS_RUN, SOURCES, fingerprints
+from vaiven.pipeline.temporary_folder import temporary_folder
 
 if TYPE_CHECKING:
-    from vaiven.pipeline.demo_inputs import Questions
-    from vaiven.pipeline.results import Figures
-    from vaiven.pipeline.runner import Step
-    from vaiven.pipeline.store import Lost
+    from vaiven.pipeline.demo_inputs import DemoInputs
+    from vaiven.pipeline.results import RunResults
+    from vaiven.pipeline.runner import ComponentResult
+    from vaiven.pipeline.store import MissingArtifact
 
-# What the file system refuses a folder for.
+# Errors of the file system that mean a full disk, or a folder that cannot be written.
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ENAMETOOLONG)
+_MAX_EXCERPT_CHARACTERS = 300
 
 
-def run_job(config: Config, files: DataFiles, paths: RunPaths, questions: 'Questions | None') -> int:
-    """Runs the pipeline, and serves and asks what was pushed.
+def run_job(
+    config: Config, files: DataFiles, paths: RunPaths, demo_inputs: 'DemoInputs | None'
+) -> 'RunResults':
+    """Runs the pipeline, and shows predictions of the pushed model.
 
     Args:
-        config: what is to be made.
-        files: checked by the caller.
-        paths: where everything is kept.
-        questions: what the served model is asked; None to serve nothing.
+        config: what the run makes.
+        files: the data, already checked.
+        paths: the folders of the run.
+        demo_inputs: texts whose predictions are shown; None to start no server.
 
     Returns:
-        0 if the model is among the served versions; 1 if it was not blessed.
+        The results. Their `version` is None if the model was not blessed.
 
     Raises:
         UserError: another run holds the folder, a component failed, or the served model does not answer.
         FolderError: the folder cannot be written, or its disk is full.
-        StoppedError: Ctrl-C or SIGTERM came in.
+        StoppedError: SIGINT or SIGTERM arrived.
     """
     try:
-        return _run_job(config, files, paths, questions)
+        return _run_job(config, files, paths, demo_inputs)
     except OSError as error:
         if error.errno in _FULL:
             raise FolderError(paths.root, 'the disk is full') from error
@@ -58,36 +61,44 @@ def run_job(config: Config, files: DataFiles, paths: RunPaths, questions: 'Quest
         raise
 
 
-def _run_job(config: Config, files: DataFiles, paths: RunPaths, questions: 'Questions | None') -> int:
+def _run_job(
+    config: Config, files: DataFiles, paths: RunPaths, demo_inputs: 'DemoInputs | None'
+) -> 'RunResults':
     log = paths.new_log()
     os.makedirs(paths.logs, exist_ok=True)
     open(log, 'a').close()
-    with locked(paths.root), scratch(), noted() as signals, screen(log) as shown:
-        shown.line(shown.bold(f'{config.name}: {_shown(files)} → {_relative(paths.root)}'))
-        shown.line(shown.dim(f'log: {_relative(log)}'))
-        running = _Running()
+    with (
+        run_lock(paths.root),
+        temporary_folder(),
+        record_signals() as signals,
+        progress_display(log) as display,
+    ):
+        display.line(display.bold(f'{config.name}: {_describe_files(files)} → {_display_path(paths.root)}'))
+        display.line(display.dim(f'log: {_display_path(log)}'))
+        current = _CurrentComponent()
         try:
-            figures = _run_pipeline(shown, config, files, paths, running)
-            _tell(shown, figures, paths)
-            if figures.version is None:
-                return 1
-            if questions:
-                from vaiven.pipeline.demo import ask
+            results = _run_pipeline(display, config, files, paths, current)
+            _print_results(display, results, paths)
+            if results.version is None:
+                return results
+            if demo_inputs:
+                from vaiven.pipeline.demo import show_predictions
 
-                ask(shown, config.name, paths.serving, questions, log.removesuffix('.log') + '-server.log')
-                shown.line()
+                server_log = log.removesuffix('.log') + '-server.log'
+                show_predictions(display, config.name, paths.serving, demo_inputs, server_log)
+                display.line()
         except BaseException as error:
             if signals.exit_status is not None:
-                raise StoppedError(running.component, signals.exit_status) from error
+                raise StoppedError(current.name, signals.exit_status) from error
             if isinstance(error, UserError) and hasattr(error, 'component'):
-                raise _LoggedError(error, _relative(log)) from error
+                raise _LoggedError(error, _display_path(log)) from error
             raise
-        shown.line(f'to serve it: vaiven serve {shlex.quote(_relative(paths.serving))}')
-        return 0
+        display.line(f'to serve it: vaiven serve {shlex.quote(_display_path(paths.serving))}')
+        return results
 
 
 class _LoggedError(UserError):
-    """An error, and where all of it is written down."""
+    """An error whose message ends with the path of the full log."""
 
     def __init__(self, error: UserError, log: str) -> None:
         super().__init__(f'{error}; the full log is {log}')
@@ -95,140 +106,142 @@ class _LoggedError(UserError):
 
 
 @dataclasses.dataclass
-class _Running:
-    """Which component runs; the last one when all are done."""
+class _CurrentComponent:
+    """The running component, or the last one at the end of the run."""
 
-    component: str | None = None
+    name: str | None = None
 
 
 def _run_pipeline(
-    shown: Screen, config: Config, files: DataFiles, paths: RunPaths, running: _Running
-) -> 'Figures':
-    started = time.monotonic()
-    shown.doing('loading TFX')
-    # Ten seconds, and the C++ parts write to the terminal: only now, when the screen is there.
+    display: ProgressDisplay, config: Config, files: DataFiles, paths: RunPaths, current: _CurrentComponent
+) -> 'RunResults':
+    start = time.monotonic()
+    display.set_activity('loading TFX')
+    # These imports take ten seconds and print from C++, so they wait until the display redirects the streams.
     from vaiven.models.training.hardware import share_cores
     from vaiven.pipeline.graph import local_pipeline
-    from vaiven.pipeline.results import Figures
+    from vaiven.pipeline.results import RunResults
     from vaiven.pipeline.runner import ComponentError, run
-    from vaiven.pipeline.workspace import bring_in_line, workspace
+    from vaiven.pipeline.workspace import synchronize_store, workspace
 
     share_cores(config.network)
-    done_before, current = DoneBefore(paths.root), fingerprints(config, files)
-    figures = Figures()
-    rows = [('loading TFX', f'{time.monotonic() - started:.1f}', '', '')]
-    begins: dict[str, float] = {}
+    completed, current_fingerprints = CompletedComponents(paths.root), fingerprints(config, files)
+    results = RunResults()
+    rows = [('loading TFX', f'{time.monotonic() - start:.1f}', '', '')]
+    start_times: dict[str, float] = {}
     baseline: list[str] = []
 
-    def began(name: str, number: int, count: int) -> None:
-        running.component = name
-        begins[name] = time.monotonic()
-        shown.line(f'[{number:2}/{count}] {name}')
-        shown.doing(f'        {name}')
+    def on_start(name: str, number: int, count: int) -> None:
+        current.name = name
+        start_times[name] = time.monotonic()
+        display.line(f'[{number:2}/{count}] {name}')
+        display.set_activity(f'        {name}')
 
-    def ended(step: 'Step') -> None:
-        shown.doing(None)
-        uris = [output.uri for outputs in step.outputs.values() for output in outputs]
-        if step.name == 'BaselineModel':
+    def on_end(result: 'ComponentResult') -> None:
+        display.set_activity(None)
+        uris = [artifact.uri for artifacts in result.outputs.values() for artifact in artifacts]
+        if result.name == 'BaselineModel':
             baseline.extend(uris)
-        if step.name in current:
-            # An evaluation is made again without the model that it was a comparison with.
-            done_before.add(
-                step.name, current[step.name], uris + baseline if 'Evaluator' in step.name else uris
-            )
-        rows.append(
-            (step.name, f'{step.seconds:.1f}', 'cached' if step.cached else 'run', figures.note(step))
-        )
+        if result.name in current_fingerprints:
+            # An evaluation runs again if the model that it compared with is gone.
+            needed = uris + baseline if 'Evaluator' in result.name else uris
+            completed.add(result.name, current_fingerprints[result.name], needed)
+        state = 'cached' if result.cached else 'run'
+        rows.append((result.name, f'{result.seconds:.1f}', state, results.add(result)))
 
     try:
         with workspace(config.placement, files, paths) as (links, inside):
             prefix = inside.artifacts.removesuffix(ARTIFACTS)
-            _tell_lost(shown, bring_in_line(paths.root, prefix, done_before))
-            run(local_pipeline(config, links, inside), ALWAYS, SOURCES, began, ended)
+            _print_missing_artifacts(display, synchronize_store(paths.root, prefix, completed))
+            run(local_pipeline(config, links, inside), ALWAYS_RUN, SOURCES, on_start, on_end)
     except ComponentError as error:
-        seconds = time.monotonic() - begins[error.component]
+        seconds = time.monotonic() - start_times[error.component]
         rows.append((error.component, f'{seconds:.1f}', 'failed', ''))
         raise
     finally:
-        shown.doing(None)
-        rows.append(('all', f'{time.monotonic() - started:.1f}', '', ''))
-        _table(shown, rows)
-    return figures
+        display.set_activity(None)
+        rows.append(('all', f'{time.monotonic() - start:.1f}', '', ''))
+        _print_components(display, rows)
+    return results
 
 
-def _tell_lost(shown: Screen, lost: 'Sequence[Lost]') -> None:
-    """Names the models that a run passes over; everything else is made again when it is needed."""
-    for artifact in lost:
-        if artifact.kind == 'Model':
-            shown.line(f'passed over: the model {artifact.uri}, as its files are gone ({artifact.what})')
-    if others := [artifact for artifact in lost if artifact.kind != 'Model']:
+def _print_missing_artifacts(display: ProgressDisplay, artifacts: 'Sequence[MissingArtifact]') -> None:
+    """Names the models that are ignored because their files are gone. Other artifacts are created again."""
+    for artifact in artifacts:
+        if artifact.type_name == 'Model':
+            display.line(f'ignored: the model {artifact.uri}, because files are missing ({artifact.path})')
+    if others := [artifact for artifact in artifacts if artifact.type_name != 'Model']:
         more = f' and {len(others) - 1} more' if len(others) > 1 else ''
-        shown.line(f'not used, as files are gone: {others[0].what}{more}')
+        display.line(f'ignored because files are missing: {others[0].path}{more}')
 
 
-def _table(shown: Screen, rows: Sequence[tuple[str, str, str, str]]) -> None:
+def _print_components(display: ProgressDisplay, rows: Sequence[tuple[str, str, str, str]]) -> None:
     styles = {'cached': 'dim', 'failed': 'red'}
-    shown.line()
-    shown.table(('component', 'seconds', '', ''), [(styles.get(row[2], ''), row) for row in rows])
-    shown.line()
+    display.line()
+    display.table(('component', 'seconds', '', ''), [(styles.get(row[2], ''), row) for row in rows])
+    display.line()
 
 
-def _tell(shown: Screen, figures: 'Figures', paths: RunPaths) -> None:
-    if figures.accuracy is not None:
-        shown.line(shown.bold(f'accuracy on {figures.rows or "the"} held-out rows  {figures.accuracy:6.1%}'))
-    if figures.majority is not None and figures.linear is not None:
-        shown.line(f'  of the majority class        {figures.majority:6.1%}')
-        shown.line(f'  of a linear model (NB-SVM)   {figures.linear:6.1%}')
-    if figures.calibration_error is not None and figures.brier is not None:
-        shown.line(f'expected calibration error     {figures.calibration_error:6.1%}')
-        shown.line(f'Brier score                    {figures.brier:7.3f}')
-    if figures.language:
-        _tell_language(shown, figures.language)
-    if figures.version is None:
-        shown.line(shown.red(f'not pushed: {figures.reason}'))
+def _print_results(display: ProgressDisplay, results: 'RunResults', paths: RunPaths) -> None:
+    if results.accuracy is not None:
+        rows = f'{results.rows or "the"} held-out rows'
+        display.line(display.bold(f'accuracy on {rows}  {results.accuracy:6.1%}'))
+    if results.majority is not None and results.linear is not None:
+        display.line(f'  of the majority class        {results.majority:6.1%}')
+        display.line(f'  of a linear model (NB-SVM)   {results.linear:6.1%}')
+    if results.calibration_error is not None and results.brier is not None:
+        display.line(f'expected calibration error     {results.calibration_error:6.1%}')
+        display.line(f'Brier score                    {results.brier:7.3f}')
+    if results.language:
+        _print_language(display, results.language)
+    if results.version is None:
+        display.line(display.red(f'not pushed: {results.reason}'))
     else:
-        state = 'pushed' if figures.pushed else 'was there already'
-        shown.line(
-            f'version {figures.version} {state}: {_relative(os.path.join(paths.root, figures.destination))}'
-        )
-    if figures.curves:
-        curves = os.path.join(paths.root, figures.curves)
-        shown.line(shown.dim(f'learning curves: tensorboard --logdir {shlex.quote(_relative(curves))}'))
-    shown.line()
+        state = 'pushed' if results.pushed else 'was pushed before'
+        folder = _display_path(os.path.join(paths.root, results.destination))
+        display.line(f'version {results.version} {state}: {folder}')
+    if results.curves:
+        curves = _display_path(os.path.join(paths.root, results.curves))
+        display.line(display.dim(f'learning curves: tensorboard --logdir {shlex.quote(curves)}'))
+    display.line()
 
 
-def _tell_language(shown: Screen, found: dict[str, Any]) -> None:
+def _print_language(display: ProgressDisplay, evaluation: dict[str, Any]) -> None:
+    characters = evaluation['characters']
     rows = {
-        f'bits a character on {found["characters"]:,} held-out characters': found['bits_per_character'],
-        '  of the blessed model before': found['before'],
-        '  of a compressor (xz)': found['compressor'],
-        '  of the frequencies of characters': found['unigram'],
+        f'bits per character on {characters:,} held-out characters': evaluation['bits_per_character'],
+        '  of the previous blessed model': evaluation['before'],
+        '  of a compressor (xz)': evaluation['compressor'],
+        '  of the character frequencies': evaluation['unigram'],
     }
     for number, (name, bits) in enumerate(rows.items()):
         if bits is not None:
             line = f'{name:52}{bits:7.3f}'
-            shown.line(line if number else shown.bold(line))
-    shares = ' '.join(f'{share:.0%}' for share in found['distinct'])
-    shown.line(
-        f'of what it writes, different words, pairs, triples: {shares}; copied at most «{found["copied"]}»'
+            display.line(line if number else display.bold(line))
+    shares = ' '.join(f'{share:.0%}' for share in evaluation['distinct'])
+    display.line(
+        f'generated text: distinct-1, -2, -3: {shares}; longest copied passage: «{evaluation["copied"]}»'
     )
-    shown.line(f'  {_begin(found["written"][0])}')
+    display.line(f'  {_excerpt(evaluation["written"][0])}')
 
 
-def _begin(text: str, length: int = 300) -> str:
+def _excerpt(text: str) -> str:
+    """The start of a text, in one line."""
     line = ' '.join(text.split())
-    return line if len(line) <= length else line[: length - 1] + '…'
+    if len(line) <= _MAX_EXCERPT_CHARACTERS:
+        return line
+    return line[: _MAX_EXCERPT_CHARACTERS - 1] + '…'
 
 
-def _shown(files: DataFiles) -> str:
-    def shown(paths: Sequence[str]) -> str:
-        return _relative(paths[0]) + (f' and {len(paths) - 1} more' if len(paths) > 1 else '')
+def _describe_files(files: DataFiles) -> str:
+    def describe(paths: Sequence[str]) -> str:
+        return _display_path(paths[0]) + (f' and {len(paths) - 1} more' if len(paths) > 1 else '')
 
-    return shown(files.data) + (f', unlabelled {shown(files.unlabelled)}' if files.unlabelled else '')
+    return describe(files.data) + (f', unlabelled {describe(files.unlabelled)}' if files.unlabelled else '')
 
 
-def _relative(path: str) -> str:
-    """The shorter of a path's two forms, in one line."""
+def _display_path(path: str) -> str:
+    """A path as it is printed: relative if that is shorter, with control characters escaped."""
     with contextlib.suppress(ValueError, OSError):
         path = min(os.path.relpath(path), path, key=len)
     return ''.join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in path)

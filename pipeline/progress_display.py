@@ -1,7 +1,7 @@
-"""What people see of a run; what libraries say goes to a file.
+"""The progress display of a run. The output of libraries goes to a log file.
 
-TensorFlow and Beam write to the process' standard streams from C++ as well as from Python, so the streams
-themselves are led to the log file, and the screen keeps copies of the ones that were there.
+TensorFlow and Beam write to the standard streams of the process from C++ and from Python. So the file descriptors are
+redirected to the log file, and the display writes to a copy of the original standard output.
 """
 
 import contextlib
@@ -20,102 +20,116 @@ from rich.text import Text
 from vaiven.serving.common import terminal
 
 PROGRESS = logging.getLogger('vaiven.progress')
-# How far a loop is: `text, done, total` as the arguments of a record. For a terminal's last line, not for a log.
+# The progress of a loop, with `text, done, total` as the arguments of a log record. For terminals only.
 STEPS = logging.getLogger('vaiven.steps')
 
-_DRAWS_A_SECOND = 2
-# Of a pipe, which breaks no lines: whoever reads it does.
-_NO_WIDTH = 1 << 16
+_REFRESHES_PER_SECOND = 2
+# Lines to a pipe are not wrapped.
+_UNLIMITED_WIDTH = 1 << 16
 
 
-class Screen:
-    """Writes lines, and on a terminal a living last line that tells what is going on, for how long, and how far."""
+class ProgressDisplay:
+    """Prints lines. In a terminal, the last line shows the current activity, its duration and its progress."""
 
     def __init__(self, stream: TextIO) -> None:
-        living = stream.isatty() and os.environ.get('TERM') != 'dumb'
-        self._folds = stream.isatty()
+        """
+        Args:
+            stream: where to print.
+        """
+        is_live = stream.isatty() and os.environ.get('TERM') != 'dumb'
+        self._wraps = stream.isatty()
         self._coloured = terminal.coloured(stream)
         self._console = Console(
-            file=_Unbroken(stream),  # type: ignore[arg-type]
-            force_terminal=living,
+            file=_PipeSafeStream(stream),  # type: ignore[arg-type]
+            force_terminal=is_live,
             color_system='standard' if self._coloured else None,
-            width=terminal.width() if self._folds else _NO_WIDTH,
+            width=terminal.width() if self._wraps else _UNLIMITED_WIDTH,
             highlight=False,
             markup=False,
             emoji=False,
         )
-        self._living = Progress(
-            _Doing(),
+        self._live = Progress(
+            _ActivityColumn(),
             console=self._console,
             transient=True,
-            refresh_per_second=_DRAWS_A_SECOND,
+            refresh_per_second=_REFRESHES_PER_SECOND,
             redirect_stdout=False,
             redirect_stderr=False,
-            disable=not living,
+            disable=not is_live,
         )
 
     def line(self, text: str = '') -> None:
-        """One line, broken between words where the terminal is too narrow for it."""
+        """Prints a line, wrapped between words to the width of the terminal; wrapped lines keep the indent."""
         shown = Text.from_ansi(text)
-        begin = len(shown.plain) - len(shown.plain.lstrip())
-        room = max(self._console.width - begin, terminal.MIN_WIDTH)
-        for part in shown[begin:].wrap(self._console, room) if shown.plain else [shown]:
+        indent = len(shown.plain) - len(shown.plain.lstrip())
+        room = max(self._console.width - indent, terminal.MIN_WIDTH)
+        for part in shown[indent:].wrap(self._console, room) if shown.plain else [shown]:
             part.rstrip()
-            self._console.print(Text(' ' * begin) + part)
+            self._console.print(Text(' ' * indent) + part)
 
     def table(self, head: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]) -> None:
-        """A table whose last column takes what room there is.
+        """Prints a table whose last column is wrapped to the width of the terminal.
 
         Args:
-            head: names of the columns; the second is one of numbers.
-            rows: for each how it is shown (`dim`, `red` or nothing in particular), and its cells.
+            head: names of the columns; the second one is right-aligned.
+            rows: for each row its style (`dim`, `red` or empty) and its cells.
         """
         table = Table(box=None, padding=(0, 2, 0, 0), header_style='bold', show_edge=False, pad_edge=False)
         for number, name in enumerate(head):
             table.add_column(name, justify='right' if number == 1 else 'left', no_wrap=number < len(head) - 1)
         for style, cells in rows:
             table.add_row(*map(Text, cells), style=style)
-        with self._console.capture() as drawn:
+        with self._console.capture() as capture:
             self._console.print(table)
-        # A table fills its columns with spaces to the end.
-        for line in drawn.get().splitlines():
+        # rich pads the last column with spaces.
+        for line in capture.get().splitlines():
             self.line(line if self._coloured else line.rstrip())
 
-    def doing(self, text: str | None) -> None:
-        """What is going on from now on; nothing in particular if None."""
-        for task in self._living.task_ids:
-            self._living.remove_task(task)
+    def set_activity(self, text: str | None) -> None:
+        """Shows the current activity in the last line of a terminal; None removes the line."""
+        for task in self._live.task_ids:
+            self._live.remove_task(task)
         if text is None:
-            self._living.stop()
+            self._live.stop()
         else:
-            self._living.add_task(text, total=None)
-            self._living.start()
+            self._live.add_task(text, total=None)
+            self._live.start()
 
-    def step(self, text: str, done: int, total: int) -> None:
-        """How far what is going on has come, as `epoch 2/5`, 30 of 142."""
-        for task in self._living.tasks:
+    def set_progress(self, text: str, done: int, total: int) -> None:
+        """Shows the progress of the current activity.
+
+        Args:
+            text: the loop, as `epoch 2/5`.
+            done: completed steps.
+            total: all steps.
+        """
+        for task in self._live.tasks:
             if task.fields.get('step') != text:
-                self._living.update(task.id, step=text, since=time.monotonic(), begin=done - 1)
-            self._living.update(task.id, total=total, completed=done)
+                self._live.update(task.id, step=text, start=time.monotonic(), first=done - 1)
+            self._live.update(task.id, total=total, completed=done)
 
     def dim(self, text: str) -> str:
+        """The text in a dim style, if the display has colours."""
         return self._styled(text, 2)
 
     def bold(self, text: str) -> str:
+        """The text in bold, if the display has colours."""
         return self._styled(text, 1)
 
     def red(self, text: str) -> str:
+        """The text in red, if the display has colours."""
         return self._styled(text, 31)
 
     def end(self) -> None:
-        self.doing(None)
+        """Removes the activity line."""
+        self.set_activity(None)
 
     def _styled(self, text: str, code: int) -> str:
         return f'\x1b[{code}m{text}\x1b[0m' if self._coloured else text
 
 
-class _Doing(ProgressColumn):
-    """The living line: `Trainer … 12 s`, and of a loop `epoch 2/5  30/142  about 9 s left`."""
+class _ActivityColumn(ProgressColumn):
+    """The activity line: `Trainer … 12 s`, and in a loop also `epoch 2/5  30/142  about 9 s left`."""
 
     max_refresh = None
 
@@ -124,8 +138,8 @@ class _Doing(ProgressColumn):
         if task.total:
             fields, done = task.fields, int(task.completed)
             text += f'  {fields["step"]}  {done}/{int(task.total)}'
-            if (behind := done - fields['begin']) > 0:
-                left = (time.monotonic() - fields['since']) / behind * (task.total - done)
+            if (steps := done - fields['first']) > 0:
+                left = (time.monotonic() - fields['start']) / steps * (task.total - done)
                 text += f'  about {_duration(left)} left'
         return Text(text, style='dim', no_wrap=True, overflow='ellipsis')
 
@@ -134,8 +148,8 @@ def _duration(seconds: float) -> str:
     return f'{seconds:.0f} s' if seconds < 100 else f'{seconds / 60:.0f} min'
 
 
-class _Unbroken:
-    """A stream whose reader may go away (`vaiven run | head`): that must not end a training."""
+class _PipeSafeStream:
+    """A stream that ignores a closed pipe: `vaiven run | head` must not stop a training."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -157,67 +171,73 @@ class _Unbroken:
 
 
 class _ProgressHandler(logging.Handler):
-    def __init__(self, screen: Screen) -> None:
+    def __init__(self, display: ProgressDisplay) -> None:
         super().__init__(logging.INFO)
-        self._screen = screen
+        self._display = display
 
     def emit(self, record: logging.LogRecord) -> None:
         for line in record.getMessage().splitlines():
-            self._screen.line(f'        {line}')
+            self._display.line(f'        {line}')
 
 
 class _StepsHandler(logging.Handler):
-    def __init__(self, screen: Screen) -> None:
+    def __init__(self, display: ProgressDisplay) -> None:
         super().__init__(logging.INFO)
-        self._screen = screen
+        self._display = display
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._screen.step(*cast('tuple[str, int, int]', record.args))
+        self._display.set_progress(*cast('tuple[str, int, int]', record.args))
 
 
 @contextlib.contextmanager
-def screen(log_path: str) -> Iterator[Screen]:
-    """A screen on what is standard output now; standard output and error are the log file until the end.
+def progress_display(log_path: str) -> Iterator[ProgressDisplay]:
+    """A display on standard output. Until the end, both standard streams are redirected to a log file.
+
+    Args:
+        log_path: path of the log file; lines are appended.
+
+    Yields:
+        The display.
 
     Raises:
-        OSError: if the log file cannot be written.
+        OSError: the log file cannot be written.
     """
     sys.stdout.flush()
     sys.stderr.flush()
     log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-    kept = os.dup(1), os.dup(2)
-    stream = os.fdopen(os.dup(kept[0]), 'w', encoding='utf-8', errors='replace')
-    shown = Screen(stream)
-    to_screen, steps = _ProgressHandler(shown), _StepsHandler(shown)
-    to_log = logging.StreamHandler(os.fdopen(os.dup(log), 'w', encoding='utf-8'))
-    to_log.setFormatter(logging.Formatter('%(asctime)s %(levelname).1s %(name)s: %(message)s'))
+    originals = os.dup(1), os.dup(2)
+    stream = os.fdopen(os.dup(originals[0]), 'w', encoding='utf-8', errors='replace')
+    display = ProgressDisplay(stream)
+    progress_handler, steps_handler = _ProgressHandler(display), _StepsHandler(display)
+    log_handler = logging.StreamHandler(os.fdopen(os.dup(log), 'w', encoding='utf-8'))
+    log_handler.setFormatter(logging.Formatter('%(asctime)s %(levelname).1s %(name)s: %(message)s'))
     root = logging.getLogger()
-    before = root.handlers[:], root.level, PROGRESS.level, STEPS.level, STEPS.propagate
+    previous = root.handlers[:], root.level, PROGRESS.level, STEPS.level, STEPS.propagate
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)
-    root.handlers[:] = [to_log]
+    root.handlers[:] = [log_handler]
     root.setLevel(logging.INFO)
     PROGRESS.setLevel(logging.INFO)
-    PROGRESS.addHandler(to_screen)
+    PROGRESS.addHandler(progress_handler)
     STEPS.setLevel(logging.INFO)
-    STEPS.propagate = False  # many a second: nothing for the log
-    STEPS.addHandler(steps)
+    STEPS.propagate = False  # many per second: not for the log
+    STEPS.addHandler(steps_handler)
     try:
-        yield shown
+        yield display
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        PROGRESS.removeHandler(to_screen)
-        STEPS.removeHandler(steps)
-        root.handlers[:], level, progress_level, steps_level, STEPS.propagate = before
+        PROGRESS.removeHandler(progress_handler)
+        STEPS.removeHandler(steps_handler)
+        root.handlers[:], level, progress_level, steps_level, STEPS.propagate = previous
         STEPS.setLevel(steps_level)
         root.setLevel(level)
         PROGRESS.setLevel(progress_level)
-        os.dup2(kept[0], 1)
-        os.dup2(kept[1], 2)
-        for descriptor in kept:
+        os.dup2(originals[0], 1)
+        os.dup2(originals[1], 2)
+        for descriptor in originals:
             os.close(descriptor)
-        shown.end()
+        display.end()
         stream.close()
-        to_log.close()
+        log_handler.close()

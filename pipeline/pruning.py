@@ -1,7 +1,7 @@
-"""Which artifacts of a folder of runs nothing needs any more, and their removal.
+"""Finds and removes the artifacts that are no longer needed in a folder of runs.
 
-The metadata keep the record of a removed artifact, in the state DELETED: neither the cache nor a comparison with
-earlier models uses it, and the lineage of a version stays complete.
+The metadata store keeps a removed artifact in the state DELETED. Neither the cache nor an evaluation uses it, and the
+lineage of each version stays complete.
 """
 
 import contextlib
@@ -14,28 +14,28 @@ from pathlib import Path
 
 from ml_metadata.proto import metadata_store_pb2
 
-from vaiven.pipeline.completed import DoneBefore, files_of
+from vaiven.pipeline.completed import CompletedComponents, file_sizes
 from vaiven.pipeline.paths import ARTIFACTS, RunPaths
 
 _Artifact, _Event = metadata_store_pb2.Artifact, metadata_store_pb2.Event  # type: ignore[attr-defined]
 _Execution = metadata_store_pb2.Execution  # type: ignore[attr-defined]
 _SUCCESSFUL = (_Execution.COMPLETE, _Execution.CACHED)
 
-# Executions of each component, the newest first.
-_RUNS = f"""
+# The executions of each component, the newest first.
+_EXECUTIONS = f"""
 SELECT Context.name, Execution.id FROM Execution
 JOIN Association ON Association.execution_id = Execution.id
 JOIN Context ON Context.id = Association.context_id
 JOIN Type ON Type.id = Context.type_id AND Type.name = 'node'
 WHERE Execution.last_known_state IN {_SUCCESSFUL} ORDER BY Execution.id DESC
 """
-# The versions that were pushed, as `serving/<name>/<version>`, and by which execution.
+# The pushed versions, as `serving/<name>/<version>`, with the execution that pushed them.
 _PUSHED = f"""
 SELECT place.string_value, Event.execution_id FROM ArtifactProperty place
 JOIN Event ON Event.artifact_id = place.artifact_id AND Event.type = {_Event.OUTPUT}
 WHERE place.name = 'pushed_destination'
 """
-# The models that an evaluation blessed.
+# The latest model that an evaluation blessed, with its blessing.
 _BLESSED = """
 SELECT blessing.id, model.int_value FROM Artifact blessing
 JOIN Type ON Type.id = blessing.type_id AND Type.name = 'ModelBlessing'
@@ -44,7 +44,7 @@ JOIN ArtifactProperty model ON model.artifact_id = blessing.id AND model.name = 
 JOIN Artifact ON Artifact.id = model.int_value AND Artifact.state = ?
 ORDER BY model.int_value DESC, blessing.id DESC LIMIT 1
 """
-# What executions used and made, and all that was made on the way to it.
+# The inputs and outputs of an execution and of all executions before it.
 _LINEAGE = f"""
 WITH RECURSIVE needed(execution) AS (
     VALUES (?)
@@ -58,29 +58,32 @@ SELECT DISTINCT Event.artifact_id FROM needed JOIN Event ON Event.execution_id =
 
 
 @dataclasses.dataclass(frozen=True)
-class Unneeded:
-    """An artifact that may go.
+class PrunableArtifact:
+    """An artifact that is no longer needed.
 
     Attributes:
-        id: in the metadata store; None for a folder that the store does not know.
-        kind: its type, as `Model`.
-        uri: its address, relative to the root.
-        size: bytes of its files.
+        id: its id in the metadata store; None for a folder without an entry in the store.
+        type_name: its type, as `Model`.
+        uri: its URI, relative to the root.
+        size: size of its files in bytes.
     """
 
     id: int | None
-    kind: str
+    type_name: str
     uri: str
     size: int
 
 
-def unneeded(store: sqlite3.Connection, root: str, keep: int) -> list[Unneeded]:
-    """What may go: made neither by the newest runs of a component nor for a served version or the last blessed model.
+def prunable_artifacts(store: sqlite3.Connection, root: str, keep: int) -> list[PrunableArtifact]:
+    """The artifacts that are no longer needed.
+
+    Needed are the inputs and outputs of the newest runs of each component, the lineage of each served version, and the
+    latest blessed model.
 
     Args:
-        store: with addresses relative to the root.
+        store: the metadata store, with URIs relative to the root.
         root: folder of the runs.
-        keep: how many runs of each component stay.
+        keep: number of runs of each component to keep.
     """
     needed = _needed(store, root, keep)
     rows = store.execute(
@@ -89,18 +92,29 @@ def unneeded(store: sqlite3.Connection, root: str, keep: int) -> list[Unneeded]:
         (_Artifact.DELETED,),
     ).fetchall()
     inside = [row for row in rows if row[2] and row[2].startswith(f'{ARTIFACTS}/')]
-    found = [
-        Unneeded(number, kind, uri, _size(root, uri)) for number, kind, uri in inside if number not in needed
+    prunable = [
+        PrunableArtifact(artifact_id, type_name, uri, _size(root, uri))
+        for artifact_id, type_name, uri in inside
+        if artifact_id not in needed
     ]
     known = {uri for _, _, uri in inside}
-    return found + [Unneeded(None, '', uri, _size(root, uri)) for uri in _folders(root) if uri not in known]
+    return prunable + [
+        PrunableArtifact(None, '', uri, _size(root, uri)) for uri in _folders(root) if uri not in known
+    ]
 
 
-def remove(store: sqlite3.Connection, root: str, artifacts: Iterable[Unneeded]) -> None:
-    """Marks artifacts as deleted, and then removes their files, so that no run uses one that is half gone.
+def remove_artifacts(store: sqlite3.Connection, root: str, artifacts: Iterable[PrunableArtifact]) -> None:
+    """Removes artifacts.
+
+    They are marked as deleted before their files are removed, so that no run uses an incomplete artifact.
+
+    Args:
+        store: the metadata store.
+        root: folder of the runs.
+        artifacts: from `prunable_artifacts`.
 
     Raises:
-        OSError: files cannot be removed; the next call tries again.
+        OSError: files cannot be removed. The next call tries again.
     """
     artifacts = list(artifacts)
     store.executemany(
@@ -108,7 +122,7 @@ def remove(store: sqlite3.Connection, root: str, artifacts: Iterable[Unneeded]) 
         [(_Artifact.DELETED, artifact.id) for artifact in artifacts if artifact.id is not None],
     )
     store.commit()
-    DoneBefore(root).forget(artifact.uri for artifact in artifacts)
+    CompletedComponents(root).remove(artifact.uri for artifact in artifacts)
     for artifact in artifacts:
         folder = Path(root, artifact.uri)
         with contextlib.suppress(FileNotFoundError):
@@ -119,22 +133,22 @@ def remove(store: sqlite3.Connection, root: str, artifacts: Iterable[Unneeded]) 
 
 
 def _needed(store: sqlite3.Connection, root: str, keep: int) -> set[int]:
-    found: set[int] = set()
+    needed: set[int] = set()
     runs: dict[str, int] = {}
-    for component, execution in store.execute(_RUNS).fetchall():
+    for component, execution in store.execute(_EXECUTIONS).fetchall():
         runs[component] = runs.get(component, 0) + 1
         if runs[component] <= keep:
-            found |= _touched(store, execution)
+            needed |= _inputs_and_outputs(store, execution)
     served = {os.path.realpath(path) for path in _versions(root)}
-    for place, execution in store.execute(_PUSHED).fetchall():
-        if os.path.realpath(os.path.join(root, place)) in served:
-            found |= {row[0] for row in store.execute(_LINEAGE, (execution,))}
+    for destination, execution in store.execute(_PUSHED).fetchall():
+        if os.path.realpath(os.path.join(root, destination)) in served:
+            needed |= {row[0] for row in store.execute(_LINEAGE, (execution,))}
     for blessing, model in store.execute(_BLESSED, (_Artifact.LIVE,)).fetchall():
-        found |= {blessing, model}
-    return found
+        needed |= {blessing, model}
+    return needed
 
 
-def _touched(store: sqlite3.Connection, execution: int) -> set[int]:
+def _inputs_and_outputs(store: sqlite3.Connection, execution: int) -> set[int]:
     rows = store.execute('SELECT artifact_id FROM Event WHERE execution_id = ?', (execution,))
     return {row[0] for row in rows}
 
@@ -146,11 +160,11 @@ def _versions(root: str) -> Iterator[Path]:
 
 
 def _folders(root: str) -> Iterator[str]:
-    """Folders of artifacts, also of those that a killed removal left."""
+    """The folders of all artifacts, including those that an interrupted removal left."""
     for folder in sorted(Path(root, ARTIFACTS).glob('*/*/*')):
         if folder.name.isdecimal() and folder.parent.name != '.system':
             yield str(folder.relative_to(root))
 
 
 def _size(root: str, uri: str) -> int:
-    return sum(files_of(os.path.join(root, uri)).values())
+    return sum(file_sizes(os.path.join(root, uri)).values())

@@ -1,20 +1,26 @@
-"""The one line that says why something failed."""
+"""The cause of an error, in one line."""
 
 import errno
 import re
 
 _WHILE_RUNNING = re.compile(r"\s*\[while running '[^']*'\]\s*$")
 _ERROR_LINE = re.compile(r'^(?:[A-Za-z_][\w.]*\.)?([A-Z]\w*(?:Error|Exception|Interrupt|Exit))(?:: (.*))?$')
-# SQLite's words in an error of ML Metadata, and the system's in one of TensorFlow or of a Beam worker.
+# The text of SQLite in errors of ML Metadata, and of the system in errors of TensorFlow or a Beam worker.
 _FULL = re.compile('database or disk is full|No space left on device|Disk quota exceeded', re.IGNORECASE)
-_LONGEST = 500
+_MAX_CHARACTERS = 500
 
 
 def root_cause(error: BaseException) -> tuple[BaseException, str]:
-    """The error that began it, and its message in one line.
+    """Finds the cause of an error.
 
-    Errors of this project say all that a user needs. Others are named by their type. Beam puts the traceback of
-    a worker into the message; its last error line is what counts.
+    The message of a `UserError` is complete. Other errors are described by their type and message. Beam puts the
+    traceback of a worker into a message: its last error line is used.
+
+    Args:
+        error: the error, with its chain of causes.
+
+    Returns:
+        The error that caused the others, and its message in one line.
     """
     chain = [error]
     while (cause := chain[-1].__cause__) is not None and cause not in chain:
@@ -27,7 +33,7 @@ def root_cause(error: BaseException) -> tuple[BaseException, str]:
             return link, 'no space left on the device' + (f' for {link.filename}' if link.filename else '')
     for link in chain:
         if _FULL.search(str(link)):
-            return link, 'the disk is full; make room, or move the folder of the runs, and run again'
+            return link, 'the disk is full; free some space, or move the folder of the runs, and run again'
     root = chain[-1]
     return root, _one_line(_describe(root))
 
@@ -45,4 +51,4 @@ def _describe(error: BaseException) -> str:
 
 def _one_line(text: str) -> str:
     line = ' '.join(text.split())
-    return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + '…'
+    return line if len(line) <= _MAX_CHARACTERS else line[: _MAX_CHARACTERS - 1] + '…'

@@ -1,4 +1,4 @@
-"""One run at a time in one folder."""
+"""The lock that allows one run at a time in a folder."""
 
 import contextlib
 import fcntl
@@ -9,21 +9,24 @@ from vaiven.errors import UserError
 
 
 class RootBusyError(UserError):
-    """Another run is at work in the same folder: no fault of the asking."""
+    """Another run is in progress in the same folder. It is not a usage error."""
 
     exit_status = 1
 
 
 @contextlib.contextmanager
-def locked(root: str) -> Iterator[None]:
-    """Holds the lock of a run's folder, which exists.
+def run_lock(root: str) -> Iterator[None]:
+    """Holds the lock of the folder of a run.
 
-    The system lets go of it when the process ends, however it ends; so a killed run never blocks the next.
+    The operating system releases the lock when the process ends, so a killed run never blocks the next one.
+
+    Args:
+        root: the folder, which must exist.
 
     Raises:
-        RootBusyError: if another process holds it.
+        RootBusyError: another process holds the lock.
     """
-    # Inheritable by none of the processes that are started: the lock is this process' own.
+    # Not inherited by child processes, which would keep the lock after this process has ended.
     descriptor = os.open(os.path.join(root, '.lock'), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         try:
@@ -31,7 +34,7 @@ def locked(root: str) -> Iterator[None]:
         except BlockingIOError:
             owner = os.pread(descriptor, 32, 0).decode('ascii', 'replace').strip() or 'unknown'
             raise RootBusyError(
-                f'another run (process {owner}) is at work in {root}; wait for it or give another --root'
+                f'another run (process {owner}) is in progress in {root}; wait for it or choose another --root'
             ) from None
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, str(os.getpid()).encode(), 0)

@@ -1,4 +1,4 @@
-"""Runs a pipeline on this machine, one component after another, and tells what became of each."""
+"""Runs a pipeline on this machine, one component after another."""
 
 import dataclasses
 import datetime
@@ -17,7 +17,7 @@ from tfx.proto.orchestration import local_deployment_config_pb2, pipeline_pb2
 
 from vaiven.errors import UserError
 from vaiven.pipeline import code_digest, stale_runs
-from vaiven.pipeline.artifact_outputs import Outputs, outputs_of
+from vaiven.pipeline.artifact_outputs import Outputs, execution_outputs
 from vaiven.pipeline.root_cause import root_cause
 from vaiven.pipeline.store import StoreError
 
@@ -26,7 +26,12 @@ _State = metadata_store_pb2.Execution  # type: ignore[attr-defined]
 
 
 class ComponentError(UserError):
-    """A component failed; the message says which, and why. The exit status is that of the cause."""
+    """A component failed. The message names the component and the cause; the exit status is that of the cause.
+
+    Attributes:
+        component: id of the component.
+        exit_status: of the cause, or 1.
+    """
 
     def __init__(self, component: str, reason: str, cause: BaseException | None = None) -> None:
         super().__init__(f'{component} failed: {reason}')
@@ -35,14 +40,14 @@ class ComponentError(UserError):
 
 
 @dataclasses.dataclass(frozen=True)
-class Step:
-    """What became of one component.
+class ComponentResult:
+    """The result of one component.
 
     Attributes:
         name: id of the component.
-        seconds: wall time, the lookups in the metadata included.
-        cached: whether its outputs are those of an earlier run.
-        outputs: its artifacts.
+        seconds: wall time, including lookups in the metadata store.
+        cached: whether the outputs come from an earlier run.
+        outputs: its output artifacts.
     """
 
     name: str
@@ -53,22 +58,25 @@ class Step:
 
 def run(
     pipeline: tfx_pipeline.Pipeline,
-    always: Collection[str],
+    uncached: Collection[str],
     sources: Mapping[str, tuple[str, ...]],
-    began: Callable[[str, int, int], None],
-    ended: Callable[[Step], None],
-) -> list[Step]:
+    on_start: Callable[[str, int, int], None],
+    on_end: Callable[[ComponentResult], None],
+) -> list[ComponentResult]:
     """Runs the components of a pipeline in order.
 
     Args:
-        pipeline: with its metadata in SQLite. The caller holds the lock of its folder.
-        always: ids of components that are never taken from the cache.
-        sources: which files of this package a component runs; changed ones run it again.
-        began: called with a component's name, its number from 1, and how many there are.
-        ended: called when the component is done.
+        pipeline: the pipeline, with its metadata in SQLite. The caller holds the lock of its folder.
+        uncached: ids of components that are never taken from the cache.
+        sources: files of this package that each component runs; a component runs again if they have changed.
+        on_start: called with the id of a component, its number from 1, and the number of components.
+        on_end: called with the result of a component.
+
+    Returns:
+        The result of each component.
 
     Raises:
-        ComponentError: as soon as one fails; those before it stay done, and the next run finds them in the cache.
+        ComponentError: a component failed. The next run takes the results of those before it from the cache.
         StoreError: the metadata store cannot be opened or written.
     """
     program = compiler.Compiler().compile(pipeline)
@@ -79,22 +87,24 @@ def run(
     connections = deployment.metadata_connection_config
     store = metadata.Metadata(getattr(connections, connections.WhichOneof('connection_config')))
     try:
-        with store as opened:
-            stale_runs.clear(opened.store, str(pipeline.pipeline_info.pipeline_root))
+        with store as connection:
+            stale_runs.clear_stale_executions(connection.store, str(pipeline.pipeline_info.pipeline_root))
     except (OSError, RuntimeError, StatusError) as error:
         raise StoreError(f'the metadata store cannot be used: {root_cause(error)[1]}') from error
-    steps = []
+    results = []
     for number, entry in enumerate(program.nodes, start=1):
         name = entry.pipeline_node.node_info.id
-        if name in always:
+        if name in uncached:
             entry.pipeline_node.execution_options.caching_options.enable_cache = False
-        began(name, number, len(program.nodes))
-        _LOG.info('%s begins', name)
-        step = _launch(program, entry.pipeline_node, deployment, store, sources)
-        _LOG.info('%s ended after %.1f s%s', name, step.seconds, ' (from the cache)' if step.cached else '')
-        steps.append(step)
-        ended(step)
-    return steps
+        on_start(name, number, len(program.nodes))
+        _LOG.info('%s starts', name)
+        result = _launch(program, entry.pipeline_node, deployment, store, sources)
+        _LOG.info(
+            '%s ended after %.1f s%s', name, result.seconds, ' (from the cache)' if result.cached else ''
+        )
+        results.append(result)
+        on_end(result)
+    return results
 
 
 def _launch(
@@ -103,7 +113,7 @@ def _launch(
     deployment: local_deployment_config_pb2.LocalDeploymentConfig,  # type: ignore[name-defined]
     store: metadata.Metadata,
     sources: Mapping[str, tuple[str, ...]],
-) -> Step:
+) -> ComponentResult:
     start = time.monotonic()
     name = node.node_info.id
     executor_spec = runner_utils.extract_executor_spec(deployment, name)
@@ -124,11 +134,13 @@ def _launch(
         cause, reason = root_cause(error)
         raise ComponentError(name, reason, cause) from error
     if info is None or not info.execution_id:
-        raise ComponentError(name, 'it was not run, as inputs were missing')
-    with store as opened:
-        [execution] = opened.store.get_executions_by_id([info.execution_id])
-        outputs = outputs_of(opened.store, execution.id)
+        raise ComponentError(name, 'it did not run, because inputs are missing')
+    with store as connection:
+        [execution] = connection.store.get_executions_by_id([info.execution_id])
+        outputs = execution_outputs(connection.store, execution.id)
     if execution.last_known_state not in (_State.CACHED, _State.COMPLETE):
-        # The launcher publishes some failures, as those of input resolution, without raising.
+        # The launcher records some failures, such as those of input resolution, without raising.
         raise ComponentError(name, 'its inputs could not be resolved')
-    return Step(name, time.monotonic() - start, execution.last_known_state == _State.CACHED, outputs)
+    return ComponentResult(
+        name, time.monotonic() - start, execution.last_known_state == _State.CACHED, outputs
+    )

@@ -1,7 +1,7 @@
-"""What the components are, what each depends on, and which of them have been done before.
+"""The components of the pipeline, their dependencies, and which of them must run.
 
-Light: neither TFX nor TensorFlow is imported, so that a plan is printed at once. The graph itself is in
-`vaiven.pipeline.graph`.
+This module imports neither TFX nor TensorFlow, so that `vaiven plan` starts fast. `vaiven.pipeline.graph` builds the
+graph.
 """
 
 import dataclasses
@@ -12,16 +12,16 @@ from collections.abc import Mapping
 from vaiven.components.text_example_gen.files import DataFiles
 from vaiven.configuration import to_json
 from vaiven.pipeline.code_digest import digest
-from vaiven.pipeline.completed import DoneBefore
+from vaiven.pipeline.completed import CompletedComponents
 from vaiven.pipeline.config import Config
-from vaiven.pipeline.input_links import plain_names
+from vaiven.pipeline.input_links import link_names
 
 _EXAMPLES, _TUNER, _MODEL = 'TextExampleGen', 'Tuner', 'Trainer'
 _LINEAR, _EVALUATOR, _LANGUAGE_EVALUATOR = 'LinearBaseline', 'Evaluator', 'LanguageEvaluator'
 _TEXT = 'models/text'
 _READING = 'components/examples.py'
 _SERVING = ('serving/client', 'serving/common', 'serving/server', 'serving/wire')
-# Changing any other part of the configuration makes no difference to a model.
+# The parts of the configuration that a model depends on.
 MODEL_SETTINGS = ('name', 'preset', 'data', 'vocabulary', 'text', 'network', 'training')
 
 
@@ -31,15 +31,15 @@ class Stage:
 
     Attributes:
         name: its id in the graph.
-        does: what it does, in a few words.
-        after: those whose outputs it reads.
-        settings: parts of the configuration that it is given.
+        description: what it does, in a few words.
+        inputs: the components whose outputs it reads.
+        settings: the parts of the configuration that it reads.
         sources: files and folders of this package that it runs.
     """
 
     name: str
-    does: str
-    after: tuple[str, ...] = ()
+    description: str
+    inputs: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
 
@@ -47,19 +47,19 @@ class Stage:
 STAGES = (
     Stage(
         _EXAMPLES,
-        'reads the files, removes duplicates, divides the rows',
+        'reads the files, removes duplicates, splits the rows',
         (),
         ('data', 'placement'),
         ('components/text_example_gen',),
     ),
     Stage(
         _LINEAR,
-        'what the majority class and a linear model reach',
+        'evaluates the majority class and a linear model',
         (_EXAMPLES,),
         (),
         ('components/linear_baseline', 'models/training/nb_svm.py', _READING),
     ),
-    Stage('StatisticsGen', 'counts what is in the rows', (_EXAMPLES,), ('placement',)),
+    Stage('StatisticsGen', 'computes statistics of the rows', (_EXAMPLES,), ('placement',)),
     Stage(
         'Vocabulary',
         'counts the tokens and keeps the frequent ones',
@@ -67,18 +67,18 @@ STAGES = (
         ('vocabulary', 'text', 'placement'),
         ('components/vocabulary', _TEXT),
     ),
-    Stage('SchemaGen', 'says what a row looks like', ('StatisticsGen',)),
-    Stage('ExampleValidator', 'looks for rows that do not fit the schema', ('StatisticsGen', 'SchemaGen')),
+    Stage('SchemaGen', 'infers the schema of a row', ('StatisticsGen',)),
+    Stage('ExampleValidator', 'finds rows that do not fit the schema', ('StatisticsGen', 'SchemaGen')),
     Stage(
         'TextTransform',
-        'turns texts into ids, inside the TensorFlow graph',
+        'converts texts to ids in a TensorFlow graph',
         (_EXAMPLES, 'SchemaGen', 'Vocabulary'),
         ('text', 'placement'),
         ('components/transform', 'models/data/preprocessing.py', _TEXT),
     ),
     Stage(
         _TUNER,
-        'tries other settings and keeps the best ones',
+        'searches for the best settings',
         ('TextTransform', 'SchemaGen'),
         (*MODEL_SETTINGS, 'tuning'),
         ('models',),
@@ -90,69 +90,77 @@ STAGES = (
         MODEL_SETTINGS,
         ('models',),
     ),
-    Stage('BaselineModel', 'finds the latest blessed model before this one', (_MODEL,)),
+    Stage('BaselineModel', 'finds the latest other blessed model', (_MODEL,)),
     Stage(
         'ServingCheck',
-        'asks a real server, and compares its answers',
+        'serves the model and compares its predictions',
         (_EXAMPLES, _MODEL),
         ('serving',),
         ('components/serving_check', *_SERVING, _READING),
     ),
     Stage(
         _EVALUATOR,
-        'measures on the held-out rows, and blesses or not',
+        'evaluates on the held-out rows, and blesses or not',
         (_EXAMPLES, _MODEL, 'BaselineModel'),
         ('evaluation', 'placement'),
         ('components/evaluation', _READING),
     ),
     Stage(
         _LANGUAGE_EVALUATOR,
-        'measures on the held-out texts, and blesses or not',
+        'evaluates on the held-out texts, and blesses or not',
         (_EXAMPLES, _MODEL, 'BaselineModel'),
         ('evaluation', 'text'),
         ('components/language_evaluation', 'components/evaluation/config.py', _READING, _TEXT),
     ),
     Stage(
         'AtomicPusher',
-        'makes the blessed model the next version',
+        'pushes the blessed model as the next version',
         (_MODEL, _EVALUATOR, _LANGUAGE_EVALUATOR, 'ServingCheck'),
         ('name',),
         ('components/pusher',),
     ),
 )
 
-# Their work lies outside of the metadata's sight, so that an earlier result proves nothing.
-ALWAYS = frozenset({'BaselineModel', 'AtomicPusher'})
+# Their result depends on state outside of the metadata store, so it is never taken from the cache.
+ALWAYS_RUN = frozenset({'BaselineModel', 'AtomicPusher'})
 SOURCES: Mapping[str, tuple[str, ...]] = {stage.name: stage.sources for stage in STAGES}
 
 
 def stages(config: Config) -> tuple[Stage, ...]:
-    """Those that a configuration asks for."""
-    left_out = set() if config.tuning.trials else {_TUNER}
-    left_out |= {_LANGUAGE_EVALUATOR} if config.training.task == 'sentiment' else {_LINEAR, _EVALUATOR}
+    """The components that a configuration needs, in an order in which they can run."""
+    excluded = set() if config.tuning.trials else {_TUNER}
+    excluded |= {_LANGUAGE_EVALUATOR} if config.training.task == 'sentiment' else {_LINEAR, _EVALUATOR}
     return tuple(
-        dataclasses.replace(stage, after=tuple(name for name in stage.after if name not in left_out))
+        dataclasses.replace(stage, inputs=tuple(name for name in stage.inputs if name not in excluded))
         for stage in STAGES
-        if stage.name not in left_out
+        if stage.name not in excluded
     )
 
 
 def fingerprints(config: Config, files: DataFiles) -> dict[str, str]:
-    """For each component a digest of all that decides what it gives: settings, code, data, those before it."""
+    """A digest of everything that the result of each component depends on: settings, code, data and inputs.
+
+    Args:
+        config: the configuration of the run.
+        files: the data.
+
+    Returns:
+        The digest by id of the component.
+    """
     values = json.loads(to_json(config))
-    # The name as the run reads it: where a file lies decides nothing.
+    # The name of the link in the folder of the run: the location of a file does not matter.
     data = [
         [name, source.more, _digest(source.path)]
-        for name, source in zip(plain_names(files), files.sources(), strict=True)
+        for name, source in zip(link_names(files), files.sources(), strict=True)
     ]
-    found: dict[str, str] = {}
+    digests: dict[str, str] = {}
     for stage in stages(config):
-        # What is always done again decides nothing about those after it.
-        before = {name: found[name] for name in stage.after if name not in ALWAYS}
+        # Components that always run do not make later ones run again.
+        inputs = {name: digests[name] for name in stage.inputs if name not in ALWAYS_RUN}
         settings = {name: values[name] for name in stage.settings}
-        whole = [stage.name, settings, digest(stage.sources), before, data if not stage.after else None]
-        found[stage.name] = hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
-    return found
+        key = [stage.name, settings, digest(stage.sources), inputs, data if not stage.inputs else None]
+        digests[stage.name] = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+    return digests
 
 
 def _digest(path: str) -> str:
@@ -160,14 +168,22 @@ def _digest(path: str) -> str:
         return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
-def to_run(config: Config, files: DataFiles, done_before: DoneBefore) -> set[str]:
-    """Names of the components whose results are not in the cache: not done before, or after one that is not."""
+def stages_to_run(config: Config, files: DataFiles, completed: CompletedComponents) -> set[str]:
+    """The ids of the components whose results are not in the cache.
+
+    A component runs if it has not been completed with the same fingerprint, or if one of its inputs runs.
+
+    Args:
+        config: the configuration of the run.
+        files: the data.
+        completed: the components that were completed in the folder of the run.
+    """
     current = fingerprints(config, files)
-    found: set[str] = set()
+    pending: set[str] = set()
     for stage in stages(config):
-        done = done_before.has(stage.name, current[stage.name])
-        if not done or found.intersection(stage.after):
-            found.add(stage.name)
-        if stage.name in ALWAYS:
-            found.discard(stage.name)
-    return found
+        is_completed = completed.has(stage.name, current[stage.name])
+        if not is_completed or pending.intersection(stage.inputs):
+            pending.add(stage.name)
+        if stage.name in ALWAYS_RUN:
+            pending.discard(stage.name)
+    return pending

@@ -1,4 +1,4 @@
-"""What a killed run leaves: executions that are marked as running for ever, and half-written folders."""
+"""Cleans up after a killed run: executions that are still marked as running, and incomplete output folders."""
 
 import glob
 import logging
@@ -13,19 +13,19 @@ _State = metadata_store_pb2.Execution  # type: ignore[attr-defined]
 _UNFINISHED = (_State.NEW, _State.RUNNING)
 
 
-def clear(store: MetadataStore, artifacts: str) -> None:
-    """Marks executions that no process works at any more as failed, and removes what they had begun to write.
+def clear_stale_executions(store: MetadataStore, artifacts: str) -> None:
+    """Marks unfinished executions as failed and removes their output folders.
 
     Args:
-        store: of a run's folder whose lock the caller holds.
-        artifacts: folder of the artifacts, `<component>/<output>/<execution id>` below it.
+        store: metadata store of a folder of runs, whose lock the caller holds.
+        artifacts: folder of the artifacts, with subfolders `<component>/<output>/<execution id>`.
     """
-    dead = [execution for execution in store.get_executions() if execution.last_known_state in _UNFINISHED]
-    for execution in dead:
-        _LOG.info('execution %d was cut off by the end of an earlier run', execution.id)
+    stale = [execution for execution in store.get_executions() if execution.last_known_state in _UNFINISHED]
+    for execution in stale:
+        _LOG.info('execution %d of an earlier run was interrupted', execution.id)
         for pattern in ('*/*', '*/.system/executor_execution'):
             for folder in glob.glob(os.path.join(glob.escape(artifacts), pattern, str(execution.id))):
                 shutil.rmtree(folder)
         execution.last_known_state = _State.FAILED
-    if dead:
-        store.put_executions(dead)
+    if stale:
+        store.put_executions(stale)

@@ -1,8 +1,8 @@
-"""The metadata store of a folder of runs, brought in line with what lies on the disk before a run reads it.
+"""Synchronizes the metadata store of a folder of runs with its files, before a run reads it.
 
-Addresses of artifacts are relative to the root, so a folder that is moved, restored or mounted elsewhere keeps its
-cache. Stores of earlier versions, and of runs on a remote Beam engine, hold absolute ones. They are changed by SQL:
-ML Metadata would note a new time of change, which decides about the cache, too.
+The URIs of artifacts are relative to the root, so that a folder keeps its cache when it is moved, restored or mounted
+elsewhere. Stores of earlier versions, and of runs on a remote Beam runner, have absolute URIs. They are rewritten by
+SQL, because ML Metadata would update the modification time, and the cache depends on that.
 """
 
 import contextlib
@@ -15,38 +15,38 @@ from collections.abc import Iterator, Mapping
 from ml_metadata.proto import metadata_store_pb2
 
 from vaiven.errors import UserError
-from vaiven.pipeline.completed import missing
+from vaiven.pipeline.completed import missing_file
 from vaiven.pipeline.paths import ARTIFACTS, METADATA
 
 _State = metadata_store_pb2.Artifact  # type: ignore[attr-defined]
-# Where TFX puts an artifact: component, output, number of the execution.
-_PLACE = re.compile(rf'(?P<root>.*/)?{ARTIFACTS}/[^/]+/[^/]+/\d+', re.DOTALL)
+# The URI of an artifact in TFX: component, output, id of the execution.
+_ARTIFACT_URI = re.compile(rf'(?P<root>.*/)?{ARTIFACTS}/[^/]+/[^/]+/\d+', re.DOTALL)
 
 
 class StoreError(UserError):
-    """The metadata store is damaged, or cannot be opened or written: not a usage error."""
+    """The metadata store is damaged, or cannot be opened or written. It is not a usage error."""
 
     exit_status = 1
 
 
 @dataclasses.dataclass(frozen=True)
-class Lost:
+class MissingArtifact:
     """An artifact whose files are gone.
 
     Attributes:
-        kind: its type, as `Model`.
-        uri: its address, relative to the root.
-        what: the address of what is missing: `uri` itself or a file in it.
+        type_name: its type, as `Model`.
+        uri: its URI, relative to the root.
+        path: the missing file, or `uri` if the whole folder is missing.
     """
 
-    kind: str
+    type_name: str
     uri: str
-    what: str
+    path: str
 
 
 @contextlib.contextmanager
-def opened(root: str) -> Iterator[sqlite3.Connection]:
-    """The store of a root in one transaction, committed at the end.
+def open_store(root: str) -> Iterator[sqlite3.Connection]:
+    """Opens the metadata store of a root in one transaction, which is committed at the end.
 
     Raises:
         sqlite3.Error: the file is damaged, or cannot be written.
@@ -59,56 +59,60 @@ def opened(root: str) -> Iterator[sqlite3.Connection]:
         connection.close()
 
 
-def relocate(store: sqlite3.Connection, prefix: str) -> int:
-    """Rewrites addresses of artifacts that lay below another root.
+def rebase_artifacts(store: sqlite3.Connection, prefix: str) -> int:
+    """Rewrites the URIs of artifacts that were below another root.
 
     Args:
-        store: of the root.
-        prefix: what addresses below the root start with from now on: nothing, or its absolute path with a slash.
+        store: the metadata store.
+        prefix: the new start of URIs below the root: empty, or the absolute path of the root with a slash.
 
     Returns:
-        How many artifacts were moved.
+        The number of changed artifacts.
     """
-    moved, roots = [], set()
+    changes, old_prefixes = [], set()
     for number, uri in store.execute('SELECT id, uri FROM Artifact WHERE uri IS NOT NULL').fetchall():
-        match = _PLACE.fullmatch(uri)
+        match = _ARTIFACT_URI.fullmatch(uri)
         old = (match['root'] or '') if match else prefix
         if match and old != prefix:
-            moved.append((prefix + uri[len(old) :], number))
-            roots.add(old)
-    store.executemany('UPDATE Artifact SET uri = ? WHERE id = ?', moved)
-    # Blessings name the models that they are about, a pushed model its version.
-    for old in roots - {''}:
+            changes.append((prefix + uri[len(old) :], number))
+            old_prefixes.add(old)
+    store.executemany('UPDATE Artifact SET uri = ? WHERE id = ?', changes)
+    # A blessing has the URI of its model, and a pushed model the path of its version, as a property.
+    for old in old_prefixes - {''}:
         store.execute(
             'UPDATE ArtifactProperty SET string_value = ? || substr(string_value, ?) '
             "WHERE substr(string_value, 1, ?) = ? AND name != 'reason'",
             (prefix, len(old) + 1, len(old), old),
         )
-    return len(moved)
+    return len(changes)
 
 
-def set_aside(store: sqlite3.Connection, root: str, files: Mapping[str, Mapping[str, int]]) -> list[Lost]:
-    """Takes artifacts whose files are gone out of the cache and of what can be resolved; those that are back, in again.
+def mark_missing_artifacts(
+    store: sqlite3.Connection, root: str, files: Mapping[str, Mapping[str, int]]
+) -> list[MissingArtifact]:
+    """Marks artifacts whose files are gone, so that neither the cache nor a resolver uses them.
+
+    An artifact whose files exist again is marked as live again.
 
     Args:
-        store: with addresses relative to `root`, or absolute ones.
+        store: the metadata store, with URIs that are relative to `root` or absolute.
         root: folder of the runs.
-        files: what each artifact must have, by address.
+        files: size of each file that an artifact must have, by its URI.
 
     Returns:
-        Those that are gone since the last run, the oldest first.
+        All artifacts whose files are gone, the oldest first.
     """
-    lost = []
+    missing_artifacts = []
     rows = store.execute(
         'SELECT Artifact.id, Artifact.uri, Artifact.state, Type.name FROM Artifact '
         'JOIN Type ON Type.id = Artifact.type_id WHERE state IN (?, ?) ORDER BY Artifact.id',
         (_State.LIVE, _State.MARKED_FOR_DELETION),
     ).fetchall()
-    for number, uri, state, kind in rows:
-        what = missing(root, uri, files.get(uri))
-        wanted = _State.LIVE if what is None else _State.MARKED_FOR_DELETION
-        if wanted != state:
-            store.execute('UPDATE Artifact SET state = ? WHERE id = ?', (wanted, number))
-        if what is not None:
-            lost.append(Lost(kind, uri, what))
-    return lost
+    for artifact_id, uri, state, type_name in rows:
+        path = missing_file(root, uri, files.get(uri))
+        new_state = _State.LIVE if path is None else _State.MARKED_FOR_DELETION
+        if new_state != state:
+            store.execute('UPDATE Artifact SET state = ? WHERE id = ?', (new_state, artifact_id))
+        if path is not None:
+            missing_artifacts.append(MissingArtifact(type_name, uri, path))
+    return missing_artifacts

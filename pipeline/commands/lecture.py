@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vaiven.pipeline.local_addresses import require_local
+from vaiven.pipeline.local_addresses import require_local_path
 
 if TYPE_CHECKING:
     from vaiven.models.lecture.corpus import Corpus
@@ -20,23 +20,26 @@ if TYPE_CHECKING:
     'files',
     multiple=True,
     metavar='FILE',
-    help='A text (UTF-8, plain or .gz), or a csv or tsv file as for `vaiven run`; may be repeated.',
+    help='A text (UTF-8, plain or .gz), or a csv or tsv file as for `vaiven run`. Can be repeated.',
 )
 @click.option(
-    '--output', default='lecture.html', show_default=True, metavar='FILE', help='The page to write.'
+    '--output', default='lecture.html', show_default=True, metavar='FILE', help='HTML file to write.'
 )
-@click.option('--quick', is_flag=True, help='Less training: under a minute in place of five.')
-@click.option('--seed', default=0, show_default=True, type=int, help='Of the weights and of the windows.')
+@click.option('--quick', is_flag=True, help='Train less: under a minute instead of five.')
+@click.option(
+    '--seed', default=0, show_default=True, type=int, help='Random seed of the weights and windows.'
+)
 @click.option(
     '--reviews/--no-reviews',
     default=True,
-    help='Whether the English film reviews are a text beside those of --data.',
+    help='Add the English film reviews to the texts of --data.',
 )
 def lecture(files: tuple[str, ...], output: str, quick: bool, seed: int, reviews: bool) -> int:
-    """Make a page for teaching: gradients, gates, learning curves and next words of recurrent cells.
+    """Create a page for teaching recurrent networks: gradients, gates, learning curves and next words.
 
-    One HTML file that opens offline. The cells are compared on the first text of --data, or else on English film
-    reviews; gaps in sentences are filled from every text, so a Spanish text answers the Spanish sentences.
+    The page is one HTML file that opens offline. The cells are compared on the first text of --data, or else on
+    English film reviews. Gaps in sentences are filled by a model of each text, so Spanish
+    sentences need a Spanish text.
 
     \b
     Examples:
@@ -45,15 +48,15 @@ def lecture(files: tuple[str, ...], output: str, quick: bool, seed: int, reviews
     """
     from vaiven.errors import UserError
 
-    files = tuple(require_local(path, '--data') for path in files)
-    output = require_local(output, '--output')
+    files = tuple(require_local_path(path, '--data') for path in files)
+    output = require_local_path(output, '--output')
     if not files and not reviews:
-        raise UserError('without the film reviews there must be another text: name one with --data FILE')
-    from vaiven.pipeline.progress_display import screen
+        raise UserError('--no-reviews needs another text: add --data FILE')
+    from vaiven.pipeline.progress_display import progress_display
 
-    began = time.monotonic()
-    with screen(os.devnull) as shown:
-        shown.doing('loading TensorFlow')
+    start = time.monotonic()
+    with progress_display(os.devnull) as display:
+        display.set_activity('loading TensorFlow')
         from vaiven.models.lecture.config import LectureConfig
         from vaiven.models.lecture.experiments import compute
         from vaiven.models.lecture.page import check_output, page, write
@@ -61,16 +64,16 @@ def lecture(files: tuple[str, ...], output: str, quick: bool, seed: int, reviews
         config = LectureConfig(seed=seed)
         config = config.quick() if quick else config
         check_output(output)
-        shown.doing('reading')
+        display.set_activity('reading the texts')
         corpora = _corpora(files, reviews, config.max_characters)
-        shown.doing('training')
+        display.set_activity('training')
         write(output, page(compute(corpora, config)))
-        shown.line(f'wrote {output} ({time.monotonic() - began:.0f} s)')
+        display.line(f'wrote {output} ({time.monotonic() - start:.0f} s)')
     return 0
 
 
-def _names(files: Iterable[str]) -> dict[str, str]:
-    """What each file is called: its name alone, or its whole path where others are called so, too."""
+def _titles(files: Iterable[str]) -> dict[str, str]:
+    """The title of each text: the name of its file, or the whole path if several files have the same name."""
     counts = Counter(map(os.path.basename, dict.fromkeys(files)))
     return {path: path if counts[name := os.path.basename(path)] > 1 else name for path in files}
 
@@ -88,15 +91,15 @@ def _corpora(files: tuple[str, ...], reviews: bool, max_characters: int) -> list
             return [row.text for row in read_rows(path, DataConfig())]
         return read_lines(path)
 
-    texts = {name: lines(path) for path, name in _names(files).items()}
+    texts = {name: lines(path) for path, name in _titles(files).items()}
     if reviews:
         try:
             texts['English film reviews'] = lines(default_data())
         except DownloadError as error:
             if not texts:
                 raise
-            PROGRESS.info('without the film reviews: %s', error)
-    found = [corpus(name, text, max_characters) for name, text in texts.items()]
-    for text in found:
-        PROGRESS.info('%s: %d characters', text.name, text.characters)
-    return found
+            PROGRESS.info('the film reviews are not available: %s', error)
+    corpora = [corpus(name, text, max_characters) for name, text in texts.items()]
+    for item in corpora:
+        PROGRESS.info('%s: %d characters', item.name, item.characters)
+    return corpora

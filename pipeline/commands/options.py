@@ -1,91 +1,99 @@
-"""Options that say what is to be made from which files."""
+"""The options that several commands of the pipeline share: data, configuration and folder of the runs.
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+They are option groups, as `vaiven.serving.commands.options` describes.
+"""
+
+import dataclasses
 
 import click
 
 from vaiven.components.text_example_gen import default_data
-from vaiven.components.text_example_gen.check import check_data
-from vaiven.components.text_example_gen.data_warnings import warnings_of
-from vaiven.components.text_example_gen.errors import DataError
-from vaiven.components.text_example_gen.files import DataFiles, found
 from vaiven.pipeline.config import PRESETS, Config, configure
-from vaiven.pipeline.local_addresses import require_local
+from vaiven.serving.commands.options import option_group
 
-_OPTIONS = (
+
+@dataclasses.dataclass(frozen=True)
+class DataOptions:
+    """The input files.
+
+    Attributes:
+        data: values of `--data`; empty for the default data.
+        unlabelled: values of `--unlabelled`.
+    """
+
+    data: tuple[str, ...]
+    unlabelled: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class ConfigOptions:
+    """The options that the configuration is built from.
+
+    Attributes:
+        text_column: name of the column with the text; None for the preset's.
+        label_column: name of the column with the label; None for the preset's.
+        preset: name of the preset.
+        settings: values of `--set`, as `training.epochs=3`.
+        name: name of the served model; None for the name of the preset.
+    """
+
+    text_column: str | None
+    label_column: str | None
+    preset: str
+    settings: tuple[str, ...]
+    name: str | None
+
+    def build(self, data: DataOptions, settings: tuple[str, ...] = ()) -> Config:
+        """Builds the configuration.
+
+        Args:
+            data: without files, the settings of the default data apply.
+            settings: more settings, which win over `--set`.
+
+        Raises:
+            ConfigError: a setting or its value is not valid.
+        """
+        defaults = () if data.data else default_data.SETTINGS
+        columns = {'data.text_column': self.text_column, 'data.label_column': self.label_column}
+        column_settings = [f'{path}={column}' for path, column in columns.items() if column is not None]
+        return configure(self.preset, [*defaults, *self.settings, *settings, *column_settings], self.name)
+
+
+# `data: DataOptions`.
+data_options = option_group(
+    'data',
+    DataOptions,
     click.option(
         '--data',
         multiple=True,
         metavar='FILE',
-        help='Labelled rows (.csv, .tsv, .jsonl, .parquet) or texts without labels (.txt: files, folders of them, '
-        "patterns as 'books/*.txt'); UTF-8, may be gzipped. May be repeated.",
+        help='Labelled rows (.csv, .tsv, .jsonl, .parquet) or unlabelled text (.txt: files, folders, patterns such '
+        "as 'books/*.txt'), in UTF-8, compressed or not. Can be repeated.",
     ),
     click.option(
         '--unlabelled',
         multiple=True,
         metavar='FILE',
-        help='More text for the language part: the lines of a .txt file, or the text column of a table. '
-        'May be repeated.',
+        help='More text for the language model: the lines of a .txt file, or the text column of a table. '
+        'Can be repeated.',
     ),
-    click.option('--text-column', metavar='NAME', help='Column with the text; by default text.'),
-    click.option('--label-column', metavar='NAME', help='Column with the label; by default label.'),
-    click.option('--preset', default='reviews', show_default=True, help=f'One of: {", ".join(PRESETS)}.'),
+)
+# `config_options: ConfigOptions`.
+config_options = option_group(
+    'config_options',
+    ConfigOptions,
+    click.option('--text-column', metavar='NAME', help='Column with the text.  [default: text]'),
+    click.option('--label-column', metavar='NAME', help='Column with the label.  [default: label]'),
+    click.option(
+        '--preset', default='reviews', show_default=True, help=f'Default settings: {", ".join(PRESETS)}.'
+    ),
     click.option(
         '--set',
         'settings',
         multiple=True,
         metavar='SETTING=VALUE',
-        help='As training.epochs=3; may be repeated.',
+        help='Change a setting, as training.epochs=3. Can be repeated.',
     ),
-    click.option('--name', help="Name of the served model; by default the preset's."),
+    click.option('--name', help='Name of the served model.  [default: that of the preset]'),
 )
-
-
-def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
-
-
-def configured(
-    data: Sequence[str],
-    preset: str,
-    settings: Iterable[str],
-    name: str | None,
-    text_column: str | None,
-    label_column: str | None,
-) -> Config:
-    defaults = default_data.SETTINGS if not data else ()
-    columns = {'data.text_column': text_column, 'data.label_column': label_column}
-    named = [f'{path}={column}' for path, column in columns.items() if column is not None]
-    return configure(preset, [*defaults, *settings, *named], name)
-
-
-def located(data: Sequence[str], unlabelled: Sequence[str], config: Config) -> tuple[DataFiles, list[str]]:
-    """The files, after a look at every row: a wrong file is told in a second, not in twenty.
-
-    Returns:
-        The files, and lines for people: what is in the data, what is dropped, and warnings.
-
-    Raises:
-        DataError: where they cannot be learnt from.
-        DownloadError: where there is no data of one's own, and the default data cannot be fetched.
-    """
-    data, unlabelled = (
-        [require_local(name, option) for name in names]
-        for option, names in (('--data', data), ('--unlabelled', unlabelled))
-    )
-    files = found(data or [default_data.default_data()], unlabelled)
-    require_together(files, config)
-    summary = check_data(files, config.data)
-    return files, [*summary.lines(), *warnings_of(summary, config.data, files)]
-
-
-def require_together(files: DataFiles, config: Config) -> None:
-    """Raises UserError where the files and the settings do not go together."""
-    if config.training.task == 'sentiment' and (files.are_texts or config.data.label_column is None):
-        raise DataError(
-            f'{files.name}: sentiment cannot be learnt without labels; learn language alone with --preset '
-            'novel or --set training.task=language, or bring labelled rows with --data, and this with --unlabelled'
-        )
+root_option = click.option('--root', metavar='DIR', help='Folder of the runs.  [default: vaiven-runs/NAME]')

@@ -2,39 +2,39 @@
 
 import click
 
-from vaiven.pipeline.commands.options import configured, data_options, located
+from vaiven.pipeline.commands.options import (
+    ConfigOptions,
+    DataOptions,
+    config_options,
+    data_options,
+    root_option,
+)
 from vaiven.serving.common import terminal
 
 
 @click.command()
 @data_options
-@click.option('--root', metavar='DIR', help='Folder of the runs; by default vaiven-runs/NAME.')
-def plan(
-    data: tuple[str, ...],
-    unlabelled: tuple[str, ...],
-    text_column: str | None,
-    label_column: str | None,
-    preset: str,
-    settings: tuple[str, ...],
-    name: str | None,
-    root: str | None,
-) -> int:
-    """Show the configuration, and which components a run would run, without running any.
+@config_options
+@root_option
+def plan(data: DataOptions, config_options: ConfigOptions, root: str | None) -> int:
+    """Show the settings of a run, its data, and which components would run. Nothing is run.
 
     \b
     Examples:
       vaiven plan
       vaiven plan --data reviews.csv --unlabelled forum.txt --set network.units=64
     """
-    config = configured(data, preset, settings, name, text_column, label_column)
-    files, notes = located(data, unlabelled, config)
-    from vaiven.pipeline.completed import DoneBefore
+    config = config_options.build(data)
+    from vaiven.pipeline.input_data import find_data
+
+    files, notes = find_data(data.data, data.unlabelled, config)
+    from vaiven.pipeline.completed import CompletedComponents
     from vaiven.pipeline.config import settings_of
     from vaiven.pipeline.paths import RunPaths
-    from vaiven.pipeline.stages import ALWAYS, stages, to_run
+    from vaiven.pipeline.stages import ALWAYS_RUN, stages, stages_to_run
 
     paths = RunPaths.at(root, config.name)
-    running = to_run(config, files, DoneBefore(paths.root))
+    pending = stages_to_run(config, files, CompletedComponents(paths.root))
     for path, value in settings_of(config):
         terminal.say(f'{path} = {value}')
     click.echo()
@@ -45,6 +45,6 @@ def plan(
     planned = stages(config)
     width = max(len(stage.name) for stage in planned)
     for number, stage in enumerate(planned, start=1):
-        state = 'always' if stage.name in ALWAYS else 'run' if stage.name in running else 'cached'
-        terminal.say(f'{number:2}  {stage.name:{width}}  {state:6}  {stage.does}')
+        state = 'always' if stage.name in ALWAYS_RUN else 'run' if stage.name in pending else 'cached'
+        terminal.say(f'{number:2}  {stage.name:{width}}  {state:6}  {stage.description}')
     return 0

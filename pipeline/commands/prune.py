@@ -2,11 +2,12 @@
 
 import click
 
+from vaiven.pipeline.commands.options import root_option
 from vaiven.serving.common import terminal
 
 
 @click.command()
-@click.option('--root', metavar='DIR', help='Folder of the runs; by default vaiven-runs/NAME.')
+@root_option
 @click.option('--name', default='reviews', show_default=True, help='Name of the served model.')
 @click.option(
     '--keep',
@@ -14,14 +15,14 @@ from vaiven.serving.common import terminal
     default=1,
     show_default=True,
     metavar='N',
-    help='How many runs of each component stay.',
+    help='Number of runs of each component to keep.',
 )
-@click.option('--dry-run', is_flag=True, help='Only say what would be removed.')
+@click.option('--dry-run', is_flag=True, help='Only show what would be removed.')
 def prune(root: str | None, name: str, keep: int, dry_run: bool) -> int:
-    """Remove artifacts of earlier runs that nothing needs.
+    """Remove artifacts of earlier runs that are no longer needed.
 
-    What the newest runs of each component read and made stays, and so does the lineage of each served version and the
-    last blessed model. Versions are removed by `vaiven rollout prune`.
+    The inputs and outputs of the newest runs of each component are kept, and so are the lineage of each served version
+    and the latest blessed model. `vaiven rollout prune` removes versions.
 
     \b
     Examples:
@@ -33,24 +34,24 @@ def prune(root: str | None, name: str, keep: int, dry_run: bool) -> int:
 
     from vaiven.errors import UserError
     from vaiven.pipeline.paths import RunPaths
-    from vaiven.pipeline.pruning import remove, unneeded
-    from vaiven.pipeline.run_lock import locked
-    from vaiven.pipeline.store import StoreError, opened, relocate
+    from vaiven.pipeline.pruning import prunable_artifacts, remove_artifacts
+    from vaiven.pipeline.run_lock import run_lock
+    from vaiven.pipeline.store import StoreError, open_store, rebase_artifacts
 
     paths = RunPaths.at(root, name)
     if not os.path.isfile(paths.metadata):
-        raise UserError(f'there are no runs in {paths.root}; name their folder with --root')
+        raise UserError(f'there are no runs in {paths.root}; choose another folder with --root')
     try:
-        with locked(paths.root), opened(paths.root) as store:
-            relocate(store, '')
-            artifacts = unneeded(store, paths.root, keep)
+        with run_lock(paths.root), open_store(paths.root) as store:
+            rebase_artifacts(store, '')
+            artifacts = prunable_artifacts(store, paths.root, keep)
             if dry_run:
                 store.rollback()
             else:
-                remove(store, paths.root, artifacts)
+                remove_artifacts(store, paths.root, artifacts)
     except (OSError, sqlite3.Error) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise StoreError(f'nothing more can be removed from {paths.root}: {reason}') from error
+        raise StoreError(f'cannot remove artifacts from {paths.root}: {reason}') from error
     for artifact in artifacts:
         terminal.say(f'{artifact.uri}  {_megabytes(artifact.size)}')
     verb = 'would be removed' if dry_run else 'removed'

@@ -2,39 +2,38 @@
 
 import click
 
-from vaiven.pipeline.commands.options import configured, data_options, located
+from vaiven.pipeline.commands.options import (
+    ConfigOptions,
+    DataOptions,
+    config_options,
+    data_options,
+    root_option,
+)
 
 
 @click.command()
 @data_options
-@click.option('--root', metavar='DIR', help='Folder of the runs; by default vaiven-runs/NAME.')
+@config_options
+@root_option
 @click.option(
     '--tune',
     type=click.IntRange(min=1),
     metavar='N',
-    help='Before training, try N settings, those as given among them, and train with the best.',
+    help='Try N settings before training, including the given ones, and train with the best.',
 )
 @click.option(
     '--serve/--no-serve',
     default=True,
-    help='Whether to start a server on the pushed model at the end, ask it, and stop it.',
+    help='Start a server with the pushed model, show its predictions, and stop it.',
 )
 def run(
-    data: tuple[str, ...],
-    unlabelled: tuple[str, ...],
-    text_column: str | None,
-    label_column: str | None,
-    preset: str,
-    settings: tuple[str, ...],
-    name: str | None,
-    root: str | None,
-    tune: int | None,
-    serve: bool,
+    data: DataOptions, config_options: ConfigOptions, root: str | None, tune: int | None, serve: bool
 ) -> int:
-    """Train a model, check it, push it as the next version, and show its answers.
+    """Train a model, evaluate it, push it as the next version, and show its predictions.
 
-    Without --data it learns from 10,605 English film-review sentences. What is done already, by an earlier or an
-    interrupted run, is taken from the cache. Exit status: 0 pushed, 1 failed or not good enough, 2 asked wrongly.
+    Without --data, the model is trained on 10,605 sentences of English film reviews. Results of earlier and
+    interrupted runs are taken from the cache. Exit status: 0 if a model was pushed, 1 if the run failed or the model
+    was not blessed, 2 for a usage error.
 
     \b
     Examples:
@@ -47,17 +46,18 @@ def run(
       vaiven run --set training.epochs=3 --set network.units=64
       vaiven run --tune 20
     """
-    if tune is not None:
-        settings = (*settings, f'tuning.trials={tune}')
-    config = configured(data, preset, settings, name, text_column, label_column)
-    files, notes = located(data, unlabelled, config)
-    from vaiven.pipeline.demo_inputs import DEFAULT_QUESTIONS, held_out_questions
+    config = config_options.build(data, () if tune is None else (f'tuning.trials={tune}',))
+    from vaiven.pipeline.input_data import find_data
+
+    files, notes = find_data(data.data, data.unlabelled, config)
+    from vaiven.pipeline.demo_inputs import DEFAULT_DEMO_INPUTS, held_out_demo_inputs
     from vaiven.pipeline.main_job import run_job
     from vaiven.pipeline.paths import RunPaths
 
-    questions = None
+    demo_inputs = None
     if serve:
-        known = DEFAULT_QUESTIONS[config.training.task]
-        questions = held_out_questions(files, config) if data else known
+        default_inputs = DEFAULT_DEMO_INPUTS[config.training.task]
+        demo_inputs = held_out_demo_inputs(files, config) if data.data else default_inputs
     click.echo('\n'.join(notes))
-    return run_job(config, files, RunPaths.at(root, config.name), questions)
+    results = run_job(config, files, RunPaths.at(root, config.name), demo_inputs)
+    return 1 if results.version is None else 0

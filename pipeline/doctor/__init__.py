@@ -1,1 +1,1 @@
-"""What this machine has, and what the main job would lack."""
+"""Checks whether this machine can run vaiven."""

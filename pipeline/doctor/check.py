@@ -1,15 +1,22 @@
-"""The answer of one check."""
+"""The result of a check."""
 
 from dataclasses import dataclass
 
 OK = 'ok'
-NOTE = 'note'  # the main job runs, but somebody may want to know
-BAD = 'bad'  # the main job would not run
+NOTE = 'note'  # a run works, but could work better
+BAD = 'bad'  # a run cannot work
 
 
 @dataclass(frozen=True)
 class Check:
-    """What was looked at, what was found, and what to do about it where something is to be done."""
+    """The result of a check.
+
+    Attributes:
+        name: what was checked.
+        state: `OK`, `NOTE` or `BAD`.
+        found: what was found.
+        remedy: what to do; empty for nothing.
+    """
 
     name: str
     state: str

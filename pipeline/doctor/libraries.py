@@ -1,4 +1,4 @@
-"""Checks of the libraries: are they there, of the versions that were asked for, and does TensorFlow start."""
+"""Checks of the libraries: installed, of the right versions, and able to start TensorFlow."""
 
 import importlib.metadata
 import importlib.util
@@ -13,12 +13,12 @@ from vaiven.pipeline.doctor.check import BAD, NOTE, OK, Check
 
 LOCK = Path(__file__).resolve().parents[2] / 'requirements' / 'lock.txt'
 REMEDY = "make env (or, without a checkout, pip install 'vaiven[pipeline]')"
-SECONDS = 120
+MAX_IMPORT_SECONDS = 120
 PROBE = """
 import json, tensorflow as tf
 import tensorflow_text
 devices = tf.config.list_physical_devices('GPU')
-names = [tf.config.experimental.get_device_details(each).get('device_name', each.name) for each in devices]
+names = [tf.config.experimental.get_device_details(gpu).get('device_name', gpu.name) for gpu in devices]
 print(json.dumps({'version': tf.__version__, 'built': tf.test.is_built_with_cuda(), 'gpus': names}))
 import os, sys
 sys.stdout.flush()
@@ -27,51 +27,68 @@ os._exit(0)
 
 
 def installed() -> Check:
-    """Every requirement of the extra `pipeline`, as the installed distribution states it."""
+    """Checks every requirement of the extra `pipeline` of the installed distribution."""
     try:
         from packaging.requirements import Requirement
     except ModuleNotFoundError:
         return Check('libraries', BAD, 'packaging is missing', REMEDY)
-    wanted = [Requirement(text) for text in importlib.metadata.requires('vaiven') or []]
-    wanted = [each for each in wanted if each.marker is None or each.marker.evaluate({'extra': 'pipeline'})]
+    requirements = [Requirement(text) for text in importlib.metadata.requires('vaiven') or []]
+    requirements = [
+        requirement
+        for requirement in requirements
+        if requirement.marker is None or requirement.marker.evaluate({'extra': 'pipeline'})
+    ]
     faults = []
-    for each in {str(each): each for each in wanted}.values():
-        version = version_of(each.name)
+    for requirement in {str(requirement): requirement for requirement in requirements}.values():
+        version = version_of(requirement.name)
         if version is None:
-            faults.append(f'{each.name} is missing')
-        elif not each.specifier.contains(version, prereleases=True):
-            faults.append(f'{each.name} is {version}, not {each.specifier}')
+            faults.append(f'{requirement.name} is missing')
+        elif not requirement.specifier.contains(version, prereleases=True):
+            faults.append(f'{requirement.name} is {version}, not {requirement.specifier}')
     if faults:
-        return Check('libraries', BAD, listed(faults), REMEDY)
-    return Check('libraries', OK, f'{len({each.name for each in wanted})} as setup.py wants them')
+        return Check('libraries', BAD, join_faults(faults), REMEDY)
+    return Check(
+        'libraries', OK, f'{len({requirement.name for requirement in requirements})} of the required versions'
+    )
 
 
-def locked(lock: Path = LOCK) -> Check | None:
-    """Versions that differ from the lock file; None where there is no checkout."""
+def lock_file(lock: Path = LOCK) -> Check | None:
+    """Compares the installed versions with the lock file.
+
+    Args:
+        lock: path of the lock file.
+
+    Returns:
+        The result; None if there is no lock file, as in an installation without a checkout.
+    """
     if not lock.exists():
         return None
     pins = re.findall(r'^([A-Za-z0-9._-]+)==([^\s;]+)', lock.read_text(), re.M)
-    found = {name: version_of(name) for name, _ in pins}
-    faults = [f'{name} is {found[name] or "missing"}, not {pin}' for name, pin in pins if found[name] != pin]
+    versions = {name: version_of(name) for name, _ in pins}
+    faults = [
+        f'{name} is {versions[name] or "missing"}, not {pin}' for name, pin in pins if versions[name] != pin
+    ]
     if faults:
-        return Check('lock file', NOTE, listed(faults), 'make env installs what was tested')
+        return Check('lock file', NOTE, join_faults(faults), 'make env installs the tested versions')
     return Check('lock file', OK, f'{len(pins)} libraries as locked')
 
 
 def version_of(name: str) -> str | None:
+    """The installed version of a distribution; None if it is not installed."""
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return None
 
 
-def listed(faults: list[str], most: int = 3) -> str:
-    more = f' and {len(faults) - most} more' if len(faults) > most else ''
-    return '; '.join(faults[:most]) + more
+def join_faults(faults: list[str], max_faults: int = 3) -> str:
+    """The first faults in one line, with the number of the others."""
+    more = f' and {len(faults) - max_faults} more' if len(faults) > max_faults else ''
+    return '; '.join(faults[:max_faults]) + more
 
 
 def bytecode() -> Check:
-    """Compiled bytecode: without it every process compiles tens of thousands of files anew."""
+    """Checks for compiled bytecode. Without it, every process compiles tens of thousands of files again."""
     spec = importlib.util.find_spec('tensorflow')
     source = spec.origin if spec else None
     if source and not os.path.exists(importlib.util.cache_from_source(source)):
@@ -79,14 +96,14 @@ def bytecode() -> Check:
         return Check(
             'bytecode',
             NOTE,
-            f'{switch}the libraries are not compiled: every start takes three times as long',
-            'make env compiles them; or python -m compileall -q on the site-packages folder',
+            f'{switch}the libraries are not compiled, so every start takes three times as long',
+            'make env compiles them, or python -m compileall -q SITE-PACKAGES',
         )
     return Check('bytecode', OK, 'compiled')
 
 
 class TensorFlow:
-    """Imports TensorFlow in a process of its own, which may crash, while other checks go on."""
+    """Imports TensorFlow in a separate process, which may crash, while other checks run."""
 
     def __init__(self) -> None:
         environment = {**os.environ, 'TF_CPP_MIN_LOG_LEVEL': '3'}
@@ -96,22 +113,23 @@ class TensorFlow:
         )
 
     def checks(self) -> list[Check]:
-        """TensorFlow, and the GPUs that it sees."""
+        """Waits for the process; returns the checks of TensorFlow and of the GPUs that it finds."""
         try:
-            output, errors = self._process.communicate(timeout=SECONDS)
+            output, errors = self._process.communicate(timeout=MAX_IMPORT_SECONDS)
         except subprocess.TimeoutExpired:
-            return [Check('TensorFlow', BAD, f'its import takes more than {SECONDS} s', REMEDY)]
+            return [Check('TensorFlow', BAD, f'the import takes more than {MAX_IMPORT_SECONDS} s', REMEDY)]
         finally:
             self._process.kill()
             self._process.wait()
         if self._process.returncode:
             lines = errors.decode('utf-8', 'replace').strip().splitlines()
-            reason = lines[-1] if lines else f'ended with status {self._process.returncode}'
+            reason = lines[-1] if lines else f'exit status {self._process.returncode}'
             return [Check('TensorFlow', BAD, reason, REMEDY)]
         return self.facts(json.loads(output.decode().splitlines()[-1]))
 
     @staticmethod
     def facts(found: dict[str, object]) -> list[Check]:
+        """The checks for what the process printed: `version`, `built` and `gpus`."""
         names = found['gpus']
         assert isinstance(names, list)
         return [
@@ -121,9 +139,9 @@ class TensorFlow:
         ]
 
 
-def unused_gpu(seen: bool) -> list[Check]:
-    """A GPU that the system has and TensorFlow does not see."""
-    if seen or not os.path.exists('/dev/nvidiactl'):
+def unused_gpu(is_used: bool) -> list[Check]:
+    """A note if the system has a GPU and TensorFlow does not find one."""
+    if is_used or not os.path.exists('/dev/nvidiactl'):
         return []
     remedy = "pip install 'vaiven[gpu]' into the environment"
-    return [Check('GPU driver', NOTE, 'there is a GPU that TensorFlow does not see', remedy)]
+    return [Check('GPU driver', NOTE, 'TensorFlow does not find the GPU', remedy)]

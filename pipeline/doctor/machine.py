@@ -1,4 +1,4 @@
-"""Checks of the machine: system, processor cores, memory, disk, ports."""
+"""Checks of the machine: system, cores, memory, disk and ports."""
 
 import os
 import platform
@@ -11,13 +11,14 @@ from pathlib import Path
 from vaiven.pipeline.doctor.check import BAD, NOTE, OK, Check
 
 PYTHON = (3, 11)  # TFX's Kubeflow extra exists only below 3.12
-GLIBC = (2, 38)  # what TensorFlow Data Validation's wheel asks for
-MEMORY_GB = (2.5, 5.0)  # below the first the main job fails; below the second it may
+GLIBC = (2, 38)  # required by the wheel of TensorFlow Data Validation
+MEMORY_GB = (2.5, 5.0)  # below the first, a run fails; below the second, it may fail
 DISK_GB = (1.0, 5.0)
 PORTS = (8500, 8501)
 
 
 def python() -> Check:
+    """Checks the version of Python."""
     found = f'{platform.python_version()} at {sys.executable}'
     if sys.version_info[:2] == PYTHON:
         return Check('Python', OK, found)
@@ -25,24 +26,28 @@ def python() -> Check:
 
 
 def system() -> Check:
+    """Checks the operating system, the architecture and the C library."""
     kind = f'{platform.system()} {platform.machine()}'
     if (platform.system(), platform.machine()) != ('Linux', 'x86_64'):
         return Check(
-            'system', BAD, kind, 'the libraries exist for Linux on x86-64: use such a machine or container'
+            'system', BAD, kind, 'the libraries need Linux on x86-64: use such a machine or container'
         )
     name, _, version = (os.confstr('CS_GNU_LIBC_VERSION') or 'other 0').partition(' ')
     found = f'{kind}, {name} {version}'
     if name != 'glibc' or tuple(map(int, version.split('.')[:2])) < GLIBC:
-        return Check('system', BAD, found, 'glibc 2.38 is needed: make env puts one beside the interpreter')
+        return Check(
+            'system', BAD, found, 'glibc 2.38 is required: make env installs it next to the interpreter'
+        )
     return Check('system', OK, found)
 
 
 def cores() -> Check:
+    """The number of cores that this process may use."""
     return Check('cores', OK, str(len(os.sched_getaffinity(0))))
 
 
 def memory() -> Check:
-    """Of the machine, or of the control group where that has less."""
+    """Checks the free memory of the machine, or of the control group if that is less."""
     facts = dict(line.split(':') for line in Path('/proc/meminfo').read_text().splitlines())
     free = int(facts['MemAvailable'].split()[0]) / 1e6
     try:
@@ -51,19 +56,20 @@ def memory() -> Check:
         free = min(free, (int(limit) - int(used)) / 1e9)
     except (OSError, ValueError):
         pass
-    return _enough('memory', free, MEMORY_GB, 'end other programs, or use a larger machine')
+    return _check_free('memory', free, MEMORY_GB, 'stop other programs, or use a larger machine')
 
 
 def disk(folder: Path) -> Check:
-    """Space for a run's folder, which is made below `folder`."""
+    """Checks the free space for the folder of runs, which is created below `folder`."""
     if not os.access(folder, os.W_OK):
-        return Check('disk', BAD, f'{folder} cannot be written', 'go to a folder that can be written')
-    return _enough(
-        'disk', shutil.disk_usage(folder).free / 1e9, DISK_GB, f'make room on the disk of {folder}'
+        return Check('disk', BAD, f'{folder} cannot be written', 'change to a folder that can be written')
+    return _check_free(
+        'disk', shutil.disk_usage(folder).free / 1e9, DISK_GB, f'free some space on the disk of {folder}'
     )
 
 
 def temporary() -> Check:
+    """Checks that temporary files can be written."""
     try:
         with tempfile.TemporaryFile() as file:
             file.write(b'1')
@@ -73,14 +79,15 @@ def temporary() -> Check:
 
 
 def ports(numbers: tuple[int, ...] = PORTS) -> Check:
+    """Checks that the default ports of `vaiven serve` are free."""
     taken = [number for number in numbers if not _is_free(number)]
     if not taken:
         return Check('ports', OK, f'{" and ".join(map(str, numbers))} are free')
     return Check(
         'ports',
         NOTE,
-        f'{" and ".join(map(str, taken))} taken on 127.0.0.1',
-        '`vaiven serve` takes others with --port and --rest-port; `vaiven run` finds free ones',
+        f'{" and ".join(map(str, taken))} in use on 127.0.0.1',
+        'choose others for `vaiven serve` with --port and --rest-port; `vaiven run` uses free ones',
     )
 
 
@@ -95,10 +102,10 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _enough(name: str, gigabytes: float, least: tuple[float, float], remedy: str) -> Check:
+def _check_free(name: str, gigabytes: float, thresholds: tuple[float, float], remedy: str) -> Check:
     found = f'{gigabytes:.1f} GB free'
-    if gigabytes < least[0]:
-        return Check(name, BAD, found, f'{least[0]:g} GB are needed: {remedy}')
-    if gigabytes < least[1]:
-        return Check(name, NOTE, found, f'{least[1]:g} GB are better: {remedy}')
+    if gigabytes < thresholds[0]:
+        return Check(name, BAD, found, f'{thresholds[0]:g} GB are required: {remedy}')
+    if gigabytes < thresholds[1]:
+        return Check(name, NOTE, found, f'{thresholds[1]:g} GB are recommended: {remedy}')
     return Check(name, OK, found)

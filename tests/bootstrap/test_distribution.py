@@ -129,7 +129,7 @@ def test_the_client_works_in_an_environment_without_tensorflow(wheel: Path, tmp_
     assert answer.stdout == 'vaiven 0.1.0\n'
     answer = subprocess.run([vaiven, 'doctor'], capture_output=True, text=True, cwd=tmp_path)
     assert answer.returncode == 1
-    assert '`vaiven run` cannot work here' in answer.stdout
+    assert '`vaiven run` cannot work on this machine' in answer.stdout
 
 
 def test_the_package_is_importable_where_an_editable_install_is_strict(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def test_the_first_run_pushes_a_version_and_shows_its_accuracy_and_answers(first
     assert re.search(r'accuracy on \d+ held-out rows +\d+\.\d%', first.stdout)
     assert re.search(r'of the majority class +\d+\.\d%', first.stdout)
     assert re.search(r'of a linear model \(NB-SVM\) +\d+\.\d%', first.stdout)
-    assert 'by gRPC 127.0.0.1:' in first.stdout
+    assert 'over gRPC 127.0.0.1:' in first.stdout
     assert re.search(r'^  (positive|negative) +\d+\.\d% +\d+\.\d%  ', first.stdout, re.MULTILINE)
     assert 'next words' in first.stdout
     assert first.stderr == ''
@@ -87,7 +87,7 @@ def test_a_second_run_with_nothing_changed_comes_from_the_cache_and_pushes_nothi
     ran = {name for name, state in states(result.stdout).items() if state == 'run'}
     assert ran == ALWAYS_RUN
     assert tree(root / 'serving') == before
-    assert 'version 1 was there already' in result.stdout
+    assert 'version 1 was pushed before' in result.stdout
     plan = vaiven(*['plan' if word == 'run' else word for word in run_arguments(data, root)])
     assert plan.returncode == 0
     assert re.findall(r' (run|cached)  ', plan.stdout) == ['cached'] * 10

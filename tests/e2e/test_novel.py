@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.support import vaiven, wait_until_none_mentions
 from vaiven.pipeline import demo
 from vaiven.pipeline.demo_inputs import Questions
-from vaiven.pipeline.progress_display import Screen
+from vaiven.pipeline.progress_display import ProgressDisplay
 from vaiven.serving.client import Client, InvalidRequestError, Vaiven
 from vaiven.serving.common.errors import ServingError
 from vaiven.serving.server.server_process import ServerProcess
@@ -65,12 +65,12 @@ def server(run, root):
 def test_the_run_tells_bits_a_character_against_simple_ways_and_what_the_model_writes(run):
     assert 'version 1 pushed' in run.stdout
     [bits] = re.findall(
-        r'^bits a character on [\d,]+ held-out characters +([\d.]+)$', run.stdout, re.MULTILINE
+        r'^bits per character on [\d,]+ held-out characters +([\d.]+)$', run.stdout, re.MULTILINE
     )
     [simple] = re.findall(r'^  of the frequencies of characters +([\d.]+)$', run.stdout, re.MULTILINE)
     assert float(bits) < float(simple)
     assert re.search(r'different words, pairs, triples: \d+% \d+% \d+%; copied at most «.+»', run.stdout)
-    assert 'written on, by gRPC 127.0.0.1:' in run.stdout
+    assert 'generated text over gRPC 127.0.0.1:' in run.stdout
     assert 'LinearBaseline' not in run.stdout
     assert run.stderr == ''
 
@@ -94,7 +94,7 @@ def test_a_thousand_characters_are_written_in_one_call_over_grpc_and_over_rest(s
 
 def test_the_demo_continues_equal_prompts_in_different_ways(server):
     shown = io.StringIO()
-    demo._ask(Screen(shown), server, 'novel', Questions(begins=('',) * 4))
+    demo._ask(ProgressDisplay(shown), server, 'novel', Questions(begins=('',) * 4))
     _, *written = shown.getvalue().splitlines()
     assert len(set(written)) == 4
 

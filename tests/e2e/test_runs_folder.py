@@ -53,7 +53,7 @@ def test_after_a_move_plan_and_run_agree_that_all_is_cached(moved):
     again = vaiven(*words(arguments), '--no-serve', TMPDIR=str(temporary))
     assert again.returncode == 0, again.stdout + again.stderr
     assert ran(again.stdout) == ALWAYS_RUN
-    assert 'version 1 was there already' in again.stdout
+    assert 'version 1 was pushed before' in again.stdout
 
 
 def test_a_model_that_was_deleted_is_passed_over_and_made_again(moved):
@@ -64,10 +64,10 @@ def test_a_model_that_was_deleted_is_passed_over_and_made_again(moved):
     again = vaiven(*words(arguments), '--no-serve', TMPDIR=str(temporary))
     assert again.returncode == 0, again.stdout + again.stderr
     assert re.search(
-        r'passed over: the model artifacts/Trainer/model/\d+, as its files are gone', again.stdout
+        r'ignored: the model artifacts/Trainer/model/\d+, because files are missing', again.stdout
     )
     assert ran(again.stdout) == planned(plan.stdout) == {'Trainer', 'ServingCheck', 'Evaluator', *ALWAYS_RUN}
-    assert re.search(r'version \d (pushed|was there already)', again.stdout)
+    assert re.search(r'version \d (pushed|was pushed before)', again.stdout)
     pruned = vaiven('prune', '--root', root, '--dry-run')
     assert re.search(r'^\d+ artifacts would be removed, [\d.]+ MB$', pruned.stdout, re.MULTILINE), (
         pruned.stderr

@@ -63,7 +63,7 @@ def test_the_help_of_these_needs_no_heavy_library_and_shows_an_example(name: str
 @pytest.mark.parametrize(
     ('arguments', 'said'),
     [
-        (['dance'], "there is no command 'dance'; there are: run,"),
+        (['dance'], "there is no command 'dance'; choose one of: run,"),
         (['--loud'], "No such option '--loud'"),
         (['predict', '--loud'], 'see `vaiven predict --help`'),
         (['predict', 'x', '--version', '-1'], '--version'),
@@ -161,8 +161,8 @@ def test_a_missing_library_is_named_with_the_way_to_get_it(
     monkeypatch.setitem(cli.COMMANDS, 'run', ('needs_much:run', 'Runs.'))
     assert cli.run(['run']) == 1
     assert capsys.readouterr().err == (
-        "vaiven: the Python module 'a_library_that_nobody_has' is not installed, and this needs it: "
-        "make env, or pip install 'vaiven[pipeline]'\n"
+        "vaiven: the Python module 'a_library_that_nobody_has' is not installed: "
+        "run make env, or pip install 'vaiven[pipeline]'\n"
     )
 
 

@@ -18,7 +18,7 @@ def test_a_port_that_is_taken_is_a_note_with_a_way_out() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         check = machine.ports((port,))
-    assert (check.state, check.found) == (NOTE, f'{port} taken on 127.0.0.1')
+    assert (check.state, check.found) == (NOTE, f'{port} in use on 127.0.0.1')
     assert '--port' in check.remedy
     assert machine.ports((port,)).state == OK
 
@@ -53,11 +53,11 @@ def test_an_old_glibc_is_bad(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_library_of_another_version_than_locked_is_named(tmp_path: Path) -> None:
     lock = tmp_path / 'lock.txt'
     lock.write_text('click==0.1 \\\n    --hash=sha256:00\nno-such-library==1.0\n')
-    check = libraries.locked(lock)
+    check = libraries.lock_file(lock)
     assert check is not None
     assert check.state == NOTE
     assert 'not 0.1; no-such-library is missing, not 1.0' in check.found
-    assert libraries.locked(tmp_path / 'nothing') is None
+    assert libraries.lock_file(tmp_path / 'nothing') is None
 
 
 def test_a_requirement_that_is_not_met_is_bad(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,12 +83,12 @@ def test_a_tensorflow_that_does_not_start_is_bad(monkeypatch: pytest.MonkeyPatch
 
 def test_the_doctor_ends_with_1_and_says_what_is_bad(monkeypatch: pytest.MonkeyPatch) -> None:
     found = [Check('Python', OK, '3.11'), Check('memory', BAD, '0.1 GB free', 'end other programs')]
-    monkeypatch.setattr(doctor, 'examine', lambda folder: found)
+    monkeypatch.setattr(doctor, 'run_checks', lambda folder: found)
     answer = CliRunner().invoke(doctor.doctor, [], standalone_mode=False)
     assert answer.return_value == 1
     assert 'BAD   memory  0.1 GB free' in answer.output
     assert '→ end other programs' in answer.output
-    assert answer.output.splitlines()[-1] == '`vaiven run` cannot work here: memory'
+    assert answer.output.splitlines()[-1] == '`vaiven run` cannot work on this machine: memory'
     answer = CliRunner().invoke(doctor.doctor, ['--json'], standalone_mode=False)
     assert answer.return_value == 1
     assert json.loads(answer.output)['ok'] is False

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.test_moved_runs import run_toy
+from tests.pipeline.test_store import run_toy
 from vaiven.components.text_example_gen.files import DataFiles
 from vaiven.pipeline.config import configure
 from vaiven.pipeline.main_job import run_job
@@ -57,7 +57,7 @@ def test_a_full_disk_inside_the_metadata_store_is_called_so(disk, size, error):
 def test_a_full_disk_below_the_root_is_called_so(disk):
     (disk / 'root' / 'logs').mkdir(parents=True)
     fill(disk, _SIZE)
-    with pytest.raises(FolderError, match=f'{disk}/root: {FULL}; give another --root'):
+    with pytest.raises(FolderError, match=f'{disk}/root: {FULL}; choose another --root'):
         job(disk / 'root')
 
 

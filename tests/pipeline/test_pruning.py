@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from tests.pipeline.test_moved_runs import query, run_toy
+from tests.pipeline.test_store import query, run_toy
 from vaiven.errors import UserError
 from vaiven.pipeline.commands.prune import prune
-from vaiven.pipeline.pruning import unneeded
-from vaiven.pipeline.run_lock import RootBusyError, locked
+from vaiven.pipeline.pruning import prunable_artifacts
+from vaiven.pipeline.run_lock import RootBusyError, run_lock
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_the_lineage_of_a_served_version_and_the_last_blessed_model_stay(root):
         f"VALUES ({blessing}, 'blessed', 1, 1), ({blessing}, 'current_model_id', 1, {second})",
     )
     with closing(sqlite3.connect(root / 'metadata.sqlite')) as store:
-        found = [artifact.uri for artifact in unneeded(store, str(root), 1)]
+        found = [artifact.uri for artifact in prunable_artifacts(store, str(root), 1)]
     assert [uri.split('/')[1] for uri in found] == ['Copy']
     pruned(root)
     assert texts(root) == {'one', 'two', 'three'}
@@ -104,7 +104,7 @@ def test_a_folder_that_the_metadata_do_not_know_is_removed(root):
 def test_what_cannot_be_pruned_is_told_in_one_line(root, tmp_path):
     with pytest.raises(UserError, match=r'there are no runs in .*nowhere; name their folder with --root'):
         pruned(tmp_path / 'nowhere')
-    with locked(str(root)), pytest.raises(RootBusyError, match='another run'):
+    with run_lock(str(root)), pytest.raises(RootBusyError, match='another run'):
         pruned(root)
     with pytest.raises(UserError, match=r"--root takes a path on this machine. Received: 'gs://bucket/runs'"):
         CliRunner().invoke(

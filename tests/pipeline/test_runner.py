@@ -11,7 +11,7 @@ from tfx.types import standard_artifacts
 from tests.pipeline.toy_components import toy_pipeline
 from vaiven.pipeline.baseline import LatestBlessedOtherStrategy
 from vaiven.pipeline.code_digest import digest
-from vaiven.pipeline.runner import ComponentError, Step, run
+from vaiven.pipeline.runner import ComponentError, ComponentResult, run
 
 
 @pytest.fixture
@@ -20,11 +20,11 @@ def root(tmp_path):
     return tmp_path
 
 
-def run_toy(root: Path, always: tuple[str, ...] = (), text: str = 'hello') -> list[Step]:
+def run_toy(root: Path, always: tuple[str, ...] = (), text: str = 'hello') -> list[ComponentResult]:
     return run(toy_pipeline(root, text), always, {}, lambda name, number, count: None, lambda step: None)
 
 
-def cached(steps: list[Step]) -> dict[str, bool]:
+def cached(steps: list[ComponentResult]) -> dict[str, bool]:
     return {step.name: step.cached for step in steps}
 
 

@@ -4,19 +4,19 @@ import pty
 import subprocess
 import sys
 
-from vaiven.pipeline.progress_display import PROGRESS, screen
+from vaiven.pipeline.progress_display import PROGRESS, progress_display
 
 NOISY = """
 import ctypes, logging, os, sys
-from vaiven.pipeline.progress_display import screen
-with screen(sys.argv[1]) as shown:
+from vaiven.pipeline.progress_display import progress_display
+with progress_display(sys.argv[1]) as shown:
     print('python noise')
     print('python error noise', file=sys.stderr)
     os.write(2, b'native noise\\n')
     logging.getLogger('library').warning('logged noise')
     subprocess_noise = os.system('echo child noise')
     logging.getLogger('vaiven.progress').info('epoch %d', 1)
-    shown.doing('Trainer')
+    shown.set_activity('Trainer')
     shown.line('a line')
 print('after')
 print('error after', file=sys.stderr)
@@ -69,7 +69,7 @@ def test_a_reader_that_went_away_does_not_end_the_work(tmp_path):
 
 def test_handlers_and_levels_are_as_before_afterwards(tmp_path):
     before = logging.getLogger().handlers[:], logging.getLogger().level, PROGRESS.handlers[:], PROGRESS.level
-    with screen(str(tmp_path / 'log')):
+    with progress_display(str(tmp_path / 'log')):
         pass
     assert before == (
         logging.getLogger().handlers[:],

@@ -31,13 +31,13 @@ def _raised(*errors: BaseException) -> BaseException:
         ),
         (
             RuntimeError('Failed to establish connection …: database or disk is full query: COMMIT;'),
-            'the disk is full; make room, or move the folder of the runs, and run again',
+            'the disk is full; free some space, or move the folder of the runs, and run again',
         ),
         (
             RuntimeError(
                 'Traceback (most recent call last):\n  …\nOSError: [Errno 28] No space left on device'
             ),
-            'the disk is full; make room, or move the folder of the runs, and run again',
+            'the disk is full; free some space, or move the folder of the runs, and run again',
         ),
         (OSError(errno.ENOSPC, 'No space left', 'a/file'), 'no space left on the device for a/file'),
     ],

@@ -5,7 +5,7 @@ import pytest
 
 from vaiven.components.text_example_gen.files import DataFiles
 from vaiven.pipeline.config import configure
-from vaiven.pipeline.input_links import linked, plain_names
+from vaiven.pipeline.input_links import input_links, link_names
 from vaiven.pipeline.paths import RunPaths
 from vaiven.pipeline.stages import fingerprints
 
@@ -21,7 +21,7 @@ from vaiven.pipeline.stages import fingerprints
     ],
 )
 def test_a_file_gets_a_name_that_no_library_takes_for_a_pattern(paths, names):
-    assert plain_names(DataFiles(tuple(paths[:1]), tuple(paths[1:]))) == names
+    assert link_names(DataFiles(tuple(paths[:1]), tuple(paths[1:]))) == names
 
 
 def test_links_lead_to_the_files_and_are_gone_afterwards(tmp_path):
@@ -30,7 +30,7 @@ def test_links_lead_to_the_files_and_are_gone_afterwards(tmp_path):
     data.write_text('one')
     more.write_text('two')
     paths = RunPaths(str(tmp_path / 'root'), 'reviews')
-    with linked(DataFiles((str(data),), (str(more),)), paths) as links:
+    with input_links(DataFiles((str(data),), (str(more),)), paths) as links:
         assert [Path(path).read_text() for path in (*links.data, *links.unlabelled)] == ['one', 'two']
         assert os.path.commonpath([*links.data, *links.unlabelled]) == paths.inputs
     assert not os.path.exists(paths.inputs)

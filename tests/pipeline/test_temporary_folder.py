@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from vaiven.pipeline import temporary_folder as module
-from vaiven.pipeline.temporary_folder import TemporaryFolderError, scratch
+from vaiven.pipeline.temporary_folder import TemporaryFolderError, temporary_folder
 
 HOLD = """
 import sys, tempfile
-from vaiven.pipeline.temporary_folder import scratch
-with scratch() as folder:
+from vaiven.pipeline.temporary_folder import temporary_folder
+with temporary_folder() as folder:
     tempfile.NamedTemporaryFile(delete=False).close()
     print(folder, flush=True)
     sys.stdin.read()
@@ -43,7 +43,7 @@ def hold(parent: Path) -> 'tuple[subprocess.Popen[str], Path]':
 
 
 def test_temporary_files_of_a_process_and_its_children_lie_in_one_folder_that_is_removed(parent):
-    with scratch() as folder:
+    with temporary_folder() as folder:
         assert Path(tempfile.mkdtemp()).parent == Path(folder)
         code = 'import tempfile; print(tempfile.mkdtemp())'
         child = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
@@ -54,7 +54,7 @@ def test_temporary_files_of_a_process_and_its_children_lie_in_one_folder_that_is
 
 
 def test_the_folder_is_removed_when_the_run_fails(parent):
-    with pytest.raises(ZeroDivisionError), scratch():
+    with pytest.raises(ZeroDivisionError), temporary_folder():
         raise ZeroDivisionError
     assert list(parent.iterdir()) == []
 
@@ -66,7 +66,7 @@ def test_what_a_killed_run_left_is_removed_by_the_next_and_nothing_else(parent):
     killed.send_signal(signal.SIGKILL)
     killed.wait()
     assert left.exists()
-    with scratch():
+    with temporary_folder():
         assert not left.exists()
         assert used.exists()
     working.communicate('')
@@ -76,10 +76,8 @@ def test_what_a_killed_run_left_is_removed_by_the_next_and_nothing_else(parent):
 def test_a_full_disk_is_told_in_one_line(parent, monkeypatch):
     usage = type('Usage', (), {'free': 1000})
     monkeypatch.setattr(module.shutil, 'disk_usage', lambda path: usage)
-    with pytest.raises(
-        TemporaryFolderError, match=f'too little room .* the disk of {parent} is full'
-    ) as raised:
-        scratch().__enter__()
+    with pytest.raises(TemporaryFolderError, match=f'no space .* the disk of {parent} is full') as raised:
+        temporary_folder().__enter__()
     assert '\n' not in str(raised.value)
     assert raised.value.exit_status == 1
 
@@ -90,4 +88,4 @@ def test_a_folder_that_cannot_be_written_is_told_with_the_way_out(parent, monkey
 
     monkeypatch.setattr(module.tempfile, 'mkdtemp', refuse)
     with pytest.raises(TemporaryFolderError, match='Read-only file system; set TMPDIR'):
-        scratch().__enter__()
+        temporary_folder().__enter__()

@@ -11,12 +11,12 @@ from tests.pipeline.toy_components import toy_pipeline
 from vaiven.components.text_example_gen.files import DataFiles
 from vaiven.errors import UserError
 from vaiven.pipeline.beam_options import beam_args
-from vaiven.pipeline.completed import DoneBefore
+from vaiven.pipeline.completed import CompletedComponents
 from vaiven.pipeline.config import PlacementConfig
 from vaiven.pipeline.paths import RunPaths
-from vaiven.pipeline.runner import Step, run
-from vaiven.pipeline.store import Lost, StoreError
-from vaiven.pipeline.workspace import bring_in_line, workspace
+from vaiven.pipeline.runner import ComponentResult, run
+from vaiven.pipeline.store import MissingArtifact, StoreError
+from vaiven.pipeline.workspace import synchronize_store, workspace
 
 BRACKETS = 'Proyecto [2026] *?'
 
@@ -29,16 +29,16 @@ def root(tmp_path):
     return root
 
 
-def run_toy(root: Path, text: str = 'hello') -> tuple[dict[str, bool], list[Lost]]:
+def run_toy(root: Path, text: str = 'hello') -> tuple[dict[str, bool], list[MissingArtifact]]:
     """Which components came from the cache, and what was found lost before."""
-    done = DoneBefore(str(root))
+    done = CompletedComponents(str(root))
 
-    def ended(step: Step) -> None:
+    def ended(step: ComponentResult) -> None:
         uris = [output.uri for outputs in step.outputs.values() for output in outputs]
         done.add(step.name, text, uris)
 
     with workspace(PlacementConfig(), DataFiles(()), RunPaths(str(root), 'toy')):
-        lost = bring_in_line(str(root), '', done)
+        lost = synchronize_store(str(root), '', done)
         steps = run(toy_pipeline(Path(), text), (), {}, lambda name, number, count: None, ended)
     return {step.name: step.cached for step in steps}, lost
 
@@ -67,7 +67,7 @@ def test_a_folder_that_was_copied_uses_its_own_files(root):
     (copy / uri / 'text').unlink()
     found, [lost] = run_toy(copy)
     assert found == {'Write': False, 'Copy': False}
-    assert lost == Lost('Model', uri, f'{uri}/text')
+    assert lost == MissingArtifact('Model', uri, f'{uri}/text')
     assert (root / uri / 'text').exists()
 
 
@@ -85,7 +85,7 @@ def test_an_artifact_that_is_back_is_used_again(root):
     run_toy(root)
     shutil.move(root / 'artifacts', root / 'aside')
     with workspace(PlacementConfig(), DataFiles(()), RunPaths(str(root), 'toy')):
-        assert len(bring_in_line(str(root), '', DoneBefore(str(root)))) == 2
+        assert len(synchronize_store(str(root), '', CompletedComponents(str(root)))) == 2
     shutil.move(root / 'aside', root / 'artifacts')
     assert run_toy(root) == ({'Write': True, 'Copy': True}, [])
 
@@ -102,7 +102,7 @@ def test_absolute_addresses_of_an_old_root_are_rewritten_and_nothing_else_is(roo
     )
     query(root, "INSERT INTO Artifact (type_id, uri, state) VALUES (1, '/elsewhere/data.csv', 0)")
     before = query(root, 'SELECT id, last_update_time_since_epoch FROM Artifact')
-    bring_in_line(str(root), '', DoneBefore(str(root)))
+    synchronize_store(str(root), '', CompletedComponents(str(root)))
     addresses = [uri for (uri,) in query(root, 'SELECT uri FROM Artifact ORDER BY id')]
     assert addresses[-1] == '/elsewhere/data.csv'
     assert all(uri.startswith('artifacts/') for uri in addresses[:-1])
@@ -119,10 +119,10 @@ def test_a_damaged_store_is_told_in_one_line(root, content):
     (root / 'metadata.sqlite').write_bytes(content)
     if content:
         with pytest.raises(StoreError, match=r'metadata\.sqlite is damaged .*; restore it') as raised:
-            bring_in_line(str(root), '', DoneBefore(str(root)))
+            synchronize_store(str(root), '', CompletedComponents(str(root)))
         assert '\n' not in str(raised.value)
     else:  # made by a run that was killed at once
-        assert bring_in_line(str(root), '', DoneBefore(str(root))) == []
+        assert synchronize_store(str(root), '', CompletedComponents(str(root))) == []
 
 
 def test_workers_elsewhere_get_absolute_paths_and_no_patterns(tmp_path):

@@ -1,0 +1,52 @@
+"""Finds and checks the input files of a run."""
+
+from collections.abc import Sequence
+
+from vaiven.components.text_example_gen import default_data
+from vaiven.components.text_example_gen.check import check_data
+from vaiven.components.text_example_gen.data_warnings import warnings_of
+from vaiven.components.text_example_gen.errors import DataError
+from vaiven.components.text_example_gen.files import DataFiles, found
+from vaiven.pipeline.config import Config
+from vaiven.pipeline.local_addresses import require_local_path
+
+
+def find_data(data: Sequence[str], unlabelled: Sequence[str], config: Config) -> tuple[DataFiles, list[str]]:
+    """Finds the input files and reads every row, so that an invalid file is reported before a run starts.
+
+    Args:
+        data: paths or patterns of the data; empty for the default data.
+        unlabelled: paths or patterns of more text for the language model.
+        config: the configuration of the run.
+
+    Returns:
+        The files, and lines for the user: the counts of rows, what is dropped, and warnings.
+
+    Raises:
+        DataError: a file is not valid, or a model cannot be trained on the data.
+        DownloadError: the default data cannot be downloaded.
+        UserError: a path is not on this machine.
+    """
+    data = [require_local_path(path, '--data') for path in data]
+    unlabelled = [require_local_path(path, '--unlabelled') for path in unlabelled]
+    files = found(data or [default_data.default_data()], unlabelled)
+    require_compatible_data(files, config)
+    summary = check_data(files, config.data)
+    return files, [*summary.lines(), *warnings_of(summary, config.data, files)]
+
+
+def require_compatible_data(files: DataFiles, config: Config) -> None:
+    """Checks that the task of the configuration can be trained on the files.
+
+    Args:
+        files: the data.
+        config: the configuration of the run.
+
+    Raises:
+        DataError: the task is sentiment, and the data has no labels.
+    """
+    if config.training.task == 'sentiment' and (files.are_texts or config.data.label_column is None):
+        raise DataError(
+            f'{files.name}: sentiment needs labels; train only a language model with --preset novel or '
+            '--set training.task=language, or give labelled rows with --data and this file with --unlabelled'
+        )
