@@ -47,7 +47,7 @@ def test_the_plan_names_the_components_of_the_graph_in_their_order_with_what_the
 def compare(planned, nodes) -> None:
     assert [stage.name for stage in planned] == [node.node_info.id for node in nodes]
     for stage, node in zip(planned, nodes, strict=True):
-        assert set(stage.after) == set(node.upstream_nodes), stage.name
+        assert set(stage.inputs) == set(node.upstream_nodes), stage.name
 
 
 def test_a_search_for_settings_comes_before_the_training_that_takes_them(tmp_path):

@@ -41,7 +41,7 @@ sys.exit(cli.main())
     [(signal.SIGINT, 'wait', 130), (signal.SIGTERM, 'wait', 143), (signal.SIGTERM, 'wait and wrap', 143)],
 )
 def test_a_stopped_run_says_where_and_how_to_resume_it(
-    tmp_path: Path, number: signal.RecordedSignals, mode: str, status: int
+    tmp_path: Path, number: signal.Signals, mode: str, status: int
 ) -> None:
     root, temporary = tmp_path / 'root [1]', tmp_path / 'tmp'
     root.mkdir()

@@ -102,11 +102,13 @@ def test_a_folder_that_the_metadata_do_not_know_is_removed(root):
 
 
 def test_what_cannot_be_pruned_is_told_in_one_line(root, tmp_path):
-    with pytest.raises(UserError, match=r'there are no runs in .*nowhere; name their folder with --root'):
+    with pytest.raises(UserError, match=r'there are no runs in .*nowhere; choose another folder with --root'):
         pruned(tmp_path / 'nowhere')
     with run_lock(str(root)), pytest.raises(RootBusyError, match='another run'):
         pruned(root)
-    with pytest.raises(UserError, match=r"--root takes a path on this machine. Received: 'gs://bucket/runs'"):
+    with pytest.raises(
+        UserError, match=r"--root must be a path on this machine. Received: 'gs://bucket/runs'"
+    ):
         CliRunner().invoke(
             prune, ['--root', 'gs://bucket/runs'], standalone_mode=False, catch_exceptions=False
         )

@@ -78,7 +78,7 @@ def test_an_artifact_without_one_of_its_files_is_named_and_made_again(root, chan
     path.unlink() if change == 'remove' else path.write_text('')
     found, lost = run_toy(root)
     assert found == {'Write': True, 'Copy': False}
-    assert [artifact.what for artifact in lost] == [str(path.relative_to(root))]
+    assert [artifact.path for artifact in lost] == [str(path.relative_to(root))]
 
 
 def test_an_artifact_that_is_back_is_used_again(root):
@@ -130,7 +130,7 @@ def test_workers_elsewhere_get_absolute_paths_and_no_patterns(tmp_path):
     paths, files = RunPaths(str(tmp_path), 'toy'), DataFiles(('/data/a.csv',))
     with workspace(remote, files, paths) as given:
         assert given == (files, paths)
-    with pytest.raises(UserError, match=r'no "\*", "\?" or "\["'):
+    with pytest.raises(UserError, match=r'must not contain "\*", "\?" or "\["'):
         workspace(remote, files, RunPaths('/runs [x]', 'toy')).__enter__()
 
 
