@@ -127,6 +127,7 @@ class Api:
     ) -> Any:
         start = time.perf_counter()
         code, number = Code.OK, None
+        # In the event loop only, so no lock is needed.
         self._running += 1
         if self._metrics is not None:
             self._metrics.in_flight(call.entrypoint, 1)
@@ -139,6 +140,7 @@ class Api:
                     report = partial(self._metrics.runtime, spec.name, _GRPC_NAMES[kind])
                     request_steps = with_timing(request_steps, report)
                 response = await version.execution.respond(request_steps, call.deadline, large=call.large)
+            # After the release of the version: a copy of large messages must not delay an unload.
             request_log = self.configuration.logs.get(spec.name)
             if request_log is not None and request_log.sampled():
                 request_log.write(kind, request, response, number)
@@ -146,7 +148,7 @@ class Api:
         except StatusError as error:
             code = error.code
             raise
-        except asyncio.CancelledError:
+        except asyncio.CancelledError:  # the client has hung up
             code = Code.CANCELLED
             raise
         except Exception:
@@ -156,6 +158,7 @@ class Api:
             self._running -= 1
             if self._metrics is not None:
                 self._metrics.in_flight(call.entrypoint, -1)
+                # Several signatures have no common label.
                 signature = (
                     '' if kind == 'multi_inference' else spec.signature_name or inference.DEFAULT_SIGNATURE
                 )

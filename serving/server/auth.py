@@ -18,8 +18,8 @@ from vaiven.serving.common.errors import ServingError
 REFUSAL = 'missing or wrong bearer token'
 ADMIN_REFUSAL = 'this call needs an admin token, one of --admin_tokens_file'
 MAX_TOKEN_BYTES = 4096
-MAX_TOKENS = 1000
-CHECK_SECONDS = 1.0
+MAX_TOKENS = 1000  # every request is compared with all of them
+CHECK_SECONDS = 1.0  # as the stock server polls its base paths
 _MAX_FILE_BYTES = 8 << 20
 _SCHEME = 'bearer '
 _HEALTH = '/grpc.health.v1.Health/'
@@ -59,6 +59,7 @@ class Tokens:
         """Whether `header`, the value of Authorization, has one of the tokens; None for no header."""
         if time.monotonic() >= self._next_check:
             self._refresh()
+        # 64 characters of slack for spaces; more is not hashed.
         if header is None or len(header) > len(_SCHEME) + MAX_TOKEN_BYTES + 64 or not header.isascii():
             return False
         if header[: len(_SCHEME)].lower() != _SCHEME:

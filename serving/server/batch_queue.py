@@ -88,7 +88,7 @@ def batch_dimension_status() -> StatusError:
     """The error of a request whose outputs cannot be merged again."""
     return failed_precondition(
         "Batched output tensor's 0th dimension does not equal the sum of the 0th dimension sizes of the input "
-        'tensors: a request of more rows than max_execution_batch_size cannot be put together again'
+        'tensors: the chunks of a request of more rows than max_execution_batch_size cannot be merged'
     )
 
 

@@ -63,6 +63,7 @@ class Batcher:
         """The rows of a request. Raises StatusError, INVALID_ARGUMENT, for more than `max_batch_size`."""
         rows = batch_size(feeds)
         max_rows = self.parameters.max_batch_size
+        # Upstream compares with max_batch_size even with splitting, which concerns runs and not requests.
         if rows > max_rows:
             raise invalid_argument(f'Task size {rows} is larger than maximum input batch size {max_rows}')
         return rows

@@ -31,10 +31,12 @@ class Endpoint:
     @classmethod
     def of(cls, signature: Any, unservable: str = '') -> 'Endpoint':
         """The endpoint of a SignatureDef; `unservable` says why it cannot be served."""
+        # Sorted, so that equal requests have equal keys in the caches of callables, queues and costs.
         inputs, outputs = (
             {alias: infos[alias].name for alias in sorted(infos)}
             for infos in (signature.inputs, signature.outputs)
         )
+        # A client may omit these inputs, which are keyword arguments with default values in the exported function.
         defaults = {alias: signature.defaults[alias] for alias in signature.defaults}
         return cls(
             signature.method_name,

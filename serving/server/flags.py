@@ -134,6 +134,7 @@ def parse(arguments: Sequence[str]) -> tuple[Options, list[str]]:
     Raises:
         ServingError: a value has the wrong type, or the options contradict one another.
     """
+    # The annotations are types, and not strings: this module must not import `annotations` from `__future__`.
     kinds = {option.name: option.type for option in dataclasses.fields(Options)}
     values: dict[str, Any] = {}
     unknown = []
@@ -148,6 +149,7 @@ def parse(arguments: Sequence[str]) -> tuple[Options, list[str]]:
 
 def _value(name: str, kind: Any, text: str | None) -> Any:
     if kind is bool:
+        # As upstream, `=1` and `=True` are errors.
         if text in (None, 'true', 'false'):
             return text != 'false'
         raise ServingError(f'--{name} takes true or false. Received: {text!r}')
@@ -164,7 +166,7 @@ def _value(name: str, kind: Any, text: str | None) -> Any:
 
 def check(options: Options) -> Options:
     """Returns `options`. Raises ServingError if they contradict one another or are out of range."""
-    if options.version:
+    if options.version:  # needs no model
         return options
     _check_ranges(options)
     rules = (
@@ -259,6 +261,7 @@ def channel_arguments(text: str) -> list[tuple[str, int | str]]:
         key, equals, value = pair.partition('=')
         if not key or not equals:
             raise ServingError(f'--grpc_channel_arguments takes key=value,key=value. Received: {text!r}')
+        # gRPC ignores an integer argument that is a string.
         number = value.removeprefix('-').isdecimal()
         arguments.append((key.strip(), int(value) if number else value))
     return arguments

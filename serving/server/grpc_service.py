@@ -58,6 +58,7 @@ def add_services(
             'Monitor': profiler.monitor,
         }
     for name in services:
+        # Without generated code: request and response classes come from the descriptors of the private pool.
         methods = {}
         for method in messages.service(name).methods:
             request_class = messages.message_class(method.input_type.full_name)
@@ -95,6 +96,7 @@ def _handler(request_class: Any, method: Method, workers: Executor) -> Callable[
         except StatusError as error:
             code, text = error.code, error.message
         except DecodeError:
+            # gRPC's own code for a request that cannot be deserialised.
             code, text = Code.INTERNAL, 'the request cannot be parsed'
         except asyncio.CancelledError:
             raise
@@ -102,7 +104,7 @@ def _handler(request_class: Any, method: Method, workers: Executor) -> Callable[
             log.problem('request failed', error=f'{type(error).__name__}: {error}')
             code, text = Code.INTERNAL, f'{type(error).__name__}: {error}'
         await context.abort(_CODES[int(code)], _truncated(text))
-        raise AssertionError('abort raises')
+        raise AssertionError('abort raises')  # for the type checker
 
     return handle
 

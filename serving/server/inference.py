@@ -4,25 +4,24 @@ The functions are generators and do not run the model: they yield feeds and fetc
 response. `execution` decides where the run happens.
 """
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 
 from vaiven.serving.common.status import Code, StatusError, failed_precondition, invalid_argument
 from vaiven.serving.server.endpoints import Endpoint
-from vaiven.serving.server.execution import Arrays, LoadedModel, Steps
+from vaiven.serving.server.example_inference import (
+    CLASSIFY_METHOD,
+    REGRESS_METHOD,
+    classify_into,
+    regress_into,
+)
+from vaiven.serving.server.execution import LoadedModel, Steps
 from vaiven.serving.wire import messages, tensors
-from vaiven.serving.wire.dtypes import kind_of_array
 
 DEFAULT_SIGNATURE = 'serving_default'
-CLASSIFY_METHOD = 'tensorflow/serving/classify'
-REGRESS_METHOD = 'tensorflow/serving/regress'
 _PREDICTABLE = ('tensorflow/serving/predict', CLASSIFY_METHOD, REGRESS_METHOD)
-
-# Runs that fill in a part of a response.
-_Runs = Generator[tuple[dict[str, NDArray[Any]], list[str]], Arrays, None]
 
 
 class Servable(Protocol):
@@ -86,25 +85,52 @@ def predict(
 
 
 def classify(servable: Servable, request: Any, *, check_method: bool = False) -> 'Steps[Any]':
-    """Answers a ClassificationRequest with a ClassificationResponse. Raises StatusError."""
+    """Answers a ClassificationRequest with a ClassificationResponse.
+
+    Args:
+        servable: the version that answers.
+        request: the ClassificationRequest.
+        check_method: whether the `method_name` of the signature must match.
+
+    Raises:
+        StatusError: the request does not match the signature, or the run failed.
+    """
     response = messages.ClassificationResponse()
     name = request.model_spec.signature_name or DEFAULT_SIGNATURE
-    yield from _classify_into(response.result, servable.model, name, request.input, check_method)
+    yield from classify_into(response.result, servable.model, name, request.input, check_method)
     _write_spec(response.model_spec, servable, name)
     return response
 
 
 def regress(servable: Servable, request: Any, *, check_method: bool = False) -> 'Steps[Any]':
-    """Answers a RegressionRequest with a RegressionResponse. Raises StatusError."""
+    """Answers a RegressionRequest with a RegressionResponse.
+
+    Args:
+        servable: the version that answers.
+        request: the RegressionRequest.
+        check_method: whether the `method_name` of the signature must match.
+
+    Raises:
+        StatusError: the request does not match the signature, or the run failed.
+    """
     response = messages.RegressionResponse()
     name = request.model_spec.signature_name or DEFAULT_SIGNATURE
-    yield from _regress_into(response.result, servable.model, name, request.input, check_method)
+    yield from regress_into(response.result, servable.model, name, request.input, check_method)
     _write_spec(response.model_spec, servable, name)
     return response
 
 
 def multi_inference(servable: Servable, request: Any, *, check_method: bool = False) -> 'Steps[Any]':
-    """Answers a MultiInferenceRequest with a MultiInferenceResponse. Raises StatusError."""
+    """Answers a MultiInferenceRequest with a MultiInferenceResponse.
+
+    Args:
+        servable: the version that answers.
+        request: the MultiInferenceRequest.
+        check_method: whether the `method_name` of the signature must match.
+
+    Raises:
+        StatusError: the request does not match the signature, or the run failed.
+    """
     response = messages.MultiInferenceResponse()
     names: set[str] = set()
     for task in request.tasks:
@@ -121,11 +147,11 @@ def multi_inference(servable: Servable, request: Any, *, check_method: bool = Fa
             raise invalid_argument(f'Requested signature not found in model graph: {name}')
         result = response.results.add()
         if task.method_name == CLASSIFY_METHOD:
-            yield from _classify_into(
+            yield from classify_into(
                 result.classification_result, servable.model, name, request.input, check_method
             )
         elif task.method_name == REGRESS_METHOD:
-            yield from _regress_into(
+            yield from regress_into(
                 result.regression_result, servable.model, name, request.input, check_method
             )
         else:
@@ -186,126 +212,3 @@ def _outputs(signature: Endpoint, output_filter: Any) -> list[str]:
             raise invalid_argument(f'duplicate output tensor alias: {alias}')
         aliases.append(alias)
     return aliases
-
-
-def _examples(request_input: Any) -> NDArray[Any]:
-    """The serialized examples, each merged with the context if there is one. Strings of shape (examples,)."""
-    kind = request_input.WhichOneof('kind')
-    context = b''
-    rows: Any = []
-    if kind == 'example_list':
-        rows = request_input.example_list.examples
-    elif kind == 'example_list_with_context':
-        context = request_input.example_list_with_context.context.SerializeToString()
-        rows = request_input.example_list_with_context.examples
-    if not rows:
-        raise invalid_argument('Input is empty.')
-    examples = np.empty(len(rows), object)
-    # Two serialized messages one after the other are the serialization of the two merged (protobuf encoding, "Last
-    # One Wins").
-    examples[:] = [context + row.SerializeToString() for row in rows]
-    return examples
-
-
-def _signature(model: LoadedModel, name: str, method: str | None, noun: str) -> Any:
-    """The SignatureDef for Classify or Regress.
-
-    Args:
-        model: the model.
-        name: name of the signature.
-        method: the `method_name` that it must have; None for any.
-        noun: "classification" or "regression", for the message.
-    """
-    signature = model.signatures.get(name)
-    if signature is None:
-        raise invalid_argument(f'No signature was found with the name: {name}')
-    unservable = model.endpoints[name].unservable
-    if unservable:
-        raise failed_precondition(f'Signature {name} cannot be served: {unservable}')
-    if method is not None and signature.method_name != method:
-        raise invalid_argument(
-            f'Expected {noun} signature method_name to be {method}. Was: {signature.method_name}'
-        )
-    if len(signature.inputs) != 1:
-        raise invalid_argument('Expected one input Tensor.')
-    return signature
-
-
-def _classify_into(
-    result: Any, model: LoadedModel, name: str, request_input: Any, check_method: bool
-) -> _Runs:
-    signature = _signature(model, name, CLASSIFY_METHOD if check_method else None, 'classification')
-    if len(signature.outputs) not in (1, 2):
-        raise invalid_argument(f'Expected one or two output Tensors, found {len(signature.outputs)}')
-    if 'inputs' not in signature.inputs:
-        raise failed_precondition(f'No classification inputs found in SignatureDef: {signature}')
-    aliases = [alias for alias in ('classes', 'scores') if alias in signature.outputs]
-    if not aliases:
-        raise failed_precondition(
-            'Expected classification signature outputs to contain at least one of "classes" or "scores". '
-            f'Signature was: {signature}'
-        )
-    examples = _examples(request_input)
-    arrays = yield (
-        {signature.inputs['inputs'].name: examples},
-        [signature.outputs[alias].name for alias in aliases],
-    )
-    by_alias = dict(zip(aliases, arrays, strict=True))  # arrays of shape (examples, classes)
-    for alias, array in by_alias.items():
-        if array.ndim != 2:
-            raise invalid_argument(
-                f'Expected Tensor shape: [batch_size num_classes] but got {list(array.shape)}'
-            )
-        kind = kind_of_array(array)
-        expected = 'DT_STRING' if alias == 'classes' else 'DT_FLOAT'
-        if kind.name != expected:
-            raise invalid_argument(f'Expected {alias} Tensor of {expected}. Got: {kind.name}')
-        if len(array) != len(examples):
-            raise invalid_argument(
-                f'Expected {alias} output batch size of {len(examples)}. Got: {len(array)}'
-            )
-    if len({array.shape[1] for array in arrays}) != 1:
-        raise invalid_argument('Tensors class and score should match in dim_size(1).')
-    for row in range(len(examples)):
-        classifications = result.classifications.add()
-        for column in range(arrays[0].shape[1]):
-            entry = classifications.classes.add()
-            if 'classes' in by_alias:
-                entry.label = _label(by_alias['classes'][row, column])
-            if 'scores' in by_alias:
-                entry.score = float(by_alias['scores'][row, column])
-
-
-def _label(item: bytes) -> str:
-    try:
-        return item.decode('utf-8')
-    except UnicodeDecodeError:
-        # A proto3 string cannot carry these bytes.
-        raise StatusError(Code.INTERNAL, 'the model returned a class that is not UTF-8') from None
-
-
-def _regress_into(
-    result: Any, model: LoadedModel, name: str, request_input: Any, check_method: bool
-) -> _Runs:
-    signature = _signature(model, name, REGRESS_METHOD if check_method else None, 'regression')
-    if len(signature.outputs) != 1:
-        raise invalid_argument('Expected one output Tensor.')
-    if 'inputs' not in signature.inputs:
-        raise failed_precondition(f'No regression inputs found in SignatureDef: {signature}')
-    if 'outputs' not in signature.outputs:
-        raise failed_precondition(f'No regression outputs found in SignatureDef: {signature}')
-    examples = _examples(request_input)
-    (array,) = yield {signature.inputs['inputs'].name: examples}, [signature.outputs['outputs'].name]
-    if array.ndim not in (1, 2) or (array.ndim == 2 and array.shape[1] != 1):
-        raise invalid_argument(
-            'Expected output Tensor shape to be either [batch_size] or [batch_size, 1] '
-            f'but got {list(array.shape)}'
-        )
-    if len(array) != len(examples):
-        raise invalid_argument(
-            f'Input batch size did not match output batch size: {len(examples)} vs. {len(array)}'
-        )
-    if array.dtype != np.float32:
-        raise invalid_argument(f'Expected output Tensor of DT_FLOAT.  Got: {kind_of_array(array).name}')
-    for value in array.ravel().tolist():
-        result.regressions.add(value=value)

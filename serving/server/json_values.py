@@ -83,6 +83,7 @@ def _convert(leaves: list[Any], kind: Kind) -> NDArray[Any]:
         items = np.empty(len(leaves), object)
         items[:] = [to_bytes(leaf, kind) for leaf in leaves]
         return items
+    # Types, not `isinstance`: a bool is an int in Python, and not a number in JSON.
     types = set(map(type, leaves))
     if kind.name in ('DT_FLOAT', 'DT_DOUBLE'):
         if not types <= {int, float}:
@@ -170,8 +171,10 @@ def floats(flat: NDArray[Any]) -> list[str]:
     return [_with_point(text) for text in texts]
 
 
+# Bare tokens, which are not JSON, as upstream writes them.
 _SPECIAL = {'nan': 'NaN', 'inf': 'Infinity', '-inf': '-Infinity'}
 
 
 def _with_point(text: str) -> str:
+    # Upstream appends `.0`, so that a float never reads as an integer.
     return text if '.' in text or 'e' in text else _SPECIAL.get(text) or text + '.0'

@@ -55,6 +55,7 @@ class LogFolders:
     def _violated_rule(self, prefix: str, from_file: bool) -> str:
         """The rule that a prefix violates; '' for none."""
         if self._roots:
+            # A link below a root must not lead outside of it.
             folder = os.path.realpath(os.path.dirname(prefix))
             if any(os.path.commonpath([root, folder]) == root for root in self._roots):
                 return ''

@@ -241,8 +241,8 @@ class Manager:
     def _debounce(self) -> None:
         """Waits until no configuration has come for `DEBOUNCE_SECONDS`, but at most `MAX_DEBOUNCE_SECONDS`.
 
-        In a storm of reloads, a model that every second one adds would otherwise be loaded each time. A load holds
-        Python's interpreter lock and would delay all requests.
+        In a storm of reloads, a model that is added and removed in turn would otherwise be loaded each time. A load
+        holds Python's interpreter lock and would delay all requests.
         """
         end = time.monotonic() + MAX_DEBOUNCE_SECONDS
         while not self._stopping and time.monotonic() < min(end, self._configured_at + DEBOUNCE_SECONDS):

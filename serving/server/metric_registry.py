@@ -6,7 +6,7 @@ and buckets that exclude their own limit. The client library of Prometheus would
 
 from vaiven.serving.common.prometheus_text import Family, HistogramFamily, exponential
 
-# The buckets of upstream (servables/tensorflow/util.cc, batching_util).
+# The buckets of upstream (servables/tensorflow/util.cc, batching/batching_session.cc).
 LATENCIES = exponential(10, 1.8, 33)  # microseconds, to 25 minutes
 WAITS = exponential(100, 1.2, 52)  # microseconds, to a second
 SIZES = exponential(1, 2, 14)

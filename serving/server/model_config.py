@@ -8,9 +8,10 @@ from typing import Any
 from vaiven.serving.common import textproto
 from vaiven.serving.common.errors import ServingError
 from vaiven.serving.common.local_path import local_path
-from vaiven.serving.common.status import invalid_argument
+from vaiven.serving.common.status import StatusError, invalid_argument
 from vaiven.serving.common.version_folders import VersionPolicy
 from vaiven.serving.server import request_log
+from vaiven.serving.server.flags import Options
 from vaiven.serving.wire import messages
 
 LATEST = VersionPolicy()
@@ -62,6 +63,17 @@ def models(config: Any) -> list[Model]:
     return list(by_name.values())
 
 
+def from_flags(options: Options) -> list[Model]:
+    """The models of `--model_config_file`, or else the one of `--model_name`. Raises ServingError."""
+    try:
+        if options.model_config_file:
+            return read(Path(options.model_config_file))
+        base_path = local_path(options.model_base_path, f'model {options.model_name}: base_path')
+        return [Model(options.model_name, base_path.absolute())]
+    except StatusError as error:
+        raise ServingError(error.message) from error
+
+
 def _model(entry: Any) -> Model:
     if not entry.name:
         raise invalid_argument('Model name must not be empty')
@@ -74,9 +86,11 @@ def _model(entry: Any) -> Model:
     if platform != 'tensorflow':
         raise invalid_argument(f'Model {entry.name} has unsupported platform {platform}; known: tensorflow')
     try:
+        # `gs://…` would otherwise be a folder of this name, for which the server waits forever.
         base_path = local_path(entry.base_path, f'model {entry.name}: base_path')
     except ServingError as error:
         raise invalid_argument(str(error)) from error
+    # A relative path would depend on the folder in which the server was started.
     if not base_path.is_absolute() or '\0' in entry.base_path:
         raise invalid_argument(
             f'Expected model {entry.name} to have an absolute path or URI; got base_path()={entry.base_path}'

@@ -14,6 +14,7 @@ from vaiven.serving.common.status import Code, StatusError, failed_precondition,
 from vaiven.serving.server import runtime
 from vaiven.serving.wire import messages
 
+# The profile of a busy server grows with its duration, and is in memory as a whole before it is written.
 MAX_DURATION_MS = 60_000
 _ProfileResponse = messages.message_class('tensorflow.ProfileResponse')
 _TerminateResponse = messages.message_class('tensorflow.TerminateResponse')
@@ -74,6 +75,7 @@ class Profiler:
             if request.HasField('opts')
         }
         options = profiler.ProfilerOptions(**levels)
+        # TensorFlow writes profiles to folders only.
         with tempfile.TemporaryDirectory(prefix='vaiven-profile-') as folder:
             try:
                 await asyncio.to_thread(profiler.start, folder, options)
@@ -104,6 +106,7 @@ class Profiler:
         if not request.repository_root:
             return None
         session, host = request.session_id, request.host_name or socket.gethostname()
+        # Both become parts of the path.
         for name, value in (('session_id', session), ('host_name', host)):
             if not value or value in ('.', '..') or not set(value).isdisjoint('/\\\0'):
                 raise invalid_argument(f'{name} must be a name without slashes. Received: {value!r}')

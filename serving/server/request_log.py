@@ -43,6 +43,7 @@ def check(model: str, config: Any) -> None:
     if '\0' in prefix or not os.path.isabs(prefix):
         raise invalid_argument(f'{where}: filename_prefix must be an absolute path. Received: {prefix!r}')
     folder = Path(os.path.dirname(prefix))
+    # Not created: a typing error in a prefix must not fill a disk somewhere else.
     if not folder.is_dir():
         raise invalid_argument(f'{where}: no such folder: {folder}: create it, or change filename_prefix')
     if not os.access(folder, os.W_OK | os.X_OK):
@@ -82,7 +83,7 @@ class RequestLog:
         check(model_name, config)
         self.model_name = model_name
         self.config = config
-        self._rate = config.sampling_config.sampling_rate
+        self._rate: float = config.sampling_config.sampling_rate
         self._tags = tags
 
         def report(status: str, records: int) -> None:

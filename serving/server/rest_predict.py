@@ -55,6 +55,7 @@ def predict_inputs(body: dict[str, Any], inputs: dict[str, Any]) -> tuple[dict[s
 
 
 def _rows(instances: list[Any], inputs: dict[str, Any]) -> dict[str, NDArray[Any]]:
+    # The first row decides the form of all; `{"b64": …}` is a string and not an object.
     named = is_object(instances[0])
     if not named and len(inputs) > 1:
         raise invalid_argument(
@@ -150,6 +151,7 @@ def _columns(value: Any, inputs: dict[str, Any]) -> dict[str, NDArray[Any]]:
             )
         ((name, info),) = inputs.items()
         return {name: json_values.to_tensor(value, info.dtype)}
+    # Upstream ignores unknown keys here, though not in row format.
     for name in inputs:
         if name not in value:
             raise invalid_argument(f"Missing named input: {name} in 'inputs' object.")
@@ -190,6 +192,7 @@ def _row_outputs(arrays: dict[str, NDArray[Any]]) -> Iterator[str]:
         return
     yield '{\n    "predictions": ['
     size = max(array.size for array in arrays.values()) // max(batch, 1)
+    # Rows per part of the text; a row of more values is split itself.
     step = max(1, _VALUES_AT_ONCE // max(size, 1))
     for start in range(0, batch, step):
         parts = {name: array[start : start + step] for name, array in arrays.items()}

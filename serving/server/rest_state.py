@@ -69,4 +69,5 @@ def metadata_outputs(response: Any) -> str:
 def error_output(text: str) -> str:
     """The body of an error response. Characters of `text` that UTF-8 cannot encode are replaced."""
     text = text.encode('utf-8', 'surrogatepass').decode('utf-8', 'replace')
+    # Upstream's indentation: four spaces of RapidJSON here, and one of protobuf above.
     return json.dumps({'error': text}, indent=4, ensure_ascii=False)

@@ -13,9 +13,8 @@ from pathlib import Path
 import grpc.aio
 
 from vaiven.serving.common import log, ports, tls
-from vaiven.serving.common.errors import ServerStartError, ServingError
+from vaiven.serving.common.errors import ServerStartError
 from vaiven.serving.common.http_port import HttpPort
-from vaiven.serving.common.local_path import local_path
 from vaiven.serving.common.status import StatusError
 from vaiven.serving.server import availability, flags, garbage_collection, model_config, monitoring, runtime
 from vaiven.serving.server.api import Api
@@ -98,7 +97,7 @@ class Server:
             _call_at_end_of_input(loop, self.stop)
         for name, reason in flags.without_effect(self.options):
             log.event('flag without effect', flag=f'--{name}', reason=reason)
-        models = _models(self.options)
+        models = model_config.from_flags(self.options)
         ports.check(self.options.host, {self.options.port, self.options.rest_api_port})
         ports.check_socket(self.options.grpc_socket_path)
         try:
@@ -277,17 +276,6 @@ class Server:
 def _grpc_addresses(options: Options) -> list[str]:
     addresses = [ports.address(options.host, options.port)] if options.port else []
     return [*addresses, f'unix:{options.grpc_socket_path}'] if options.grpc_socket_path else addresses
-
-
-def _models(options: Options) -> list[model_config.Model]:
-    """The models of `--model_config_file`, or else the one of `--model_name`. Raises ServingError."""
-    try:
-        if options.model_config_file:
-            return model_config.read(Path(options.model_config_file))
-        base_path = local_path(options.model_base_path, f'model {options.model_name}: base_path')
-        return [model_config.Model(options.model_name, base_path.absolute())]
-    except StatusError as error:
-        raise ServingError(error.message) from error
 
 
 def _call_at_end_of_input(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:

@@ -20,6 +20,7 @@ from vaiven.serving.common import ports
 from vaiven.serving.common.errors import ServerStartError
 from vaiven.serving.common.log import READY_LINE
 
+# A free port may be taken before the child opens it; three times in a row is another problem.
 PORT_ATTEMPTS = 3
 
 
@@ -196,7 +197,7 @@ class ServerProcess:
             stdin=subprocess.PIPE,
             stdout=self._log,
             stderr=subprocess.STDOUT,
-            start_new_session=True,
+            start_new_session=True,  # also makes the child the leader of a process group that `killpg` reaches
             pass_fds=self._inherited,
         )
         try:

@@ -82,6 +82,7 @@ def _session_config(options: Options) -> Any:
     config.intra_op_parallelism_threads = both or options.tensorflow_intra_op_parallelism
     config.inter_op_parallelism_threads = both or options.tensorflow_inter_op_parallelism
     config.gpu_options.per_process_gpu_memory_fraction = options.per_process_gpu_memory_fraction
+    # An operation without GPU kernel then runs on the CPU, instead of failing the load.
     config.allow_soft_placement = True
     config.graph_options.rewrite_options.disable_meta_optimizer = not options.optimize_graphs
     if options.xla_cpu_compilation_enabled or options.xla_gpu_compilation_enabled:
@@ -107,6 +108,7 @@ def _of_platform(path: Path) -> tuple[SessionOptions, BatchingParameters | None]
         raise ServingError(str(error)) from error
     if PLATFORM not in platforms.platform_configs:
         raise ServingError(f'the platform config {path} has no platform "{PLATFORM}": add that key')
+    # The Any of upstream's documentation: the adapter's configuration around a SessionBundleConfig.
     if not platforms.platform_configs[PLATFORM].source_adapter_config.Unpack(adapter):
         kind = platforms.platform_configs[PLATFORM].source_adapter_config.type_url
         raise ServingError(
@@ -199,7 +201,7 @@ def _platform_pool() -> DescriptorPool:
     )
     platforms = file.message_type.add(name='PlatformConfigMap')
     entry = platforms.nested_type.add(name='PlatformConfigsEntry')
-    entry.options.map_entry = True
+    entry.options.map_entry = True  # a map field is a repeated message with this option
     entry.field.add(name='key', number=1, type=field.TYPE_STRING, label=field.LABEL_OPTIONAL)
     entry.field.add(
         name='value',

@@ -128,7 +128,7 @@ def one_line(error: Exception) -> str:
 def _zeros(info: Any) -> NDArray[Any]:
     proto = messages.TensorProto(dtype=info.dtype)
     for dim in info.tensor_shape.dim:
-        proto.tensor_shape.dim.add(size=max(1, dim.size))
+        proto.tensor_shape.dim.add(size=max(1, dim.size))  # −1 is an unknown size
     return tensors.to_array(proto)
 
 
@@ -155,6 +155,7 @@ class _OwnSignatures:
         }
 
     def run(self, feeds: Mapping[str, NDArray[Any]], fetches: Sequence[str]) -> list[NDArray[Any]]:
+        # All tensors of a request belong to one signature, so the first fetch names it.
         key = next(key for key in self._runners if fetches[0].startswith(key + '/'))
         start = len(key) + 1
         values = self._runners[key](**{name[start:]: value for name, value in feeds.items()})
@@ -185,6 +186,7 @@ class _AllTensors:
 
     def run(self, feeds: Mapping[str, NDArray[Any]], fetches: Sequence[str]) -> list[NDArray[Any]]:
         for name, value in feeds.items():
+            # The converter fixes the batch dimension at 1; requests have any number of rows.
             self._interpreter.resize_tensor_input(self._inputs[name]['index'], value.shape)
         self._interpreter.allocate_tensors()
         for name, detail in self._inputs.items():

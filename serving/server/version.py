@@ -36,6 +36,12 @@ class Version:
     """
 
     def __init__(self, name: str, number: int, path: Path) -> None:
+        """
+        Args:
+            name: name of the model.
+            number: number of the version.
+            path: folder of the version.
+        """
         self.name = name
         self.number = number
         self.path = path
@@ -108,7 +114,7 @@ class Version:
         """Enters AVAILABLE: `execution` answers requests from now on."""
         with self._lock:
             self._execution = execution
-        self.error = None
+        self.error = None  # of earlier attempts
         self._loading = False
         self._set_state(State.AVAILABLE)
 
@@ -163,6 +169,7 @@ class Version:
             self._free()
 
     def _free(self) -> None:
+        # `unload` and the last `release` may both come here: only one gets the execution.
         with self._lock:
             execution, self._execution = self._execution, None
         if execution is not None:

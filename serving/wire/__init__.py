@@ -1,4 +1,4 @@
-"""The messages of TensorFlow Serving, and tensors inside them, without TensorFlow.
+"""The messages of TensorFlow Serving and the tensors in them, without TensorFlow.
 
 from vaiven.serving.wire import messages, tensors
 

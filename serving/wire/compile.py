@@ -1,9 +1,9 @@
-"""Compiles `proto/*.proto` to the one descriptor set that `messages` loads, and to its type stubs.
+"""Compiles `proto/*.proto` to `messages.binpb`, the descriptor set that `messages` loads.
 
     python -m vaiven.serving.wire.compile
 
-Needed only after a change of a `.proto` file. It uses the protoc of `grpcio-tools`, which nothing else in
-the project needs: install that in an environment of its own and run this file there as a script.
+It is needed only after a change of a `.proto` file. It uses the protoc of `grpcio-tools`, which nothing else in the
+project needs: install that in another environment, and run this file there as a script.
 """
 
 import sys
@@ -14,7 +14,7 @@ DESCRIPTORS = FOLDER / 'messages.binpb'
 
 
 def compile_protos() -> None:
-    """Writes `messages.binpb` beside this file. Raises `SystemExit` if protoc is missing or finds a fault."""
+    """Writes `messages.binpb` beside this file. Raises `SystemExit` if protoc is missing or reports an error."""
     try:
         import grpc_tools
         from grpc_tools import protoc

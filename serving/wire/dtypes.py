@@ -1,4 +1,4 @@
-"""The dtypes of TensorFlow that travel: their numbers, numpy's dtypes, and the fields of TensorProto."""
+"""The dtypes that a TensorProto can carry: their DataType numbers, numpy dtypes, and fields."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +30,7 @@ _FIELDS = {
     'DT_HALF': (np.float16, 'half_val'),
     'DT_UINT32': (np.uint32, 'uint32_val'),
     'DT_UINT64': (np.uint64, 'uint64_val'),
-    # As TensorFlow has these in numpy: a structure of one field.
+    # In numpy, TensorFlow defines these as structures of one field.
     'DT_QINT8': ([('qint8', np.int8)], 'int_val'),
     'DT_QUINT8': ([('quint8', np.uint8)], 'int_val'),
     'DT_QINT16': ([('qint16', np.int16)], 'int_val'),
@@ -38,7 +38,7 @@ _FIELDS = {
     'DT_QINT32': ([('qint32', np.int32)], 'int_val'),
 }
 
-# numpy has these only where the package ml_dtypes is, which TensorFlow brings along.
+# numpy has these only with the package ml_dtypes, a dependency of TensorFlow.
 _ML_FIELDS = {
     'DT_BFLOAT16': ('bfloat16', 'half_val'),
     'DT_FLOAT8_E5M2': ('float8_e5m2', 'float8_val'),
@@ -55,7 +55,14 @@ _ML_FIELDS = {
 
 @dataclass(frozen=True)
 class Kind:
-    """One dtype: its name and number, numpy's dtype, and the list in TensorProto that carries it."""
+    """One dtype.
+
+    Attributes:
+        name: name in DataType, such as `DT_FLOAT`.
+        number: number in DataType.
+        dtype: numpy's dtype; object for strings.
+        field: the repeated field of TensorProto that carries its values.
+    """
 
     name: str
     number: int
@@ -64,12 +71,12 @@ class Kind:
 
     @property
     def bits(self) -> type[np.uint16] | None:
-        """The integers as which `half_val` carries 16-bit floats; None for every other field."""
+        """The integer dtype in which `half_val` carries 16-bit floats; None for other fields."""
         return np.uint16 if self.field == 'half_val' else None
 
     @property
     def plain(self) -> np.dtype[Any]:
-        """The integers that a quantised dtype consists of; `dtype` itself for every other."""
+        """The integer dtype of a quantised dtype; `dtype` itself for all others."""
         return self.dtype[0] if self.dtype.names else self.dtype
 
     @property
@@ -79,7 +86,7 @@ class Kind:
 
     @property
     def short_name(self) -> str:
-        """As TensorFlow's own messages say it: `float`, `int32`, `string`."""
+        """The name in TensorFlow's messages: `float`, `int32`, `string`."""
         return self.name.removeprefix('DT_').lower()
 
 
@@ -91,7 +98,7 @@ _BY_DTYPE = {kind.dtype: kind for kind in _BY_NUMBER.values()}
 
 
 def kind_of_number(number: int) -> Kind:
-    """The kind with this DataType number. Raises ValueError if values of it cannot travel here."""
+    """The kind with this DataType number. Raises ValueError if this module does not support it."""
     kind = _BY_NUMBER.get(number)
     if kind is not None:
         return kind
@@ -109,10 +116,10 @@ def kind_of_number(number: int) -> Kind:
 
 
 def kind_of_array(array: NDArray[Any]) -> Kind:
-    """The kind of an array's dtype, byte order aside. Raises ValueError if TensorFlow has none for it."""
+    """The kind of an array's dtype, whatever its byte order. Raises ValueError if TensorFlow has no such dtype."""
     kind = _BY_DTYPE.get(array.dtype)
     if kind is None:
-        if array.dtype.kind in 'SUOT':
+        if array.dtype.kind in 'SUOT':  # bytes, str, object, and numpy 2's StringDType
             return _BY_NUMBER[DT_STRING]
         dtype = array.dtype.newbyteorder('=')
         if dtype in _BY_DTYPE:

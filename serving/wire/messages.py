@@ -1,7 +1,7 @@
-"""Message classes of the TensorFlow Serving API, made from `messages.binpb` in a pool of their own.
+"""Message classes of the TensorFlow Serving API, built from `messages.binpb` in a private descriptor pool.
 
-The pool is private, so the classes live beside TensorFlow's own in one process although both have the same
-full names; only bytes can pass from one to the other. Names and numbers are in `proto/`.
+TensorFlow registers messages of the same full names in the default pool. With a private pool both exist in one process,
+and messages pass from one to the other as bytes only. Names and numbers are those of `proto/`.
 """
 
 from pathlib import Path
@@ -19,12 +19,12 @@ for _file in descriptor_pb2.FileDescriptorSet.FromString(
 
 
 def service(name: str) -> ServiceDescriptor:
-    """The service called `name`, as `grpc.health.v1.Health`. Raises KeyError if there is none."""
+    """The service with this full name, such as `grpc.health.v1.Health`. Raises KeyError if there is none."""
     return pool.FindServiceByName(name)
 
 
 def message_class(full_name: str) -> Any:
-    """The class of the message called `full_name`. Raises KeyError if there is none."""
+    """The class of the message with this full name. Raises KeyError if there is none."""
     return message_factory.GetMessageClass(pool.FindMessageTypeByName(full_name))
 
 

@@ -1,13 +1,17 @@
-"""Strings in `tensor_content`: all lengths as varints, then all bytes; and varints."""
+"""Strings in `tensor_content` (all lengths as varints, then all bytes), and fields of serialized messages.
 
-# Kinds of a field on the wire.
+https://protobuf.dev/programming-guides/encoding/
+"""
+
+# Wire types.
 _VARINT, _BYTES = 0, 2
-# A TensorProto has fewer.
+# A TensorProto has fewer fields.
 MAX_FIELDS = 32
 
 
 def decode_strings(content: bytes, count: int) -> list[bytes]:
     """The `count` strings in `content`. Raises ValueError unless they fill it exactly."""
+    # Each length takes at least one byte. Checked first: a message of 20 bytes may declare any number of strings.
     if count > len(content):
         raise ValueError(f'tensor_content of {len(content)} bytes is too short for {count} strings')
     lengths = []
@@ -25,7 +29,7 @@ def decode_strings(content: bytes, count: int) -> list[bytes]:
 
 
 def _varint(content: bytes, offset: int) -> tuple[int, int]:
-    """The number that starts at `offset`, of at most 64 bits, and the offset after it."""
+    """The number at `offset`, of at most 64 bits, and the offset after it. Raises ValueError if it does not end."""
     value = 0
     for shift in range(0, 64, 7):
         if offset >= len(content):
@@ -39,7 +43,7 @@ def _varint(content: bytes, offset: int) -> tuple[int, int]:
 
 
 def varint(number: int) -> bytes:
-    """`number`, which must not be negative, as a varint."""
+    """A non-negative number as a varint."""
     data = bytearray()
     while number > 0x7F:
         data.append(number & 0x7F | 0x80)
@@ -49,8 +53,15 @@ def varint(number: int) -> bytes:
 
 
 def packed_field(data: bytes, number: int) -> tuple[int, int] | None:
-    """Where the bytes of field `number` start and end in a serialized message; None where it is not among the first
-    `MAX_FIELDS`, or the message cannot be read."""
+    """Start and end of the content of a length-delimited field in a serialized message.
+
+    Args:
+        data: the serialized message.
+        number: number of the field.
+
+    Returns:
+        Start and end; None if the field is not among the first `MAX_FIELDS`, or the message cannot be read.
+    """
     offset = 0
     try:
         for _ in range(MAX_FIELDS):

@@ -1,7 +1,7 @@
-"""Arrays to TensorProto and back, for every dtype that numpy has, and strings.
+"""Conversion between arrays and TensorProto, for all dtypes of numpy and for strings.
 
-Strings are arrays of dtype object whose items are `bytes`. Both ways of carrying values are read: the raw
-`tensor_content`, and the typed list, whose last value is repeated when it is shorter than the tensor.
+String arrays have the dtype object, with items of type `bytes`. Both representations of values are read: the raw
+`tensor_content`, and the typed lists. A typed list that is shorter than the tensor repeats its last value.
 """
 
 import math
@@ -15,34 +15,35 @@ from vaiven.serving.wire import messages
 from vaiven.serving.wire.dtypes import DT_BOOL, DT_STRING, Kind, kind_of_array, kind_of_number
 from vaiven.serving.wire.strings import decode_strings, packed_field, varint
 
-# A message of 20 bytes can ask for any size by repeating one value: no more than could be sent in full.
+# A message of 20 bytes can declare a tensor of any size by repeating one value. The limit is the default maximum size
+# of a request.
 MAX_REPEATED_BYTES = 1 << 26
-# Values that are converted in one call of C, which lets no other thread run.
-_AT_ONCE = 1 << 16
-# Values of which it pays to read and write the bytes of the message.
-_MANY = 1 << 10
-# Fields whose values stand in a message as they do in memory.
+# Values per call of C, which holds Python's interpreter lock.
+_CHUNK = 1 << 16
+# From this many values on, the bytes of the message are read and written directly, which is ten times as fast.
+_RAW_THRESHOLD = 1 << 10
+# Packed fields whose bytes are those of a little-endian array.
 _RAW_FIELDS = ('float_val', 'double_val')
-# What a string takes in numpy and TensorFlow beside its bytes.
+# Memory of a string in numpy and TensorFlow in addition to its bytes.
 STRING_BYTES = 64
-# As many as numpy allows, and fewer than TensorFlow's 254.
+# The limit of numpy; TensorFlow's is 254.
 MAX_DIMENSIONS = 64
-# numpy multiplies the other dimensions even where one is 0, and refuses what does not fit its sizes.
+# numpy multiplies all dimensions but zeros, and raises if the product exceeds its sizes.
 _MAX_PRODUCT = np.iinfo(np.int64).max // 16
 
 
 def to_proto(value: ArrayLike, dtype: DTypeLike | None = None, *, typed: bool = False) -> Any:
-    """A TensorProto of `value`.
+    """A TensorProto with the values of `value`.
 
     Args:
         value: an array, a number, a string, or nested lists of these.
-        dtype: what to convert to; None keeps the array's own (Python floats become float32, integers int32
-            where they fit, as TensorFlow does).
-        typed: write the typed list, as a server's answer has it, rather than `tensor_content`. Strings are
-            always a typed list.
+        dtype: the dtype of the tensor; None for that of the array. As in TensorFlow, Python floats are float32, and
+            integers are int32 if they fit.
+        typed: whether to write typed lists, as a server's response does, and not `tensor_content`. Strings are always
+            typed lists.
 
     Raises:
-        ValueError: the lists are ragged, or the dtype cannot travel.
+        ValueError: the lists are ragged, or TensorProto does not support the dtype.
     """
     proto = messages.TensorProto()
     write_proto(proto, value, dtype, typed=typed)
@@ -50,7 +51,17 @@ def to_proto(value: ArrayLike, dtype: DTypeLike | None = None, *, typed: bool = 
 
 
 def write_proto(proto: Any, value: ArrayLike, dtype: DTypeLike | None = None, *, typed: bool = False) -> None:
-    """Like `to_proto`, into an empty TensorProto that is there already, which spares a copy."""
+    """Writes an array to an empty TensorProto in place, which saves the copy that `to_proto` would need.
+
+    Args:
+        proto: the empty TensorProto.
+        value: an array, a number, a string, or nested lists of these.
+        dtype: the dtype of the tensor; None for that of the array, as for `to_proto`.
+        typed: whether to write typed lists, and not `tensor_content`.
+
+    Raises:
+        ValueError: the lists are ragged, or TensorProto does not support the dtype.
+    """
     array = _as_array(value, dtype)
     kind = kind_of_array(array)
     proto.dtype = kind.number
@@ -65,15 +76,16 @@ def write_proto(proto: Any, value: ArrayLike, dtype: DTypeLike | None = None, *,
 
 
 def to_array(proto: Any, max_repeated_bytes: int = MAX_REPEATED_BYTES) -> NDArray[Any]:
-    """The array that a TensorProto holds. It may be read-only; it shares memory with no message.
+    """The array in a TensorProto. It may be read-only, and shares no memory with the message.
 
     Args:
-        proto: a TensorProto, of these messages or of TensorFlow's own.
-        max_repeated_bytes: how much memory a last value that is repeated may take. A tensor that stands in the
-            message in full is as large as the message, and may have any size.
+        proto: a TensorProto of this project or of TensorFlow.
+        max_repeated_bytes: maximum memory of a repeated last value. Tensors without repetition are limited by the size
+            of the message only.
 
     Raises:
-        ValueError: no such dtype, a negative or unknown dimension, too large, or values that do not fill it.
+        ValueError: the dtype is not supported, a dimension is negative or unknown, the tensor is too large, or its
+            values do not match its shape.
     """
     kind = kind_of_number(proto.dtype)
     shape = shape_of(proto.tensor_shape)
@@ -89,7 +101,7 @@ def to_array(proto: Any, max_repeated_bytes: int = MAX_REPEATED_BYTES) -> NDArra
 
 
 def shape_of(proto: Any) -> tuple[int, ...]:
-    """The sizes in a TensorShapeProto. Raises ValueError where it is not fully known or has too many."""
+    """The shape in a TensorShapeProto. Raises ValueError if it is not fully known, or has too many dimensions."""
     if proto.unknown_rank:
         raise ValueError('the shape of a tensor must be known; received: unknown_rank')
     shape = tuple([dim.size for dim in proto.dim])
@@ -110,7 +122,7 @@ def _as_array(value: ArrayLike, dtype: DTypeLike | None) -> NDArray[Any]:
     if isinstance(value, np.ndarray | np.generic):
         return np.asarray(value, dtype)
     if dtype is None and isinstance(_first(value), str | bytes):
-        # Not numpy's own string dtypes: they drop NUL bytes at the end.
+        # The string dtypes of numpy would drop NUL bytes at the end.
         return np.asarray(value, object)
     array = np.asarray(value, dtype)
     if dtype is None:
@@ -150,65 +162,65 @@ def _write_typed(proto: Any, kind: Kind, array: NDArray[Any]) -> None:
         if flat.dtype.kind == 'c':
             flat = flat.view(flat.real.dtype)
         elif kind.field == 'int_val':
-            # Those of 2 and 4 bits, too, which numpy does not know.
+            # Also integers of 2 and 4 bits, which only ml_dtypes can convert.
             flat = (flat.view(kind.plain) if flat.dtype.names else flat).astype(np.int32)
         field = getattr(proto, kind.field)
-        for start in range(0, len(flat), _AT_ONCE):
-            part = flat[start : start + _AT_ONCE]
-            if kind.field in _RAW_FIELDS and len(flat) > _MANY:
+        for start in range(0, len(flat), _CHUNK):
+            part = flat[start : start + _CHUNK]
+            if kind.field in _RAW_FIELDS and len(flat) > _RAW_THRESHOLD:
                 proto.MergeFromString(_packed(proto, kind.field, part))
             else:
                 field.extend(part.tolist())
 
 
 def _packed(proto: Any, field: str, part: NDArray[Any]) -> bytes:
-    """`part` as it stands in a serialized message: ten times as fast as one by one."""
+    """A packed field with the values of `part`, serialized: ten times as fast as to append them."""
     data = part.astype(part.dtype.newbyteorder('<'), copy=False).tobytes()
-    tag = proto.DESCRIPTOR.fields_by_name[field].number << 3 | 2
+    tag = proto.DESCRIPTOR.fields_by_name[field].number << 3 | 2  # wire type 2: length-delimited
     return bytes([tag]) + varint(len(data)) + data
 
 
 def _unpacked(proto: Any, field: str, dtype: np.dtype[Any]) -> NDArray[Any] | None:
-    """The numbers of a long field, from the bytes of the message; None where they are not found at once."""
+    """The values of a packed field, from the serialized message; None if they are not in one block."""
     count, number = len(getattr(proto, field)), proto.DESCRIPTOR.fields_by_name[field].number
     data = proto.SerializeToString()
-    found = packed_field(data, number)
-    if found is None or found[1] - found[0] != count * dtype.itemsize:
+    content = packed_field(data, number)
+    if content is None or content[1] - content[0] != count * dtype.itemsize:
         return None
-    return np.frombuffer(data, dtype.newbyteorder('<'), count, found[0]).astype(dtype, copy=False)
+    return np.frombuffer(data, dtype.newbyteorder('<'), count, content[0]).astype(dtype, copy=False)
 
 
 def _read_typed(proto: Any, kind: Kind) -> NDArray[Any]:
-    """The values as they stand in the typed list, fewer or more than the tensor has."""
+    """The values of the typed list; there may be fewer or more than the tensor has."""
     values = getattr(proto, kind.field)
     if kind.number == DT_STRING:
         items = np.empty(len(values), object)
-        for start in range(0, len(values), _AT_ONCE):
-            items[start : start + _AT_ONCE] = values[start : start + _AT_ONCE]
+        for start in range(0, len(values), _CHUNK):
+            items[start : start + _CHUNK] = values[start : start + _CHUNK]
         return items
     if kind.field == 'float8_val':
         return np.frombuffer(values, np.uint8).view(kind.dtype)
     if kind.bits is not None:
         return _numbers(values, np.dtype(np.int32)).astype(kind.bits).view(kind.dtype)
-    if kind.field in _RAW_FIELDS and len(values) > _MANY:
+    if kind.field in _RAW_FIELDS and len(values) > _RAW_THRESHOLD:
         unpacked = _unpacked(proto, kind.field, kind.dtype)
         if unpacked is not None:
             return unpacked
     if kind.dtype.kind == 'c':
         parts = _numbers(values, kind.parts)
         return parts[: len(parts) // 2 * 2].view(kind.dtype)
-    # int_val carries everything up to 32 bits; what is out of range wraps, as in TensorFlow.
+    # `int_val` carries all integers of up to 32 bits. Values out of range wrap around, as in TensorFlow.
     source = np.dtype(np.int32) if kind.field == 'int_val' else kind.dtype
     return _numbers(values, source).astype(kind.plain, copy=False).view(kind.dtype)
 
 
 def _numbers(values: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """The numbers of a repeated field."""
-    if len(values) <= _AT_ONCE:
+    """The values of a repeated field of numbers."""
+    if len(values) <= _CHUNK:
         return np.fromiter(values, dtype, len(values))
     array = np.empty(len(values), dtype)
-    for start in range(0, len(values), _AT_ONCE):
-        part = values[start : start + _AT_ONCE]
+    for start in range(0, len(values), _CHUNK):
+        part = values[start : start + _CHUNK]
         array[start : start + len(part)] = np.fromiter(part, dtype, len(part))
     return array
 
@@ -248,6 +260,6 @@ def _from_content(content: bytes, kind: Kind, count: int, shape: tuple[int, ...]
     if sys.byteorder == 'big':
         array = array.byteswap()
     if kind.number == DT_BOOL:
-        # Any byte but 0 and 1 is undefined behaviour in C++.
+        # As a bool in C++, a byte other than 0 and 1 is undefined behaviour.
         array = array.view(np.uint8) != 0
     return array.reshape(shape)
