@@ -23,9 +23,11 @@ ALLOWED_IN_SERVING = {
     'client': {'common', 'wire', 'server'},
     'server': {'common', 'wire'},
     'rollout': {'common', 'wire', 'client'},
-    'gateway': {'common', 'wire', 'client', 'server'},
+    'gateway': {'common', 'wire', 'client'},
     'commands': {'common', 'wire', 'client', 'server', 'rollout', 'gateway'},
 }
+# The modules of the server that others may import: what is the server or starts one.
+SERVER_MODULES = {'server', 'server_process', 'in_process', 'flags'}
 # The one place where a component starts a server and calls it.
 CALLING = 'serving_check'
 
@@ -61,6 +63,16 @@ def test_a_folder_of_serving_imports_only_folders_below_it(folder: str) -> None:
         for path, names in imported(ROOT / 'serving' / folder)
         if names[0] == 'serving' and names[1] not in allowed
     ] == []
+
+
+def test_other_folders_import_only_what_is_or_starts_the_server() -> None:
+    modules = {
+        names[2]
+        for folder in ('client', 'commands', 'rollout', 'gateway', 'common')
+        for _, names in imported(ROOT / 'serving' / folder)
+        if names[:2] == ['serving', 'server']
+    }
+    assert modules == SERVER_MODULES
 
 
 def test_only_the_serving_check_uses_more_of_serving_than_common() -> None:
