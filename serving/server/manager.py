@@ -32,19 +32,19 @@ class Manager:
     def __init__(
         self,
         load: Callable[[Version], Execution],
-        options: ServingOptions,
+        serving_options: ServingOptions,
         on_removed: Callable[[str], None] = lambda name: None,
     ) -> None:
         """Starts the manager's thread, without models.
 
         Args:
             load: loads a version into memory and warms it up, or raises StatusError.
-            options: how versions are found, loaded and chosen.
+            serving_options: how versions are found, loaded and chosen.
             on_removed: called with the name of a removed model: by `configure`, and again when none of its versions is
                 in memory any more.
         """
         self._load = load
-        self._options = options
+        self._serving_options = serving_options
         self._on_removed = on_removed
         self._served: dict[str, ServedModel] = {}  # replaced whole, so that requests need no lock
         self._removed: list[ServedModel] = []  # until they are unloaded
@@ -54,7 +54,7 @@ class Manager:
         self._wake = threading.Event()
         self._stopping = False
         self._configured_at = 0.0
-        self._loaders = ThreadPoolExecutor(options.load_threads, 'load')
+        self._loaders = ThreadPoolExecutor(serving_options.load_threads, 'load')
         self._thread = threading.Thread(target=self._run, name='manager', daemon=True)
         self._thread.start()
 
@@ -76,7 +76,7 @@ class Manager:
         served = self._served.get(name)
         versions = served.versions if served is not None else ()
         if choice is None:
-            if self._options.follow_stable and served is not None:
+            if self._serving_options.follow_stable and served is not None:
                 stable = served.labels.get(STABLE)
                 # `False` sorts first; without such a version the newest remains the first.
                 versions = tuple(sorted(versions, key=lambda version: version.number != stable))
@@ -141,7 +141,7 @@ class Manager:
             self._check_labels(models)
             served = {}
             for model in models:
-                served[model.name] = self._served.get(model.name) or ServedModel(model, self._options)
+                served[model.name] = self._served.get(model.name) or ServedModel(model, self._serving_options)
                 served[model.name].model = model
             removed = [self._served[name] for name in self._served if name not in served]
             for served_model in removed:
@@ -164,7 +164,9 @@ class Manager:
                 if number in available:
                     continue
                 # As upstream, the flag allows this only for labels that are not in use yet.
-                if self._options.allow_unavailable_labels and (served is None or label not in served.labels):
+                if self._serving_options.allow_unavailable_labels and (
+                    served is None or label not in served.labels
+                ):
                     continue
                 raise failed_precondition(
                     f'Request to assign label to version {number} of model {model.name}, '
@@ -224,7 +226,7 @@ class Manager:
     # -- the manager's thread ----------------------------------------------------------------------------
 
     def _run(self) -> None:
-        seconds = self._options.poll_seconds
+        seconds = self._serving_options.poll_seconds
         while not self._stopping:
             for served in (*self._served.values(), *self._removed):
                 try:
@@ -260,7 +262,7 @@ class Manager:
         self._loaders.submit(self._load_one, served, version)
 
     def _load_one(self, served: ServedModel, version: Version) -> None:
-        options = self._options
+        serving_options = self._serving_options
         if served.removed:
             version.cancel_load()
         else:
@@ -268,9 +270,9 @@ class Manager:
                 version.finish_load(self._load(version))
                 served.was_available = True
             except StatusError as error:
-                version.fail_load(error, options.load_retries, options.retry_seconds)
+                version.fail_load(error, serving_options.load_retries, serving_options.retry_seconds)
             except Exception as error:
                 internal = StatusError(Code.INTERNAL, f'{type(error).__name__}: {error}')
-                version.fail_load(internal, options.load_retries, options.retry_seconds)
+                version.fail_load(internal, serving_options.load_retries, serving_options.retry_seconds)
         self._notify_listeners()
         self._wake.set()

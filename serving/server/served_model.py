@@ -46,12 +46,12 @@ class ServedModel:
         removed: whether a configuration has removed the model.
     """
 
-    def __init__(self, model: Model, options: ServingOptions) -> None:
+    def __init__(self, model: Model, serving_options: ServingOptions) -> None:
         self.model = model
         self.versions: tuple[Version, ...] = ()
         self.was_available = False
         self.removed = False
-        self._options = options
+        self._serving_options = serving_options
         self._on_disk: tuple[Path, dict[int, Path]] | None = None
         self._logged_problem = ''
         # Why no version loads, with the configuration for which it was determined.
@@ -104,7 +104,7 @@ class ServedModel:
         return self.available and self._labels_settled()
 
     def _labels_settled(self) -> bool:
-        if not self._options.wait_for_labels:
+        if not self._serving_options.wait_for_labels:
             return True
         labelled = [version for version in self.newest() if version.number in self.labels.values()]
         if any(version.state < State.AVAILABLE and version.error is None for version in labelled):
@@ -152,7 +152,7 @@ class ServedModel:
 
     def _find_versions(self, base_path: Path) -> dict[int, Path] | None:
         """Folders of the versions on disk, by number; None where the base path cannot be read."""
-        once = self._options.poll_seconds <= 0
+        once = self._serving_options.poll_seconds <= 0
         if once and self._on_disk is not None and self._on_disk[0] == base_path:
             return self._on_disk[1]
         on_disk: dict[int, Path] | None
@@ -183,7 +183,7 @@ class ServedModel:
             for number, path in on_disk.items()
             if number in known
             and known[number].path == path
-            and known[number].should_retry(self._options.load_retries)
+            and known[number].should_retry(self._serving_options.load_retries)
         }
         started = []
         for number in sorted(wanted | retry, reverse=True):

@@ -1,4 +1,4 @@
-"""Ways to ask a server, without the project's own client."""
+"""Helpers that call a server without the project's client."""
 
 import json
 import time
@@ -14,7 +14,7 @@ from vaiven.serving.wire import messages, tensors
 
 
 class Rest:
-    """Asks over REST; every answer as (status, parsed JSON or text)."""
+    """Sends a REST request; returns the status, and the parsed JSON or text."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -36,7 +36,7 @@ class Rest:
 
 
 class Grpc:
-    """Calls methods by name with our own messages."""
+    """Calls gRPC methods by name, with messages of `vaiven.serving.wire`."""
 
     def __init__(self, address: str, credentials: grpc.ChannelCredentials | None = None) -> None:
         """Over TLS with `credentials`."""
@@ -77,7 +77,7 @@ def wait_until(condition: Callable[[], object], seconds: float = 30) -> None:
 
 
 def predict(model: str, signature: str = '', **inputs: Any) -> Any:
-    """A PredictRequest with arrays, or what becomes one; of Python's numbers, float32 and int32."""
+    """A PredictRequest with arrays, or values that become arrays; Python's numbers become float32 and int32."""
     request = messages.PredictRequest(model_spec=messages.ModelSpec(name=model, signature_name=signature))
     for name, value in inputs.items():
         request.inputs[name].CopyFrom(tensors.to_proto(value))

@@ -1,4 +1,4 @@
-"""What must hold whatever bytes a decoder is given; the property tests and the fuzzer share these checks.
+"""Properties that hold for any input of a decoder; the property tests and the fuzzer share these checks.
 
 Each check takes bytes, and fails with anything that is not the one error that its decoder may raise.
 """
@@ -61,7 +61,7 @@ def check_tensor(data: bytes) -> None:
 
 
 def check_strings(data: bytes) -> None:
-    """Bytes are the strings that are asked for, or a ValueError; the first byte says how many."""
+    """Bytes are the requested number of strings, or a ValueError; the first byte is that number."""
     count, content = (data[0], data[1:]) if data else (0, b'')
     try:
         found = decode_strings(content, count)

@@ -1,4 +1,4 @@
-"""Decoders take any bytes: an answer or their one error, and memory in proportion. See `decoding` for the checks."""
+"""Decoders accept any bytes: they return a value or raise their one error, with memory in proportion to the input."""
 
 import json
 import math
@@ -58,7 +58,7 @@ ODD = [
 
 @st.composite
 def protos(draw: st.DrawFn) -> bytes:
-    """TensorProtos whose parts need not fit together."""
+    """TensorProtos whose parts may contradict one another."""
     proto = messages.TensorProto(dtype=draw(st.sampled_from([*NUMBERS.values(), 99, 101])))
     for size in draw(st.lists(SIZES, max_size=4)):
         proto.tensor_shape.dim.add(size=size)
@@ -118,7 +118,7 @@ def test_a_few_bytes_do_not_claim_gigabytes(dtype: str, count: int, value: dict)
         tensors.to_array(proto)
 
 
-def test_content_that_is_too_short_claims_no_memory() -> None:
+def test_content_that_is_too_short_allocates_no_memory() -> None:
     proto = messages.TensorProto(dtype=DT_STRING, tensor_content=b'\1a')
     proto.tensor_shape.dim.add(size=1 << 25)
     tracemalloc.start()
@@ -200,7 +200,7 @@ def test_a_number_beyond_every_double_is_refused_and_infinity_is_not() -> None:
     assert kept.tolist() == [math.inf, -math.inf]
 
 
-def test_a_key_that_comes_twice_has_its_first_value() -> None:
+def test_the_first_of_equal_keys_counts() -> None:
     assert json_document.parse(b'{"a": 1, "a": 2}') == {'a': 1}
 
 
@@ -219,7 +219,7 @@ def test_bad_bodies_take_time_in_proportion_to_their_length() -> None:
     assert seconds(lambda: rest_predict.predict_inputs(rows, inputs)) < 1
 
 
-def test_the_row_that_does_not_fit_is_named_wherever_it_is() -> None:
+def test_the_row_that_does_not_match_is_named_wherever_it_is() -> None:
     inputs = {'x': SimpleNamespace(dtype=NUMBERS['DT_FLOAT'])}
     for index in (0, 1, 1023, 1024, 1025, 2999):
         for bad in ('x', [1.0, 2.0]):
@@ -259,7 +259,7 @@ def test_any_text_is_a_configuration_or_a_status_error(words: list[str], text: s
     ],
     ids=lambda text: text[:30],
 )
-def test_odd_texts_are_no_configuration(text: str) -> None:
+def test_odd_texts_are_not_a_configuration(text: str) -> None:
     with pytest.raises((StatusError, textproto.TextProtoError)):
         model_config.models(textproto.parse(text, messages.ModelServerConfig(), messages.pool))
     decoding.check_batching(text.encode())

@@ -1,4 +1,4 @@
-"""JSON is read, refused and written as the stock server does it: values, first faults and their texts."""
+"""JSON is read, rejected and written as by the stock server: values, first errors and their messages."""
 
 import json
 import math
@@ -103,7 +103,7 @@ def test_a_value_of_another_type_is_refused(dtype: str, bad: str) -> None:
         ('string', '{"b64": "/"}', None), ('string', '{"b64": "YWI=YWI="}', None),
     ],
 )  # fmt: skip
-def test_the_ends_of_what_a_type_takes(dtype: str, text: str, value: object) -> None:
+def test_the_limits_of_each_dtype(dtype: str, text: str, value: object) -> None:
     if value is None:
         assert refusal(f'{{"inputs": {text}}}', x=dtype) == 'Unable to base64 decode'
     else:
@@ -141,7 +141,7 @@ def test_the_ends_of_what_a_type_takes(dtype: str, text: str, value: object) -> 
         ('{"inputs": {"y": 4}}', "Missing named input: x in 'inputs' object."),
     ],
 )
-def test_what_is_not_json_or_not_a_request_is_told_in_the_stock_servers_words(body: str, says: str) -> None:
+def test_invalid_json_and_invalid_requests_have_the_stock_servers_messages(body: str, says: str) -> None:
     def read_all() -> None:
         values = json_document.parse(body.encode())
         rest_predict.read_signature_name(values)
@@ -182,7 +182,7 @@ def test_of_equal_keys_the_first_counts() -> None:
     assert 'not formatted correctly' in refusal('{"inputs": {"x": {"b64": "YQ", "b64": "Yg"}}}', x='string')
 
 
-def test_a_dtype_that_json_has_no_values_of_is_not_implemented() -> None:
+def test_a_dtype_that_json_cannot_represent_is_unimplemented() -> None:
     for text in ('[1.5]', '[]'):
         with pytest.raises(StatusError, match='to type: half') as caught:
             read(f'{{"inputs": {text}}}', x='half')
@@ -190,7 +190,7 @@ def test_a_dtype_that_json_has_no_values_of_is_not_implemented() -> None:
     assert 'Error: UNIMPLEMENTED: Conversion of JSON Value: 1.5' in refusal('{"instances": [1.5]}', x='half')
 
 
-def test_depth_has_no_limit_where_nothing_is_read() -> None:
+def test_depth_has_no_limit_in_ignored_values() -> None:
     for pair in (b'[]', b'{}'):
         opening = pair[:1] if pair == b'[]' else b'{"k":'
         deep = opening * 60_000 + b'4' + pair[1:] * 60_000
@@ -238,7 +238,7 @@ TEXTS = st.recursive(
     st.booleans(),
     st.lists(st.tuples(st.integers(0), st.sampled_from(b'[]{},:"\\ 09.eN\0')), max_size=2),
 )
-def test_slices_read_and_refuse_what_the_whole_does(
+def test_slices_accept_and_reject_the_same_as_the_whole_text(
     value: Any, escaped: bool, changes: list[tuple[int, int]]
 ) -> None:
     data = bytearray(json.dumps(value, ensure_ascii=escaped).encode('utf-8', 'surrogatepass'))
@@ -257,7 +257,7 @@ def test_slices_read_and_refuse_what_the_whole_does(
 
 @pytest.fixture(autouse=True, scope='module')
 def small_slices() -> Any:
-    """Small texts then are cut, too."""
+    """Makes the slices so small that short texts are split, too."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(json_slices, 'SLICE_BYTES', 48)
         patch.setattr(json_slices, '_PAUSE_SECONDS', 0)
@@ -265,7 +265,7 @@ def small_slices() -> Any:
 
 
 def normal(value: Any) -> str:
-    """`value` as text; integers that no 64 bits hold are doubles to one parser, and large integers to the other."""
+    """`value` as text; integers beyond 64 bits are doubles for one parser, and large integers for the other."""
     if isinstance(value, list):
         return '[' + ','.join(map(normal, value)) + ']'
     if isinstance(value, dict):

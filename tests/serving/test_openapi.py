@@ -1,4 +1,4 @@
-"""docs/openapi.yaml says what the REST port does: it is whole, and a real server answers as it says."""
+"""docs/openapi.yaml describes the REST port: it is complete, and a real server matches it."""
 
 import importlib.util
 import os
@@ -21,7 +21,7 @@ FILE = Path(__file__).parents[2] / 'docs' / 'openapi.yaml'
 DOCUMENT = yaml.safe_load(FILE.read_text(encoding='utf-8'))
 METHODS = ('get', 'post')
 TYPES = {'object': dict, 'array': list, 'string': str, 'boolean': bool, 'integer': int, 'number': int | float}
-# What the checker below knows; a word that it does not know would be a rule that nobody checks.
+# The keywords that the checker below implements; another keyword would be a rule that is never checked.
 WORDS = {
     '$ref', 'type', 'format', 'description', 'default', 'enum', 'pattern', 'minLength', 'minimum', 'required',
     'properties', 'additionalProperties', 'items', 'minItems', 'maxItems', 'oneOf', 'allOf', 'not',
@@ -54,7 +54,7 @@ def resolved(node: Any) -> Any:
 
 
 def check(value: Any, schema: Any, where: str = '$') -> None:
-    """Fails unless `value` fits `schema`."""
+    """Fails unless `value` matches `schema`."""
     schema = resolved(schema)
     kind = TYPES.get(schema.get('type', ''))
     if kind is not None:
@@ -98,7 +98,7 @@ def nodes(node: Any) -> Iterator[dict[str, Any]]:
 
 
 def schemas(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """A schema and those inside it; what `$ref` names is listed among the components."""
+    """A schema and its nested schemas; the target of a `$ref` is listed among the components."""
     yield schema
     inner = [*schema.get('oneOf', ()), *schema.get('allOf', ()), *schema.get('properties', {}).values()]
     inner += [
@@ -137,7 +137,7 @@ def test_every_reference_names_something_and_every_part_is_used() -> None:
     assert used == parts
 
 
-def test_every_schema_uses_only_what_is_checked() -> None:
+def test_every_schema_uses_only_checked_keywords() -> None:
     roots = [node['schema'] for node in nodes(DOCUMENT) if isinstance(node.get('schema'), dict)]
     roots += DOCUMENT['components']['schemas'].values()
     for root in roots:
@@ -167,14 +167,14 @@ def test_the_document_has_the_form_of_openapi() -> None:
         assert (parameter['in'], parameter['required']) == ('path', True)
 
 
-def test_the_examples_fit_their_schemas() -> None:
+def test_the_examples_match_their_schemas() -> None:
     for body in DOCUMENT['components']['requestBodies'].values():
         content = body['content']['application/json']
         for named in content['examples'].values():
             check(named['value'], content['schema'])
 
 
-def test_the_checker_finds_what_does_not_fit() -> None:
+def test_the_checker_finds_mismatches() -> None:
     error = {'$ref': '#/components/schemas/Error'}
     for value in ({}, {'error': 1}, {'error': 'x', 'more': 1}, [], None):
         assert not fits(value, error)

@@ -1,4 +1,4 @@
-"""Bearer tokens: only who has one gets in, whatever the header; and the file may change at any time."""
+"""Bearer tokens: a call without a valid one is rejected, whatever its header, and the file may change at any time."""
 
 import asyncio
 import logging
@@ -73,10 +73,10 @@ def test_the_longest_token_is_allowed(tmp_path: Path) -> None:
         ('sécret', 'line 1: a token'),
         (b'\xff\xfe', 'line 1: a token'),
         ('secret' + 'x' * 4096, 'line 1: a token'),
-        ('x\n' * (MAX_TOKENS + 1), 'holds more than 1000 tokens'),
+        ('x\n' * (MAX_TOKENS + 1), 'has more than 1000 tokens'),
     ],
 )
-def test_a_file_that_makes_no_sense_is_refused(tmp_path: Path, text: str | bytes, says: str) -> None:
+def test_an_invalid_file_is_refused(tmp_path: Path, text: str | bytes, says: str) -> None:
     with pytest.raises(ServingError, match=says) as caught:
         tokens(tmp_path, text)
     assert 'ecret' not in str(caught.value)
@@ -98,7 +98,7 @@ def test_a_file_that_changes_is_read_again(tmp_path: Path) -> None:
     assert not known.allows(f'Bearer {TOKEN}')
 
 
-def test_a_file_that_breaks_keeps_the_tokens_and_is_told_of_once(
+def test_a_file_that_becomes_invalid_keeps_the_tokens_and_is_logged_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, 'vaiven.serving')
@@ -120,7 +120,7 @@ def test_a_file_that_breaks_keeps_the_tokens_and_is_told_of_once(
     assert 'fresh' not in caplog.text
 
 
-def test_a_file_that_everybody_can_read_is_told_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_file_that_all_users_can_read_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     tokens(tmp_path)
     assert not caplog.records
     (tmp_path / 'tokens').chmod(0o644)
@@ -132,7 +132,7 @@ def test_a_file_that_everybody_can_read_is_told_of(tmp_path: Path, caplog: pytes
 def ask(
     known: Tokens, method: str, *metadata: tuple[str, str | bytes], stream: bool = False
 ) -> tuple[str, str]:
-    """Code and text or answer of a call with `metadata` to a server that asks for `known` tokens."""
+    """Code and text, or response, of a call with `metadata` to a server that requires one of the `known` tokens."""
 
     async def run() -> tuple[str, str]:
         async def answer(request: bytes, context: Any) -> bytes:
@@ -189,7 +189,7 @@ PROFILE = '/tensorflow.ProfilerService/Profile'
 
 
 def ask_guarded(ordinary: Tokens | None, admin: Tokens | None, method: str, token: str | None) -> str:
-    """Name of the code of a call with `token`; UNIMPLEMENTED is what a call gets that was let in."""
+    """Name of the code of a call with `token`; UNIMPLEMENTED means that the call was accepted."""
 
     async def run() -> str:
         server = grpc.aio.server(interceptors=[TokenInterceptor(ordinary, admin)])

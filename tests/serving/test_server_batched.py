@@ -1,4 +1,4 @@
-"""Batching on a real server: each request gets its own answer, in every type, and what is wrong fails alone."""
+"""Batching on a real server: each request gets its own response, in every dtype, and invalid ones fail alone."""
 
 import json
 import shutil
@@ -55,7 +55,7 @@ def examples(kind: Any, signature: str, *numbers: float) -> Any:
     return request
 
 
-def test_each_gets_its_own_answer_from_runs_that_are_shared(ask: Grpc, rest: Rest) -> None:
+def test_each_request_gets_its_own_response_from_a_shared_run(ask: Grpc, rest: Rest) -> None:
     # The run lasts as long as the first row of a batch says; so these are never run in the event loop.
     def call(number: int) -> Any:
         rows = [0.01 + number / 1000 + row / 10000 for row in range(1 + number % 3)]
@@ -71,7 +71,7 @@ def test_each_gets_its_own_answer_from_runs_that_are_shared(ask: Grpc, rest: Res
     assert (tasks, runs < tasks) == (48, True)
 
 
-def test_every_type_comes_back_as_it_would_alone(ask: Grpc, rest: Rest) -> None:
+def test_every_dtype_has_the_same_response_as_alone(ask: Grpc, rest: Rest) -> None:
     def call(number: int) -> None:
         rows = 1 + number % 3
         numbers = np.arange(number, number + rows)
@@ -174,7 +174,7 @@ def test_a_batch_that_takes_too_long_ends_for_its_clients_at_their_time(ask: Grp
 
 @pytest.fixture(scope='module')
 def own(made_models: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """`narrow` has parameters of its own, `plain` none, and those of `broken` make no sense."""
+    """`narrow` has its own parameters, `plain` has none, and those of `broken` are invalid."""
     folder = tmp_path_factory.mktemp('own')
     for name, text in {
         'narrow': 'max_batch_size { value: 1 } max_enqueued_batches { value: 1 } num_batch_threads { value: 1 }',

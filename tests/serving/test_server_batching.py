@@ -1,4 +1,4 @@
-"""Batches: what is put together, what comes apart, and what is turned away. The runs here are numpy's."""
+"""Batches: which requests share a run, how outputs are split, and what is rejected. numpy runs the model here."""
 
 import asyncio
 import threading
@@ -29,7 +29,7 @@ class Lease:
 
 
 class Model:
-    """`y = 2 x`, that counts its rows, and can be held."""
+    """`y = 2 x`: it counts its rows, and a test can block it."""
 
     def __init__(self) -> None:
         self.rows: list[int] = []
@@ -65,7 +65,7 @@ def together(
     fetches: Sequence[str] = ('y',),
     threads: int = 1,
 ) -> list[Any]:
-    """The answers to requests that come while the first of them is running."""
+    """The responses to requests that arrive while the first of them is running."""
 
     async def work() -> list[Any]:
         lease = Lease()
@@ -84,14 +84,14 @@ def together(
     return asyncio.run(work())
 
 
-def test_what_waits_is_run_together_and_each_gets_its_own() -> None:
+def test_waiting_requests_share_a_run_and_get_their_own_rows() -> None:
     model = Model()
     answers = together(model, BatchingParameters(), numbers(1), numbers(2, 3), numbers(4), numbers(5, 6, 7))
     assert [answer[0].tolist() for answer in answers] == [[2], [4, 6], [8], [10, 12, 14]]
     assert model.rows == [1, 6]
 
 
-def test_a_batch_has_no_more_rows_than_allowed() -> None:
+def test_a_batch_has_at_most_the_allowed_rows() -> None:
     model = Model()
     together(model, BatchingParameters(4, 4), *(numbers(1, 2) for _ in range(5)))
     assert model.rows == [2, 4, 4]
@@ -110,7 +110,7 @@ def test_more_rows_than_a_batch_may_have_are_refused_or_split() -> None:
     assert model.rows == [1, 2, 2, 1]
 
 
-def test_a_split_request_whose_outputs_are_no_rows_fails() -> None:
+def test_a_split_request_without_batch_dimension_fails() -> None:
     for output in ('total', 'one'):
         model = Model()
         _, error = together(
@@ -151,7 +151,7 @@ def test_one_bad_request_fails_alone() -> None:
 
 
 @pytest.mark.parametrize('fetches', [('y', 'total'), ('one',)])
-def test_outputs_without_a_row_for_each_row_are_never_parted(fetches: tuple[str, ...]) -> None:
+def test_outputs_without_batch_dimension_are_never_split(fetches: tuple[str, ...]) -> None:
     model = Model()
     answers = together(model, BatchingParameters(), numbers(1), numbers(2, 3), numbers(4, 5), fetches=fetches)
     assert len(answers) == 3
@@ -161,7 +161,7 @@ def test_outputs_without_a_row_for_each_row_are_never_parted(fetches: tuple[str,
         assert all(answer[0] == 1 for answer in answers)
 
 
-def test_rows_of_unlike_shapes_are_run_apart_or_padded_with_the_first_element() -> None:
+def test_rows_of_different_shapes_run_alone_or_are_padded_with_the_first_element() -> None:
     short, long = ({'x': np.full((1, size), size, np.float32)} for size in (2, 3))
     model = Model()
     answers = together(model, BatchingParameters(), numbers(0), short, long)
@@ -182,7 +182,7 @@ def test_strings_travel_together() -> None:
     assert model.rows == [1, 2]
 
 
-def test_a_full_queue_turns_away() -> None:
+def test_a_full_queue_rejects_requests() -> None:
     answers = together(
         Model(), BatchingParameters(2, 2, max_enqueued_batches=2), *(numbers(1, 2) for _ in range(5))
     )
@@ -218,7 +218,7 @@ def test_a_batch_that_is_not_full_goes_when_its_time_is_up() -> None:
     assert run(work) == [2]
 
 
-def test_a_deadline_that_passes_in_the_queue_and_a_caller_that_goes_away() -> None:
+def test_a_deadline_that_passes_in_the_queue_and_a_caller_that_hangs_up() -> None:
     async def work() -> tuple[Any, list[Any]]:
         model = Model()
         batcher = Batcher(BatchingParameters(1, 1), BatchThreads(1), model, Lease())
@@ -256,7 +256,7 @@ def test_queues_share_the_threads_by_turns() -> None:
     assert run(work) == [1, 2, 1, 3, 2, 3]
 
 
-def test_inputs_without_rows_are_no_batch() -> None:
+def test_inputs_without_rows_are_not_batched() -> None:
     batcher = Batcher(BatchingParameters(), BatchThreads(1), Model(), Lease())
     assert batcher.can_batch(numbers(1))
     assert not batcher.can_batch({'x': np.zeros(1), 'k': np.array(5)})
@@ -288,7 +288,7 @@ def test_inputs_with_different_numbers_of_rows_are_refused() -> None:
         ('max_batch { value: 1 }', 'Error parsing text-format tensorflow.serving.BatchingParameters: '),
     ],
 )
-def test_parameters_that_make_no_sense_are_refused(text: str, rule: str, tmp_path: Path) -> None:
+def test_invalid_parameters_are_refused(text: str, rule: str, tmp_path: Path) -> None:
     (tmp_path / 'file').write_text(text)
     with pytest.raises(StatusError, match=rule):
         read(tmp_path / 'file')

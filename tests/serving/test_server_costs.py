@@ -1,4 +1,4 @@
-"""Who may run in the event loop."""
+"""Which runs may happen in the event loop."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ SMALL = {'x': np.zeros((4, 2), np.float32)}
 
 
 def measured(feeds: dict[str, np.ndarray] = SMALL, *, fixed: bool = True) -> RunCosts:
-    """After a cheap run in one thread alone."""
+    """The costs after a cheap single-threaded run."""
     runs = RunCosts(fixed)
     runs.observe(measure(feeds), 1e-5, single_threaded=True)
     return runs
@@ -24,7 +24,7 @@ def test_nothing_is_cheap_before_it_was_measured_in_one_thread_alone() -> None:
     assert costs.allows_event_loop(SMALL)
 
 
-def test_what_took_longer_is_neither_small_nor_short() -> None:
+def test_a_longer_run_is_neither_small_nor_short() -> None:
     costs = RunCosts(True)
     costs.observe(measure(SMALL), 0.01, single_threaded=False)
     assert measure(SMALL) not in costs.small
@@ -64,7 +64,7 @@ def test_a_slow_run_of_a_thread_that_was_prepared_moves_it_out_for_good() -> Non
     assert not costs.allows_event_loop(SMALL)
 
 
-def test_one_that_is_no_longer_cheap_has_to_be_measured_again() -> None:
+def test_a_run_that_is_no_longer_cheap_is_measured_again() -> None:
     costs = measured()
     costs.observe_in_loop(0.005, 0.005)
     assert not costs.allows_event_loop(SMALL)
@@ -92,7 +92,7 @@ def test_longer_strings_are_larger_inputs() -> None:
     assert not costs.allows_event_loop({'text': np.array([b'x' * 101], object)})
 
 
-def test_of_sizes_only_the_largest_are_kept_and_not_too_many() -> None:
+def test_only_the_maximum_sizes_are_kept_and_few_of_them() -> None:
     sizes = Sizes()
     for rows in range(1, 100):
         sizes.add((((rows,), 0),))

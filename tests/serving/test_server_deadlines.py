@@ -1,4 +1,4 @@
-"""Requests that take too long, or that nobody waits for any more, on a server with one thread for runs."""
+"""Requests that take too long, or whose caller has hung up, on a server with one thread for runs."""
 
 import shutil
 import threading
@@ -14,7 +14,7 @@ from asking import Grpc, Rest, predict, values, wait_until
 from vaiven.serving.server.server_process import ServerProcess
 from vaiven.serving.wire import messages
 
-# Much longer than any test waits: a run that is not broken off fails the test.
+# Much longer than any test waits: a run that is not cancelled fails the test.
 VERY_LONG = 300.0
 
 
@@ -45,7 +45,9 @@ def test_a_rest_request_has_a_time_limit(ask: Grpc, rest: Rest) -> None:
     assert values(ask('Predict', predict('half', 'slow', seconds=[0.0]), timeout=60), 'done') == [0]
 
 
-def test_a_run_that_used_to_be_short_is_broken_off_too_and_holds_up_nobody(ask: Grpc, rest: Rest) -> None:
+def test_a_run_that_used_to_be_short_is_cancelled_too_and_delays_no_other_request(
+    ask: Grpc, rest: Rest
+) -> None:
     for _ in range(100):
         ask('Predict', predict('half', 'slow', seconds=[0.0]))
     request = predict('half', 'slow', seconds=[VERY_LONG])
@@ -57,7 +59,7 @@ def test_a_run_that_used_to_be_short_is_broken_off_too_and_holds_up_nobody(ask: 
     assert values(ask('Predict', predict('half', 'slow', seconds=[0.0]), timeout=60), 'done') == [0]
 
 
-def test_a_value_that_says_how_much_there_is_to_do_holds_up_nobody(ask: Grpc, rest: Rest) -> None:
+def test_a_value_that_decides_the_cost_delays_no_other_request(ask: Grpc, rest: Rest) -> None:
     for _ in range(100):
         ask('Predict', predict('half', 'rows', number=[1]))
         ask('Predict', predict('half', x=[1.0]))

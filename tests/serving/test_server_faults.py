@@ -1,4 +1,4 @@
-"""A server under bad models, bad requests and bad clients: the right code, and the next request is answered."""
+"""Invalid models, requests and clients: the server returns the right code and answers the next request."""
 
 import contextlib
 import gzip
@@ -43,7 +43,7 @@ def server(base_path: Path, log_path: Path) -> Iterator[ServerProcess]:
 
 @pytest.fixture(autouse=True)
 def goes_on(server: ServerProcess, rest: Rest, ask: Grpc) -> Iterator[None]:
-    """After each test the server answers as before, by both ports."""
+    """After each test the server answers as before on both ports."""
     yield
     assert rest(PREDICT, {'instances': [1.0]})[0] == 200
     assert ask('Predict', request([1.0])).outputs['y'].float_val
@@ -56,7 +56,7 @@ def request(value: Any) -> Any:
 
 
 def megabytes(server: ServerProcess) -> int:
-    """What the server holds of the machine's memory."""
+    """Resident memory of the server."""
     status = Path(f'/proc/{server.pid}/status').read_text()
     return int(status.split('VmRSS:')[1].split()[0]) >> 10
 
@@ -133,7 +133,7 @@ def test_a_version_that_may_not_be_read_does_not_load(
         shutil.rmtree(base_path / '80')
 
 
-def test_a_base_path_that_goes_and_comes_back_with_odd_things_in_it(
+def test_a_base_path_that_is_removed_and_restored_with_odd_names_in_it(
     rest: Rest, base_path: Path, made_models: list[Path], log_path: Path
 ) -> None:
     away = base_path.with_name('away')
@@ -246,7 +246,7 @@ def test_random_messages_are_errors_of_the_client(ask: Grpc) -> None:
     assert texts <= {'the request cannot be parsed'}
 
 
-def test_requests_of_no_bytes_and_of_no_service(ask: Grpc) -> None:
+def test_empty_requests_and_unknown_services(ask: Grpc) -> None:
     for method in METHODS:
         with pytest.raises(grpc.RpcError) as caught:
             ask.channel.unary_unary(f'/tensorflow.serving.PredictionService/{method}')(b'', timeout=20)
@@ -315,7 +315,7 @@ def test_100_megabytes_are_refused_and_not_kept(server: ServerProcess, rest: Res
     ],
     ids=lambda raw: ascii(raw[:30]),
 )  # fmt: skip
-def test_what_is_no_http_is_an_error_of_the_client(server: ServerProcess, raw: bytes) -> None:
+def test_bytes_that_are_not_http_are_an_error_of_the_client(server: ServerProcess, raw: bytes) -> None:
     with connect(server) as sending:
         sending.sendall(raw)
         answer = until_closed(sending)
@@ -384,7 +384,7 @@ def test_thousands_of_connections_that_ask_for_nothing(server: ServerProcess, re
         assert rest(PREDICT, {'instances': [1.0]})[0] == 200
         assert ask('Predict', request([1.0]))
         assert megabytes(server) - memory < 300
-        wait_until(lambda: descriptors(server) <= before + 2)  # nobody asked: they are closed
+        wait_until(lambda: descriptors(server) <= before + 2)  # without a request they are closed
 
 
 def test_a_server_without_file_descriptors_answers_again_when_it_has_some(

@@ -1,4 +1,4 @@
-"""Session and platform configuration: what the files say is done, and what they say wrong is one line."""
+"""Session and platform configuration files: they take effect, and an invalid one is an error in one line."""
 
 import subprocess
 import sys
@@ -153,7 +153,7 @@ def test_graphs_run_as_they_are_where_the_flag_says_so() -> None:
         ),
     ],
 )
-def test_a_broken_platform_file_says_what_is_wrong(tmp_path: Path, text: str, says: str) -> None:
+def test_the_error_of_an_invalid_platform_file_names_the_cause(tmp_path: Path, text: str, says: str) -> None:
     with pytest.raises(ServingError, match=says):
         session.session_options(options(platform_config_file=written(tmp_path, text)))
     with pytest.raises(ServingError, match='none: No such file'):

@@ -1,4 +1,4 @@
-"""No flag is accepted and then forgotten: each is read, refused, or said to be without effect."""
+"""No flag is accepted and then ignored: each is read, refused, or reported to be without effect."""
 
 import ast
 import dataclasses
@@ -16,7 +16,7 @@ REFUSED = {'use_alts_credentials': True, 'thread_pool_factory_config_file': 'fil
 
 
 def names_read() -> set[str]:
-    """Attributes of what is called `options` in the server's code, but for the module that declares them."""
+    """Attributes of variables named `options` in the server's code, except in the module that declares them."""
     names = set()
     for path in SERVER.glob('*.py'):
         if path.name == 'flags.py':
@@ -34,12 +34,12 @@ def test_every_flag_is_read_or_refused_or_said_to_be_without_effect() -> None:
     fields = {option.name: option for option in dataclasses.fields(flags.Options)}
     silent = {name for name, option in fields.items() if option.metadata['help'].startswith(flags.NO_EFFECT)}
     read = names_read()
-    assert not set(fields) - read - silent - set(REFUSED), 'these are forgotten'
+    assert not set(fields) - read - silent - set(REFUSED), 'these are never read'
     assert not silent & read, 'these have an effect'
 
 
 @pytest.mark.parametrize('name', REFUSED)
-def test_what_cannot_be_done_is_refused(name: str) -> None:
+def test_unsupported_flags_are_refused(name: str) -> None:
     with pytest.raises(ServingError, match=f'--{name} '):
         flags.check(flags.Options(model_base_path='/x', **{name: REFUSED[name]}))
 

@@ -1,4 +1,4 @@
-"""Which outputs cost the same for all inputs of the same shapes: only these are ever run in the event loop."""
+"""Which outputs have a cost that depends on the shapes of the inputs only: these alone run in the event loop."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,7 @@ tf = runtime.tensorflow()
 
 
 def is_fixed(function: Callable[..., Any], *specs: Any) -> bool:
-    """Whether the outputs of `function`, called inside a graph as in a SavedModel, are of fixed cost."""
+    """Whether the outputs of `function`, called inside a graph as in a SavedModel, have a fixed cost."""
     with tf.Graph().as_default() as graph:
         inputs = [tf.compat.v1.placeholder(spec.dtype, spec.shape) for spec in specs]
         outputs = tf.nest.flatten(tf.function(function, input_signature=specs)(*inputs))
@@ -47,7 +47,9 @@ WEIGHTS = [[1.0, 2.0]] * 4
     ],
     ids=lambda value: '',
 )
-def test_what_shapes_decide_alone_is_of_fixed_cost(function: Callable[..., Any], spec: Any) -> None:
+def test_outputs_that_depend_on_shapes_only_have_a_fixed_cost(
+    function: Callable[..., Any], spec: Any
+) -> None:
     assert is_fixed(function, spec)
 
 
@@ -86,11 +88,11 @@ def test_what_shapes_decide_alone_is_of_fixed_cost(function: Callable[..., Any],
     ],
     ids=lambda value: '',
 )
-def test_what_a_value_decides_is_not(function: Callable[..., Any], spec: Any) -> None:
+def test_outputs_whose_cost_a_value_decides_have_none(function: Callable[..., Any], spec: Any) -> None:
     assert not is_fixed(function, spec)
 
 
-def test_each_output_is_judged_by_what_is_behind_it() -> None:
+def test_each_output_is_judged_by_the_nodes_it_depends_on() -> None:
     with tf.Graph().as_default() as graph:
         n = tf.compat.v1.placeholder(tf.int32, [None], 'n')
         outputs = {'plain': (n + 1).name, 'shaped': tf.fill(n, 1).name}

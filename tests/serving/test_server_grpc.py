@@ -1,4 +1,4 @@
-"""gRPC answers, codes and texts are those of TensorFlow Serving."""
+"""gRPC responses, codes and messages are those of TensorFlow Serving."""
 
 from typing import Any
 
@@ -130,7 +130,7 @@ def test_a_tensor_that_would_take_all_memory_is_refused(ask) -> None:
     assert ask.error('Predict', request)[0] == 'INVALID_ARGUMENT'
 
 
-def test_bytes_that_are_no_request_are_refused(ask) -> None:
+def test_bytes_that_are_not_a_request_are_refused(ask) -> None:
     call = ask.channel.unary_unary('/tensorflow.serving.PredictionService/Predict')
     with pytest.raises(grpc.RpcError) as caught:
         call(b'\xff\xff\xff', timeout=10)
@@ -182,7 +182,7 @@ def test_classify_and_regress_errors(ask, method: str, request_: Any, text: str)
     assert ask.error(method, request_) == ('INVALID_ARGUMENT', text)
 
 
-def test_a_signature_of_another_form_is_asked_for_what_it_lacks(ask) -> None:
+def test_the_error_for_another_form_of_signature_names_what_is_missing(ask) -> None:
     code, text = ask.error('Classify', examples(messages.ClassificationRequest, 'regress', 1.0))
     assert code == 'FAILED_PRECONDITION'
     assert 'outputs to contain at least one of "classes" or "scores"' in text
@@ -262,7 +262,7 @@ def test_status_ignores_labels_and_knows_versions(ask) -> None:
         (spec(version=9), 'Could not find version 9 of model half'),
     ],
 )
-def test_status_of_what_is_not_there(ask, model_spec: Any, text: str) -> None:
+def test_status_of_an_unknown_model_or_version(ask, model_spec: Any, text: str) -> None:
     request = messages.GetModelStatusRequest(model_spec=model_spec)
     assert ask.error('GetModelStatus', request) == ('NOT_FOUND', text)
 

@@ -1,4 +1,4 @@
-"""Versions come and go on disk, models by configuration; what is good goes on answering."""
+"""Versions are added and removed on disk, models by configuration; valid ones continue to answer."""
 
 import itertools
 import shutil
@@ -28,7 +28,7 @@ def server(base_path: Path) -> Iterator[ServerProcess]:
 
 
 class Models:
-    """Models of one test, beside the server's own; every change is one reload."""
+    """Models of one test, in addition to the server's own; every change is one reload."""
 
     numbers = itertools.count()
 
@@ -175,7 +175,7 @@ def test_a_version_without_its_variables_fails(models: Models) -> None:
     assert models.answer() == 2.5
 
 
-def test_folder_names_that_are_no_numbers_are_skipped_and_zeros_do_not_count(models: Models) -> None:
+def test_folder_names_that_are_not_numbers_are_skipped_and_leading_zeros_ignored(models: Models) -> None:
     models.version('007')
     models.version('abc')
     models.version('²')
@@ -271,7 +271,7 @@ def test_a_removed_model_is_unloaded_after_its_running_requests(models: Models) 
     answers: list[Any] = []
     thread = threading.Thread(target=lambda: answers.append(models.ask('Predict', request)))
     thread.start()
-    # The request must have begun before the model goes.
+    # The request must have started before the model is removed.
     threading.Event().wait(0.3)
     del models.config.model_config_list.config[1:]
     models.reload()

@@ -1,4 +1,4 @@
-"""Who may have request logs written where: the operator anywhere, a caller of ModelService only where allowed."""
+"""Folders of request logs: the operator may name any, a caller of ModelService only the allowed ones."""
 
 import shutil
 from collections.abc import Iterator
@@ -45,7 +45,7 @@ def test_without_roots_the_file_may_name_any_folder_and_a_reload_what_the_file_n
     assert not allowed(folders, tmp_path / 'half'), 'the file names it no more'
 
 
-def test_with_roots_everybody_stays_below_them(tmp_path: Path) -> None:
+def test_with_roots_all_logs_are_below_them(tmp_path: Path) -> None:
     for name in ('a', 'b/c', 'elsewhere', 'a-too'):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / 'a' / 'out').symlink_to(tmp_path / 'elsewhere')
@@ -68,7 +68,7 @@ def test_with_roots_everybody_stays_below_them(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize('roots', ['logs', '/nowhere/at/all', '/tmp,logs', '/dev/null'])
-def test_roots_that_are_no_folders_are_refused(roots: str) -> None:
+def test_roots_that_are_not_folders_are_refused(roots: str) -> None:
     with pytest.raises(ServingError, match='takes absolute paths of folders, comma-separated'):
         LogFolders(roots)
 

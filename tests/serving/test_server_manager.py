@@ -20,7 +20,7 @@ from vaiven.serving.wire.messages import ModelSpec
 
 
 class Loaded:
-    """What a load returns; nothing here asks it anything."""
+    """The result of a load; no test uses it."""
 
     @property
     def model(self) -> 'Loaded':
@@ -37,7 +37,7 @@ def load(version: Version) -> Any:
 
 
 def at_once(work: Callable[..., None], *arguments: Any) -> None:
-    """Takes the place of the loading thread: the load is over before the manager looks again."""
+    """Replaces the loading thread: the load ends before the manager's next round."""
     work(*arguments)
 
 
@@ -64,7 +64,7 @@ def test_when_every_version_fails_waiting_ends_with_the_reason(manager: Manager,
 
 @pytest.mark.parametrize('waits', [False, True])
 def test_versions_with_labels_are_waited_for_where_the_options_say_so(tmp_path: Path, waits: bool) -> None:
-    """As the stock server does, one version is enough; not so for `vaiven serve`."""
+    """One version is enough, as for the stock server, but not for `vaiven serve`."""
     for number in ('1', '2', '3'):
         (tmp_path / number).mkdir()
     go = threading.Event()
@@ -152,7 +152,7 @@ def test_with_one_look_at_the_disk_a_new_base_path_is_looked_at_too(tmp_path: Pa
         (True, {}, 3),
     ],
 )
-def test_requests_that_name_no_version_get_the_stable_one_where_the_options_say_so(
+def test_requests_without_version_get_the_stable_one_where_the_options_say_so(
     tmp_path: Path, follows: bool, labels: dict[str, int], version: int
 ) -> None:
     for number in ('1', '2', '3'):

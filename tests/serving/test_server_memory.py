@@ -1,4 +1,4 @@
-"""What versions take is given back when they are unloaded."""
+"""Memory of versions is returned to the system when they are unloaded."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""The page for Prometheus: the stock server's names and limits, ours per version, and nothing that clients can grow."""
+"""The page for Prometheus: the stock server's metrics, others by version, and no series that clients can add."""
 
 import importlib.util
 import threading
@@ -19,12 +19,12 @@ def loaded(**keywords: Any) -> Metrics:
 
 
 def value(metrics: Metrics, line: str) -> str:
-    """What is behind `line`, which must be there once."""
+    """The value of `line`, which must be on the page once."""
     (found,) = [text for text in metrics.render().splitlines() if text.startswith(line + ' ')]
     return found.removeprefix(line + ' ')
 
 
-def test_a_request_counts_under_the_stock_names_and_ours() -> None:
+def test_a_request_counts_under_the_stock_names_and_under_vaiven_names() -> None:
     metrics = loaded()
     metrics.request('m', 1, 'score', 'Predict', 'GRPC', 'OK', 0.001)
     metrics.request('m', 1, 'score', 'Predict', 'GRPC', 'INVALID_ARGUMENT', 1.0)
@@ -45,7 +45,7 @@ def test_a_request_counts_under_the_stock_names_and_ours() -> None:
     assert value(metrics, ours.format('latency_microseconds_sum', 'INVALID_ARGUMENT')) == '1000000'
 
 
-def test_stock_metrics_have_a_type_line_and_no_help_even_before_the_first_request() -> None:
+def test_stock_metrics_have_a_type_line_without_help_even_before_the_first_request() -> None:
     lines = Metrics().render().splitlines()
     for name, kind in {
         'request_count': 'counter',
@@ -75,7 +75,7 @@ def test_latencies_have_33_limits_from_10_microseconds_each_1_8_times_the_one_be
     assert buckets[0].endswith('runtime="TF1",le="10"} 0')
 
 
-def test_a_stock_bucket_does_not_hold_its_limit_and_ours_does() -> None:
+def test_a_stock_bucket_excludes_its_limit_and_a_vaiven_bucket_includes_it() -> None:
     stock, ours = Histogram((1.0, 2.0), inclusive=False), Histogram((1.0, 2.0))
     for value_ in (0, 1, 2, 3):
         stock.add(value_)
@@ -111,7 +111,7 @@ def test_examples_warm_ups_batches_and_logs() -> None:
     assert value(metrics, 'vaiven_requests_in_flight{entrypoint="REST"}') == '0'
 
 
-def test_names_that_clients_invent_make_no_series() -> None:
+def test_names_that_clients_invent_add_no_series() -> None:
     metrics = loaded()
     for number in range(100):
         metrics.request('m', 1, f'signature{number}', 'Predict', 'GRPC', 'FAILED_PRECONDITION', 0.1)

@@ -1,4 +1,4 @@
-"""Models of other makes: a graph of TensorFlow 1 with tables and several sets of tags, and text ops."""
+"""Models of other kinds: a TensorFlow 1 graph with tables and several tag sets, and text operations."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a real server tells of its requests: the page for Prometheus, and request logs that warm up the next."""
+"""What a real server reports of its requests: the page for Prometheus, and request logs that warm up a version."""
 
 import importlib.metadata
 import shutil
@@ -106,7 +106,7 @@ def test_requests_of_every_kind_are_on_the_page(ask: Grpc, rest: Rest) -> None:
     wait_until(lambda: page(rest).get(STOCK + 'request_log_count{model_name="half",status_code="OK"}') == 7)
 
 
-def test_a_reload_tells_of_counters(ask: Grpc, base_path: Path, flags: dict[str, object]) -> None:
+def test_a_reload_reports_counters(ask: Grpc, base_path: Path, flags: dict[str, object]) -> None:
     from google.protobuf import text_format
 
     request = messages.ReloadConfigRequest(metric_names=['/tensorflow/serving/request_count'])
@@ -117,7 +117,7 @@ def test_a_reload_tells_of_counters(ask: Grpc, base_path: Path, flags: dict[str,
     assert metric.int64_value_increase >= 1
 
 
-def test_what_was_logged_warms_the_next_version_up(
+def test_logged_requests_warm_the_next_version_up(
     server: ServerProcess, ask: Grpc, rest: Rest, folder: Path, base_path: Path, flags: dict[str, object]
 ) -> None:
     ask('Predict', predict('half', 'upper', text=['x']))

@@ -1,4 +1,4 @@
-"""UNIX sockets, arguments of the channel, and the limits, on real servers."""
+"""UNIX sockets, channel arguments and limits on real servers."""
 
 import contextlib
 import shutil
@@ -28,7 +28,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope='module')
 def base_path(made_models: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model one of whose signatures is made for nothing that the server knows."""
+    """A model with a signature whose method_name is unknown to the server."""
     from tensorflow.core.protobuf import saved_model_pb2
 
     base = tmp_path_factory.mktemp('models') / 'half'
@@ -102,7 +102,7 @@ def test_rows_are_limited_over_both_ports(ask: Grpc, rest: Rest) -> None:
     assert rest('/v1/models/half:regress', examples) == (400, {'error': text})
 
 
-def test_one_request_too_many_is_turned_away_and_later_ones_are_not(ask: Grpc, rest: Rest) -> None:
+def test_one_request_too_many_is_rejected_and_later_ones_are_not(ask: Grpc, rest: Rest) -> None:
     answers: list[Any] = []
     request = predict('half', 'slow', seconds=[3.0])
 
@@ -130,7 +130,7 @@ def test_one_request_too_many_is_turned_away_and_later_ones_are_not(ask: Grpc, r
     assert values(ask('Predict', predict('half', x=[2.0]))) == [3]
 
 
-def test_a_socket_besides_a_port_and_no_rest_on_the_port_of_grpc(
+def test_a_socket_in_addition_to_a_port_and_no_rest_on_the_port_of_grpc(
     base_path: Path, path: Path, server: Any
 ) -> None:
     (port,) = ports.free('127.0.0.1', 1)
@@ -139,7 +139,7 @@ def test_a_socket_besides_a_port_and_no_rest_on_the_port_of_grpc(
     with ServerProcess('half', base_path, port=port, rest_port=port, flags=flags) as both:
         for address in (both.grpc_address, f'unix:{other}'):
             ask = Grpc(address)
-            # Without the check nobody asks what a signature was made for.
+            # Without the check the method_name of a signature does not matter.
             assert values(ask('Predict', predict('half', 'upper', text=['x'])), 'upper') == [b'X']
             ask.channel.close()
         assert '--rest_api_port must differ from --port' in both.log_tail()

@@ -1,4 +1,4 @@
-"""The server as a process: it starts or says why, ends in good order, and is never left behind."""
+"""The server as a process: it starts or reports why not, shuts down gracefully, and never outlives its parent."""
 
 import shutil
 import signal
@@ -22,7 +22,7 @@ COMMAND = [sys.executable, '-m', 'vaiven.serving.server']
 
 
 def gone(pid: int) -> bool:
-    """Whether no process has this id, or only one that nobody has waited for yet."""
+    """Whether no process has this ID, or only a zombie."""
     try:
         return ') Z ' in Path(f'/proc/{pid}/stat').read_text()
     except (FileNotFoundError, ProcessLookupError):
@@ -190,7 +190,7 @@ def catches(pid: int, number: int) -> bool:
         ),
     ],
 )  # fmt: skip
-def test_flags_that_make_no_sense_are_one_line_and_the_usage(flags: list[str], says: str) -> None:
+def test_invalid_flags_give_one_line_and_the_usage(flags: list[str], says: str) -> None:
     result = run(*flags)
     assert result.returncode == 255
     assert result.stderr == ''
@@ -214,7 +214,7 @@ def test_a_start_that_fails_is_one_line(flags: list[str], says: str) -> None:
     assert says in line
 
 
-def test_help_and_version_and_arguments_that_nobody_knows() -> None:
+def test_help_and_version_and_unknown_arguments() -> None:
     result = run('--help')
     assert (result.returncode, result.stderr) == (255, '')
     assert '--enable_batching=false' in result.stdout

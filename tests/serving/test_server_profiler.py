@@ -31,7 +31,7 @@ def call(ask: Grpc, method: str, **fields: Any) -> Any:
     return stub(request, timeout=60)
 
 
-def test_a_profile_comes_back_and_has_what_ran(ask: Grpc) -> None:
+def test_a_profile_is_returned_and_contains_the_runs(ask: Grpc) -> None:
     request = messages.PredictRequest(model_spec=messages.ModelSpec(name='half'))
     request.inputs['x'].CopyFrom(tensors.to_proto([1.0]))
     stopping = threading.Event()
@@ -93,7 +93,7 @@ def test_a_profile_lies_where_tensorboard_looks_and_terminate_ends_it(ask: Grpc,
         ),
     ],
 )
-def test_what_makes_no_sense_is_refused(ask: Grpc, fields: dict[str, Any], says: str) -> None:
+def test_invalid_requests_are_refused(ask: Grpc, fields: dict[str, Any], says: str) -> None:
     with pytest.raises(grpc.RpcError) as caught:
         call(ask, 'Profile', **fields)
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
@@ -109,7 +109,7 @@ def test_monitor_is_not_there_as_upstream_on_these_devices(ask: Grpc) -> None:
 def test_tensorflows_own_client_captures_into_a_folder_without_profiles(
     server: ServerProcess, rest: Rest, tmp_path: Path
 ) -> None:
-    """In a process of its own: TensorFlow's client wants the whole library."""
+    """In another process: TensorFlow's client needs the whole library."""
     code = (
         'import sys; from tensorflow.python.profiler import profiler_client\n'
         'profiler_client.trace(sys.argv[1], sys.argv[2], 800, "", 10)'
@@ -145,7 +145,7 @@ def test_only_addresses_of_this_machine_are_local(peer: str, local: bool) -> Non
     assert is_local(peer) is local
 
 
-def test_a_stranger_from_another_machine_makes_no_folder(tmp_path: Path) -> None:
+def test_a_caller_from_another_machine_creates_no_folder(tmp_path: Path) -> None:
     described = messages.service(SERVICE).methods_by_name['Profile']
     request = messages.message_class(described.input_type.full_name)(
         duration_ms=1, repository_root=str(tmp_path / 'new'), session_id='s'

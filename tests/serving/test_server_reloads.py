@@ -1,4 +1,4 @@
-"""Reloads that are good, bad, many, or in each other's way: none holds up another, and the last one counts."""
+"""Valid, invalid, many and concurrent reloads: none delays another, and the last one counts."""
 
 import concurrent.futures
 import itertools
@@ -102,7 +102,7 @@ def plus_2(made_models: list[Path], tmp_path: Path) -> Path:
 
 @pytest.fixture
 def plus_3(made_models: list[Path], tmp_path: Path) -> Path:
-    """The same number elsewhere, and another model: x / 2 + 3."""
+    """The same number under another base path, with another model: x / 2 + 3."""
     return Path(shutil.copytree(made_models[1], tmp_path / 'plus-3' / '1')).parent
 
 
@@ -140,7 +140,7 @@ def test_a_reload_that_waits_is_overtaken_by_one_without_its_model(reload: Reloa
         assert waiting.result(20)[0] == 'ABORTED'
 
 
-def test_a_reload_that_waits_ends_when_its_base_path_comes(
+def test_a_reload_that_waits_ends_when_its_base_path_appears(
     reload: Reloads, plus_2: Path, tmp_path: Path
 ) -> None:
     with concurrent.futures.ThreadPoolExecutor() as threads:
@@ -151,7 +151,7 @@ def test_a_reload_that_waits_ends_when_its_base_path_comes(
 
 
 def test_a_wait_ends_with_its_caller(reload: Reloads, tmp_path: Path) -> None:
-    """Many more than the server has threads for anything."""
+    """Many more waiting reloads than the server has threads."""
     with concurrent.futures.ThreadPoolExecutor(40) as threads:
         nowhere = {reload.name: tmp_path / 'nowhere'}
         ended = [threads.submit(reload, 1.0, **nowhere) for _ in range(40)]
@@ -195,7 +195,7 @@ def test_the_configuration_file_is_read_while_a_reload_waits(
     wait_until(lambda: not reload.states(other))
 
 
-def test_a_storm_of_reloads_leaves_the_last_one_and_holds_nobody_up(
+def test_a_storm_of_reloads_leaves_the_last_one_and_delays_no_request(
     reload: Reloads, rest: Rest, plus_2: Path, plus_3: Path, tmp_path: Path
 ) -> None:
     stop = threading.Event()
@@ -257,7 +257,7 @@ def test_a_version_whose_path_changed_is_loaded_and_the_old_one_answers_until_th
     assert reload.states(reload.name) == {1: AVAILABLE}
 
 
-def test_a_removed_model_is_forgotten_and_comes_again_as_a_new_one(
+def test_a_removed_model_is_dropped_and_added_again_as_a_new_one(
     reload: Reloads, rest: Rest, made_models: list[Path], plus_2: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(made_models[1], plus_2 / '2')
@@ -307,7 +307,7 @@ def test_a_file_address_is_a_folder(reload: Reloads, plus_2: Path) -> None:
     assert reload.answer(reload.name) == 2.5
 
 
-def test_a_base_path_that_goes_becomes_a_file_and_comes_back_needs_no_restart(
+def test_a_base_path_that_is_removed_and_restored_needs_no_restart(
     reload: Reloads, server: ServerProcess, made_models: list[Path], plus_2: Path, tmp_path: Path
 ) -> None:
     assert reload(30, **{reload.name: plus_2}) == ('OK', '')
@@ -335,7 +335,7 @@ def test_a_base_path_that_goes_becomes_a_file_and_comes_back_needs_no_restart(
 # -- the end -------------------------------------------------------------------------------------------
 
 
-def test_a_reload_that_waits_does_not_hold_up_the_end_of_the_server(base_path: Path, tmp_path: Path) -> None:
+def test_a_reload_that_waits_does_not_delay_the_shutdown(base_path: Path, tmp_path: Path) -> None:
     with ServerProcess('half', base_path, flags={'drain_seconds': 600}) as server:
         reload = Reloads(Grpc(server.grpc_address), base_path)
         with concurrent.futures.ThreadPoolExecutor() as threads:

@@ -1,4 +1,4 @@
-"""Sampled requests end up in files that TensorFlow reads and a warm-up runs, and never in a request's way."""
+"""Sampled requests are written to files that TensorFlow reads and a warm-up runs, and never delay a request."""
 
 import logging
 import os
@@ -150,9 +150,9 @@ def test_a_queue_that_is_full_drops_records_counts_them_and_says_so_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, 'vaiven.serving')
-    told: list[tuple[str, int]] = []
+    reports: list[tuple[str, int]] = []
     files = RecordFiles(
-        f'{tmp_path}/log', 'm', lambda *facts: told.append(facts), max_queue_records=2, max_queue_bytes=100
+        f'{tmp_path}/log', 'm', lambda *facts: reports.append(facts), max_queue_records=2, max_queue_bytes=100
     )
     going, gate = threading.Event(), threading.Event()
     write = files._write
@@ -170,7 +170,7 @@ def test_a_queue_that_is_full_drops_records_counts_them_and_says_so_once(
     assert files.put(b'third')
     assert [files.put(b'more') for _ in range(50)] == [False] * 50
     gate.set()
-    wait_until(lambda: not files._full)
+    wait_until(lambda: not files._overflowed)
     assert files.put(b'again')
     files.close()
     assert not files.put(b'too late')
@@ -181,8 +181,8 @@ def test_a_queue_that_is_full_drops_records_counts_them_and_says_so_once(
     ]
     (path,) = tmp_path.iterdir()
     assert list(records(path)) == [b'first', b'second', b'third', b'again']
-    assert sum(number for status, number in told if status == 'OK') == 4
-    assert sum(number for status, number in told if status == Code.RESOURCE_EXHAUSTED.name) == 52
+    assert sum(number for status, number in reports if status == 'OK') == 4
+    assert sum(number for status, number in reports if status == Code.RESOURCE_EXHAUSTED.name) == 52
 
 
 DISK_FULL = """
@@ -192,13 +192,13 @@ from vaiven.serving.server import runtime, tfrecord_writer
 log.start(sys.stdout)
 runtime.tensorflow()
 tfrecord_writer.RETRY_SECONDS = 0.0
-told = {}
+reports = {}
 def report(status, number):
-    told[status] = told.get(status, 0) + number
+    reports[status] = reports.get(status, 0) + number
 files = tfrecord_writer.RecordFiles(sys.argv[1], 'm', report)
 def put(record):
     files.put(record)
-    while files._queue or sum(told.values()) < put.count + 1:
+    while files._queue or sum(reports.values()) < put.count + 1:
         pass
     put.count += 1
 put.count = 0
@@ -210,11 +210,11 @@ for _ in range(6):
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 put(b'z' * 1000)
 files.close()
-print(told)
+print(reports)
 """
 
 
-def test_a_disk_that_fails_costs_records_but_no_file_and_is_told_once(tmp_path: Path) -> None:
+def test_a_disk_error_costs_records_but_no_file_and_is_logged_once(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, '-c', DISK_FULL, f'{tmp_path}/log'],
         capture_output=True, text=True, check=False, timeout=120,
@@ -230,9 +230,7 @@ def test_a_disk_that_fails_costs_records_but_no_file_and_is_told_once(tmp_path: 
     assert list(records(second)) == [b'z' * 1000]
 
 
-def test_a_folder_that_goes_away_is_no_error_of_a_request(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_folder_that_disappears_fails_no_request(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = tmp_path / 'gone'
     folder.mkdir()
     metrics = Metrics()
@@ -245,7 +243,7 @@ def test_a_folder_that_goes_away_is_no_error_of_a_request(
     assert 'vaiven_request_log_dropped_count{model_name="half"} 2' in metrics.render()
 
 
-def test_what_cannot_be_logged_is_no_error_of_a_request(tmp_path: Path, caplog: Any) -> None:
+def test_a_request_that_cannot_be_logged_does_not_fail(tmp_path: Path, caplog: Any) -> None:
     log = RequestLog('half', config(tmp_path / 'log'))
     log.write('predict', object(), object(), 1)
     log.close()

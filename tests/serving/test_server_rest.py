@@ -1,4 +1,4 @@
-"""REST paths, number formats, codes and texts are those of TensorFlow Serving."""
+"""REST paths, number formats, codes and messages are those of TensorFlow Serving."""
 
 import base64
 import gzip
@@ -62,13 +62,13 @@ def test_not_a_number_and_infinities_go_in_and_out(rest) -> None:
     assert '[NaN, Infinity, -Infinity, Infinity, -Infinity' in text
 
 
-def test_numbers_that_no_float_holds_are_cast(rest) -> None:
+def test_numbers_that_a_float_cannot_represent_are_cast(rest) -> None:
     body = b'{"instances": [16777217, 1e39, -1e39, 1000000000000000000000000000000]}'
     text = raw(rest, body)
     assert json.loads(text)['predictions'] == [8388610.0, math.inf, -math.inf, 5e29]
 
 
-def test_what_follows_the_object_is_ignored(rest) -> None:
+def test_bytes_after_the_object_are_ignored(rest) -> None:
     assert '[2.5' in raw(rest, b' \n{"instances": [1]} and more {')
 
 

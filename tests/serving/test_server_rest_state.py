@@ -1,4 +1,4 @@
-"""What the REST port says of itself: models, health, readiness, metrics; and to whom."""
+"""Models, health, readiness and metrics over REST, and which callers may see them."""
 
 import asyncio
 import http.client
@@ -23,7 +23,7 @@ NOT_THERE = '<H1>Not Found</H1>'
 
 
 class Models:
-    """A manager with versions that are only said to be there."""
+    """A manager whose versions are not in memory."""
 
     def __init__(self, **states: dict[int, State]) -> None:
         self._versions = {
@@ -63,7 +63,7 @@ def serve(
     path: str = PAGE,
     **options: Any,
 ) -> None:
-    """Calls `ask` with a way to ask a real server on `models`."""
+    """Calls `ask` with a function that sends requests to a real server on `models`."""
 
     async def run() -> None:
         api = Api(models)  # type: ignore[arg-type]
@@ -164,7 +164,7 @@ def test_metrics_are_at_their_path_and_nowhere_if_they_are_off() -> None:
     serve(off, GOOD)
 
 
-def test_what_cannot_be_read_is_counted() -> None:
+def test_invalid_bodies_are_counted() -> None:
     metrics = Metrics()
     metrics.loaded('a', 1, ['serving_default'])
 

@@ -1,4 +1,4 @@
-"""A version is prepared for what the one before it was asked."""
+"""A version is prepared for the run variants of the one before it."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""TLS, certificates of clients and bearer tokens on real servers: who may ask, over both ports."""
+"""TLS, client certificates and bearer tokens on both ports of real servers."""
 
 import http.client
 import json
@@ -76,7 +76,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 def mutual(
     base_path: Path, made: Certificates, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServerProcess]:
-    """Both ports ask for a certificate and for a token."""
+    """Both ports require a certificate and a token."""
     tokens = tmp_path_factory.mktemp('tokens') / 'tokens'
     tokens.write_text(f'# ours\n{TOKEN}\n')
     tokens.chmod(0o600)
@@ -93,7 +93,7 @@ def mutual(
 def over_grpc(
     address: str, made: Certificates, client: str, token: str = '', signer: str = 'authority'
 ) -> Any:
-    """x = 2 asked over TLS: the answer, or the code of the error."""
+    """The response to x = 2 over TLS, or the code of the error."""
     pair = (made.bytes(f'{client}.key'), made.bytes(f'{client}.pem')) if client else (None, None)
     credentials = grpc.ssl_channel_credentials(made.bytes(f'{signer}.pem'), *pair)
     if token:
@@ -127,7 +127,7 @@ def over_rest(
         return type(getattr(error, 'reason', error)).__name__
 
 
-def test_without_a_token_nobody_waits_for_a_body_nor_inflates_it(
+def test_without_a_token_a_body_is_neither_awaited_nor_decompressed(
     mutual: ServerProcess, made: Certificates
 ) -> None:
     context = ssl.create_default_context(cadata=made.bytes('authority.pem').decode())
@@ -176,7 +176,9 @@ def test_a_certificate_and_a_token_open_rest(mutual: ServerProcess, made: Certif
     assert not isinstance(caught.value, urllib.error.HTTPError)
 
 
-def test_strangers_did_no_harm_and_the_log_has_no_secret(mutual: ServerProcess, made: Certificates) -> None:
+def test_unauthenticated_callers_did_no_harm_and_the_log_has_no_secret(
+    mutual: ServerProcess, made: Certificates
+) -> None:
     assert over_grpc(mutual.grpc_address, made, 'client', TOKEN) == [3]
     log = mutual.log_tail(1000)
     assert 'Traceback' not in log
@@ -184,7 +186,7 @@ def test_strangers_did_no_harm_and_the_log_has_no_secret(mutual: ServerProcess, 
     assert TOKEN not in log
 
 
-def test_tls_is_for_grpc_alone_unless_rest_is_asked_for(base_path: Path, made: Certificates) -> None:
+def test_tls_is_for_grpc_only_unless_a_flag_adds_rest(base_path: Path, made: Certificates) -> None:
     with ServerProcess('half', base_path, flags={'ssl_config_file': made.config()}) as server:
         assert over_grpc(server.grpc_address, made, '') == [3]
         assert Rest(server.rest_url)('/v1/models/half:predict', {'instances': [2]}) == (

@@ -1,4 +1,4 @@
-"""What strangers send over HTTP: bombs, halves of requests, resets, silence. All others are answered meanwhile."""
+"""Hostile HTTP clients: gzip bombs, half requests, resets, silence. All other requests are answered in the meantime."""
 
 import contextlib
 import gzip
@@ -29,7 +29,7 @@ from vaiven.serving.wire import messages
 PREDICT = '/v1/models/half:predict'
 GOOD = b'{"instances": [1]}'
 ANSWER = {'predictions': [2.5]}
-# With both processors of a test machine taken; the old server let everybody wait for the whole of an attack.
+# For a test machine whose two processors are busy; without protection, requests wait for the whole attack.
 SECONDS = 1.0
 HALF_HEAD = f'POST {PREDICT} HTTP/1.1\r\nHos'.encode()
 HALF_BODY = f'POST {PREDICT} HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{{"inst'.encode()
@@ -42,7 +42,7 @@ def place(server: ServerProcess) -> tuple[str, int]:
 
 @contextlib.contextmanager
 def others(server: ServerProcess, ask: Grpc) -> Iterator[list[float]]:
-    """Asks over REST and gRPC all the time: the seconds that each answer took."""
+    """Sends REST and gRPC requests all the time, and measures the seconds of each."""
     waits: list[float] = []
     failures: list[BaseException] = []
     over = threading.Event()
@@ -171,7 +171,7 @@ def test_a_tensor_of_many_rows_may_be_damaged_anywhere(rest: Rest) -> None:
 
 
 def expecting(server: ServerProcess, path: str, length: int, more: str = '') -> bytes:
-    """What comes first after a head that says `Expect: 100-continue`."""
+    """The first response to a head with `Expect: 100-continue`."""
     head = (
         f'POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\nExpect: 100-continue\r\n{more}\r\n'
     )
@@ -199,7 +199,7 @@ def test_a_client_that_waits_for_100_continue_gets_it(server: ServerProcess) -> 
         ('/other', 18, '', b'404'),
     ],
 )
-def test_what_the_head_shows_is_refused_before_the_body(
+def test_errors_in_the_head_are_refused_before_the_body(
     server: ServerProcess, path: str, length: int, more: str, status: bytes
 ) -> None:
     answer = expecting(server, path, length, more)
@@ -207,7 +207,7 @@ def test_what_the_head_shows_is_refused_before_the_body(
     assert b'Connection: close' in answer
 
 
-def test_resets_halves_and_silence_hold_nobody_up_and_leave_nothing(
+def test_resets_half_requests_and_silence_delay_no_request_and_leave_nothing(
     server: ServerProcess, rest: Rest, ask: Grpc
 ) -> None:
     files = Path(f'/proc/{server.pid}/fd')

@@ -1,4 +1,4 @@
-"""--prefer_tflite_model: model.tflite is served where a version has one, by all its signatures."""
+"""--prefer_tflite_model: model.tflite is served with all its signatures where a version has one."""
 
 import shutil
 from collections.abc import Iterator
@@ -134,7 +134,7 @@ def test_metadata_and_states_are_those_of_any_model(rest: Rest) -> None:
         ('unknown', "Signature input left references an unknown tensor: Unknown tensor 'c:0'"),
     ],
 )
-def test_what_cannot_run_fails_its_load_in_one_line(
+def test_a_model_that_cannot_run_fails_its_load_in_one_line(
     server: ServerProcess, other_models: Path, name: str, says: str
 ) -> None:
     asking = Grpc(server.grpc_address)

@@ -1,4 +1,4 @@
-"""TLS on both ports, with certificates made here; what does not fit is refused in one line without a key in it."""
+"""TLS on both ports; mismatched files are refused in one line that contains no key."""
 
 import asyncio
 import os
@@ -67,7 +67,7 @@ def plain(pairs: dict[str, Pair], tmp_path: Path, **more: Any) -> tls.Tls:
 
 
 def ask_grpc(found: tls.Tls, credentials: grpc.ChannelCredentials) -> str:
-    """The answer of a server with `found`, or the code of the error."""
+    """The response of a server with `found`, or the code of the error."""
 
     async def run() -> str:
         async def answer(request: bytes, context: Any) -> bytes:
@@ -90,7 +90,7 @@ def ask_grpc(found: tls.Tls, credentials: grpc.ChannelCredentials) -> str:
 
 
 def ask_rest(found: tls.Tls, client: ssl.SSLContext) -> str:
-    """Likewise, over HTTPS."""
+    """The same over HTTPS."""
 
     async def run() -> str:
         async def answer(request: web.BaseRequest) -> web.Response:
@@ -149,7 +149,9 @@ def test_clients_must_show_a_certificate_of_the_authority(pairs: dict[str, Pair]
     assert ask_rest(found, trusting(pairs['server'])) != 'answer'
 
 
-def test_an_authority_without_client_verify_asks_nobody(pairs: dict[str, Pair], tmp_path: Path) -> None:
+def test_a_certificate_authority_without_client_verify_requires_no_client_certificate(
+    pairs: dict[str, Pair], tmp_path: Path
+) -> None:
     found = plain(pairs, tmp_path, custom_ca=pairs['authority'].certificate)
     assert ask_rest(found, trusting(pairs['server'])) == 'answer'
     assert ask_grpc(found, grpc.ssl_channel_credentials(pairs['server'].certificate.encode())) == 'answer'
@@ -159,7 +161,7 @@ def test_old_tls_is_refused(pairs: dict[str, Pair], tmp_path: Path) -> None:
     assert plain(pairs, tmp_path).ssl_context().minimum_version is ssl.TLSVersion.TLSv1_2
 
 
-def test_what_does_not_fit_is_refused_without_a_key_in_the_text(
+def test_mismatched_files_are_refused_without_a_key_in_the_message(
     pairs: dict[str, Pair], tmp_path: Path
 ) -> None:
     server, stranger = pairs['server'], pairs['stranger']
@@ -183,7 +185,7 @@ def test_what_does_not_fit_is_refused_without_a_key_in_the_text(
         assert server.key.splitlines()[3] not in str(caught.value)
 
 
-def test_a_file_that_is_no_ssl_config_is_refused_without_quoting_it(tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_ssl_config_is_refused_without_a_quotation(tmp_path: Path) -> None:
     path = tmp_path / 'ssl'
     for content in (b'server_key: secret', b'secret: "x"', b'server_key: "secret', b'\xffsecret'):
         path.write_bytes(content)
@@ -227,7 +229,7 @@ def test_the_monitoring_file_says_where_the_metrics_are(tmp_path: Path, text: st
 
 
 @pytest.mark.parametrize('path', ['metrics', '/m?x', '/m\\n', '/ m', '/ñ'])
-def test_a_path_of_the_metrics_that_no_request_has_is_refused(tmp_path: Path, path: str) -> None:
+def test_a_metrics_path_that_no_request_can_have_is_refused(tmp_path: Path, path: str) -> None:
     file = tmp_path / 'monitoring'
     file.write_text(f'prometheus_config {{ enable: true path: "{path}" }}')
     with pytest.raises(ServingError, match='path must begin'):

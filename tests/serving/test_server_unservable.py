@@ -1,4 +1,4 @@
-"""What cannot be served is said at load; what is odd but can travel is served."""
+"""Signatures that cannot be served are reported at load; unusual dtypes that a message can carry are served."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +26,7 @@ def server(other_models: Path) -> Iterator[ServerProcess]:
 @pytest.mark.parametrize(
     ('name', 'says'), [('python', 'calls a Python function (PyFunc'), ('ragged', 'such as a ragged one')]
 )
-def test_a_model_with_no_other_signature_does_not_load(other_models: Path, name: str, says: str) -> None:
+def test_a_model_without_another_signature_does_not_load(other_models: Path, name: str, says: str) -> None:
     with pytest.raises(StatusError) as caught:
         SavedModel(other_models / name / '1', SessionOptions())
     assert caught.value.code == Code.INVALID_ARGUMENT

@@ -1,4 +1,4 @@
-"""Our messages are TensorFlow's own on the wire: every field, number, type and label."""
+"""The messages are those of TensorFlow on the wire: every field, number, type and label."""
 
 import importlib
 import subprocess
@@ -167,7 +167,7 @@ def test_signatures_of_a_saved_model_are_read_without_its_graph() -> None:
     assert ours.meta_graphs[0].signature_def['s'].outputs['y'].name == 'y:0'
 
 
-def test_import_brings_no_tensorflow() -> None:
+def test_the_import_loads_no_tensorflow() -> None:
     code = (
         'import sys; from vaiven.serving.wire import messages, tensors; '
         "sys.exit(any(name.split('.')[0] in ('tensorflow', 'keras', 'ml_dtypes') for name in sys.modules))"

@@ -1,4 +1,4 @@
-"""Arrays travel as TensorProto and come back; what cannot is refused before memory is taken."""
+"""Arrays survive a round trip through TensorProto; invalid messages are refused before memory is allocated."""
 
 import random
 
@@ -21,7 +21,7 @@ NUMERIC = [
 @pytest.mark.parametrize(
     'dtype', NUMERIC, ids=lambda dtype: (np.dtype(dtype).names or [np.dtype(dtype).name])[0]
 )
-def test_every_numeric_dtype_comes_back_as_it_went(dtype: type, typed: bool) -> None:
+def test_every_numeric_dtype_survives_a_round_trip(dtype: type, typed: bool) -> None:
     array = np.array([[0, 1, 3], [2, 1, 0]], np.int8).astype(np.dtype(dtype))
     back = tensors.to_array(tensors.to_proto(array, typed=typed))
     assert back.dtype == array.dtype
@@ -125,17 +125,19 @@ def test_strings_in_tensor_content_are_read() -> None:
         ('DT_STRING', [1], {'tensor_content': b'\xff' * 11}, 'ends inside the lengths'),
     ],
 )
-def test_what_is_no_tensor_is_refused(dtype: str, shape: list[int], fields: dict, says: str) -> None:
+def test_a_message_that_is_not_a_tensor_is_refused(
+    dtype: str, shape: list[int], fields: dict, says: str
+) -> None:
     with pytest.raises(ValueError, match=says):
         tensors.to_array(proto(dtype, shape, **fields))
 
 
-def test_a_tensor_that_stands_in_the_message_in_full_may_have_any_size() -> None:
+def test_a_tensor_without_repetition_may_have_any_size() -> None:
     size = (1 << 28) + 1
     assert len(tensors.to_array(proto('DT_UINT8', [size], tensor_content=bytes(size)))) == size
 
 
-def test_memory_for_a_repeated_value_is_limited_as_told() -> None:
+def test_memory_for_a_repeated_value_is_limited_by_the_argument() -> None:
     assert len(tensors.to_array(proto('DT_FLOAT', [100], float_val=[1]), 400)) == 100
     with pytest.raises(ValueError, match='repeats its last value 101 times is larger than 400 bytes'):
         tensors.to_array(proto('DT_FLOAT', [102], float_val=[1]), 400)
@@ -162,7 +164,7 @@ FIELDS = {
 
 
 @pytest.mark.parametrize('seed', range(20))
-def test_whatever_comes_is_a_tensor_or_refused_within_its_memory(seed: int) -> None:
+def test_any_message_is_a_tensor_or_refused_within_its_memory(seed: int) -> None:
     draw = random.Random(seed)
     outcomes = set()
     for _ in range(300):
@@ -185,10 +187,10 @@ def test_whatever_comes_is_a_tensor_or_refused_within_its_memory(seed: int) -> N
     assert outcomes == {'tensor', 'refused'}
 
 
-def test_a_long_list_that_came_in_another_order_is_read_too() -> None:
+def test_a_long_list_in_another_order_is_read_too() -> None:
     numbers = np.arange(5000, dtype=np.float32)
     sent = tensors.to_proto(numbers, typed=True)
-    strange = b'\x9d\x06\x01\x02\x03\x04'  # a field that nobody knows, of four bytes
+    strange = b'\x9d\x06\x01\x02\x03\x04'  # an unknown field of four bytes
     for data in (strange + sent.SerializeToString(), sent.SerializeToString() + strange):
         np.testing.assert_array_equal(tensors.to_array(messages.TensorProto.FromString(data)), numbers)
     sent.float_val.append(7)
@@ -203,6 +205,6 @@ def test_unknown_rank_is_refused() -> None:
 
 
 @pytest.mark.parametrize('value', [[[1], [1, 2]], [object()], np.array(['2020'], 'M8[Y]'), ['a', 1]])
-def test_what_cannot_travel_is_a_value_error(value: object) -> None:
+def test_an_unsupported_value_is_a_value_error(value: object) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 (numpy's own words for ragged lists)
         tensors.to_proto(value)  # type: ignore[arg-type]
