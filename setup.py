@@ -53,6 +53,7 @@ DEV = [
     'opentelemetry-sdk>=1.30',
     'pytest',
     'pytest-timeout',
+    'pytest-xdist',
     'ruff',
     'types-protobuf',
     'types-pyyaml',

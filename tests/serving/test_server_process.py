@@ -33,6 +33,7 @@ def run(*flags: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*COMMAND, *flags], capture_output=True, text=True, timeout=120, check=False)
 
 
+@pytest.mark.usefixtures('started_processes')
 def test_sigterm_lets_running_requests_end_and_the_log_has_only_our_lines(
     base_path: Path, tmp_path: Path
 ) -> None:
@@ -89,6 +90,7 @@ def test_a_server_that_is_not_ready_in_time_is_ended(tmp_path: Path) -> None:
         _ = process.pid
 
 
+@pytest.mark.usefixtures('started_processes')
 def test_a_taken_port_is_one_clear_line(base_path: Path) -> None:
     with socket.create_server(('127.0.0.1', 0)) as taken:
         port = taken.getsockname()[1]
@@ -141,6 +143,7 @@ def test_a_configuration_file_is_read_again_and_a_broken_one_changes_nothing(
         wait_until(lambda: rest('/v1/models/other:predict', body)[0] == 200)
 
 
+@pytest.mark.usefixtures('started_processes')
 def test_an_interrupt_while_starting_is_an_orderly_end(base_path: Path) -> None:
     command = [*COMMAND, f'--port={free_port()}', f'--model_base_path={base_path}']
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
