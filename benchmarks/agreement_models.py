@@ -16,8 +16,8 @@ from benchmarks.prepared import to_ids, tokens_of
 from vaiven.components.vocabulary.token_selection import choose
 from vaiven.configuration import to_json
 from vaiven.models.network.network import Network
-from vaiven.models.text.tokenization import BOS_ID, CONTINUED, PAD_ID, UNK_ID
-from vaiven.models.training.checkpoints import Checkpoint, digest
+from vaiven.models.text.tokenization import BOS_ID, CONTINUATION_PREFIX, PAD_ID, UNK_ID
+from vaiven.models.training.checkpoints import Checkpoint, fingerprint
 from vaiven.models.training.language import train_language
 from vaiven.pipeline.config import Config
 
@@ -120,7 +120,10 @@ class OurModel:
     def __init__(self, network: Network, vocabulary: Sequence[str], config: Config) -> None:
         self._vocabulary, self._config = vocabulary, config
         begins_word = tf.constant(
-            [not token.startswith(CONTINUED) or token == CONTINUED for token in vocabulary]
+            [
+                not token.startswith(CONTINUATION_PREFIX) or token == CONTINUATION_PREFIX
+                for token in vocabulary
+            ]
         )
 
         @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int32)])
@@ -132,7 +135,7 @@ class OurModel:
 
         @tf.function(reduce_retracing=True)
         def read_on(ids: tf.Tensor, before: list[list[tf.Tensor]]) -> tuple[tf.Tensor, list[list[tf.Tensor]]]:
-            states, memory = network.read_on('forward', ids[:, :-1], before)
+            states, memory = network.read_window('forward', ids[:, :-1], before)
             logits = network.token_logits(network.project('forward', states))
             return tf.nn.sparse_softmax_cross_entropy_with_logits(ids[:, 1:], logits), memory
 
@@ -146,7 +149,7 @@ class OurModel:
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
             texts = [zlib.crc32(part.tobytes()) for part in (corpus.train, corpus.validation)]
-            subject = digest(to_json(config), corpus.vocabulary, texts)
+            subject = fingerprint(to_json(config), corpus.vocabulary, texts)
             weights = folder / 'weights.npz'
             kept['checkpoint'] = Checkpoint(str(folder / 'checkpoint.zip'), subject, {})
             (folder / 'vocab.txt').write_text(''.join(f'{t}\n' for t in corpus.vocabulary), encoding='utf-8')
@@ -189,7 +192,7 @@ class OurModel:
 
     def perplexity(self, ids: np.ndarray) -> float:
         streams = ids[: len(ids) // _STREAMS * _STREAMS].reshape(_STREAMS, -1)
-        memory = self._network.first_states(_STREAMS)
+        memory = self._network.initial_state(_STREAMS)
         losses = []
         for start in range(0, streams.shape[1] - 1, _WINDOW):
             window = tf.constant(streams[:, start : start + _WINDOW + 1], tf.int32)

@@ -27,7 +27,7 @@ class CharacterModel:
 
         @tf.function(reduce_retracing=True)
         def ask(ids: tf.Tensor, before: list[list[tf.Tensor]]) -> tuple[tf.Tensor, list[list[tf.Tensor]]]:
-            states, after = network.read_on('forward', ids[:, :-1], before)
+            states, after = network.read_window('forward', ids[:, :-1], before)
             log_probabilities = tf.nn.log_softmax(network.token_logits(network.project('forward', states)))
             return tf.gather(log_probabilities, ids[:, 1:], batch_dims=2), after  # (pieces, window)
 
@@ -51,7 +51,7 @@ class CharacterModel:
         ids = np.array(to_ids(text, self.vocabulary))
         begins = np.maximum(np.arange(0, len(text), PIECE) - CONTEXT, 0)[:, None]
         read = ids[np.minimum(begins + np.arange(CONTEXT + PIECE + 1)[None, :], len(ids) - 1)]
-        before = self.network.first_states(len(read))
+        before = self.network.initial_state(len(read))
         bits = []
         for start in range(0, CONTEXT + PIECE, _WINDOW):
             answers, before = self._ask(tf.constant(read[:, start : start + _WINDOW + 1], tf.int32), before)

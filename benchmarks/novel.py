@@ -101,14 +101,14 @@ def _configs(
     characters: int, epochs: int, settings: tuple[str, ...]
 ) -> tuple[dict[str, Any], dict[str, int]]:
     """The two configurations, ours with as many passes as give the same number of steps at most; and the steps."""
-    from vaiven.models.data.text_windows import SlidingWindows, TextStreams
+    from vaiven.models.data.text_windows import SlidingWindows, StatefulWindows
     from vaiven.pipeline.config import configure
 
     ids = np.zeros(characters + 1, np.int32)
     paper = configure('novel_paper', [*COMMON, f'training.epochs={epochs}'])
     steps = epochs * SlidingWindows(ids, paper.training.batch_size, paper.training.window).steps
     ours = configure('novel', [*COMMON, *OURS, *settings]).training
-    a_pass = TextStreams(ids, ours.batch_size, ours.window, shift=True).steps
+    a_pass = StatefulWindows(ids, ours.batch_size, ours.window, shift=True).steps
     passes = max(1, steps // a_pass)
     return (
         {

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.character_model import CharacterModel, to_ids
-from vaiven.models.export.generation import Draw, generate
+from vaiven.models.export.generation import SamplingOptions, generate
 from vaiven.models.network.network import Network
 from vaiven.models.text.tokenization import SPECIAL_TOKENS
 
@@ -22,11 +22,11 @@ class NovelWriter(CharacterModel):
 
         @tf.function(reduce_retracing=True)
         def next_of(windows: tf.Tensor) -> tf.Tensor:
-            states, _ = network.read_on('forward', windows, None)
+            states, _ = network.read_window('forward', windows, None)
             return tf.nn.log_softmax(network.token_logits(network.project('forward', states[:, -1])))
 
         @tf.function
-        def on(begins: tf.Tensor, length: tf.Tensor, draw: Draw) -> tf.Tensor:
+        def on(begins: tf.Tensor, length: tf.Tensor, draw: SamplingOptions) -> tf.Tensor:
             return generate(network, begins, length, draw)
 
         self._next_of, self._on = next_of, on
@@ -52,8 +52,8 @@ class NovelWriter(CharacterModel):
         return self._text(ids[window:])
 
     def write(self, begin: str, length: int, **draw: Any) -> str:
-        """As the served model writes; see `Draw`."""
-        settings = Draw(**{name: tf.constant(value) for name, value in draw.items()})
+        """As the served model writes; see `SamplingOptions`."""
+        settings = SamplingOptions(**{name: tf.constant(value) for name, value in draw.items()})
         begins = tf.constant(self._ids(begin)[None, :], tf.int32)
         return self._text(self._on(begins, tf.constant(length), settings).numpy()[0].tolist())
 

@@ -15,7 +15,7 @@ from vaiven.models.data import dataset
 from vaiven.models.data.preprocessing import IDS, LABEL, NGRAMS, NO_LABEL, RATING
 from vaiven.models.network.network import Network
 from vaiven.models.text.ngrams import ngram_ids
-from vaiven.models.text.tokenization import BOS_ID, EOS_ID, UNK_ID, table_of, tokenize
+from vaiven.models.text.tokenization import BOS_ID, EOS_ID, UNK_ID, token_table, tokenize
 from vaiven.pipeline.config import Config
 
 _TEXTS_AT_ONCE = 1024
@@ -56,7 +56,7 @@ def tokens_of(
     texts: Sequence[str], config: Config, vocabulary: Sequence[str] | None = None
 ) -> list[list[bytes]]:
     """Each text's tokens, UTF-8, by the very graph that serves; without a vocabulary whole words for `wordpiece`."""
-    table = None if vocabulary is None else table_of(vocabulary)
+    table = None if vocabulary is None else token_table(vocabulary)
     found: list[list[bytes]] = []
     for start in range(0, len(texts), _TEXTS_AT_ONCE):
         ragged = tokenize(tf.constant(texts[start : start + _TEXTS_AT_ONCE]), config.text, table)

@@ -92,7 +92,7 @@ def contestants(
     from vaiven.models.data import dataset
 
     files = prepare(Fold(rows, [], [], []), config, folder)
-    read = dataset.read_rows([files.train]).cache()
+    read = dataset.read_examples([files.train]).cache()
     ids = [row.numpy() for row, _ in read]
     longest = max(len(row) for row in ids)
     batch_size = config.training.batch_size

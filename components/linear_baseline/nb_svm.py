@@ -7,7 +7,7 @@ from scipy import sparse
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.svm import LinearSVC
 
-from vaiven.models.training.nb_svm import INTERPOLATION, interpolated, log_ratios
+from vaiven.models.training.nb_svm import INTERPOLATION, interpolate, log_ratios
 
 _C = 1.0  # the paper's
 
@@ -26,7 +26,7 @@ class NbSvm:
         counts = self._vectorizer.fit_transform(texts).astype(np.float64)  # (n, features)
         ratios = log_ratios(counts, np.asarray(labels, np.float64))
         machine = LinearSVC(C=_C, random_state=0).fit(counts @ sparse.diags(ratios), labels)
-        self._weights = interpolated(machine.coef_[0], ratios)
+        self._weights = interpolate(machine.coef_[0], ratios)
         self._bias = INTERPOLATION * float(machine.intercept_[0])
         return self
 

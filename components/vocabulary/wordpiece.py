@@ -12,7 +12,13 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_text.tools.wordpiece_vocab import wordpiece_tokenizer_learner_lib as learner
 
-from vaiven.models.text.tokenization import CONTINUED, LONGEST_PIECE, SPECIAL_TOKENS, split_words, table_of
+from vaiven.models.text.tokenization import (
+    CONTINUATION_PREFIX,
+    MAX_WORDPIECE_CHARACTERS,
+    SPECIAL_TOKENS,
+    split_words,
+    token_table,
+)
 
 # Rarer words teach little about pieces and cost the most time; the pieces are counted over all words all the same.
 _LEARNT_WORDS = 50_000
@@ -51,7 +57,7 @@ def learn_pieces(words: Mapping[str, int], most: int, min_count: int) -> tuple[l
 def count_pieces(words: Mapping[str, int], pieces: Iterable[str]) -> Counter[str]:
     """How often each piece occurs when the words are split by them, in the very graph that serves."""
     known = [*SPECIAL_TOKENS, *pieces]
-    table = table_of(known)
+    table = token_table(known)
     split = split_words(tf.constant(list(words)), table)
     times = np.repeat(np.fromiter(words.values(), np.int64), split.row_lengths())
     ids = table[split.flat_values].numpy()
@@ -61,7 +67,7 @@ def count_pieces(words: Mapping[str, int], pieces: Iterable[str]) -> Counter[str
 
 def _search(words: Mapping[str, int], most: int, min_count: int) -> list[str]:
     """The learner's pieces at the threshold that gives `most` of them, or somewhat more."""
-    every = learner.get_input_words(words.items(), SPECIAL_TOKENS, LONGEST_PIECE)
+    every = learner.get_input_words(words.items(), SPECIAL_TOKENS, MAX_WORDPIECE_CHARACTERS)
     characters = learner.get_allowed_chars(every, min(_MAX_CHARACTERS, most // 2))
     chosen = learner.filter_input_words(every, characters, _LEARNT_WORDS)
     parameters = learner.Params(
@@ -69,12 +75,12 @@ def _search(words: Mapping[str, int], most: int, min_count: int) -> list[str]:
         lower_thresh=None,
         num_iterations=4,
         max_input_tokens=_LEARNT_WORDS,
-        max_token_length=LONGEST_PIECE,
+        max_token_length=MAX_WORDPIECE_CHARACTERS,
         max_unique_chars=_MAX_CHARACTERS,
         vocab_size=most,
         slack_ratio=0.0,
         include_joiner_token=True,
-        joiner=CONTINUED,
+        joiner=CONTINUATION_PREFIX,
         reserved_tokens=[],
     )
     too_low, too_high = min_count - 1, sum(count for _, count in chosen) + 1
@@ -92,8 +98,10 @@ def _search(words: Mapping[str, int], most: int, min_count: int) -> list[str]:
             break
         aim = int(threshold * (len(found) / (1.1 * most)) ** 1.3)
         threshold = min(max(aim, too_low + 1), too_high - 1)
-    return list(dict.fromkeys([*best, *characters, *(CONTINUED + character for character in characters)]))
+    return list(
+        dict.fromkeys([*best, *characters, *(CONTINUATION_PREFIX + character for character in characters)])
+    )
 
 
 def _is_character(piece: str) -> bool:
-    return len(piece.removeprefix(CONTINUED)) == 1
+    return len(piece.removeprefix(CONTINUATION_PREFIX)) == 1

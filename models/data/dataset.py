@@ -1,4 +1,4 @@
-"""Rows that Transform wrote, as batches of like length."""
+"""The examples that Transform wrote, as batches of texts of similar length."""
 
 from collections.abc import Sequence
 
@@ -7,73 +7,89 @@ import tensorflow as tf
 
 from vaiven.models.data.preprocessing import IDS, LABEL, NGRAMS, NO_POSITION, NO_RATING, POSITION, RATING
 
-# Longer texts are validated, and the paths combined, by their first tokens: memory and time of a batch go by the
-# longest text. What is served reads them whole.
-LONGEST = 2048
-# Texts of like length share a batch, so that little of it is padding: by 4 tokens, and the long ones by a quarter
-# of their length.
-BUCKET_STEP, LONGEST_FINE = 4, 128
+# Training, validation and the stacking of the two paths read at most this many tokens of a text: memory and time of a
+# batch grow with its longest text. The served model reads all of `text.max_tokens`.
+MAX_SEQUENCE_LENGTH = 2048
+# Texts of similar length share a batch, so that little of it is padding: bucket boundaries are 4 tokens apart up to
+# 128 tokens, and grow by a quarter from there.
+BUCKET_STEP, LAST_FINE_BOUNDARY = 4, 128
 BOUNDARIES = [
-    *range(BUCKET_STEP, LONGEST_FINE, BUCKET_STEP),
-    *(round(LONGEST_FINE * 1.25**power) for power in range(13)),
+    *range(BUCKET_STEP, LAST_FINE_BOUNDARY, BUCKET_STEP),
+    *(round(LAST_FINE_BOUNDARY * 1.25**power) for power in range(13)),
 ]
-# Padding included. Fewer texts share a batch where they are long: memory goes by the tokens.
+# Tokens of a batch, padding included. Batches of long texts have fewer rows: memory grows with the tokens.
 BATCH_TOKENS = 20_480
-SHUFFLED_ROWS = 100_000
-# Keeps the orders of one seed's epochs apart from those of the next seed.
+SHUFFLE_BUFFER = 100_000
+# The shuffle seeds of one training are `seed + epoch · SEED_STEP`; trainings with neighbouring seeds share none.
 SEED_STEP = 1_000_003
-# A row with a label lies on that side of one half, however weak its rating is.
-MIN_SURE = 0.51
+# However weak its rating is, a soft label stays on the side of one half that the hard label says.
+MIN_CONFIDENCE = 0.51
 
 
-def read_rows(files: Sequence[str], soft_labels: float = 0.0) -> tf.data.Dataset:
-    """Yields (ids int32 (tokens), label float ()) from gzipped TFRecords of tf.Example, in file order.
+def read_examples(files: Sequence[str], soft_labels: float = 0.0) -> tf.data.Dataset:
+    """Reads (ids int32 (tokens), label float ()) from gzipped TFRecords of tf.Example, in file order.
 
-    The label is that of `soft_label`.
+    Args:
+        files: paths.
+        soft_labels: slope of `soft_label`; 0 for hard labels.
     """
-    return read_features(files).map(lambda row: (row[IDS], soft_label(row[LABEL], row[RATING], soft_labels)))
+    return read_features(files).map(
+        lambda example: (example[IDS], soft_label(example[LABEL], example[RATING], soft_labels))
+    )
 
 
 def soft_label(label: tf.Tensor, rating: tf.Tensor, slope: float) -> tf.Tensor:
-    """How probable «positive» is to be: the label says on which side of one half, the rating how far from it.
+    """Computes the target probability of «positive» from a hard label and a rating.
+
+    The label decides the side of one half, the rating the distance from it: a review with five stars is a clearer
+    example than one with four.
 
     Args:
-        label: float (…): 1 positive, 0 negative, −1 none, which stays.
-        rating: float (…), from −1 to 1; where it is NaN, the label stays.
-        slope: of the logistic function of the rating; 0 leaves every label as it is.
+        label: float (…): 1 positive, 0 negative, −1 unlabelled, which is returned unchanged.
+        rating: float (…), from −1 to 1; where it is NaN, the label is returned unchanged.
+        slope: slope of the logistic function of the rating; 0 returns every label unchanged.
+
+    Returns:
+        float (…).
     """
-    sure = tf.maximum(tf.sigmoid(slope * tf.abs(rating)), MIN_SURE)
-    soft = tf.where(label > 0, sure, 1 - sure)
+    confidence = tf.maximum(tf.sigmoid(slope * tf.abs(rating)), MIN_CONFIDENCE)
+    soft = tf.where(label > 0, confidence, 1 - confidence)
     return tf.where((slope > 0) & (label >= 0) & ~tf.math.is_nan(rating), soft, label)
 
 
 def labelled_batches(files: Sequence[str], batch_size: int, soft_labels: float = 0.0) -> tf.data.Dataset:
-    """The rows with a label, by name.
+    """Reads batches of the labelled examples, in length buckets, for both paths of the network.
+
+    Args:
+        files: gzipped TFRecords of tf.Example.
+        batch_size: texts per batch; fewer where they are long.
+        soft_labels: slope of `soft_label`; 0 for hard labels.
 
     Yields:
-        `ids` int32 (batch, time) and `ngrams` int32 (batch, n-grams), padded with 0, and `label` float (batch).
+        A dict: `ids` int32 (batch, time) and `ngrams` int32 (batch, n-grams), padded with 0; `label` float (batch).
     """
-    rows = read_features(files).filter(lambda row: row[LABEL] >= 0)
-    named = rows.map(
-        lambda row: {
-            IDS: row[IDS][:LONGEST],
-            NGRAMS: tf.cast(row[NGRAMS], tf.int32),
-            LABEL: soft_label(row[LABEL], row[RATING], soft_labels),
+    examples = read_features(files).filter(lambda example: example[LABEL] >= 0)
+    inputs = examples.map(
+        lambda example: {
+            IDS: example[IDS][:MAX_SEQUENCE_LENGTH],
+            NGRAMS: tf.cast(example[NGRAMS], tf.int32),
+            LABEL: soft_label(example[LABEL], example[RATING], soft_labels),
         }
     )
-    return named.bucket_by_sequence_length(
-        lambda row: tf.shape(row[IDS])[0],
+    return inputs.bucket_by_sequence_length(
+        lambda example: tf.shape(example[IDS])[0],
         BOUNDARIES,
-        _sizes(batch_size),
+        _bucket_batch_sizes(batch_size),
         padded_shapes={IDS: [None], NGRAMS: [None], LABEL: []},
     ).prefetch(tf.data.AUTOTUNE)
 
 
 def read_features(files: Sequence[str]) -> tf.data.Dataset:
-    """As `read_rows`, by name.
+    """Reads the features of each example by name, from gzipped TFRecords of tf.Example in file order.
 
-    `ids`, `label`, `ngrams` int64 (n-grams) of rows with a label, `position` int64 () (−1 none), `rating` float ()
-    (NaN none).
+    Yields:
+        A dict: `ids` int32 (tokens); `label` float (), −1 unlabelled; `ngrams` int64 (n-grams), empty if unlabelled;
+        `position` int64 (), −1 none; `rating` float (), NaN none.
     """
     features = {
         NGRAMS: tf.io.FixedLenSequenceFeature([], tf.int64, allow_missing=True),
@@ -84,18 +100,22 @@ def read_features(files: Sequence[str]) -> tf.data.Dataset:
     }
 
     def parse(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
-        row = tf.io.parse_single_example(serialized, features)
-        return {**row, IDS: tf.cast(row[IDS], tf.int32), LABEL: tf.cast(row[LABEL], tf.float32)}
+        example = tf.io.parse_single_example(serialized, features)
+        return {
+            **example,
+            IDS: tf.cast(example[IDS], tf.int32),
+            LABEL: tf.cast(example[LABEL], tf.float32),
+        }
 
     records = tf.data.TFRecordDataset(sorted(files), compression_type='GZIP')
     return without_autotune(records.map(parse, num_parallel_calls=tf.data.AUTOTUNE))
 
 
 def without_autotune(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    """The dataset without tf.data's tuner, and so is all that is made of it.
+    """Turns off tf.data's autotuner for this dataset and for all datasets derived from it.
 
-    The tuner sleeps for 10 ms, then for twice as long, and so on up to a minute. In TensorFlow 2.21 about one iterator
-    in ten that is let go of waits until it wakes up: an epoch of six seconds ended after ten.
+    The autotuner sleeps for 10 ms, then twice as long, and so on up to a minute. In TensorFlow 2.21 about one in ten
+    iterators waits at its end until the autotuner wakes up: an epoch of 6 s ended after 10 s.
     """
     options = tf.data.Options()
     options.autotune.enabled = False
@@ -103,48 +123,75 @@ def without_autotune(dataset: tf.data.Dataset) -> tf.data.Dataset:
 
 
 def training_batches(
-    rows: tf.data.Dataset, batch_size: int, window: int, seed: int, epoch: int | tf.Tensor = 0
+    examples: tf.data.Dataset, batch_size: int, window: int, seed: int, epoch: int | tf.Tensor = 0
 ) -> tf.data.Dataset:
-    """The batches of an epoch, shuffled by its number, in length buckets, padded with 0 to the longest of each.
+    """Builds the batches of one epoch: shuffled, in length buckets, right-padded with 0 to the longest of each batch.
 
-    Of a text that is longer than `window` tokens an epoch sees one stretch of as many, each epoch another one. So an
-    sentiment has to be found in every part of a text, and a few long texts are many examples.
+    Of a text longer than `window` tokens, each epoch sees one random segment of that length. The network has to find
+    the sentiment in every part of a text, and a few long texts are many examples.
+
+    Args:
+        examples: as `read_examples` yields them.
+        batch_size: texts per batch; fewer where they are long.
+        window: maximum number of tokens of a text.
+        seed: seed of the order and of the segments.
+        epoch: number of the epoch; the same seed and number give the same batches.
+
+    Yields:
+        (ids int32 (batch, time), labels float (batch)).
     """
     order = tf.cast(epoch, tf.int64) * SEED_STEP + seed
 
-    def stretch(number: tf.Tensor, row: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-        ids, label = row
-        places = tf.maximum(tf.size(ids) - window, 0) + 1
-        begin = tf.random.stateless_uniform([], [order, number], 0, places, tf.int32)
-        return ids[begin : begin + window], label
+    def segment(number: tf.Tensor, example: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        ids, label = example
+        starts = tf.maximum(tf.size(ids) - window, 0) + 1
+        start = tf.random.stateless_uniform([], [order, number], 0, starts, tf.int32)
+        return ids[start : start + window], label
 
-    shuffled = rows.shuffle(SHUFFLED_ROWS, seed=order, reshuffle_each_iteration=False)
-    return _bucket(shuffled.enumerate().map(stretch), batch_size)
-
-
-def evaluation_batches(rows: tf.data.Dataset, batch_size: int) -> tf.data.Dataset:
-    return _bucket(rows.map(lambda ids, label: (ids[:LONGEST], label)), batch_size)
+    shuffled = examples.shuffle(SHUFFLE_BUFFER, seed=order, reshuffle_each_iteration=False)
+    return _bucket(shuffled.enumerate().map(segment), batch_size)
 
 
-def _bucket(rows: tf.data.Dataset, batch_size: int) -> tf.data.Dataset:
-    return rows.bucket_by_sequence_length(
-        lambda ids, label: tf.shape(ids)[0], BOUNDARIES, _sizes(batch_size), padded_shapes=([None], [])
+def evaluation_batches(examples: tf.data.Dataset, batch_size: int) -> tf.data.Dataset:
+    """Builds batches of the first `MAX_SEQUENCE_LENGTH` tokens of each text, in length buckets, without shuffling.
+
+    Args:
+        examples: as `read_examples` yields them.
+        batch_size: texts per batch; fewer where they are long.
+
+    Yields:
+        (ids int32 (batch, time), labels float (batch)).
+    """
+    return _bucket(examples.map(lambda ids, label: (ids[:MAX_SEQUENCE_LENGTH], label)), batch_size)
+
+
+def _bucket(examples: tf.data.Dataset, batch_size: int) -> tf.data.Dataset:
+    return examples.bucket_by_sequence_length(
+        lambda ids, label: tf.shape(ids)[0],
+        BOUNDARIES,
+        _bucket_batch_sizes(batch_size),
+        padded_shapes=([None], []),
     ).prefetch(tf.data.AUTOTUNE)
 
 
-def _sizes(batch_size: int) -> list[int]:
-    """Texts a batch of each bucket."""
-    return [max(1, min(batch_size, BATCH_TOKENS // longest)) for longest in (*BOUNDARIES, LONGEST)]
+def _bucket_batch_sizes(batch_size: int) -> list[int]:
+    limits = (*BOUNDARIES, MAX_SEQUENCE_LENGTH)
+    return [max(1, min(batch_size, BATCH_TOKENS // limit)) for limit in limits]
 
 
-def lengths_of(rows: tf.data.Dataset) -> np.ndarray:
-    """Tokens of each row, int (rows)."""
-    parts = [part.numpy() for part in rows.map(lambda ids, label: tf.size(ids)).batch(4096)]
-    return np.concatenate(parts) if parts else np.zeros(0, np.int32)
+def token_counts(examples: tf.data.Dataset) -> np.ndarray:
+    """Counts the tokens of each example: int (examples)."""
+    counts = [batch.numpy() for batch in examples.map(lambda ids, label: tf.size(ids)).batch(4096)]
+    return np.concatenate(counts) if counts else np.zeros(0, np.int32)
 
 
 def count_batches(lengths: np.ndarray, batch_size: int) -> int:
-    """How many batches an epoch of rows of these lengths has: in each bucket the last one may be smaller."""
-    rows_in = np.bincount(np.searchsorted(BOUNDARIES, lengths, side='right'))
-    sizes = np.array(_sizes(batch_size))[: len(rows_in)]
-    return int(np.sum(-(-rows_in // sizes)))
+    """Counts the batches of an epoch; the last batch of each bucket may be smaller than the others.
+
+    Args:
+        lengths: int (examples), tokens of each text.
+        batch_size: as for `training_batches`.
+    """
+    examples_per_bucket = np.bincount(np.searchsorted(BOUNDARIES, lengths, side='right'))
+    sizes = np.array(_bucket_batch_sizes(batch_size))[: len(examples_per_bucket)]
+    return int(np.sum(-(-examples_per_bucket // sizes)))  # rounded up

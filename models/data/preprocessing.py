@@ -1,4 +1,4 @@
-"""What TensorFlow Transform does to each row: raw text to ids, with the very functions that serve it later."""
+"""The preprocessing that TensorFlow Transform applies to each example, with the functions of the served graph."""
 
 import json
 import math
@@ -21,17 +21,17 @@ NO_RATING = math.nan
 
 
 def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> dict[str, Any]:
-    """Raw features to what the network eats.
+    """Maps the raw features of a batch to the inputs of the network. TFX Transform calls it.
 
     Args:
-        inputs: `text` string and, where the data have them, `label` and `position` int64 and `rating` float; all
-            sparse (n, ≤ 1).
-        custom_config: `config`, the configuration as JSON, and `vocabulary_uri`, a folder with `vocab.txt`.
+        inputs: `text` string and, if the data have them, `label` and `position` int64 and `rating` float; all sparse,
+            (n, ≤ 1).
+        custom_config: `config`, the configuration as JSON, and `vocabulary_uri`, a folder that contains `vocab.txt`.
 
     Returns:
-        `ids` int64 sparse (n, None); `label` int64 (n): 1 positive, 0 negative, −1 none; `position` int64 (n): of
-        a passage in running text, −1 none; `rating` float (n): from −1 to 1, NaN none; `ngrams` int64 sparse
-        (n, None): what the wide path learns from, of rows with a label only.
+        `ids` int64 sparse (n, None); `label` int64 (n): 1 positive, 0 negative, −1 unlabelled; `position` int64 (n): of
+        a passage in running text, −1 none; `rating` float (n): from −1 to 1, NaN none; `ngrams` int64 sparse (n, None):
+        the inputs of the wide path, empty for unlabelled examples.
     """
     config = text_config(custom_config['config'])
     table = tft.make_and_track_object(
@@ -40,14 +40,17 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> d
     )
     text = _one_value(inputs[TEXT], '')
     tokens = text_lib.tokenize(text, config, table)
-    rows = tf.shape(tokens.row_lengths())
+    batch_shape = tf.shape(tokens.row_lengths())  # (1): n
 
-    def column(name: str, dtype: tf.DType, none: float) -> tf.Tensor:
-        return _one_value(inputs[name], none) if name in inputs else tf.fill(rows, tf.constant(none, dtype))
+    def column(name: str, dtype: tf.DType, default: float) -> tf.Tensor:
+        if name in inputs:
+            return _one_value(inputs[name], default)
+        return tf.fill(batch_shape, tf.constant(default, dtype))
 
     label = column(LABEL, tf.int64, NO_LABEL)
     return {
         IDS: text_lib.tokens_to_ids(tokens, table).to_sparse(),
+        # Only labelled examples train the wide path: n-grams of the others would be written for nothing.
         NGRAMS: ngram_ids(tf.where(label == NO_LABEL, '', text), config).to_sparse(),
         LABEL: label,
         POSITION: column(POSITION, tf.int64, NO_POSITION),
@@ -56,11 +59,12 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> d
 
 
 def text_config(config_json: str) -> TextConfig:
+    """Reads the settings of the tokeniser from the whole configuration as JSON."""
     return from_dict(TextConfig, json.loads(config_json)['text'])
 
 
 def _one_value(values: tf.SparseTensor, default: str | float) -> tf.Tensor:
-    """A column of at most one value a row, dense: (n)."""
-    rows = values.dense_shape[0]
-    column = tf.SparseTensor(values.indices, values.values, tf.stack([rows, 1]))
+    """Converts a sparse column with at most one value per example to a dense one: (n)."""
+    examples = values.dense_shape[0]
+    column = tf.SparseTensor(values.indices, values.values, tf.stack([examples, 1]))  # (n, 1)
     return tf.reshape(tf.sparse.to_dense(column, default_value=default), [-1])

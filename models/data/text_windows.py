@@ -1,4 +1,4 @@
-"""Long texts as batches of windows."""
+"""Long texts as batches of windows, for the language task."""
 
 from collections.abc import Sequence
 
@@ -8,23 +8,26 @@ import tensorflow as tf
 from vaiven.models.text.tokenization import PAD_ID
 
 
-class TextStreams:
-    """A text in pieces that are read side by side, each window going on where the one before ended.
+class StatefulWindows:
+    """Windows of one long text in reading order, for a network that keeps its state between batches.
+
+    The text is divided into `batch_size` segments of equal length, one for each row of a batch. A row of a batch
+    starts where the same row of the previous batch ended, as in truncated BPTT (Williams & Peng 1990).
 
     Args:
         ids: int (tokens), the whole text.
-        streams: number of pieces.
-        window: tokens read in a step.
-        directions: `forward`, or both; `backward` reads each piece from its end.
-        shift: whether the pieces begin a random number of tokens later in each epoch, at most a window, so that
-            the windows' borders lie elsewhere.
-        seed: of the shift.
+        batch_size: number of segments.
+        window: tokens read per step.
+        directions: `forward`, or both; the `backward` direction reads each segment from its end.
+        shift: whether each epoch skips a random number of tokens at the start, at most a window, so that the borders of
+            the windows differ between epochs.
+        seed: seed of the shift.
     """
 
     def __init__(
         self,
         ids: np.ndarray | Sequence[int],
-        streams: int,
+        batch_size: int,
         window: int,
         directions: Sequence[str] = ('forward',),
         *,
@@ -32,42 +35,52 @@ class TextStreams:
         seed: int = 0,
     ) -> None:
         self.ids = tf.constant(ids, tf.int32)
-        self.streams, self.window = streams, window
+        self.batch_size, self.window = batch_size, window
         self.directions = directions
         self.shift, self.seed = shift, seed
-        self.length = max(2, (len(ids) - (window if shift else 0)) // streams)  # tokens of a piece
-        self.steps = -(-(self.length - 1) // window)
+        # Two tokens at least: one to read and one to predict.
+        self.segment_length = max(2, (len(ids) - (window if shift else 0)) // batch_size)
+        self.steps = -(-(self.segment_length - 1) // window)  # rounded up
 
     def epoch(self, number: tf.Tensor | int) -> tf.data.Dataset:
-        """`steps` batches, int32 (streams, directions, window + 1); the last may be padded at the right."""
+        """Builds the `steps` batches of an epoch, int32 (batch_size, directions, window + 1).
+
+        The last token of a window is the first of the next one: it is a target first, and then an input. The last
+        batch may be right-padded with 0.
+
+        Args:
+            number: number of the epoch, from 0; it decides the shift.
+        """
         offset = tf.constant(0)
         if self.shift:
             offset = tf.random.stateless_uniform(
                 [], [self.seed, tf.cast(number, tf.int32)], 0, self.window, tf.int32
             )
-        first = offset + tf.range(self.streams)[:, None] * self.length  # (streams, 1)
+        first = offset + tf.range(self.batch_size)[:, None] * self.segment_length  # (batch_size, 1)
 
         def batch(step: tf.Tensor) -> tf.Tensor:
-            places = tf.cast(step, tf.int32) * self.window + tf.range(self.window + 1)[None, :]
-            kept = tf.minimum(places, self.length - 1)
-            read = []
+            positions = (
+                tf.cast(step, tf.int32) * self.window + tf.range(self.window + 1)[None, :]
+            )  # (1, window + 1)
+            inside = tf.minimum(positions, self.segment_length - 1)
+            windows = []
             for direction in self.directions:
-                from_piece = kept if direction == 'forward' else self.length - 1 - kept
-                index = tf.minimum(first + from_piece, tf.size(self.ids) - 1)
-                read.append(tf.where(places < self.length, tf.gather(self.ids, index), PAD_ID))
-            return tf.stack(read, axis=1)
+                in_segment = inside if direction == 'forward' else self.segment_length - 1 - inside
+                index = tf.minimum(first + in_segment, tf.size(self.ids) - 1)  # (batch_size, window + 1)
+                windows.append(tf.where(positions < self.segment_length, tf.gather(self.ids, index), PAD_ID))
+            return tf.stack(windows, axis=1)
 
         return tf.data.Dataset.range(self.steps).map(batch)
 
 
 class SlidingWindows:
-    """Windows that slide over a text by one token, shuffled anew in each epoch.
+    """Windows that slide over a text by one token, in a new random order in each epoch.
 
     Args:
         ids: int (tokens), the whole text, longer than a window.
-        batch_size: windows a step, fewer where the text has fewer; what is left over is not read in that epoch.
-        window: tokens read of each; one more is the target.
-        seed: of the order.
+        batch_size: windows per step; fewer if the text has fewer. An incomplete last batch is dropped.
+        window: tokens read of each window; the token after them is the target.
+        seed: seed of the order.
     """
 
     def __init__(self, ids: np.ndarray | Sequence[int], batch_size: int, window: int, seed: int = 0) -> None:
@@ -77,11 +90,15 @@ class SlidingWindows:
         self.steps = (len(ids) - window) // self.batch_size
 
     def epoch(self, number: tf.Tensor | int) -> tf.data.Dataset:
-        """`steps` batches, int32 (batch_size, 1, window + 1)."""
-        begins = tf.random.experimental.stateless_shuffle(
+        """Builds the `steps` batches of an epoch, int32 (batch_size, 1, window + 1).
+
+        Args:
+            number: number of the epoch, from 0; it decides the order.
+        """
+        starts = tf.random.experimental.stateless_shuffle(
             tf.range(tf.size(self.ids) - self.window), [self.seed, tf.cast(number, tf.int32)]
         )
-        batches = tf.reshape(begins[: self.steps * self.batch_size], [self.steps, self.batch_size])
+        batches = tf.reshape(starts[: self.steps * self.batch_size], [self.steps, self.batch_size])
         return tf.data.Dataset.from_tensor_slices(batches).map(
-            lambda begin: tf.gather(self.ids, begin[:, None] + tf.range(self.window + 1))[:, None, :]
+            lambda start: tf.gather(self.ids, start[:, None] + tf.range(self.window + 1))[:, None, :]
         )

@@ -1,4 +1,4 @@
-"""What the Trainer and the Tuner are given, read from TFX's arguments."""
+"""The inputs of the Trainer and the Tuner, read from the arguments that TFX passes."""
 
 import dataclasses
 import json
@@ -11,19 +11,19 @@ import tensorflow_transform as tft
 from vaiven.configuration import from_dict
 from vaiven.models.data.preprocessing import VOCABULARY_FILE
 from vaiven.models.network.config import NetworkConfig
-from vaiven.models.training.checkpoints import RATES, digest
+from vaiven.models.training.checkpoints import RECOVERY_SETTINGS, fingerprint
 from vaiven.models.training.config import TrainingConfig
 
 
 @dataclasses.dataclass(frozen=True)
-class Inputs:
-    """Configuration, vocabulary and files.
+class TrainerInputs:
+    """Configuration, vocabulary and files of a training.
 
     Attributes:
-        values: the configuration as plain values, parts by name.
-        vocabulary_path: of `vocab.txt`.
+        values: the configuration as plain values; its groups by name.
+        vocabulary_path: path of `vocab.txt`.
         vocabulary: its tokens, in the order of their ids.
-        train_files, eval_files: rows that Transform wrote.
+        train_files, eval_files: examples that Transform wrote.
     """
 
     values: Mapping[str, Any]
@@ -34,45 +34,58 @@ class Inputs:
 
     @property
     def network(self) -> NetworkConfig:
+        """The settings of the network."""
         return from_dict(NetworkConfig, self.values['network'])
 
     @property
     def training(self) -> TrainingConfig:
+        """The settings of the training."""
         return from_dict(TrainingConfig, self.values['training'])
 
-    def tuned(self, best: Mapping[str, Any]) -> 'Inputs':
-        """With settings by dotted path (`training.learning_rate`), and a note of them under `tuned`."""
-        values = {**json.loads(json.dumps(self.values)), 'tuned': dict(best)}
-        for path, value in best.items():
-            part, name = path.split('.')
-            values[part][name] = value
+    def with_settings(self, settings: Mapping[str, Any]) -> 'TrainerInputs':
+        """Returns a copy with settings that the Tuner chose; they are also recorded in the group `tuned`.
+
+        Args:
+            settings: values by dotted path, as `training.learning_rate`.
+        """
+        values = {**json.loads(json.dumps(self.values)), 'tuned': dict(settings)}
+        for path, value in settings.items():
+            group, name = path.split('.')
+            values[group][name] = value
         return dataclasses.replace(self, values=values)
 
-    def subject(self) -> str:
-        """A digest of what is trained on what: the same again gives the same, whatever the rates are."""
+    def fingerprint(self) -> str:
+        """Identifies the training: network, settings, vocabulary, files and code, but not the recovery settings."""
         training = dataclasses.asdict(self.training)
-        settings = {name: value for name, value in training.items() if name not in RATES}
-        data = [(file, tf.io.gfile.stat(file).length) for file in (*self.train_files, *self.eval_files)]
-        return digest(dataclasses.asdict(self.network), settings, self.values['text'], self.vocabulary, data)
+        settings = {name: value for name, value in training.items() if name not in RECOVERY_SETTINGS}
+        files = [(file, tf.io.gfile.stat(file).length) for file in (*self.train_files, *self.eval_files)]
+        network = dataclasses.asdict(self.network)
+        return fingerprint(network, settings, self.values['text'], self.vocabulary, files)
 
-    def rates(self) -> dict[str, float]:
-        return {name: getattr(self.training, name) for name in RATES}
+    def recovery_settings(self) -> dict[str, float]:
+        """The settings that may change after a training diverged."""
+        return {name: getattr(self.training, name) for name in RECOVERY_SETTINGS}
 
 
-def read_inputs(fn_args: Any, transform: tft.TFTransformOutput) -> Inputs:
-    """Reads the configuration from `fn_args.custom_config['config']` (JSON), and what the others wrote."""
+def read_inputs(fn_args: Any, transform: tft.TFTransformOutput) -> TrainerInputs:
+    """Reads the inputs of a training.
+
+    Args:
+        fn_args: arguments from TFX; `custom_config['config']` is the configuration as JSON.
+        transform: output of Transform, which contains the vocabulary.
+    """
     vocabulary_path = f'{transform.transform_savedmodel_dir}/assets/{VOCABULARY_FILE}'
     with tf.io.gfile.GFile(vocabulary_path) as file:
         vocabulary = file.read().splitlines()
-    return Inputs(
+    return TrainerInputs(
         json.loads(fn_args.custom_config['config']),
         vocabulary_path,
         tuple(vocabulary),
-        _files(fn_args.train_files),
-        _files(fn_args.eval_files),
+        _match(fn_args.train_files),
+        _match(fn_args.eval_files),
     )
 
 
-def _files(patterns: Sequence[str]) -> tuple[str, ...]:
-    """TFX gives one pattern for each split."""
+def _match(patterns: Sequence[str]) -> tuple[str, ...]:
+    """Lists the files of TFX's patterns, one pattern per split."""
     return tuple(sorted(path for pattern in patterns for path in tf.io.gfile.glob(pattern)))

@@ -1,4 +1,4 @@
-"""Writes the trained network as a SavedModel that TensorFlow Serving loads as it is: raw strings in, on any CPU."""
+"""Exports the trained network as a SavedModel for TensorFlow Serving: it takes raw strings and runs on any CPU."""
 
 import json
 import pathlib
@@ -14,7 +14,7 @@ from vaiven.models.export.signatures import Signatures
 from vaiven.models.export.warmup import write_warmup_requests
 from vaiven.models.network.network import Network
 from vaiven.models.training.config import TrainingConfig
-from vaiven.models.training.hardware import plain_network
+from vaiven.models.training.hardware import inference_network
 
 CONFIG_FILE = 'vaiven.json'
 CLASSIFY_METHOD = 'tensorflow/serving/classify'
@@ -23,16 +23,16 @@ CLASSIFY_METHOD = 'tensorflow/serving/classify'
 def export(
     trained: Network, transform: tft.TFTransformOutput, vocabulary_path: str, config_json: str, folder: str
 ) -> None:
-    """Writes the SavedModel with its signatures, warm-up requests, and the configuration that made it.
+    """Writes the SavedModel with its signatures, its warm-up requests and its configuration.
 
     Args:
-        trained: its weights are copied into a network of the same shape that holds no cuDNN operation.
-        transform: the graph of the Transform component, for the signature `transform_features`.
-        vocabulary_path: `vocab.txt`; it becomes an asset of the SavedModel.
-        config_json: written to `assets.extra/vaiven.json`.
-        folder: where to; made if it is not there.
+        trained: the network; its weights are copied into a network without cuDNN operations.
+        transform: output of Transform, for the signature `transform_features`.
+        vocabulary_path: path of `vocab.txt`, which becomes an asset of the SavedModel.
+        config_json: the configuration as JSON, written to `assets.extra/vaiven.json`.
+        folder: where to write; created if it does not exist.
     """
-    network = plain_network(trained, use_cudnn=False)
+    network = inference_network(trained, use_cudnn=False)
     signatures = Signatures(network, text_config(config_json), vocabulary_path)
     archive = keras.export.ExportArchive()
     archive.track(network)
@@ -44,16 +44,18 @@ def export(
     for name, (function, specification) in endpoints.items():
         archive.add_endpoint(name, function, input_signature=specification)
     archive.write_out(folder, verbose=False)
-    _edit(pathlib.Path(folder) / 'saved_model.pb')
+    _edit_saved_model(pathlib.Path(folder) / 'saved_model.pb')
     extra = pathlib.Path(folder) / 'assets.extra'
     extra.mkdir(exist_ok=True)
     (extra / CONFIG_FILE).write_text(config_json + '\n', encoding='utf-8')
     write_warmup_requests(folder, endpoints)
 
 
-def _edit(path: pathlib.Path) -> None:
-    """Drops checks that cost more than the model, and names the method of `classify`, which `ExportArchive` cannot:
-    MultiInference and strict servers ask for it."""
+def _edit_saved_model(path: pathlib.Path) -> None:
+    """Drops the assertions of ragged tensors and sets the method name of `classify`.
+
+    `ExportArchive` cannot set a method name, and MultiInference and strict servers require it.
+    """
     saved_model = saved_model_pb2.SavedModel.FromString(path.read_bytes())
     drop_ragged_checks(saved_model)
     for graph in saved_model.meta_graphs:

@@ -1,4 +1,4 @@
-"""Sentiment over the course of a text: what is thought of it after each of its tokens."""
+"""Per-token sentiment: the sentiment of a text after each of its tokens."""
 
 from collections.abc import Callable
 
@@ -7,32 +7,34 @@ import tensorflow as tf
 from vaiven.models.text import tokenization as text_lib
 from vaiven.models.text.config import TextConfig
 
-# Every beginning of a text is read anew, since the backward stack begins at its end: time goes by the square.
-LONGEST = 512
+# The backward direction starts at the end of each prefix, so every prefix is read from scratch: quadratic time.
+MAX_TOKENS = 512
 
 
-def sentiment_course(
+def token_sentiment(
     text: tf.Tensor, config: TextConfig, probability: Callable[[tf.Tensor], tf.Tensor]
 ) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
-    """The probability of «positive» of each beginning of each text, one token longer than the one before.
+    """Computes the probability of «positive» of every prefix of each text, each one token longer than the previous.
 
     Args:
-        text: string (n); tokens are whole words, also where the model reads pieces of them, or characters.
-        config: how text becomes tokens.
-        probability: string (n) → float (n).
+        text: string (n). Tokens are whole words, even if the model reads wordpieces, or characters.
+        config: settings of the tokeniser.
+        probability: maps string (n) to float (n).
 
     Returns:
-        tokens, string (n, None), and probabilities, float (n, None): as many.
+        The tokens, string (n, None), and the probabilities, float (n, None), one per token.
     """
     tokens = text_lib.all_tokens(text, config)
     longest = tokens.bounding_shape(axis=1)
-    rule = f'the course of a text is told of up to {LONGEST} tokens. Received:'
-    with tf.control_dependencies([tf.debugging.Assert(longest <= LONGEST, [rule, longest])]):
+    rule = f'per-token sentiment takes texts of at most {MAX_TOKENS} tokens. Received:'
+    with tf.control_dependencies([tf.debugging.Assert(longest <= MAX_TOKENS, [rule, longest])]):
         tokens = tokens.with_values(tf.identity(tokens.values))
 
-    def course(row: tf.Tensor) -> tf.Tensor:
-        beginnings = tf.gather(row, tf.ragged.range(tf.range(1, tf.size(row) + 1)))
-        return probability(text_lib.join(beginnings, config))
+    def prefix_probabilities(row: tf.Tensor) -> tf.Tensor:
+        prefixes = tf.gather(row, tf.ragged.range(tf.range(1, tf.size(row) + 1)))  # (tokens, None)
+        return probability(text_lib.detokenize(prefixes, config))  # (tokens)
 
-    found = tf.map_fn(course, tokens, fn_output_signature=tf.RaggedTensorSpec([None], tf.float32))
-    return tokens, found
+    probabilities = tf.map_fn(
+        prefix_probabilities, tokens, fn_output_signature=tf.RaggedTensorSpec([None], tf.float32)
+    )
+    return tokens, probabilities

@@ -1,4 +1,4 @@
-"""Requests that a server runs after loading and before it takes traffic, so that no user pays for first runs."""
+"""Warm-up requests: a server runs them after it loads a model and before it takes traffic."""
 
 import pathlib
 from collections.abc import Collection
@@ -6,6 +6,7 @@ from collections.abc import Collection
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
+# File name that TensorFlow Serving looks for in `assets.extra`.
 WARMUP_FILE = 'tf_serving_warmup_requests'
 TEXTS = (
     '',
@@ -13,8 +14,8 @@ TEXTS = (
     'Un texto algo más largo, que se lee de izquierda a derecha y de derecha a izquierda.',
 )
 
-# Signatures that take texts, with what else they take.
-ASKED: dict[str, dict[str, object]] = {
+# Signatures that take texts, with their other inputs.
+WARMUP_INPUTS: dict[str, dict[str, object]] = {
     'serving_default': {},
     'sentiment_course': {},
     'score': {},
@@ -32,17 +33,23 @@ ASKED: dict[str, dict[str, object]] = {
 
 
 def write_warmup_requests(folder: str, signatures: Collection[str]) -> None:
-    """Writes `assets.extra/tf_serving_warmup_requests`: TFRecords of PredictionLog, for those signatures."""
+    """Writes `assets.extra/tf_serving_warmup_requests`, TFRecords of PredictionLog.
+
+    Args:
+        folder: folder of the SavedModel.
+        signatures: names of its signatures; unknown ones are skipped.
+    """
     extra = pathlib.Path(folder) / 'assets.extra'
     extra.mkdir(parents=True, exist_ok=True)
     with tf.io.TFRecordWriter(str(extra / WARMUP_FILE)) as writer:
+        # A batch of one text and a batch of several can take different paths through the graph.
         for texts in (TEXTS[:1], TEXTS):
-            for signature, others in ASKED.items():
+            for signature, other_inputs in WARMUP_INPUTS.items():
                 if signature not in signatures:
                     continue
-                # A model of characters refuses to go on with some that it never saw.
-                asked = [''] * len(texts) if signature == 'generate' else list(texts)
-                writer.write(_predict_log(signature, {'text': asked, **others}).SerializeToString())
+                # A model of characters refuses prompts with characters that it has never seen.
+                batch = [''] * len(texts) if signature == 'generate' else list(texts)
+                writer.write(_predict_log(signature, {'text': batch, **other_inputs}).SerializeToString())
             if 'classify' in signatures:
                 writer.write(_classify_log(texts).SerializeToString())
 

@@ -1,4 +1,4 @@
-"""What the network is made of."""
+"""Settings of the network."""
 
 import dataclasses
 import typing
@@ -17,23 +17,24 @@ class NetworkConfig:
     """Sizes and regularisation of the bidirectional language and sentiment network.
 
     Attributes:
-        cell: the recurrent cell of both stacks, see `vaiven.models.network.cells`.
-        bidirectional: whether there is a backward stack beside the forward one.
-        layers: recurrent layers a direction.
-        units: size of the hidden state, a direction and layer.
-        embedding_size: size of a token's vector; the softmax is tied to it. 0: one-hot vectors, and a softmax of
-            its own.
-        subword_buckets: pieces of words are hashed into that many vectors, which are added to the words' own, in what
-            is read and in the softmax (Bojanowski et al. 2017); 0 for none. Characters and one-hot vectors never have
-            any.
-        token_dropout: share of tokens of a text that the network does not see (Gal & Ghahramani 2016).
-        embedding_dropout: share of the vocabulary that it does not see in a batch (Merity et al. 2018).
-        weight_dropout: share of the recurrent weights dropped in a batch (DropConnect: Merity et al. 2018).
-        dropout: share of the components dropped between layers.
-        locked_dropout: whether the same components are dropped at every step of a text (Gal & Ghahramani 2016).
-        head_dropout: share of the pooled components dropped before the sentiment's weights.
-        wide_ngrams: the most words, pairs and pieces of words that the wide path beside the recurrent one knows;
-            0 for no wide path. A network of language alone never has one.
+        cell: The recurrent cell of both directions; [model.md](model.md) has the equations.
+        bidirectional: Whether there is a backward direction beside the forward one.
+        layers: Recurrent layers per direction; from 1 to 32.
+        units: Size of the hidden state of each layer and direction; from 1 to 16384.
+        embedding_size: Size of a token's embedding. The output softmax shares the embedding (tied weights, Press & Wolf
+            2017). 0: one-hot inputs, and a softmax with weights of its own. At most 16384.
+        subword_buckets: Number of hash buckets for subwords (character n-grams). The embeddings of a token's subwords
+            are added to its own embedding, at the input and in the softmax (Bojanowski et al. 2017). From 2 to
+            16777216, or 0 for no subwords. Without effect for characters and one-hot inputs.
+        token_dropout: Probability that a token of a text is dropped (Gal & Ghahramani 2016).
+        embedding_dropout: Probability that a token of the vocabulary is dropped from a batch (Merity et al. 2018).
+        weight_dropout: Probability that a recurrent weight is dropped for a batch (DropConnect, Merity et al. 2018).
+        dropout: Dropout rate of the input, between the layers and before the softmax.
+        locked_dropout: Whether `dropout` drops the same components at every step of a text (variational dropout, Gal &
+            Ghahramani 2016).
+        head_dropout: Dropout rate of the text's vector before the sentiment layer.
+        wide_ngrams: Maximum number of words, pairs of words and subwords that the wide path knows (Cheng et al. 2016).
+            At most 16777216; 0 for no wide path. Without effect in the language task.
     """
 
     cell: Cell = 'lstm'
@@ -52,9 +53,10 @@ class NetworkConfig:
 
     def __post_init__(self) -> None:
         require(self.cell in CELLS, f'network.cell must be one of {", ".join(CELLS)}', self.cell)
-        for name, least, most in (('layers', 1, 32), ('units', 1, 16_384), ('embedding_size', 0, 16_384)):
+        for name, low, high in (('layers', 1, 32), ('units', 1, 16_384), ('embedding_size', 0, 16_384)):
             value = getattr(self, name)
-            require(least <= value <= most, f'network.{name} must lie between {least} and {most}', value)
+            require(low <= value <= high, f'network.{name} must lie between {low} and {high}', value)
+        # Bucket 0 is padding, so that one bucket could hold no subword.
         require(
             self.subword_buckets == 0 or 2 <= self.subword_buckets <= 2**24,
             'network.subword_buckets must lie between 2 and 16777216, or be 0 for none',
@@ -67,4 +69,4 @@ class NetworkConfig:
         )
         for name in ('token_dropout', 'embedding_dropout', 'weight_dropout', 'dropout', 'head_dropout'):
             value = getattr(self, name)
-            require(0 <= value < 1, f'network.{name} is a share: at least 0 and below 1', value)
+            require(0 <= value < 1, f'network.{name} must be at least 0 and below 1', value)

@@ -1,58 +1,74 @@
-"""What training minimises: sentiment + λ · language, both directions."""
+"""The losses of training: sentiment, and language in both directions."""
 
 from typing import Any, NamedTuple
 
 import keras
 from keras import ops
 
-from vaiven.models.network.layers import Tensor, reverse_sequences, span
+from vaiven.models.network.layers import Tensor, reverse_sequences, slice_time
 from vaiven.models.network.network import Network
 from vaiven.models.text.tokenization import PAD_ID
 
 
 def sentiment_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Binary cross-entropy in nats, mean over the rows that have a label (from 0 to 1; −1 is none).
+    """Computes the binary cross-entropy in nats, mean over the labelled rows.
 
     Args:
-        logits, labels: float (batch).
+        logits: float (batch).
+        labels: float (batch), probability of «positive» from 0 to 1; −1 for an unlabelled row.
+
+    Returns:
+        float (); 0 if no row is labelled.
     """
-    labelled = ops.cast(labels >= 0, logits.dtype)
-    target = ops.cast(ops.maximum(labels, 0), logits.dtype)
-    each = ops.softplus(logits) - target * logits
-    return ops.sum(each * labelled) / ops.maximum(ops.sum(labelled), 1.0)
+    labelled = ops.cast(labels >= 0, logits.dtype)  # (batch)
+    targets = ops.cast(ops.maximum(labels, 0), logits.dtype)
+    # −t · log σ(x) − (1 − t) · log(1 − σ(x)) = softplus(x) − t · x, without overflow.
+    row_losses = ops.softplus(logits) - targets * logits
+    return ops.sum(row_losses * labelled) / ops.maximum(ops.sum(labelled), 1.0)
 
 
 def language_loss(
     network: Network, outputs: dict[str, Tensor], ids: Tensor, candidates: int, seed: Any
 ) -> dict[str, Tensor]:
-    """Mean cross-entropy in nats per predicted token, of each direction's model.
+    """Computes the mean cross-entropy in nats per predicted token, for each direction.
 
-    With `candidates` > 0 the softmax's sum over the vocabulary is estimated from that many tokens, drawn anew
-    for each batch and shared by all its steps (importance sampling: Bengio & Senécal 2003). Ids are in the order
-    of frequency, so the draw is log-uniform. 0 means the sum itself.
+    Args:
+        network: provides the softmax.
+        outputs: what the network returned for `ids`.
+        ids: int (batch, time), right-padded with 0.
+        candidates: tokens of the sampled softmax, as for `draw_candidates`; 0 for the full softmax.
+        seed: a `keras.random.SeedGenerator`.
+
+    Returns:
+        Losses, float (), by direction.
     """
     ids = ops.cast(ids, 'int32')
-    lengths = ops.sum(ops.cast(ids != PAD_ID, 'int32'), axis=1)
+    lengths = ops.sum(ops.cast(ids != PAD_ID, 'int32'), axis=1)  # (batch)
     steps = ops.shape(ids)[1] - 1
-    drawn = draw(network, candidates, seed)
+    sampled = draw_candidates(network, candidates, seed)
     losses = {}
     for direction in network.directions:
-        read, vectors = ids, outputs['vectors']
+        targets, vectors = ids, outputs['vectors']
         if direction == 'backward':
-            read, vectors = reverse_sequences(read, lengths), reverse_sequences(vectors, lengths)
+            targets, vectors = reverse_sequences(targets, lengths), reverse_sequences(vectors, lengths)
+        # The state after step t predicts the token of step t + 1.
         losses[direction] = cross_entropy(
-            network, span(outputs[direction], 0, steps), read[:, 1:], span(vectors, 1, steps), drawn
+            network,
+            slice_time(outputs[direction], 0, steps),
+            targets[:, 1:],
+            slice_time(vectors, 1, steps),
+            sampled,
         )
     return losses
 
 
 class Candidates(NamedTuple):
-    """Tokens that stand for the whole vocabulary in a sampled softmax.
+    """Tokens that represent the whole vocabulary in a sampled softmax.
 
     Attributes:
         ids: int (candidates).
         vectors: their `token_vectors`, (candidates, embedding_size).
-        bias: of the softmax, less the logarithm of how often each is expected in a draw, (candidates).
+        bias: their softmax bias, minus the logarithm of their expected number of draws, (candidates).
     """
 
     ids: Tensor
@@ -60,43 +76,60 @@ class Candidates(NamedTuple):
     bias: Tensor
 
 
-def draw(network: Network, candidates: int, seed: Any) -> Candidates | None:
-    """What a sampled softmax takes; None for the full one, which small vocabularies have."""
+def draw_candidates(network: Network, candidates: int, seed: Any) -> Candidates | None:
+    """Draws the tokens of a sampled softmax (importance sampling, Bengio & Senécal 2003).
+
+    They are drawn anew for each batch and shared by all its steps. Ids are in the order of frequency, so a log-uniform
+    distribution over the ids is close to the unigram distribution (Zipf's law).
+
+    Args:
+        network: provides vectors and bias.
+        candidates: number of tokens to draw.
+        seed: a `keras.random.SeedGenerator`.
+
+    Returns:
+        The candidates; None for the full softmax, if `candidates` is 0 or not below the size of the vocabulary, or if
+        the softmax is not tied to the embedding.
+    """
     size = network.vocabulary_size
     if not network.tied or not 0 < candidates < size:
         return None
     # Log-uniform over the ids from 1: 0 is padding, which is never predicted.
     uniform = keras.random.uniform((candidates,), seed=seed)
     ids = ops.cast(ops.clip(ops.floor(ops.exp(uniform * ops.log(float(size)))), 1, size - 1), 'int32')
-    number = ops.cast(ids, 'float32')
-    share = ops.log((number + 1) / number) / ops.log(float(size))
-    bias = ops.take(network.softmax_bias, ids) - ops.log(share * candidates)
+    rank = ops.cast(ids, 'float32')
+    probability = ops.log((rank + 1) / rank) / ops.log(float(size))
+    bias = ops.take(network.softmax_bias, ids) - ops.log(probability * candidates)
     return Candidates(ids, network.token_vectors(ids), bias)
 
 
 def cross_entropy(
-    network: Network, projected: Tensor, targets: Tensor, vectors: Tensor, drawn: Candidates | None
+    network: Network, projected: Tensor, targets: Tensor, vectors: Tensor, sampled: Candidates | None
 ) -> Tensor:
-    """Mean over the targets that are there, in nats.
+    """Computes the mean cross-entropy over the targets that are not padding, in nats.
 
     Args:
-        network: gives the softmax.
-        projected: (batch, time, embedding_size).
-        targets: int (batch, time), 0 for none.
+        network: provides the softmax.
+        projected: (batch, time, embedding_size), output of `Network.project`.
+        targets: int (batch, time), 0 for padding.
         vectors: `token_vectors` of the targets, (batch, time, embedding_size).
-        drawn: what `draw` gave.
+        sampled: tokens of a sampled softmax; None for the full softmax.
+
+    Returns:
+        float ().
     """
-    weight = ops.cast(targets != PAD_ID, 'float32')
-    if drawn is None:
-        each = keras.losses.sparse_categorical_crossentropy(
+    weights = ops.cast(targets != PAD_ID, 'float32')  # (batch, time)
+    if sampled is None:
+        token_losses = keras.losses.sparse_categorical_crossentropy(
             targets, network.token_logits(projected), from_logits=True
         )
     else:
-        own = ops.cast(projected, 'float32') * ops.cast(vectors, 'float32')
-        true = ops.sum(own, axis=-1) + ops.take(network.softmax_bias, targets)
-        candidates = ops.transpose(ops.cast(drawn.vectors, projected.dtype))
-        others = ops.cast(ops.matmul(projected, candidates), 'float32') + drawn.bias
-        # A target that was drawn counts once.
-        others = ops.where(targets[:, :, None] == drawn.ids, -1e4, others)
-        each = ops.logsumexp(ops.concatenate([true[:, :, None], others], axis=-1), axis=-1) - true
-    return ops.sum(each * weight) / ops.maximum(ops.sum(weight), 1.0)
+        products = ops.cast(projected, 'float32') * ops.cast(vectors, 'float32')
+        target_logits = ops.sum(products, axis=-1) + ops.take(network.softmax_bias, targets)  # (batch, time)
+        candidate_vectors = ops.transpose(ops.cast(sampled.vectors, projected.dtype))
+        other_logits = ops.cast(ops.matmul(projected, candidate_vectors), 'float32') + sampled.bias
+        # A target that was drawn as a candidate counts once.
+        other_logits = ops.where(targets[:, :, None] == sampled.ids, -1e4, other_logits)
+        logits = ops.concatenate([target_logits[:, :, None], other_logits], axis=-1)
+        token_losses = ops.logsumexp(logits, axis=-1) - target_logits
+    return ops.sum(token_losses * weights) / ops.maximum(ops.sum(weights), 1.0)

@@ -1,4 +1,4 @@
-"""The network together with what it is trained for: usable with `compile` and `fit` on every Keras backend."""
+"""The network with its joint loss: usable with `compile` and `fit` on every Keras backend."""
 
 from typing import Any
 
@@ -15,11 +15,17 @@ from vaiven.models.text.tokenization import PAD_ID
 class JointNetwork(Network):
     """Minimises `sentiment_weight · sentiment + language_weight · language`, in nats.
 
-    Language is the mean over the directions.
+    The language loss is the mean over the directions. `fit` takes batches `(ids, labels)`: int (batch, time)
+    right-padded with 0, and float (batch) from 0 to 1, −1 for an unlabelled row. Evaluation always uses the full
+    softmax. With several replicas the gradients are summed, so each replica minimises its share of the mean.
 
-    `fit` wants batches `(ids, labels)`: int (batch, time) padded with 0, float (batch) from 0 to 1, −1 for none.
-    In evaluation the softmax is always the full one. Where several replicas learn together, their gradients are added
-    up: each minimises its part of the mean over them.
+    Args:
+        config: sizes and dropout.
+        vocabulary_size: number of ids.
+        language_weight: λ of the language loss; 0 leaves it out.
+        softmax_candidates: tokens of the sampled softmax in training; 0 for the full softmax.
+        replicas: number of devices that train together.
+        seed: seed of the initial weights, of dropout and of the sampled softmax.
     """
 
     def __init__(
@@ -38,7 +44,7 @@ class JointNetwork(Network):
         self.language_weight = language_weight
         self.softmax_candidates = softmax_candidates
         self.replicas = replicas
-        self.draw_seed = keras.random.SeedGenerator(seed)
+        self.candidate_seed = keras.random.SeedGenerator(seed)
         self.trackers = {
             name: keras.metrics.Mean(name=name)
             for name in (
@@ -50,6 +56,7 @@ class JointNetwork(Network):
 
     @property
     def metrics(self) -> list[keras.Metric]:
+        """The metrics that Keras resets at the start of each epoch."""
         return [*super().metrics, *self.trackers.values()]
 
     def compute_loss(
@@ -60,18 +67,31 @@ class JointNetwork(Network):
         sample_weight: Tensor = None,
         training: bool = True,
     ) -> Tensor:
-        labelled = ops.cast(y >= 0, 'float32')
+        """Computes the joint loss and updates the metrics; called by Keras.
+
+        Args:
+            x: ids, int (batch, time).
+            y: labels, float (batch).
+            y_pred: outputs of the network.
+            sample_weight: without effect.
+            training: whether the softmax may be sampled.
+
+        Returns:
+            float ().
+        """
+        labelled = ops.cast(y >= 0, 'float32')  # (batch)
         count = ops.sum(labelled)
         sentiment = sentiment_loss(y_pred['sentiment'], y)
-        right = ops.cast((y_pred['sentiment'] > 0) == (y > 0.5), 'float32')
+        correct = ops.cast((y_pred['sentiment'] > 0) == (y > 0.5), 'float32')  # (batch)
         self.trackers['sentiment_loss'].update_state(sentiment, sample_weight=count)
-        self.trackers['accuracy'].update_state(right, sample_weight=labelled)
+        self.trackers['accuracy'].update_state(correct, sample_weight=labelled)
         loss = self.sentiment_weight * sentiment
         if self.language_weight:
             candidates = self.softmax_candidates if training else 0
-            language = language_loss(self, y_pred, x, candidates, self.draw_seed)
+            language = language_loss(self, y_pred, x, candidates, self.candidate_seed)
+            # Every token but the first of each text is predicted once per direction.
             tokens = ops.sum(ops.cast(x[:, 1:] != PAD_ID, 'float32'))
-            for direction, each in language.items():
-                self.trackers[f'{direction}_loss'].update_state(each, sample_weight=tokens)
+            for direction, direction_loss in language.items():
+                self.trackers[f'{direction}_loss'].update_state(direction_loss, sample_weight=tokens)
             loss = loss + self.language_weight * sum(language.values()) / len(language)
         return loss / self.replicas

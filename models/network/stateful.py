@@ -1,4 +1,4 @@
-"""The network as a language model of long texts, which it reads on and on: state kept, every token a target."""
+"""The network as a language model of long texts: its state is kept from window to window."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,36 +6,36 @@ from typing import Any
 import keras
 from keras import ops
 
-from vaiven.models.network.layers import Tensor, span
-from vaiven.models.network.losses import cross_entropy, draw
+from vaiven.models.network.layers import Tensor, slice_time
+from vaiven.models.network.losses import cross_entropy, draw_candidates
 from vaiven.models.network.network import Network
 from vaiven.models.text.tokenization import BOS_ID, PAD_ID
 
 
 class StatefulLanguageModel(keras.Model):
-    """A network that is trained on streams: minimises the mean cross-entropy of the next token, in nats.
+    """Trains a network on windows of long texts: minimises the mean cross-entropy of the next token, in nats.
 
-    `fit` wants batches of windows, int (streams, directions, tokens + 1), padded with 0 at the right: row `s` goes
-    on where row `s` of the batch before ended (its last token is the first of this one), and the states go on with
-    it, while gradients stop at the window's border (truncated BPTT, Williams & Peng 1990). The backward model's
-    window is a piece of the text read from its end. In evaluation the softmax is always the full one.
+    `fit` takes batches of windows, int (batch, directions, tokens + 1), right-padded with 0. A row continues where the
+    same row of the previous batch ended (its last token is the first of this window). The state is carried over, but
+    gradients stop at the border of the window (truncated BPTT, Williams & Peng 1990). In the backward direction a
+    window is read from the end of the text. Evaluation always uses the full softmax.
 
     Args:
-        network: what learns.
-        streams: rows of a batch.
-        softmax_candidates: tokens that the sampled softmax draws; 0 for the full one.
-        last_only: whether each window begins anew and only its last token is a target.
-        state_reset: how probable it is for each row of a batch to begin anew, from the first states. Later on every
-            text begins there: a network that never learnt from them can get into states that it knows nothing of,
-            and not find out again.
-        seed: of the draws.
+        network: the network to train.
+        batch_size: rows of a batch.
+        softmax_candidates: tokens of the sampled softmax in training; 0 for the full softmax.
+        last_only: whether every window starts from the initial state and only its last token is a target.
+        state_reset: probability that a row of a training batch starts from the initial state. Every text that is scored
+            or continued later starts there; a network that never trained on it can get into states from which it does
+            not recover.
+        seed: seed of the sampled softmax and of the resets.
     """
 
     def __init__(
         self,
         network: Network,
         *,
-        streams: int,
+        batch_size: int,
         softmax_candidates: int,
         last_only: bool = False,
         state_reset: float = 0.0,
@@ -44,24 +44,24 @@ class StatefulLanguageModel(keras.Model):
     ) -> None:
         super().__init__(**kwargs)
         self.network = network
-        network(
-            ops.full((1, 2), BOS_ID, dtype='int32')
-        )  # builds all of it, also what this training leaves alone
+        # Builds all weights, also those that this training does not touch.
+        network(ops.full((1, 2), BOS_ID, dtype='int32'))
         network.sentiment.trainable = False
         self.softmax_candidates = softmax_candidates
         self.last_only = last_only
-        self.draw_seed = keras.random.SeedGenerator(seed)
+        self.candidate_seed = keras.random.SeedGenerator(seed)
         self.state_reset = state_reset
         self.reset_seed = keras.random.SeedGenerator(seed + 1)
-        self.memory = {
+        # direction → layers → states, each (batch_size, units)
+        self.state = {
             direction: [
                 [
                     self.add_weight(
-                        shape=(streams, network.config.units), initializer='zeros', trainable=False
+                        shape=(batch_size, network.config.units), initializer='zeros', trainable=False
                     )
                     for _ in layer
                 ]
-                for layer in network.first_states(streams, direction)
+                for layer in network.initial_state(batch_size, direction)
             ]
             for direction in self.network.directions
         }
@@ -72,52 +72,62 @@ class StatefulLanguageModel(keras.Model):
 
     @property
     def metrics(self) -> list[keras.Metric]:
+        """The metrics that Keras resets at the start of each epoch."""
         return [*super().metrics, *self.trackers.values(), self.language_tracker]
 
-    def forget(self) -> None:
-        """Back to the first states: before every pass over a text."""
-        for layers in self.memory.values():
+    def reset_state(self) -> None:
+        """Resets all rows to the initial state; to be called before each pass over a text."""
+        for layers in self.state.values():
             for layer in layers:
-                for state in layer:
-                    state.assign(ops.zeros_like(state))
+                for variable in layer:
+                    variable.assign(ops.zeros_like(variable))
 
     def call(self, windows: Tensor, training: bool = False) -> dict[str, tuple[Tensor, Tensor]]:
-        """For each direction two times (streams, tokens, embedding_size): `token_logits` makes of the first the next
-        token read, and the second is that token's vector."""
+        """Reads a batch of windows and updates the state.
+
+        Args:
+            windows: int (batch, directions, tokens + 1).
+            training: whether to apply dropout and random resets.
+
+        Returns:
+            For each direction two tensors (batch, tokens, embedding_size): the projected states, from which
+            `Network.token_logits` predicts the next token, and the vectors of those tokens.
+        """
         return {
             direction: self._read_window(direction, windows[:, number], training)
             for number, direction in enumerate(self.network.directions)
         }
 
     def _read_window(self, direction: str, window: Tensor, training: bool) -> tuple[Tensor, Tensor]:
-        ids, vectors, steps = window[:, :-1], self.network.token_vectors(window), ops.shape(window)[1] - 1
-        read, targets = span(vectors, 0, steps), span(vectors, 1, steps)
+        ids, vectors = window[:, :-1], self.network.token_vectors(window)
+        steps = ops.shape(window)[1] - 1
+        inputs, targets = slice_time(vectors, 0, steps), slice_time(vectors, 1, steps)
         if self.last_only:
-            states, _ = self.network.read_on(direction, ids, None, training, read)
-            states, targets = span(states, steps - 1, 1), span(targets, steps - 1, 1)
+            outputs, _ = self.network.read_window(direction, ids, None, training, inputs)
+            outputs, targets = slice_time(outputs, steps - 1, 1), slice_time(targets, steps - 1, 1)
         else:
-            before = self._remembered(direction, training)
-            states, after = self.network.read_on(direction, ids, before, training, read)
-            self._remember(direction, after)
-        dropped = self.network.between_dropout(states, training=training)
+            state = self._load_state(direction, training)
+            outputs, state = self.network.read_window(direction, ids, state, training, inputs)
+            self._store_state(direction, state)
+        dropped = self.network.between_dropout(outputs, training=training)
         return self.network.project(direction, dropped), targets
 
-    def _remembered(self, direction: str, training: bool) -> list[list[Tensor]]:
-        # Copies: PyTorch assigns in place, and its gradients need what the step began from.
-        states = [[ops.copy(state) for state in layer] for layer in self.memory[direction]]
+    def _load_state(self, direction: str, training: bool) -> list[list[Tensor]]:
+        # Copies: PyTorch assigns in place, and its gradients need the values from before the window.
+        state = [[ops.copy(variable) for variable in layer] for layer in self.state[direction]]
         if not training or not self.state_reset:
-            return states
-        drawn = keras.random.uniform((ops.shape(states[0][0])[0], 1), seed=self.reset_seed)
-        # The first states are all zero.
+            return state
+        draws = keras.random.uniform((ops.shape(state[0][0])[0], 1), seed=self.reset_seed)  # (batch, 1)
+        # The initial state of every cell is zero.
         return [
-            [ops.where(drawn < self.state_reset, ops.zeros_like(state), state) for state in layer]
-            for layer in states
+            [ops.where(draws < self.state_reset, ops.zeros_like(values), values) for values in layer]
+            for layer in state
         ]
 
-    def _remember(self, direction: str, after: Sequence[Sequence[Tensor]]) -> None:
-        for layer, states in zip(self.memory[direction], after, strict=True):
-            for variable, state in zip(layer, states, strict=True):
-                variable.assign(ops.stop_gradient(state))
+    def _store_state(self, direction: str, state: Sequence[Sequence[Tensor]]) -> None:
+        for variables, layer in zip(self.state[direction], state, strict=True):
+            for variable, values in zip(variables, layer, strict=True):
+                variable.assign(ops.stop_gradient(values))
 
     def compute_loss(
         self,
@@ -127,12 +137,26 @@ class StatefulLanguageModel(keras.Model):
         sample_weight: Tensor = None,
         training: bool = True,
     ) -> Tensor:
-        drawn = draw(self.network, self.softmax_candidates if training else 0, self.draw_seed)
+        """Computes the language loss and updates the metrics; called by Keras.
+
+        Args:
+            x: windows, int (batch, directions, tokens + 1).
+            y: without effect: the targets are in the windows.
+            y_pred: outputs of `call`.
+            sample_weight: without effect.
+            training: whether the softmax may be sampled.
+
+        Returns:
+            float (), the mean over the directions.
+        """
+        sampled = draw_candidates(
+            self.network, self.softmax_candidates if training else 0, self.candidate_seed
+        )
         losses = []
         for number, direction in enumerate(self.network.directions):
             targets = ops.cast(x[:, number, -1:] if self.last_only else x[:, number, 1:], 'int32')
             projected, vectors = y_pred[direction]
-            loss = cross_entropy(self.network, projected, targets, vectors, drawn)
+            loss = cross_entropy(self.network, projected, targets, vectors, sampled)
             count = ops.sum(ops.cast(targets != PAD_ID, 'float32'))
             self.trackers[direction].update_state(loss, sample_weight=count)
             self.language_tracker.update_state(loss, sample_weight=count)

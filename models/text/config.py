@@ -1,4 +1,4 @@
-"""How a text becomes tokens."""
+"""Settings of the tokeniser."""
 
 import dataclasses
 import typing
@@ -6,7 +6,7 @@ from typing import Literal
 
 from vaiven.configuration import require
 
-# The most tokens of a text that anything but its n-grams is asked about.
+# Only the n-grams of the wide path look further into a text than this many tokens.
 MAX_TOKENS = 100_000
 
 Unit = Literal['word', 'character', 'wordpiece']
@@ -15,16 +15,17 @@ UNITS: tuple[str, ...] = typing.get_args(Unit)
 
 @dataclasses.dataclass(frozen=True)
 class TextConfig:
-    """How a text becomes tokens.
+    """How a text is split into tokens.
 
     Attributes:
-        unit: what a token is: a `word` (or number, or sign), a `character` (a code point), or a `wordpiece`: a
-            whole word where the vocabulary has it, else its longest known pieces from the left.
-        lowercase: whether capital letters are made small first.
-        max_tokens: a longer text is cut after this many tokens, `[BOS]` and `[EOS]` not counted.
-        html: whether HTML's character references (`&#39;`) become characters and its tags (`<br />`) white space.
-        mask_urls: whether all web addresses become one word.
-        mask_user_names: whether all user names (`@name`) become one.
+        unit: The unit of a token. `word`: a word, a number or a sign. `character`: a Unicode code point. `wordpiece`:
+            a whole word if the vocabulary contains it, otherwise its longest known pieces, from left to right
+            (Schuster & Nakajima 2012).
+        lowercase: Whether texts are converted to lower case.
+        max_tokens: Longer texts are truncated to this many tokens, `[BOS]` and `[EOS]` not counted; from 1 to 100000.
+        html: Whether HTML character references (`&#39;`) become characters, and HTML tags (`<br />`) white space.
+        mask_urls: Whether every web address is replaced by the same word.
+        mask_user_names: Whether every user name (`@name`) is replaced by the same word.
     """
 
     unit: Unit = 'word'

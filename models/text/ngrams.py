@@ -1,40 +1,50 @@
-"""What the wide path reads of a text, as numbers: words, pairs of neighbours, and pieces of words.
+"""The n-grams that the wide path reads, as ids: words, pairs of neighbouring words, and subwords.
 
-Computed inside the TensorFlow graph from the words themselves, whatever the unit: so a word that is too rare for the
-vocabulary counts as well, and one that nobody saw before shares pieces with others.
+They are computed inside the TensorFlow graph from the words of the text, whatever `text.unit` is. A word that is too
+rare for the vocabulary has n-grams as well, and a word that was never seen shares subwords with others.
 """
 
 import tensorflow as tf
 
 from vaiven.models.text.config import TextConfig
-from vaiven.models.text.subwords import PIECE_LENGTHS
+from vaiven.models.text.subwords import SUBWORD_LENGTHS
 from vaiven.models.text.tokenization import whole_words
 
-# The wide path reads on where `text.max_tokens` cuts a text off, but not for ever.
+# The wide path reads beyond `text.max_tokens`, up to this many words.
 MAX_WORDS = 10_000
-# Twice a hash and two more still fits 32 bits.
-_HASHES = 2**30 - 1
+# An id is twice a hash plus 1 or 2, and must fit in 32 bits.
+_HASH_BUCKETS = 2**30 - 1
 
 
 def ngram_ids(text: tf.Tensor, config: TextConfig) -> tf.RaggedTensor:
-    """Each different word, pair and piece of a text once: string (n) → int64 (n, None), from 1 to 2^31 − 2.
+    """Computes the distinct n-gram ids of each text.
 
-    Odd numbers are words and pairs, even ones are pieces; see `vaiven.models.network.wide`.
+    Ids lie between 1 and 2^31 − 2; 0 is left for padding. Odd ids are words and pairs of words, even ids are subwords:
+    `vaiven.models.training.wide_fit` fits the two kinds separately.
+
+    Args:
+        text: string (n), raw UTF-8.
+        config: settings of the normalisation; the unit has no effect.
+
+    Returns:
+        int64 (n, None), each id once per text.
     """
-    words = whole_words(text, config)[:, :MAX_WORDS]
-    pairs = tf.strings.ngrams(words, 2, separator=' ')
+    words = whole_words(text, config)[:, :MAX_WORDS]  # (n, words)
+    pairs = tf.strings.ngrams(words, 2, separator=' ')  # (n, words - 1)
+    # `<` and `>` mark the ends of a word, as in Bojanowski et al. 2017.
     characters = tf.strings.unicode_split(tf.strings.join(['<', words.flat_values, '>']), 'UTF-8')
-    pieces = tf.strings.ngrams(characters, PIECE_LENGTHS, separator='')
-    pieces = words.with_values(pieces).merge_dims(1, 2)  # of a word → of a text
+    subwords = tf.strings.ngrams(characters, SUBWORD_LENGTHS, separator='')  # (all words, subwords)
+    subwords = words.with_values(subwords).merge_dims(1, 2)  # (n, subwords)
     whole = tf.concat([words, pairs], axis=1)
-    return _distinct(tf.concat([_hashed(whole) * 2 + 1, _hashed(pieces) * 2 + 2], axis=1))
+    return _distinct(tf.concat([_hash(whole) * 2 + 1, _hash(subwords) * 2 + 2], axis=1))
 
 
-def _hashed(strings: tf.RaggedTensor) -> tf.RaggedTensor:
-    return tf.ragged.map_flat_values(tf.strings.to_hash_bucket_fast, strings, _HASHES)
+def _hash(strings: tf.RaggedTensor) -> tf.RaggedTensor:
+    return tf.ragged.map_flat_values(tf.strings.to_hash_bucket_fast, strings, _HASH_BUCKETS)
 
 
-def _distinct(numbers: tf.RaggedTensor) -> tf.RaggedTensor:
-    rows = numbers.value_rowids() * 2**31
-    kept, _ = tf.unique(rows + numbers.flat_values)
-    return tf.RaggedTensor.from_value_rowids(kept % 2**31, kept // 2**31, numbers.nrows())
+def _distinct(ids: tf.RaggedTensor) -> tf.RaggedTensor:
+    # The row number in the upper bits keeps equal ids of different rows apart.
+    offsets = ids.value_rowids() * 2**31
+    unique, _ = tf.unique(offsets + ids.flat_values)
+    return tf.RaggedTensor.from_value_rowids(unique % 2**31, unique // 2**31, ids.nrows())

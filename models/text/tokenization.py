@@ -1,7 +1,7 @@
-"""Text to tokens, inside the TensorFlow graph, so that training and serving cannot differ.
+"""The tokeniser, inside the TensorFlow graph, so that training and serving cannot differ.
 
-`text → well-formed UTF-8, one spelling, lower case → tokens → ids`. The ids of a text always start with `[BOS]` and
-end with `[EOS]`: an empty text has two tokens, and no row is ever wholly masked (cuDNN's kernels need that).
+`text → well-formed UTF-8, normalised, lower case → tokens → ids`. The ids of a text always start with `[BOS]` and end
+with `[EOS]`: an empty text has two ids, and no row of a batch is fully masked, which cuDNN's kernels do not support.
 """
 
 from collections.abc import Sequence
@@ -19,19 +19,23 @@ PAD_ID, UNK_ID, BOS_ID, EOS_ID = range(len(SPECIAL_TOKENS))
 _WORD = r"[\p{L}\p{M}]+(?:'[\p{L}\p{M}]+)*|\p{N}+|[^\s\p{Z}\p{L}\p{M}\p{N}]\p{M}*"
 _SPACE = r'[\s\p{Z}\p{Cc}]+'
 
-# What marks a piece that goes on with a word (Schuster & Nakajima 2012); no word of `_WORD` begins with it.
-CONTINUED = '##'
-# Longer pieces are not learnt, and so not looked for: a word of any length is split in time linear in it.
-LONGEST_PIECE = 40
+# Marks a wordpiece that continues a word, as in BERT (Devlin et al. 2019). No match of `_WORD` starts with it.
+CONTINUATION_PREFIX = '##'
+# Longer wordpieces are neither learnt nor looked up, so that splitting a word takes time linear in its length.
+MAX_WORDPIECE_CHARACTERS = 40
 
 
 def normalize(text: 'tf.Tensor', config: TextConfig) -> 'tf.Tensor':
-    """One spelling for what reads the same: string (n) → (n).
+    """Gives texts that look the same the same spelling: string (n) → string (n).
 
-    Bad bytes become U+FFFD. HTML goes, as `config` says, and so do default-ignorable characters; styled letters and
-    look-alike apostrophes become plain ones (`vaiven.models.text.normalization`); then NFC, single spaces for
-    white space and control characters, and lower case if asked. Words and wordpieces have the quotation marks
-    of a keyboard, too; characters keep those of the book.
+    In this order: invalid bytes become U+FFFD; HTML is removed if `config.html`; default-ignorable characters are
+    removed; styled letters become plain ones (NFKC of these alone); NFC; look-alike apostrophes become U+0027; URLs and
+    user names are masked as configured; white space and control characters become single spaces; lower case if
+    `config.lowercase`. Words and wordpieces also get ASCII quotation marks; characters keep those of the text.
+
+    Args:
+        text: string (n), raw bytes.
+        config: the switches.
     """
     import tensorflow as tf
     import tensorflow_text as tf_text
@@ -40,8 +44,8 @@ def normalize(text: 'tf.Tensor', config: TextConfig) -> 'tf.Tensor':
 
     text = tf.strings.unicode_transcode(text, 'UTF-8', 'UTF-8', errors='replace')
     if config.html:
-        text = normalization.without_html(text)
-    text = normalization.plain_letters(normalization.without_ignorable(text))
+        text = normalization.remove_html(text)
+    text = normalization.plain_letters(normalization.remove_ignorable(text))
     text = normalization.plain_apostrophes(tf_text.normalize_utf8(text, 'NFC'))
     if config.mask_urls:
         text = normalization.mask_urls(text)
@@ -56,22 +60,31 @@ def normalize(text: 'tf.Tensor', config: TextConfig) -> 'tf.Tensor':
 def tokenize(
     text: 'tf.Tensor', config: TextConfig, table: 'tf.lookup.StaticHashTable | None' = None
 ) -> 'tf.RaggedTensor':
-    """The first `config.max_tokens` tokens of each text, as `all_tokens` gives them."""
+    """Splits each text into its first `config.max_tokens` tokens.
+
+    Args:
+        text: string (n), raw UTF-8.
+        config: settings of the tokeniser.
+        table: the vocabulary, needed to split words into wordpieces; without it words stay whole.
+
+    Returns:
+        string (n, None), without `[BOS]` and `[EOS]`.
+    """
     return all_tokens(text, config, table)[:, : config.max_tokens]
 
 
 def all_tokens(
     text: 'tf.Tensor', config: TextConfig, table: 'tf.lookup.StaticHashTable | None' = None
 ) -> 'tf.RaggedTensor':
-    """Splits each text into its tokens, as many as there are.
+    """Splits each text into all its tokens, without truncation.
 
     Args:
         text: string (n), raw UTF-8.
-        config: the unit and the rest.
-        table: the vocabulary, which decides how words fall into pieces; without it they stay whole.
+        config: settings of the tokeniser.
+        table: the vocabulary, needed to split words into wordpieces; without it words stay whole.
 
     Returns:
-        string (n, None), without begin and end.
+        string (n, None), without `[BOS]` and `[EOS]`.
     """
     import tensorflow as tf
 
@@ -84,7 +97,7 @@ def all_tokens(
 
 
 def whole_words(text: 'tf.Tensor', config: TextConfig) -> 'tf.RaggedTensor':
-    """All words, numbers and signs of each text, whatever the unit: string (n) → (n, None)."""
+    """Splits each text into words, numbers and signs, whatever `config.unit` is: string (n) → string (n, None)."""
     import tensorflow_text as tf_text
 
     return tf_text.regex_split(normalize(text, config), f'{_WORD}|{_SPACE}', keep_delim_regex_pattern=_WORD)
@@ -93,19 +106,25 @@ def whole_words(text: 'tf.Tensor', config: TextConfig) -> 'tf.RaggedTensor':
 def split_words(
     words: 'tf.Tensor | tf.RaggedTensor', table: 'tf.lookup.StaticHashTable'
 ) -> 'tf.RaggedTensor':
-    """Each word as its longest known pieces, from the left: one dimension more.
+    """Splits each word into the longest wordpieces of the vocabulary, from left to right (Schuster & Nakajima 2012).
 
-    All pieces but a word's first begin with `CONTINUED`. A character that the vocabulary lacks is `[UNK]`, after
-    `CONTINUED` inside a word.
+    Args:
+        words: string (…).
+        table: the vocabulary.
+
+    Returns:
+        string (…, None). All wordpieces of a word but the first start with `CONTINUATION_PREFIX`. A character that is
+        not in the vocabulary is `[UNK]`, with the prefix inside a word.
     """
     import tensorflow as tf
     import tensorflow_text as tf_text
 
     tokenizer = tf_text.WordpieceTokenizer(
         table,
-        suffix_indicator=CONTINUED,
+        suffix_indicator=CONTINUATION_PREFIX,
+        # Without a limit on the word, a long one is split like any other instead of becoming `[UNK]` as a whole.
         max_bytes_per_word=2**31 - 1,
-        max_chars_per_token=LONGEST_PIECE,
+        max_chars_per_token=MAX_WORDPIECE_CHARACTERS,
         token_out_type=tf.string,
         unknown_token=SPECIAL_TOKENS[UNK_ID],
         split_unknown_characters=True,
@@ -113,30 +132,33 @@ def split_words(
     return tokenizer.tokenize(words)
 
 
-def join(tokens: 'tf.Tensor', config: TextConfig) -> 'tf.Tensor':
-    """Readable text from tokens, string (n, length) → (n): words with spaces between, but none before a full stop."""
+def detokenize(tokens: 'tf.Tensor', config: TextConfig) -> 'tf.Tensor':
+    """Joins tokens to readable text: string (n, length) → string (n).
+
+    Words are separated by spaces, but there is none before closing and after opening punctuation.
+    """
     import tensorflow as tf
 
     if config.unit == 'character':
         return tf.strings.reduce_join(tokens, axis=-1)
     text = tf.strings.reduce_join(tokens, axis=-1, separator=' ')
     if config.unit == 'wordpiece':
-        text = tf.strings.regex_replace(text, f'(^| ){CONTINUED}', '')
+        text = tf.strings.regex_replace(text, f'(^| ){CONTINUATION_PREFIX}', '')
     text = tf.strings.regex_replace(text, r' ([.,;:!?…)\]}»”%])', r'\1')
     return tf.strings.regex_replace(text, r'([¿¡(\[{«“]) ', r'\1')
 
 
 def tokens_to_ids(tokens: 'tf.RaggedTensor', table: 'tf.lookup.StaticHashTable') -> 'tf.RaggedTensor':
-    """Ids with `[BOS]` before and `[EOS]` after: string (n, None) → int64 (n, None)."""
+    """Looks up ids and adds `[BOS]` in front and `[EOS]` at the end: string (n, None) → int64 (n, None)."""
     import tensorflow as tf
 
     ids = tf.ragged.map_flat_values(table.lookup, tokens)
-    ends = tf.ones([ids.nrows(), 1], tf.int64)
-    return tf.concat([BOS_ID * ends, ids, EOS_ID * ends], axis=1)
+    column = tf.ones([ids.nrows(), 1], tf.int64)
+    return tf.concat([BOS_ID * column, ids, EOS_ID * column], axis=1)
 
 
-def table_of(tokens: Sequence[str]) -> 'tf.lookup.StaticHashTable':
-    """Looks tokens up in a list of them, the place being the id; unknown → `[UNK]`."""
+def token_table(tokens: Sequence[str]) -> 'tf.lookup.StaticHashTable':
+    """Creates a lookup table from tokens to their positions; an unknown token gets the id of `[UNK]`."""
     import tensorflow as tf
 
     ids = tf.range(len(tokens), dtype=tf.int64)
@@ -144,7 +166,10 @@ def table_of(tokens: Sequence[str]) -> 'tf.lookup.StaticHashTable':
 
 
 def vocabulary_table(path: str) -> 'tf.lookup.StaticHashTable':
-    """Looks tokens up in a `vocab.txt`, one token a line, the line's number being the id; unknown → `[UNK]`."""
+    """Creates a lookup table from a `vocab.txt` with one token per line; the id is the line number, from 0.
+
+    The file becomes an asset of a SavedModel that contains the table. An unknown token gets the id of `[UNK]`.
+    """
     import tensorflow as tf
 
     return tf.lookup.StaticHashTable(

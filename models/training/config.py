@@ -1,4 +1,4 @@
-"""How the network is trained."""
+"""Settings of the training."""
 
 import dataclasses
 import math
@@ -9,44 +9,49 @@ from vaiven.configuration import require
 
 Task = Literal['sentiment', 'language']
 Targets = Literal['all', 'last']
-_MAX_TEXTS = 65_536
-# One more is a seed as well, and all of them fit 32 bits.
-_LAST_SEED = 2**31 - 2
+_MAX_BATCH_SIZE = 65_536
+# Some draws use the seed plus 1, and all seeds must fit 32 bits.
+_MAX_SEED = 2**31 - 2
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig:
-    """Settings of one training.
+    """How the network is trained.
 
     Attributes:
-        task: `sentiment` learns opinions and language from labelled texts; `language` learns language alone, from
-            texts that are read on and on, as streams: `batch_size` streams side by side, `window` tokens a step.
-        window: tokens of a text in a step; gradients reach no further back (truncated BPTT). Of the language task's
-            streams that is one window after the other; of a longer text with a label, a stretch that begins
-            elsewhere in each epoch.
-        targets: `all` tokens of a window are predicted and the state is kept for the next window, or the `last`
-            alone, from windows that begin anew and slide by one token.
-        state_reset: how probable it is for each stream of the language task to begin anew with a window, as every text
-            does that is read later; 0 for the begin of an epoch alone.
-        epochs: passes over the rows with the whole loss, at most; the best by the validation split is kept.
-        language_epochs: passes before that with the language loss alone, over labelled and unlabelled text.
-        layer_decay: how many times lower the learning rate is with each layer further below the sentiment head (Howard
-            & Ruder 2018), as 2.6; 1 for one rate. Of use after `language_epochs`.
-        unfreeze_epochs: epochs before each next layer below begins to learn; 0 for all at once.
-        patience: epochs without a better validation loss before training stops.
-        batch_size: texts a step.
-        learning_rate: Adam's, at the begin.
-        final_rate_fraction: the share of it that is left at the end, after half a cosine (Loshchilov & Hutter
-            2017); 1 keeps the rate as it is.
-        soft_labels: where rows have a rating from −1 to 1, the probability that is learnt is the logistic function of
-            this times the rating; 0 to learn the labels.
-        language_weight: λ in `sentiment + λ · language`.
-        softmax_candidates: tokens that the sampled softmax draws; 0 for the full softmax.
-        clip_norm: longest gradient; longer ones are shortened to it (Pascanu et al. 2013).
-        weight_averaging: how much of the running average of the weights a step keeps (Polyak & Juditsky 1992), as
-            0.999; 0 for no averaging.
-        mixed_precision: whether to compute in 16 bits where that is safe; on a GPU only.
-        seed: of weights, order, dropout and draws.
+        task: `sentiment`: the sentiment of labelled texts, and language as an auxiliary task. `language`: language
+            alone, from long texts that are read window by window with the state kept: `batch_size` segments in
+            parallel, `window` tokens per step.
+        window: Tokens of a text per step; gradients reach no further back (truncated BPTT, Williams & Peng 1990). In
+            the sentiment task, each epoch trains on one random segment of this length of every longer text. From 2 to
+            10000.
+        targets: For the language task. `all`: every token of a window is a target, and the state is kept for the next
+            window. `last`: only the last token is a target, and the windows slide by one token from the initial state.
+        state_reset: For the language task: probability that a row of a batch starts from the initial state, as every
+            text does when the model is used. 0: only at the start of an epoch. Below 1.
+        epochs: Maximum number of passes over the training data. The weights of the best epoch are kept, by the loss on
+            the validation split.
+        language_epochs: Passes with the language loss alone before them, over labelled and unlabelled texts (Dai & Le
+            2015).
+        layer_decay: Factor by which the learning rate falls with each layer below the sentiment head, as 2.6
+            (discriminative fine-tuning, Howard & Ruder 2018); 1 for one rate. Useful after `language_epochs`. From 1 to
+            100.
+        unfreeze_epochs: Epochs until the next lower layer starts to train (gradual unfreezing, Howard & Ruder 2018); 0
+            for all layers at once.
+        patience: Epochs without a lower validation loss before training stops.
+        batch_size: Texts per step, or segments in the language task; at most 65536.
+        learning_rate: Initial learning rate of Adam (Kingma & Ba 2015).
+        final_rate_fraction: Fraction of the learning rate that is left at the end of half a cosine (Loshchilov & Hutter
+            2017); 1 for a constant rate.
+        soft_labels: If rows have a rating between −1 and 1, the target probability is the logistic function of this
+            factor times the rating. 0 to train on the labels alone.
+        language_weight: Weight λ of the language loss in `sentiment + λ · language`.
+        softmax_candidates: Tokens of the sampled softmax in training (Bengio & Senécal 2003); 0 for the full softmax.
+        clip_norm: Maximum norm of the gradient; longer gradients are scaled down to it (Pascanu et al. 2013).
+        weight_averaging: Decay of the running average of the weights (Polyak & Juditsky 1992), as 0.999; 0 for no
+            averaging. Below 1.
+        mixed_precision: Whether to compute in 16 bits where that is safe (Micikevicius et al. 2018); on GPUs only.
+        seed: Seed of the initial weights, the order, dropout and all other draws.
     """
 
     task: Task = 'sentiment'
@@ -71,34 +76,22 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         for name, choices in (('task', typing.get_args(Task)), ('targets', typing.get_args(Targets))):
-            require(
-                getattr(self, name) in choices,
-                f'training.{name} must be {" or ".join(choices)}',
-                getattr(self, name),
-            )
+            value = getattr(self, name)
+            require(value in choices, f'training.{name} must be {" or ".join(choices)}', value)
         require(2 <= self.window <= 10_000, 'training.window must lie between 2 and 10000', self.window)
-        require(
-            0 <= self.weight_averaging < 1,
-            'training.weight_averaging must be at least 0 and below 1',
-            self.weight_averaging,
-        )
         for name in ('epochs', 'patience', 'batch_size'):
             require(getattr(self, name) >= 1, f'training.{name} must be at least 1', getattr(self, name))
-        for name, most in (('batch_size', _MAX_TEXTS), ('seed', _LAST_SEED)):
-            require(
-                getattr(self, name) <= most, f'training.{name} must be at most {most}', getattr(self, name)
-            )
+        for name, limit in (('batch_size', _MAX_BATCH_SIZE), ('seed', _MAX_SEED)):
+            value = getattr(self, name)
+            require(value <= limit, f'training.{name} must be at most {limit}', value)
         for name in ('language_epochs', 'unfreeze_epochs', 'softmax_candidates', 'seed'):
             require(getattr(self, name) >= 0, f'training.{name} must not be negative', getattr(self, name))
         for name in ('soft_labels', 'language_weight'):
-            require(
-                0 <= getattr(self, name) < math.inf,
-                f'training.{name} must not be negative, and must be finite',
-                getattr(self, name),
-            )
-        require(
-            0 <= self.state_reset < 1, 'training.state_reset must be at least 0 and below 1', self.state_reset
-        )
+            value = getattr(self, name)
+            require(0 <= value < math.inf, f'training.{name} must not be negative, and must be finite', value)
+        for name in ('weight_averaging', 'state_reset'):
+            value = getattr(self, name)
+            require(0 <= value < 1, f'training.{name} must be at least 0 and below 1', value)
         require(
             0 <= self.final_rate_fraction <= 1,
             'training.final_rate_fraction must lie between 0 and 1',
@@ -108,8 +101,5 @@ class TrainingConfig:
             1 <= self.layer_decay <= 100, 'training.layer_decay must lie between 1 and 100', self.layer_decay
         )
         for name in ('learning_rate', 'clip_norm'):
-            require(
-                0 < getattr(self, name) < math.inf,
-                f'training.{name} must be above 0, and finite',
-                getattr(self, name),
-            )
+            value = getattr(self, name)
+            require(0 < value < math.inf, f'training.{name} must be above 0, and finite', value)

@@ -1,4 +1,4 @@
-"""How a network that has learnt language learns opinions without forgetting it (ULMFiT: Howard & Ruder 2018)."""
+"""Fine-tuning of a network that was pretrained on language (ULMFiT, Howard & Ruder 2018)."""
 
 from keras import ops
 
@@ -8,10 +8,10 @@ from vaiven.models.training.config import TrainingConfig
 
 
 class LayerRates:
-    """The learning rate of each weight at each step, in parts of the training's.
+    """Computes the learning rate of each weight at each step, as a factor of the training's learning rate.
 
-    Discriminative rates: `decay` times lower with each layer further down. Gradual unfreezing: a layer begins to learn
-    `unfreeze_steps` after the one above it.
+    Discriminative fine-tuning: the rate falls by `decay` with each layer further down. Gradual unfreezing: a layer
+    starts to train `unfreeze_steps` after the layer above it.
 
     Args:
         network: built.
@@ -22,31 +22,40 @@ class LayerRates:
     def __init__(self, network: Network, decay: float, unfreeze_steps: int) -> None:
         self.decay = decay
         self.unfreeze_steps = unfreeze_steps
-        self.depths = depths(network)
+        self.depths = layer_depths(network)
 
-    def __call__(self, number: int, step: Tensor) -> Tensor:
-        """Of the weight of that number among the network's trainable ones."""
-        depth = self.depths[number]
-        thawed = ops.cast(step >= depth * self.unfreeze_steps, 'float32')
-        return thawed * self.decay**-depth
+    def __call__(self, index: int, step: Tensor) -> Tensor:
+        """Returns the factor, float (), of the trainable weight at position `index` at an optimizer step."""
+        depth = self.depths[index]
+        unfrozen = ops.cast(step >= depth * self.unfreeze_steps, 'float32')
+        return unfrozen * self.decay**-depth
 
 
 def layer_rates(network: Network, training: TrainingConfig, steps: int) -> LayerRates | None:
-    """What the settings ask for, with `steps` an epoch; None for one rate all the time."""
+    """Creates the layer rates of the settings.
+
+    Args:
+        network: built.
+        training: `layer_decay` and `unfreeze_epochs`.
+        steps: steps per epoch.
+
+    Returns:
+        None if all weights have the same rate all the time.
+    """
     if training.layer_decay == 1 and not training.unfreeze_epochs:
         return None
     return LayerRates(network, training.layer_decay, training.unfreeze_epochs * steps)
 
 
-def depths(network: Network) -> list[int]:
-    """How far below the sentiment head each of the network's trainable weights lies.
+def layer_depths(network: Network) -> list[int]:
+    """Returns how many layers below the sentiment head each trainable weight of the network lies.
 
-    0 the head's own, 1 the uppermost recurrent layers and the language heads, and so on; last the
-    vectors of the tokens.
+    0 for the head itself, 1 for the top recurrent layers and the language heads, and so on; the highest number for the
+    embeddings.
     """
     layers = network.config.layers
-    parts = [(network.sentiment, 0), *((part, 1) for part in network.language_projection.values())]
+    depths = [(network.sentiment, 0), *((head, 1) for head in network.language_projection.values())]
     for stack in network.stacks.values():
-        parts += [(layer, layers - number) for number, layer in enumerate(stack)]
-    found = {id(variable): depth for part, depth in parts for variable in part.trainable_variables}
-    return [found.get(id(variable), layers + 1) for variable in network.trainable_variables]
+        depths += [(layer, layers - number) for number, layer in enumerate(stack)]
+    by_variable = {id(variable): depth for layer, depth in depths for variable in layer.trainable_variables}
+    return [by_variable.get(id(variable), layers + 1) for variable in network.trainable_variables]

@@ -1,4 +1,4 @@
-"""On which devices a network is trained, and in which precision."""
+"""The devices and the precision that a network is trained with."""
 
 import contextlib
 import dataclasses
@@ -18,89 +18,104 @@ from vaiven.models.training.config import TrainingConfig
 
 progress = logging.getLogger('vaiven.progress')
 
-FULL, HALF = 'float32', 'mixed_float16'
+# Keras' names of dtype policies.
+FLOAT32, MIXED_FLOAT16 = 'float32', 'mixed_float16'
 
 
 @dataclasses.dataclass(frozen=True)
 class Hardware:
-    """What `vaiven.models.training.trainer.train` computes on and with.
+    """Devices and precision of a training.
 
     Attributes:
-        strategy: where to: one device, or a copy of the network on each of several (`MirroredStrategy`).
-        policy: Keras' dtype policy; under `mixed_float16` weights and losses stay in 32 bits, and the loss is scaled
-            so that small gradients do not vanish (Micikevicius et al. 2018).
+        strategy: one device, or a copy of the network on each of several (`MirroredStrategy`).
+        policy: Keras' dtype policy. With `mixed_float16`, weights and losses stay in 32 bits, and the loss is scaled so
+            that small gradients do not vanish (Micikevicius et al. 2018).
     """
 
     strategy: tf.distribute.Strategy
-    policy: str = FULL
+    policy: str = FLOAT32
 
     @property
-    def plain(self) -> bool:
-        """Whether a network built here can be used as it is anywhere else."""
-        return self.policy == FULL and self.replicas == 1
+    def is_plain(self) -> bool:
+        """Whether a network built for this hardware needs no conversion for use elsewhere."""
+        return self.policy == FLOAT32 and self.replicas == 1
 
     @property
     def replicas(self) -> int:
+        """The number of devices that train together."""
         return int(self.strategy.num_replicas_in_sync)
 
     @contextlib.contextmanager
-    def building(self) -> Iterator[None]:
-        """Networks that are built inside the block are for this hardware."""
-        before = keras.config.dtype_policy()
+    def scope(self) -> Iterator[None]:
+        """Networks that are created inside the block are for this hardware."""
+        previous_policy = keras.config.dtype_policy()
         keras.config.set_dtype_policy(self.policy)
         try:
             with self.strategy.scope():
                 yield
         finally:
-            keras.config.set_dtype_policy(before)
+            keras.config.set_dtype_policy(previous_policy)
 
-    def even(self, batches: tf.data.Dataset) -> tf.data.Dataset:
-        """Adds rows to a batch (ids, labels) until all replicas get as many: of no label and one token, so that
-        nothing is predicted in them. A replica without rows would fail on cuDNN."""
+    def pad_batches(self, batches: tf.data.Dataset) -> tf.data.Dataset:
+        """Pads batches of (ids, labels) with rows until all replicas get equally many.
+
+        A replica without rows would fail on cuDNN. The added rows are unlabelled and have a single token, so that they
+        contribute to no loss.
+
+        Args:
+            batches: (ids int32 (batch, time), labels float (batch)).
+        """
         if self.replicas == 1:
             return batches
 
-        def fill(ids: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        def pad(ids: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             missing = -tf.shape(ids)[0] % self.replicas
             rows = tf.fill([missing, 1], tf.constant(BOS_ID, ids.dtype))
-            rows = tf.pad(rows, [[0, 0], [0, tf.shape(ids)[1] - 1]])
-            none = tf.fill([missing], tf.constant(NO_LABEL, labels.dtype))
-            return tf.concat([ids, rows], axis=0), tf.concat([labels, none], axis=0)
+            rows = tf.pad(rows, [[0, 0], [0, tf.shape(ids)[1] - 1]])  # (missing, time)
+            unlabelled = tf.fill([missing], tf.constant(NO_LABEL, labels.dtype))
+            return tf.concat([ids, rows], axis=0), tf.concat([labels, unlabelled], axis=0)
 
-        return batches.map(fill)
+        return batches.map(pad)
 
 
-def plain_network(network: Network, *, use_cudnn: bool | str = 'auto') -> Network:
-    """The same network in 32 bits on one device, as it is for use outside of training.
+def inference_network(network: Network, *, use_cudnn: bool | str = 'auto') -> Network:
+    """Copies a trained network for use: 32 bits, one device, and subwords folded into the embeddings.
 
-    The vocabulary is what it is now, so what a token's pieces add to its vector is added up here, once.
+    After training the vocabulary is fixed, so the subword embeddings of each token are added to its own embedding once.
+
+    Args:
+        network: trained on any hardware.
+        use_cudnn: `False` for a copy without cuDNN operations.
     """
 
-    def built(config: NetworkConfig) -> Network:
-        plain = Network(config, network.vocabulary_size, use_cudnn=use_cudnn)
-        plain(np.full((1, 2), BOS_ID))  # builds all of it
-        return plain
+    def build(config: NetworkConfig) -> Network:
+        copy = Network(config, network.vocabulary_size, use_cudnn=use_cudnn)
+        copy(np.full((1, 2), BOS_ID))  # builds all weights
+        return copy
 
-    plain = built(network.config)
-    plain.set_weights(network.get_weights())
-    if plain.pieces is None:
-        return plain
-    # Added up in 32 bits, whatever the network was trained in.
-    whole = built(dataclasses.replace(network.config, subword_buckets=0))
-    of_pieces = {weight.path for weight in plain.pieces.weights}
-    whole.set_weights(
-        [keras.ops.convert_to_numpy(each) for each in plain.weights if each.path not in of_pieces]
+    copy = build(network.config)
+    copy.set_weights(network.get_weights())
+    if copy.subwords is None:
+        return copy
+    folded = build(dataclasses.replace(network.config, subword_buckets=0))
+    subword_paths = {weight.path for weight in copy.subwords.weights}
+    folded.set_weights(
+        [keras.ops.convert_to_numpy(weight) for weight in copy.weights if weight.path not in subword_paths]
     )
-    whole.embedding.embeddings.assign(plain.vector_table())
-    return whole
+    # Summed in 32 bits, whatever precision the network was trained with.
+    folded.embedding.embeddings.assign(copy.vector_table())
+    return folded
 
 
 def share_cores(network: NetworkConfig) -> None:
-    """The two directions are read side by side, each on its half of the processor's cores: TensorFlow would divide
-    every product of both among all cores, and their steps are too small to be worth it.
+    """Gives each direction half of the CPU cores: the two directions run in parallel.
 
-    For a process that trains, before TensorFlow computes anything in it; later nothing changes. What the variable
-    `TF_NUM_INTRAOP_THREADS` says goes first.
+    By default TensorFlow splits every matrix product of both directions over all cores, and their steps are too small
+    for that. Call it before TensorFlow computes anything in the process; afterwards it has no effect. The environment
+    variable `TF_NUM_INTRAOP_THREADS` takes precedence.
+
+    Args:
+        network: with a single direction nothing changes.
     """
     if network.bidirectional and 'TF_NUM_INTRAOP_THREADS' not in os.environ:
         with contextlib.suppress(RuntimeError):
@@ -109,16 +124,17 @@ def share_cores(network: NetworkConfig) -> None:
 
 
 def find_hardware(training: TrainingConfig) -> Hardware:
-    """All GPUs that TensorFlow sees (`CUDA_VISIBLE_DEVICES` may hide some), or the processor."""
+    """Chooses the devices: all GPUs that TensorFlow sees (`CUDA_VISIBLE_DEVICES` limits them), otherwise the CPU."""
     gpus = len(tf.config.list_logical_devices('GPU'))
-    policy = FULL
+    policy = FLOAT32
     if training.mixed_precision and gpus:
-        policy = HALF
+        policy = MIXED_FLOAT16
     elif training.mixed_precision:
-        progress.info('no GPU is there: training.mixed_precision is left out')
+        progress.info('training.mixed_precision has no effect without a GPU')
     if gpus < 2:
         return Hardware(tf.distribute.get_strategy(), policy)
     if training.task == 'language':
+        # The state of each row is a variable of one device.
         progress.info('the language task is trained on one of the %d GPUs', gpus)
         return Hardware(tf.distribute.get_strategy(), policy)
     progress.info('training on %d GPUs', gpus)

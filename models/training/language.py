@@ -1,4 +1,4 @@
-"""Trains the network on language alone: long texts, read on and on."""
+"""The language task: trains the network on long texts alone."""
 
 import logging
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from vaiven.models.data.dataset import read_features
 from vaiven.models.data.preprocessing import IDS, POSITION
-from vaiven.models.data.text_windows import SlidingWindows, TextStreams
+from vaiven.models.data.text_windows import SlidingWindows, StatefulWindows
 from vaiven.models.network.config import NetworkConfig
 from vaiven.models.network.network import Network
 from vaiven.models.network.stateful import StatefulLanguageModel
@@ -18,19 +18,26 @@ from vaiven.models.text.subwords import assign_subwords
 from vaiven.models.text.tokenization import PAD_ID
 from vaiven.models.training.callbacks import TrainingError
 from vaiven.models.training.config import TrainingConfig
-from vaiven.models.training.training_loop import fit
+from vaiven.models.training.training_loop import train_phase
 
-# A window that yields one target is too costly to slide over the whole validation text: so many batches.
-LAST_ONLY_VALIDATION = 50
+# With a single target per window, sliding over the whole validation text is too expensive.
+MAX_LAST_ONLY_VALIDATION_BATCHES = 50
+# A short text is divided into fewer segments: each is at least this many windows long.
+MIN_WINDOWS_PER_SEGMENT = 4
 
 progress = logging.getLogger('vaiven.progress')
 
 
 def read_text(files: Sequence[str]) -> np.ndarray:
-    """The ids of all rows, one after the other, in the order of their texts: int32 (tokens)."""
-    rows = [(int(row[POSITION]), number, row[IDS].numpy()) for number, row in enumerate(read_features(files))]
-    rows.sort(key=lambda row: row[:2])
-    return np.concatenate([ids for *_, ids in rows]).astype(np.int32) if rows else np.zeros(0, np.int32)
+    """Reads the ids of all examples and joins them in the order of the text: int32 (tokens)."""
+    passages = [
+        (int(example[POSITION]), number, example[IDS].numpy())
+        for number, example in enumerate(read_features(files))
+    ]
+    passages.sort(key=lambda passage: passage[:2])
+    if not passages:
+        return np.zeros(0, np.int32)
+    return np.concatenate([ids for *_, ids in passages]).astype(np.int32)
 
 
 def train_language(
@@ -40,43 +47,57 @@ def train_language(
     text: np.ndarray,
     validation: np.ndarray,
     callbacks: Sequence[keras.callbacks.Callback] = (),
-    **kept: Any,
+    **phase_options: Any,
 ) -> Network:
-    """Trains, and returns the network with the weights that the validation text liked best.
+    """Trains a network on a text.
 
     Args:
-        config, training: `training.targets` decides between streams and sliding windows.
+        config: settings of the network.
+        training: settings of the training; `targets` selects stateful or sliding windows.
         vocabulary: the tokens, in the order of their ids.
-        text, validation: int (tokens).
-        callbacks: more than its own.
-        kept: where checkpoints and logs go, see `fit`.
+        text: int (tokens), the training text.
+        validation: int (tokens), the validation text.
+        callbacks: additional callbacks.
+        phase_options: `checkpoint` and `logs`, as for `train_phase`.
+
+    Returns:
+        The network with the weights of the lowest validation loss.
 
     Raises:
-        TrainingError: if there is too little text, or the loss is no longer a number.
+        TrainingError: a text is too short, or the loss is NaN or infinite.
     """
     for name, ids in (('training', text), ('validation', validation)):
         if len(ids) <= training.window + 1:
             raise TrainingError(
                 f'the {name} text must be longer than a window of {training.window} tokens. Received: {len(ids)} '
-                'tokens. Give more text, or lower training.window'
+                'tokens. Provide more text, or lower training.window'
             )
     network = Network(config, len(vocabulary), seed=training.seed)
     last_only = training.targets == 'last'
-    batches: SlidingWindows | TextStreams
+    windows: SlidingWindows | StatefulWindows
     if last_only:
-        batches = SlidingWindows(text, training.batch_size, training.window, training.seed)
-        streams = batches.batch_size
-        heard = SlidingWindows(validation, streams, training.window).epoch(0).take(LAST_ONLY_VALIDATION)
-    else:
-        # A short text has fewer streams: each at least four windows long.
-        streams = max(1, min(training.batch_size, len(text) // (4 * training.window)))
-        batches = TextStreams(
-            text, streams, training.window, network.directions, shift=True, seed=training.seed
+        windows = SlidingWindows(text, training.batch_size, training.window, training.seed)
+        validation_batches = (
+            SlidingWindows(validation, windows.batch_size, training.window)
+            .epoch(0)
+            .take(MAX_LAST_ONLY_VALIDATION_BATCHES)
         )
-        heard = _validation_streams(validation, streams, training.window, network.directions)
-    reader = StatefulLanguageModel(
+    else:
+        segments = len(text) // (MIN_WINDOWS_PER_SEGMENT * training.window)
+        windows = StatefulWindows(
+            text,
+            max(1, min(training.batch_size, segments)),
+            training.window,
+            network.directions,
+            shift=True,
+            seed=training.seed,
+        )
+        validation_batches = _stateful_validation(
+            validation, windows.batch_size, training.window, network.directions
+        )
+    model = StatefulLanguageModel(
         network,
-        streams=streams,
+        batch_size=windows.batch_size,
         softmax_candidates=training.softmax_candidates,
         last_only=last_only,
         state_reset=training.state_reset,
@@ -84,45 +105,47 @@ def train_language(
     )
     assign_subwords(network, vocabulary)
     progress.info(
-        'training on %d steps of %d × %d tokens, %d tokens known',
-        batches.steps,
-        streams,
+        'training on %d steps of %d × %d tokens, vocabulary of %d tokens',
+        windows.steps,
+        windows.batch_size,
         training.window,
         len(vocabulary),
     )
-    fit(
-        reader,
+    train_phase(
+        model,
         training,
-        batches.epoch,
+        windows.epoch,
         training.epochs,
-        batches.steps,
+        windows.steps,
         phase='text',
         monitor='language_loss',
-        validation=heard.cache(),
-        callbacks=[_Forget(), *callbacks],
-        **kept,
+        validation=validation_batches.cache(),
+        callbacks=[ResetState(), *callbacks],
+        **phase_options,
     )
     return network
 
 
-def _validation_streams(
-    ids: np.ndarray, rows: int, window: int, directions: Sequence[str]
+def _stateful_validation(
+    ids: np.ndarray, batch_size: int, window: int, directions: Sequence[str]
 ) -> tf.data.Dataset:
-    """Batches of so many rows, int (rows, directions, window + 1).
+    """Builds validation batches with as many rows as those of training: int (batch_size, directions, window + 1).
 
-    As many streams as the text has windows, at most; where these are fewer, rows of padding stand for the others.
+    A validation text with fewer windows than rows gets fewer segments; the remaining rows are padding.
     """
-    streams = min(rows, len(ids) // window)
-    missing = [[0, rows - streams], [0, 0], [0, 0]]
-    batches = TextStreams(ids, streams, window, directions).epoch(0)
-    return batches.map(lambda batch: tf.pad(batch, missing, constant_values=PAD_ID))
+    segments = min(batch_size, len(ids) // window)
+    padding = [[0, batch_size - segments], [0, 0], [0, 0]]
+    batches = StatefulWindows(ids, segments, window, directions).epoch(0)
+    return batches.map(lambda batch: tf.pad(batch, padding, constant_values=PAD_ID))
 
 
-class _Forget(keras.callbacks.Callback):
-    """Every pass over a text begins without memory of another."""
+class ResetState(keras.callbacks.Callback):
+    """Resets the state of a `StatefulLanguageModel` before each pass over a text."""
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        self.model.forget()
+        """Resets the state before an epoch of training."""
+        self.model.reset_state()
 
     def on_test_begin(self, logs: dict[str, float] | None = None) -> None:
-        self.model.forget()
+        """Resets the state before a validation."""
+        self.model.reset_state()

@@ -1,4 +1,4 @@
-"""What comes after gradient descent: the wide path's weights, and how much each path counts."""
+"""Stacks the recurrent and the wide path after gradient descent, and calibrates the probabilities."""
 
 import logging
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ from vaiven.models.training.wide_fit import fit_wide
 
 progress = logging.getLogger('vaiven.progress')
 
-# Of the logistic regression on two logits.
-COMBINATION_C = 1.0
+# Inverse regularisation of the logistic regression on two logits.
+STACKING_C = 1.0
 
 
-def combine(
+def stack_paths(
     network: Network,
     train_files: Sequence[str],
     eval_files: Sequence[str],
@@ -26,56 +26,60 @@ def combine(
     batch_size: int,
     soft_labels: float,
 ) -> None:
-    """Fits the wide path to the training rows and the combination of both paths to the validation rows.
+    """Fits the wide path to the training rows, and the combination of both paths to the validation rows.
 
-    The combination is a logistic regression on the two paths' logits (stacking, Wolpert 1992; with one path it is
-    Platt's calibration), so that probabilities mean what they say. Then the wide path is fitted once more, to the
-    rows of both splits: what the validation rows had to say about it is said. Rows without a label are passed over,
-    and nothing is changed, but for a line that says so, where a split does not have both classes.
+    The combination is a logistic regression on the logits of the two paths (stacking, Wolpert 1992). With one path this
+    is Platt scaling, so the probabilities are calibrated in both cases. Then the wide path is fitted again, to the rows
+    of both splits: the validation rows are no longer needed for validation. Unlabelled rows are ignored. If a split
+    does not have rows of both classes, nothing changes, and a progress line reports it.
 
     Args:
         network: its recurrent path is trained.
-        train_files, eval_files: what Transform wrote.
-        batch_size: texts that the network reads at once.
-        soft_labels: as `training.soft_labels`.
+        train_files, eval_files: examples that Transform wrote.
+        batch_size: texts per batch.
+        soft_labels: the setting `training.soft_labels`.
     """
     validation = list(dataset.labelled_batches(eval_files, batch_size, soft_labels))
     targets = _column(LABEL, validation)
-    truth = targets > 0.5
-    if len(set(truth)) < 2:
-        _tell_why_not(network, 'validation', truth)
+    is_positive = targets > 0.5
+    if len(set(is_positive)) < 2:
+        _report_skipped(network, 'validation', is_positive)
         return
     if network.wide is not None:
         training = list(dataset.labelled_batches(train_files, batch_size, soft_labels))
         ngrams, train_targets = _ngrams(training), _column(LABEL, training)
         if len(set(train_targets > 0.5)) < 2:
-            _tell_why_not(network, 'training', train_targets > 0.5)
+            _report_skipped(network, 'training', train_targets > 0.5)
             return
         fit_wide(network.wide, ngrams, train_targets)
-    paths = [
-        [np.array(part) for part in network.path_logits(batch[IDS], batch[NGRAMS])] for batch in validation
+    batches = [
+        [np.array(logits) for logits in network.path_logits(batch[IDS], batch[NGRAMS])]
+        for batch in validation
     ]
-    both = np.concatenate([np.stack(logits, axis=1) for logits in paths])
+    logits = np.concatenate([np.stack(paths, axis=1) for paths in batches])  # (rows, paths)
     if network.wide is None:
-        both = both[:, :1]
-    fitted = LogisticRegression(C=COMBINATION_C).fit(both, truth)
-    weights = [*fitted.coef_[0], 0.0][:2]  # without a wide path, it counts for nothing
-    network.combination.assign([*weights, *fitted.intercept_])
+        logits = logits[:, :1]
+    model = LogisticRegression(C=STACKING_C).fit(logits, is_positive)
+    weights = [*model.coef_[0], 0.0][:2]  # without a wide path, its weight is 0
+    network.combination.assign([*weights, *model.intercept_])
     if network.wide is None:
         return
-    found = [np.mean((scores > 0) == truth) for scores in (*both.T, fitted.decision_function(both))]
+    accuracies = [
+        np.mean((scores > 0) == is_positive) for scores in (*logits.T, model.decision_function(logits))
+    ]
     progress.info(
-        'validation: accuracy %.1f %% recurrent, %.1f %% wide, %.1f %% both', *(100 * x for x in found)
+        'validation: accuracy %.1f %% recurrent, %.1f %% wide, %.1f %% both',
+        *(100 * accuracy for accuracy in accuracies),
     )
     fit_wide(network.wide, ngrams + _ngrams(validation), np.concatenate([train_targets, targets]))
 
 
-def _tell_why_not(network: Network, split: str, truth: np.ndarray) -> None:
-    without = 'no calibration' if network.wide is None else 'no wide path and no calibration'
-    found = (
-        f'labels of one class only ({"positive" if truth[0] else "negative"})' if len(truth) else 'no labels'
-    )
-    progress.info('%s: the %s rows have %s', without, split, found)
+def _report_skipped(network: Network, split: str, is_positive: np.ndarray) -> None:
+    skipped = 'no calibration' if network.wide is None else 'no wide path and no calibration'
+    labels = 'no labels'
+    if len(is_positive):
+        labels = f'labels of one class only ({"positive" if is_positive[0] else "negative"})'
+    progress.info('%s: the %s rows have %s', skipped, split, labels)
 
 
 def _ngrams(batches: Sequence[dict[str, tf.Tensor]]) -> list[np.ndarray]:

@@ -1,4 +1,4 @@
-"""Trains the network on what Transform wrote, and exports it. The TFX Trainer calls `run_fn`."""
+"""Trains the network on the examples that Transform wrote, and exports it. The TFX Trainer calls `run_fn`."""
 
 import json
 import logging
@@ -22,29 +22,31 @@ from vaiven.models.text.tokenization import BOS_ID
 from vaiven.models.training.checkpoints import Checkpoint
 from vaiven.models.training.config import TrainingConfig
 from vaiven.models.training.fine_tuning import layer_rates
-from vaiven.models.training.hardware import Hardware, find_hardware, plain_network
+from vaiven.models.training.hardware import Hardware, find_hardware, inference_network
 from vaiven.models.training.language import read_text, train_language
-from vaiven.models.training.stacking import combine
-from vaiven.models.training.training_loop import fit
+from vaiven.models.training.stacking import stack_paths
+from vaiven.models.training.training_loop import train_phase
 
 progress = logging.getLogger('vaiven.progress')
 
 
 def run_fn(fn_args: Any) -> None:
-    """The entry point that the TFX Trainer calls: see `tfx.components.FnArgs`.
+    """Trains and exports a model. The TFX Trainer calls it.
 
-    Trains on `train_files`, validates on `eval_files`, and writes a SavedModel that serves raw strings to
-    `serving_model_dir`. `custom_config` has `config`, the configuration as JSON, and may have `unfinished`, a folder
-    that outlives a killed process. `hyperparameters` are what the Tuner found, if there is one.
+    Args:
+        fn_args: the `tfx.components.FnArgs` of TFX. Trains on `train_files`, validates on `eval_files`, and writes a
+            SavedModel that takes raw strings to `serving_model_dir`. `custom_config` contains `config`, the
+            configuration as JSON, and optionally `unfinished`, a folder that survives a killed process.
+            `hyperparameters` are those that the Tuner found, if there is one.
     """
     transform = tft.TFTransformOutput(fn_args.transform_output)
     inputs = read_inputs(fn_args, transform)
     if fn_args.hyperparameters:
-        inputs = inputs.tuned(fn_args.hyperparameters['values'])
+        inputs = inputs.with_settings(fn_args.hyperparameters['values'])
     checkpoint = None
     if 'unfinished' in fn_args.custom_config:
         path = f'{fn_args.custom_config["unfinished"]}/training.npz'
-        checkpoint = Checkpoint(path, inputs.subject(), inputs.rates())
+        checkpoint = Checkpoint(path, inputs.fingerprint(), inputs.recovery_settings())
     network = train(
         inputs.network,
         inputs.training,
@@ -77,42 +79,49 @@ def train(
     callbacks: Sequence[keras.callbacks.Callback] = (),
     hardware: Hardware | None = None,
 ) -> Network:
-    """Trains, and returns the network with the weights that the validation split liked best.
+    """Trains a network.
 
     Args:
-        network_config, training: sizes and settings.
+        network_config: settings of the network.
+        training: settings of the training.
         vocabulary: the tokens, in the order of their ids.
-        train_files, eval_files: what Transform wrote.
-        checkpoint: where the state is kept, see `fit`.
+        train_files, eval_files: examples that Transform wrote.
+        checkpoint: where the state is saved after each epoch; an interrupted training resumes from it.
         logs: folder for TensorBoard.
-        callbacks: called in every phase.
-        hardware: what to train on; by default what there is.
+        callbacks: additional callbacks of every phase.
+        hardware: devices and precision; by default all GPUs, or the CPU.
+
+    Returns:
+        The network with the weights of the lowest validation loss, in 32 bits on one device.
 
     Raises:
-        TrainingError: if the loss is no longer a number.
+        TrainingError: a text is too short, or the loss is NaN or infinite.
+        CheckpointError: the checkpoint is of another network.
     """
     keras.utils.set_random_seed(training.seed)
     hardware = hardware or find_hardware(training)
-    kept: dict[str, Any] = {'checkpoint': checkpoint, 'logs': logs, 'callbacks': callbacks}
+    phase_options: dict[str, Any] = {'checkpoint': checkpoint, 'logs': logs, 'callbacks': callbacks}
     if training.task == 'language':
         texts = read_text(train_files), read_text(eval_files)
-        with hardware.building():
-            network = train_language(network_config, training, vocabulary, *texts, **kept)
-        return network if hardware.plain else plain_network(network)
-    rows = dataset.read_rows(train_files, training.soft_labels).cache()
-    lengths, window = dataset.lengths_of(rows), min(training.window, dataset.LONGEST)
+        with hardware.scope():
+            network = train_language(network_config, training, vocabulary, *texts, **phase_options)
+        return network if hardware.is_plain else inference_network(network)
+    examples = dataset.read_examples(train_files, training.soft_labels).cache()
+    lengths, window = dataset.token_counts(examples), min(training.window, dataset.MAX_SEQUENCE_LENGTH)
     steps = dataset.count_batches(np.minimum(lengths, window), training.batch_size)
     if longer := int(np.sum(lengths > window)):
-        progress.info('of %d texts each epoch learns from another stretch of %d tokens', longer, window)
-    held = dataset.read_rows(eval_files, training.soft_labels)
-    validation = dataset.evaluation_batches(held, training.batch_size).cache()
+        progress.info(
+            '%d texts are longer: each epoch trains on a random segment of %d tokens', longer, window
+        )
+    eval_examples = dataset.read_examples(eval_files, training.soft_labels)
+    validation = dataset.evaluation_batches(eval_examples, training.batch_size).cache()
 
     def batches(epoch: tf.Tensor) -> tf.data.Dataset:
-        return hardware.even(
-            dataset.training_batches(rows, training.batch_size, window, training.seed, epoch)
+        return hardware.pad_batches(
+            dataset.training_batches(examples, training.batch_size, window, training.seed, epoch)
         )
 
-    with hardware.building():
+    with hardware.scope():
         network = JointNetwork(
             network_config,
             len(vocabulary),
@@ -121,17 +130,22 @@ def train(
             replicas=hardware.replicas,
             seed=training.seed,
         )
-        network(np.full((1, 2), BOS_ID))  # builds all of it
+        network(np.full((1, 2), BOS_ID))  # builds all weights
         assign_subwords(network, vocabulary)
     if training.language_epochs:
-        # The language loss alone, over every text there is (Dai & Le 2015).
+        # The language loss alone, over labelled and unlabelled texts (Dai & Le 2015).
         network.sentiment_weight, network.language_weight = 0.0, 1.0
-        fit(network, training, batches, training.language_epochs, steps, phase='language', **kept)
+        train_phase(
+            network, training, batches, training.language_epochs, steps, phase='language', **phase_options
+        )
         network.sentiment_weight, network.language_weight = 1.0, training.language_weight
     progress.info(
-        'training on %d batches of %d texts, %d tokens known', steps, training.batch_size, len(vocabulary)
+        'training on %d batches of %d texts, vocabulary of %d tokens',
+        steps,
+        training.batch_size,
+        len(vocabulary),
     )
-    fit(
+    train_phase(
         network,
         training,
         batches,
@@ -139,13 +153,13 @@ def train(
         steps,
         phase='sentiment',
         monitor='sentiment_loss',
-        validation=hardware.even(validation),
-        rates=layer_rates(network, training, steps),
-        **kept,
+        validation=hardware.pad_batches(validation),
+        layer_rates=layer_rates(network, training, steps),
+        **phase_options,
     )
-    if not hardware.plain:
-        network = plain_network(network)
-    combine(
+    if not hardware.is_plain:
+        network = inference_network(network)
+    stack_paths(
         network,
         train_files,
         eval_files,

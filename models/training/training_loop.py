@@ -1,4 +1,4 @@
-"""One phase of a training: what language pre-training, fine-tuning and the language task have in common."""
+"""One phase of a training. Language pretraining, sentiment training and the language task all use it."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -9,17 +9,24 @@ import tensorflow as tf
 
 from vaiven.models.data.dataset import without_autotune
 from vaiven.models.network.layers import Tensor
-from vaiven.models.training import callbacks as ours
-from vaiven.models.training.callbacks import TrainingError
+from vaiven.models.training.callbacks import (
+    EarlyStopping,
+    ProgressLines,
+    SaveCheckpoint,
+    StopAtNaN,
+    TensorBoardScalars,
+    TrainingError,
+)
 from vaiven.models.training.checkpoints import BestWeights, Checkpoint
 from vaiven.models.training.config import TrainingConfig
 
 progress = logging.getLogger('vaiven.progress')
 
-Rates = Callable[[int, Tensor], Tensor]
+# (index of a trainable weight, optimizer step) → factor of the learning rate
+RateFunction = Callable[[int, Tensor], Tensor]
 
 
-def fit(
+def train_phase(
     network: keras.Model,
     training: TrainingConfig,
     batches: Callable[[tf.Tensor], tf.data.Dataset],
@@ -30,39 +37,42 @@ def fit(
     monitor: str | None = None,
     validation: tf.data.Dataset | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
-    rates: Rates | None = None,
+    layer_rates: RateFunction | None = None,
     checkpoint: Checkpoint | None = None,
     logs: str | None = None,
 ) -> None:
-    """Trains a network that has its loss in itself (`compute_loss` or `train_step`).
+    """Trains a network that computes its own loss (`compute_loss` or `train_step`).
+
+    Afterwards the network has the best weights if a metric is monitored, otherwise the last ones; averaged weights if
+    `training.weight_averaging` is above 0.
 
     Args:
-        network: built. Left with the best weights if something is monitored, with the last ones if not; averaged
-            weights where `training.weight_averaging` is above 0.
-        training: rates, clipping, averaging, patience.
-        batches: the batches of an epoch, from its number, int64 () from 0. Traced once, so the number is no Python
-            number; what depends on the seed and on it alone makes a resumed training see the same batches.
-        epochs: at most that many.
-        steps: batches in an epoch, exactly.
-        phase: name of the phase, one of its own for each call within a training.
-        monitor: a metric of the network, the lower the better, on `validation`: training stops after
-            `training.patience` epochs without a better one.
-        validation: batches, gone through after each epoch.
-        callbacks: more of them, called before those of this function.
-        rates: what part of the learning rate each weight has, by its number and the step; see `fine_tuning`.
-        checkpoint: written after each epoch; where it is of a training that was killed, this phase goes on after
-            its last epoch, or is passed over if it is a later phase's.
+        network: built.
+        training: learning rate, clipping, averaging and patience.
+        batches: builds the batches of an epoch from its number, int64 () from 0. It is traced once, so the number is a
+            tensor. It should depend on nothing but seed and number, so that a resumed training sees the same batches.
+        epochs: maximum number of epochs.
+        steps: exact number of batches in an epoch.
+        phase: name of the phase, unique within a training.
+        monitor: a metric of the network on `validation`, the lower the better; training stops after `training.patience`
+            epochs without a lower value.
+        validation: batches, read after each epoch.
+        callbacks: additional callbacks, called before those of this function.
+        layer_rates: factor of the learning rate for each weight and step.
+        checkpoint: written after each epoch. If it is of an interrupted training, the phase resumes after its last
+            epoch, or is skipped if a later phase was interrupted.
         logs: folder for TensorBoard.
 
     Raises:
-        TrainingError: if the loss is no longer a number.
-        CheckpointError: if the checkpoint is of another network.
+        TrainingError: the loss is NaN or infinite.
+        CheckpointError: the checkpoint is of another network.
     """
-    if checkpoint is not None and checkpoint.is_over(phase):
-        progress.info('%s was finished before', phase)
+    if checkpoint is not None and checkpoint.is_finished(phase):
+        progress.info('the phase %s is already finished', phase)
         return
-    # With the global seed 0, tf.data takes no tensor as the seed of an order.
+    # With the global seed 0, tf.data does not accept a tensor as the seed of a shuffle.
     tf.random.set_seed(training.seed + 1)
+    # Half a cosine without restarts (Loshchilov & Hutter 2017).
     schedule = keras.optimizers.schedules.CosineDecay(
         training.learning_rate, steps * epochs, alpha=training.final_rate_fraction
     )
@@ -71,62 +81,68 @@ def fit(
     with strategy.scope():
         optimizer = AveragingAdam(
             schedule,
-            # Each replica's part of the gradient is clipped before they are added up.
+            # Each replica clips its share of the gradient before the shares are summed (Pascanu et al. 2013).
             global_clipnorm=training.clip_norm / strategy.num_replicas_in_sync,
             use_ema=averaging > 0,
             ema_momentum=averaging,
-            rates=rates,
+            layer_rates=layer_rates,
         )
-        # Compiling for XLA would mean one compilation for every length that a batch can have.
+        # XLA would compile once for each length that a batch can have.
         network.compile(optimizer=optimizer, jit_compile=False)
         network.optimizer.build(network.trainable_variables)
-    validated = BestWeights()
-    begin = 0 if checkpoint is None else checkpoint.restore(network, validated)
-    stop = ours.StopEarly(monitor, training.patience, validated)
-    if begin:
-        progress.info('%s goes on from epoch %d', phase, begin + 1)
-    after_epochs = [*callbacks, stop]
+    best = BestWeights()
+    first_epoch = 0 if checkpoint is None else checkpoint.restore(network, best)
+    early_stopping = EarlyStopping(monitor, training.patience, best)
+    if first_epoch:
+        progress.info('the phase %s resumes at epoch %d', phase, first_epoch + 1)
+    all_callbacks = [*callbacks, early_stopping]
     if checkpoint is not None:
-        after_epochs.append(ours.Save(checkpoint, validated))
+        all_callbacks.append(SaveCheckpoint(checkpoint, best))
     if logs is not None:
-        after_epochs.append(ours.Scalars(f'{logs}/{phase}'))
+        all_callbacks.append(TensorBoardScalars(f'{logs}/{phase}'))
     try:
         network.fit(
-            without_autotune(tf.data.Dataset.range(begin, epochs).flat_map(batches)),
-            initial_epoch=epochs if stop.due else begin,
+            without_autotune(tf.data.Dataset.range(first_epoch, epochs).flat_map(batches)),
+            initial_epoch=epochs if early_stopping.is_due else first_epoch,
             epochs=epochs,
             steps_per_epoch=steps,
             validation_data=None if validation is None else without_autotune(validation),
-            callbacks=[*after_epochs, ours.Progress(epochs), ours.StopAtNaN()],
+            callbacks=[*all_callbacks, ProgressLines(epochs), StopAtNaN()],
             shuffle=False,
             verbose=0,
         )
     except TrainingError as error:
-        again = None if checkpoint is None else checkpoint.mark_failed()
-        if again is None:
+        resume_point = None if checkpoint is None else checkpoint.mark_failed()
+        if resume_point is None:
             raise
-        raise TrainingError(f'{error}; the next run then goes on from {again}') from None
+        raise TrainingError(f'{error}; the next run then resumes at {resume_point}') from None
 
 
 class AveragingAdam(keras.optimizers.Adam):
-    """Adam (Kingma & Ba 2015) in one pass over each weight: Keras makes a dozen of it, and with vectors of pieces a
-    network has more weights than a batch has work.
+    """Adam (Kingma & Ba 2015) with one fused operation per weight, and optional averages under every strategy.
 
-    Average weights can be had under every strategy: Keras' own way of assigning them fails where a variable is a
-    mirrored one.
+    Keras' Adam reads and writes each weight in a dozen operations; with subword embeddings a network has more weights
+    than a batch has work. Keras' way of assigning averages fails for mirrored variables.
 
     Args:
-        rates: as in `fit`; None for one rate.
+        layer_rates: factor of the learning rate for each weight and step, as for `train_phase`; None for one rate.
     """
 
-    def __init__(self, *args: Any, rates: Rates | None = None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, layer_rates: RateFunction | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.rates = rates
+        self.layer_rates = layer_rates
 
     def update_step(self, gradient: Tensor, variable: Any, learning_rate: Tensor) -> None:
+        """Updates one weight; called by Keras.
+
+        Args:
+            gradient: same shape as the weight.
+            variable: the weight.
+            learning_rate: float ().
+        """
         index, dtype = self._get_variable_index(variable), variable.dtype
-        if self.rates is not None:
-            learning_rate *= self.rates(index, self.iterations)
+        if self.layer_rates is not None:
+            learning_rate *= self.layer_rates(index, self.iterations)
         step = tf.cast(self.iterations + 1, dtype)
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
@@ -142,6 +158,7 @@ class AveragingAdam(keras.optimizers.Adam):
         )
 
     def finalize_variable_values(self, var_list: Sequence[keras.Variable]) -> None:
+        """Replaces the weights by their running averages (Polyak & Juditsky 1992), if averaging is on."""
         if self.use_ema:
             for variable, average in zip(var_list, self._model_variables_moving_average, strict=True):
                 variable.assign(average)

@@ -1,4 +1,4 @@
-"""How settings are searched for."""
+"""Settings of the hyperparameter search."""
 
 import dataclasses
 
@@ -7,10 +7,10 @@ from vaiven.configuration import require
 
 @dataclasses.dataclass(frozen=True)
 class TuningConfig:
-    """Settings of the search for better settings.
+    """How hyperparameters are searched.
 
     Attributes:
-        trials: trainings to compare, the one with the settings as they are among them; 0 for no search.
+        trials: Number of trainings to compare, the first with the settings as they are; 0 for no search. At most 1000.
     """
 
     trials: int = 0

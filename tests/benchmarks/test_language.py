@@ -48,7 +48,7 @@ def test_nothing_is_read_before_the_begin_of_a_text(model) -> None:
     from benchmarks.character_model import to_ids
 
     text = 'bc a' * 40
-    states, _ = model.network.read_on('forward', tf.constant([to_ids(text, model.vocabulary)[:-1]]), None)
+    states, _ = model.network.read_window('forward', tf.constant([to_ids(text, model.vocabulary)[:-1]]), None)
     known = tf.nn.log_softmax(model.network.token_logits(model.network.project('forward', states)))[0]
     bits = -tf.gather(known, to_ids(text, model.vocabulary)[1:], batch_dims=1).numpy() / np.log(2)
     np.testing.assert_allclose(model.surprisal(text), bits, atol=1e-4)

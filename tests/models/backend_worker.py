@@ -40,8 +40,9 @@ def network_of(cell: str, softmax_candidates: int = 0, **options) -> JointNetwor
         softmax_candidates=softmax_candidates, seed=3,
     )  # fmt: skip
     network(IDS)
-    pieces = network.pieces
-    pieces.pieces.assign(np.arange(VOCABULARY_SIZE * pieces.most).reshape(-1, pieces.most) % pieces.buckets)
+    subwords = network.subwords
+    ids = np.arange(VOCABULARY_SIZE * subwords.max_subwords).reshape(-1, subwords.max_subwords)
+    subwords.subword_ids.assign(ids % subwords.buckets)
     return network
 
 
@@ -107,12 +108,12 @@ def trained_step(cell: str) -> dict[str, np.ndarray]:
 def read_stream(cell: str) -> dict[str, np.ndarray]:
     """The same for a window of running text, two windows on end."""
     network = network_of(cell, bidirectional=False, **REGULARISED)
-    reader = StatefulLanguageModel(network, streams=2, softmax_candidates=8, state_reset=0.5, seed=4)
+    reader = StatefulLanguageModel(network, batch_size=2, softmax_candidates=8, state_reset=0.5, seed=4)
     windows = np.random.default_rng(1).integers(4, VOCABULARY_SIZE, (4, 1, 7)).astype('int32')
     moved = _moved(
         reader, network, lambda: reader.fit(windows, np.zeros(4), batch_size=2, shuffle=False, verbose=0)
     )
-    memory = keras.tree.flatten(reader.memory)
+    memory = keras.tree.flatten(reader.state)
     return {
         **moved,
         'memory': np.array([np.abs(keras.ops.convert_to_numpy(state)).max() for state in memory]),

@@ -57,7 +57,7 @@ def test_one_value_is_changed_by_its_dotted_path(path, text, expected):
         ('network.units', '1000000000', 'network.units must lie between 1 and 16384'),
         ('network.layers', '600', 'network.layers must lie between 1 and 32'),
         ('network.embedding_size', '-1', 'network.embedding_size must lie between 0 and 16384'),
-        ('network.dropout', '1.2', 'network.dropout is a share'),
+        ('network.dropout', '1.2', 'network.dropout must be at least 0 and below 1'),
         ('training.learning_rate', 'NaN', 'training.learning_rate must be above 0'),
         ('training.learning_rate', 'Infinity', 'training.learning_rate must be above 0, and finite'),
         ('training.clip_norm', 'Infinity', 'training.clip_norm must be above 0, and finite'),

@@ -21,8 +21,8 @@ def mixed(tmp_path) -> str:
 
 
 def test_batches_hold_texts_of_like_length(mixed):
-    rows = dataset.read_rows([mixed])
-    batches = list(dataset.training_batches(rows, 16, dataset.LONGEST, seed=0))
+    rows = dataset.read_examples([mixed])
+    batches = list(dataset.training_batches(rows, 16, dataset.MAX_SEQUENCE_LENGTH, seed=0))
     for ids, labels in batches:
         lengths = np.count_nonzero(ids.numpy(), axis=1)
         assert len(labels) == len(ids) <= 16
@@ -31,17 +31,17 @@ def test_batches_hold_texts_of_like_length(mixed):
 
 
 def test_the_number_of_batches_is_known_beforehand(mixed):
-    rows = dataset.read_rows([mixed])
+    rows = dataset.read_examples([mixed])
     for size in (1, 16, 64):
         batches = list(dataset.training_batches(rows, size, 50, seed=0))
-        assert dataset.count_batches(np.minimum(dataset.lengths_of(rows), 50), size) == len(batches)
+        assert dataset.count_batches(np.minimum(dataset.token_counts(rows), 50), size) == len(batches)
     assert dataset.count_batches(np.zeros(0, int), 8) == 0
 
 
 def test_long_texts_share_a_batch_with_few_others_and_are_cut(tmp_path):
     path = write_rows(tmp_path / 'rows.gz', [[5] * 100_000] * 30, [1] * 30)
-    for ids, _ in dataset.evaluation_batches(dataset.read_rows([path]), 64):
-        assert ids.shape[1] == dataset.LONGEST
+    for ids, _ in dataset.evaluation_batches(dataset.read_examples([path]), 64):
+        assert ids.shape[1] == dataset.MAX_SEQUENCE_LENGTH
         assert ids.shape[0] * ids.shape[1] <= dataset.BATCH_TOKENS
 
 
@@ -87,13 +87,13 @@ def test_texts_of_no_one_and_a_hundred_thousand_tokens_train(mixed, tmp_path, ca
     few = write_rows(tmp_path / 'few.gz', *opinions(20))
     network = train(config, TrainingConfig(epochs=1), VOCABULARY, [mixed], [few])
     assert all(np.isfinite(value).all() for value in network.get_weights())
-    assert 'of 4 texts each epoch learns from another stretch of 128 tokens' in caplog.messages
+    assert '4 texts are longer: each epoch trains on a random segment of 128 tokens' in caplog.messages
 
 
 def test_nothing_that_is_made_of_rows_is_tuned_while_it_is_read(mixed):
     for batches in (
         dataset.labelled_batches([mixed], 8),
-        dataset.evaluation_batches(dataset.read_rows([mixed]), 8),
-        dataset.training_batches(dataset.read_rows([mixed]).cache(), 8, 50, 0),
+        dataset.evaluation_batches(dataset.read_examples([mixed]), 8),
+        dataset.training_batches(dataset.read_examples([mixed]).cache(), 8, 50, 0),
     ):
         assert batches.options().autotune.enabled is False

@@ -7,8 +7,8 @@ from vaiven.models.data import dataset
 from vaiven.models.network.config import NetworkConfig
 from vaiven.models.network.objective import JointNetwork
 from vaiven.models.training.config import TrainingConfig
-from vaiven.models.training.fine_tuning import LayerRates, depths
-from vaiven.models.training.training_loop import fit
+from vaiven.models.training.fine_tuning import LayerRates, layer_depths
+from vaiven.models.training.training_loop import train_phase
 
 SIZES = {'layers': 2, 'units': 4, 'embedding_size': 6, 'subword_buckets': 8, 'wide_ngrams': 0}
 
@@ -28,7 +28,7 @@ def place_of(network: JointNetwork) -> dict[str, int]:
 
 
 def depth_of(network: JointNetwork) -> dict[str, int]:
-    found = depths(network)
+    found = layer_depths(network)
     return {name: found[number] for name, number in place_of(network).items()}
 
 
@@ -37,7 +37,7 @@ def test_each_layer_lies_deeper_than_the_one_above_it():
     assert found['sentiment/kernel'] == 0
     assert found['forward_language/kernel'] == found['backward_1/lstm_cell/bias'] == 1
     assert found['backward_0/lstm_cell/kernel'] == found['forward_0/lstm_cell/recurrent_kernel'] == 2
-    assert found['embedding/embeddings'] == found['pieces/vectors'] == found['softmax_bias'] == 3
+    assert found['embedding/embeddings'] == found['subwords/vectors'] == found['softmax_bias'] == 3
     assert depth_of(network_of(layers=1, bidirectional=False))['embedding/embeddings'] == 2
 
 
@@ -54,16 +54,18 @@ def test_rates_fall_from_layer_to_layer_and_layers_wait_their_turn():
 
 def moved(folder, decay: float, unfreeze_steps: int) -> dict[int, float]:
     """How far the weights of each depth go in one epoch, the farthest of each."""
-    rows = dataset.read_rows([write_rows(folder / 'rows.gz', *opinions(32))])
+    rows = dataset.read_examples([write_rows(folder / 'rows.gz', *opinions(32))])
     network = network_of(token_dropout=0, dropout=0, head_dropout=0)
     before = [np.array(variable) for variable in network.trainable_variables]
 
     def batches(epoch):
         return dataset.training_batches(rows, 8, 128, 0, epoch)
 
-    steps = dataset.count_batches(dataset.lengths_of(rows), 8)
+    steps = dataset.count_batches(dataset.token_counts(rows), 8)
     rates = LayerRates(network, decay, unfreeze_steps)
-    fit(network, TrainingConfig(learning_rate=1e-4), batches, 1, steps, phase='sentiment', rates=rates)
+    train_phase(
+        network, TrainingConfig(learning_rate=1e-4), batches, 1, steps, phase='sentiment', layer_rates=rates
+    )
     found: dict[int, float] = {}
     for depth, variable, was in zip(rates.depths, network.trainable_variables, before, strict=True):
         found[depth] = max(found.get(depth, 0.0), float(np.abs(np.array(variable) - was).max()))

@@ -131,7 +131,7 @@ def test_no_repetition_is_counted_across_an_end_that_never_was():
     lengths = []
     for step in range(6):
         earlier = tf.range(8) < step
-        repeated = generation._repeated(tokens, tokens[:, step], repeated, earlier)
+        repeated = generation._match_lengths(tokens, tokens[:, step], repeated, earlier)
         lengths.append(repeated.numpy()[0].tolist())
     assert lengths[3] == [0, 1, 0, 0, 0, 0, 0, 0]
     assert lengths[4] == [0, 0, 2, 0, 0, 0, 0, 0]  # «5 6» ends at place 2 as well
@@ -141,7 +141,7 @@ def test_no_repetition_is_counted_across_an_end_that_never_was():
 def drawn(probabilities, count=4000, temperature=1.0, top_p=1.0, top_k=0):
     """Shares of the ids that `_draw` takes, over seeds."""
     logits = tf.tile(tf.math.log(tf.constant([[1e-9] * 4 + probabilities], tf.float32)), [count, 1])
-    draw = generation.Draw(*map(tf.constant, (temperature, top_p, top_k, 0, 1)))
+    draw = generation.SamplingOptions(*map(tf.constant, (temperature, top_p, top_k, 0, 1)))
     ids = generation._draw(logits, draw, tf.constant([1, 0])).numpy()
     return np.bincount(ids, minlength=4 + len(probabilities))[4:] / count
 
@@ -166,7 +166,9 @@ def test_the_nucleus_and_the_likeliest_few_leave_the_others_out():
 def test_the_least_probability_kept_is_that_of_a_whole_sort_in_a_large_vocabulary(top_p, top_k):
     values = np.random.default_rng(0).exponential(size=(3, 5000)).astype(np.float32)
     values /= values.sum(axis=1, keepdims=True)
-    least = generation._least_kept(tf.constant(values), tf.constant(top_k), tf.constant(top_p)).numpy()
+    least = generation._min_kept_probability(
+        tf.constant(values), tf.constant(top_k), tf.constant(top_p)
+    ).numpy()
     ranked = -np.sort(-values, axis=1)
     gathered = np.cumsum(ranked, axis=1) - ranked
     kept = (gathered < top_p) & (np.arange(5000) < (top_k or 5000))

@@ -15,7 +15,7 @@ from vaiven.models.network.network import Network
 from vaiven.models.network.objective import JointNetwork
 from vaiven.models.text.subwords import assign_subwords
 from vaiven.models.training.config import TrainingConfig
-from vaiven.models.training.hardware import Hardware, find_hardware, plain_network, share_cores
+from vaiven.models.training.hardware import Hardware, find_hardware, inference_network, share_cores
 from vaiven.models.training.trainer import train
 
 
@@ -59,7 +59,7 @@ def test_a_training_in_16_bits_gives_a_network_in_32(tmp_path, task):
 
 
 def test_in_16_bits_sums_and_losses_stay_in_32():
-    with Hardware(tf.distribute.get_strategy(), 'mixed_float16').building():
+    with Hardware(tf.distribute.get_strategy(), 'mixed_float16').scope():
         network = JointNetwork(
             NetworkConfig(units=4, embedding_size=4), 20, language_weight=0.1, softmax_candidates=0
         )
@@ -72,7 +72,7 @@ def test_in_16_bits_sums_and_losses_stay_in_32():
 
 
 def test_vectors_of_pieces_are_added_up_in_32_bits_after_a_training_in_16():
-    with Hardware(tf.distribute.get_strategy(), 'mixed_float16').building():
+    with Hardware(tf.distribute.get_strategy(), 'mixed_float16').scope():
         network = Network(
             NetworkConfig(units=4, embedding_size=8, subword_buckets=64, wide_ngrams=0), 7, seed=1
         )
@@ -80,20 +80,20 @@ def test_vectors_of_pieces_are_added_up_in_32_bits_after_a_training_in_16():
     assign_subwords(network, ['[PAD]', '[UNK]', '[BOS]', '[EOS]', 'maravillosa', 'maravilloso', 'perro'])
     word, vectors, pieces = (
         np.array(table)
-        for table in (network.embedding.embeddings, network.pieces.vectors, network.pieces.pieces)
+        for table in (network.embedding.embeddings, network.subwords.vectors, network.subwords.subword_ids)
     )
     present = pieces > 0
     count = np.maximum(present.sum(1, keepdims=True), 1)
     expected = word + (vectors[pieces] * present[..., None]).sum(1) / np.sqrt(count)
-    found = np.array(plain_network(network).embedding.embeddings)
+    found = np.array(inference_network(network).embedding.embeddings)
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def test_16_bits_are_left_out_where_no_gpu_is(caplog):
     caplog.set_level(logging.INFO, 'vaiven.progress')
     hardware = find_hardware(TrainingConfig(mixed_precision=True))
-    assert hardware.plain
-    assert caplog.messages == ['no GPU is there: training.mixed_precision is left out']
+    assert hardware.is_plain
+    assert caplog.messages == ['training.mixed_precision has no effect without a GPU']
 
 
 def test_what_cudnn_has_is_built_from_the_layers_of_keras_that_reach_it():

@@ -111,14 +111,14 @@ def test_html_stays_where_the_setting_says_so():
 
 def test_every_named_reference_is_the_character_that_python_says():
     names = [name for name in name2codepoint if name not in ('amp', 'shy', 'zwj', 'zwnj', 'lrm', 'rlm')]
-    found = normalization.without_html(tf.constant([f'x&{name};y' for name in names])).numpy()
+    found = normalization.remove_html(tf.constant([f'x&{name};y' for name in names])).numpy()
     assert [value.decode() for value in found] == [html.unescape(f'x&{name};y') for name in names]
 
 
 def test_numbered_references_are_the_characters_that_they_number():
     points = [*range(160, 0x3000, 37), 0xFFFD, 0x10000, 0x1F44D, 0x10FFFF]
     for form in ('&#{};', '&#000{};', '&#x{:x};', '&#X00{:X};'):
-        found = normalization.without_html(tf.constant([form.format(point) for point in points])).numpy()
+        found = normalization.remove_html(tf.constant([form.format(point) for point in points])).numpy()
         assert [value.decode() for value in found] == [chr(point) for point in points]
 
 

@@ -5,10 +5,10 @@ import pytest
 
 from tests.models.rows import VOCABULARY, opinions, write_rows
 from vaiven.configuration import ConfigError
-from vaiven.models.data.trainer_inputs import Inputs
+from vaiven.models.data.trainer_inputs import TrainerInputs
 from vaiven.models.training import tuning
 from vaiven.models.training.callbacks import TrainingError
-from vaiven.models.training.tuning import Search, search_space
+from vaiven.models.training.tuning import RandomSearchTuner, search_space
 from vaiven.models.training.tuning_config import TuningConfig
 
 NETWORK = {'cell': 'simple_rnn', 'bidirectional': False, 'units': 4, 'embedding_size': 4, 'wide_ngrams': 0}
@@ -22,10 +22,10 @@ TRAINING = {
 
 
 @pytest.fixture
-def inputs(tmp_path) -> Inputs:
+def inputs(tmp_path) -> TrainerInputs:
     rows = write_rows(tmp_path / 'rows.gz', *opinions(64))
     values = {'network': NETWORK, 'training': TRAINING, 'text': {}, 'tuning': {'trials': 3}}
-    return Inputs(values, '', VOCABULARY, (rows,), (rows,))
+    return TrainerInputs(values, '', VOCABULARY, (rows,), (rows,))
 
 
 @pytest.fixture
@@ -34,8 +34,8 @@ def lines(caplog):
     return lambda: [record.getMessage() for record in caplog.records if record.name == 'vaiven.progress']
 
 
-def search(inputs, folder, trials=3) -> Search:
-    made = Search(inputs, trials, str(folder))
+def search(inputs, folder, trials=3) -> RandomSearchTuner:
+    made = RandomSearchTuner(inputs, trials, str(folder))
     made.search()
     return made
 
@@ -53,7 +53,7 @@ def loss_by_rate(monkeypatch, loss) -> list[float]:
     return tried
 
 
-def best_of(made: Search) -> dict:
+def best_of(made: RandomSearchTuner) -> dict:
     return made.get_best_hyperparameters()[0].values
 
 
@@ -81,31 +81,31 @@ def test_every_trial_makes_sense_as_a_configuration(inputs):
     space = search_space(inputs)
     for seed in range(50):
         values = {setting.name: setting.random_sample(seed) for setting in space.space}
-        tuned = inputs.tuned(values)
+        tuned = inputs.with_settings(values)
         assert 0.0025 <= tuned.training.learning_rate <= 0.04
         assert tuned.network.units in (2, 4, 8)
 
 
 @pytest.mark.parametrize(('units', 'tried'), [(1, [1, 2]), (6, [3, 6, 12]), (16_384, [8192, 16_384])])
 def test_no_network_is_tried_that_the_configuration_refuses(units, tried):
-    inputs = Inputs({'network': {'units': units}, 'training': TRAINING}, '', (), (), ())
+    inputs = TrainerInputs({'network': {'units': units}, 'training': TRAINING}, '', (), (), ())
     (choice,) = (setting for setting in search_space(inputs).space if setting.name == 'network.units')
     assert choice.values == tried
 
 
 def test_language_alone_is_tuned_without_what_only_sentiment_has(inputs):
     values = {**inputs.values, 'training': {**TRAINING, 'task': 'language'}}
-    names = {setting.name for setting in search_space(Inputs(values, '', (), (), ())).space}
+    names = {setting.name for setting in search_space(TrainerInputs(values, '', (), (), ())).space}
     assert 'network.dropout' in names
     assert not names & {'network.head_dropout', 'training.language_weight'}
 
 
 def test_what_was_found_is_written_into_the_configuration(inputs):
-    tuned = inputs.tuned({'training.learning_rate': 0.03, 'network.units': 8})
+    tuned = inputs.with_settings({'training.learning_rate': 0.03, 'network.units': 8})
     assert (tuned.training.learning_rate, tuned.network.units, tuned.training.epochs) == (0.03, 8, 1)
     assert tuned.values['tuned'] == {'training.learning_rate': 0.03, 'network.units': 8}
     assert inputs.training.learning_rate == 0.01
-    assert tuned.subject() != inputs.subject()
+    assert tuned.fingerprint() != inputs.fingerprint()
 
 
 def killed_in_its_third_trial(inputs, tmp_path, monkeypatch) -> list[float]:
@@ -137,7 +137,7 @@ def test_a_search_around_other_rates_takes_no_trial_of_the_one_that_was_killed(
 ):
     killed_in_its_third_trial(inputs, tmp_path, monkeypatch)
     tried = loss_by_rate(monkeypatch, lambda rate: rate)
-    other = inputs.tuned({setting: 0.5})
+    other = inputs.with_settings({setting: 0.5})
     search(other, tmp_path, 5)
     assert (tried[0], len(tried)) == (other.training.learning_rate, 5)
 
@@ -145,14 +145,14 @@ def test_a_search_around_other_rates_takes_no_trial_of_the_one_that_was_killed(
 def test_a_trial_whose_loss_is_no_number_loses(inputs, tmp_path, monkeypatch, lines):
     def loss(rate):
         if rate > 0.0101:
-            raise TrainingError('the loss is no longer a number at step 3 of epoch 1')
+            raise TrainingError('the loss is NaN or infinite at step 3 of epoch 1')
         return 1 / rate
 
     tried = loss_by_rate(monkeypatch, loss)
     best = best_of(search(inputs, tmp_path, 8))
     assert best['training.learning_rate'] == max(rate for rate in tried if rate <= 0.0101)
     assert max(tried) > 0.0101
-    assert any('failed: the loss is no longer a number' in line for line in lines())
+    assert any('failed: the loss is NaN or infinite' in line for line in lines())
 
 
 def test_where_no_trial_can_be_trained_there_is_one_line(inputs, tmp_path, monkeypatch):
@@ -160,7 +160,7 @@ def test_where_no_trial_can_be_trained_there_is_one_line(inputs, tmp_path, monke
         raise TrainingError('no number')
 
     loss_by_rate(monkeypatch, loss)
-    with pytest.raises(TrainingError, match='none of the 4 trials could be trained'):
+    with pytest.raises(TrainingError, match='all 4 trials failed'):
         search(inputs, tmp_path, 4)
 
 

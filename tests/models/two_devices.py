@@ -15,7 +15,7 @@ from tests.models.rows import VOCABULARY, opinions, write_rows
 from vaiven.models.network.config import NetworkConfig
 from vaiven.models.training.checkpoints import Checkpoint
 from vaiven.models.training.config import TrainingConfig
-from vaiven.models.training.hardware import Hardware, plain_network
+from vaiven.models.training.hardware import Hardware, inference_network
 from vaiven.models.training.trainer import train
 
 NETWORK = NetworkConfig(
@@ -35,7 +35,7 @@ class Stop(keras.callbacks.Callback):
 
 def weights(hardware: Hardware, rows: str, **options) -> list[np.ndarray]:
     network = train(NETWORK, TRAINING, VOCABULARY, [rows], [rows], hardware=hardware, **options)
-    return plain_network(network).get_weights()
+    return inference_network(network).get_weights()
 
 
 def difference(ones: list[np.ndarray], others: list[np.ndarray]) -> float:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vaiven.models.data.text_windows import SlidingWindows, TextStreams
+from vaiven.models.data.text_windows import SlidingWindows, StatefulWindows
 from vaiven.models.network.config import NetworkConfig
 from vaiven.models.network.network import Network
 from vaiven.models.network.stateful import StatefulLanguageModel
@@ -16,12 +16,12 @@ from vaiven.models.text.tokenization import UNK_ID
 TEXT = np.arange(4, 4 + 103)
 
 
-def windows(batches: TextStreams | SlidingWindows, epoch: int = 0) -> list[np.ndarray]:
+def windows(batches: StatefulWindows | SlidingWindows, epoch: int = 0) -> list[np.ndarray]:
     return [batch.numpy() for batch in batches.epoch(epoch)]
 
 
 def test_windows_of_a_stream_go_on_where_the_one_before_ended() -> None:
-    streams = TextStreams(TEXT, streams=4, window=7)
+    streams = StatefulWindows(TEXT, batch_size=4, window=7)
     found = windows(streams)
     assert len(found) == streams.steps == 4
     for before, after in itertools.pairwise(found):
@@ -32,7 +32,7 @@ def test_windows_of_a_stream_go_on_where_the_one_before_ended() -> None:
 
 
 def test_the_backward_stream_reads_the_same_piece_from_its_end() -> None:
-    found = windows(TextStreams(TEXT, 4, 8, ('forward', 'backward')))
+    found = windows(StatefulWindows(TEXT, 4, 8, ('forward', 'backward')))
     forward, backward = (np.concatenate([w[:, d, :-1] for w in found], axis=1) for d in (0, 1))
     np.testing.assert_array_equal(backward[:, :24], TEXT[:100].reshape(4, 25)[:, :0:-1])
     np.testing.assert_array_equal(forward[:, :24], TEXT[:100].reshape(4, 25)[:, :-1])
@@ -40,7 +40,7 @@ def test_the_backward_stream_reads_the_same_piece_from_its_end() -> None:
 
 def test_each_epoch_has_its_own_windows_and_each_seed_its_own_epochs() -> None:
     def first(seed: int, epoch: int) -> list[int]:
-        return windows(TextStreams(TEXT, 2, 10, shift=True, seed=seed), epoch)[0].ravel().tolist()
+        return windows(StatefulWindows(TEXT, 2, 10, shift=True, seed=seed), epoch)[0].ravel().tolist()
 
     assert first(1, 0) == first(1, 0)
     assert len({tuple(first(seed, epoch)) for seed in (1, 2) for epoch in range(4)}) > 3
@@ -67,12 +67,12 @@ def reader(directions: int = 1, cell: str = 'lstm', **settings) -> StatefulLangu
         cell=cell, bidirectional=directions == 2, units=5, embedding_size=4, dropout=0, token_dropout=0, wide_ngrams=0
     )  # fmt: skip
     network = Network(config, 120, seed=3)
-    return StatefulLanguageModel(network, streams=2, softmax_candidates=0, **settings)
+    return StatefulLanguageModel(network, batch_size=2, softmax_candidates=0, **settings)
 
 
 def loss_of(model: StatefulLanguageModel, batches: tf.data.Dataset) -> float:
     model.compile(optimizer='sgd', jit_compile=False)
-    model.forget()
+    model.reset_state()
     return model.evaluate(batches, verbose=0, return_dict=True)['language_loss']
 
 
@@ -81,13 +81,13 @@ def loss_of(model: StatefulLanguageModel, batches: tf.data.Dataset) -> float:
 def test_the_state_goes_on_from_window_to_window(cell: str, directions: int) -> None:
     model = reader(directions, cell)
     names = model.network.directions
-    whole, in_windows = (loss_of(model, TextStreams(TEXT, 2, size, names).epoch(0)) for size in (50, 7))
+    whole, in_windows = (loss_of(model, StatefulWindows(TEXT, 2, size, names).epoch(0)) for size in (50, 7))
     assert in_windows == pytest.approx(whole, rel=1e-5)
 
 
 def test_without_the_memory_of_the_windows_before_the_loss_is_another() -> None:
     model = reader()
-    batches = TextStreams(TEXT, 2, 7).epoch(0)
+    batches = StatefulWindows(TEXT, 2, 7).epoch(0)
     kept = loss_of(model, batches)
     each = [loss_of(model, batches.skip(step).take(1)) for step in range(8)]
     assert abs(np.mean(each) - kept) > 1e-6
@@ -95,11 +95,11 @@ def test_without_the_memory_of_the_windows_before_the_loss_is_another() -> None:
 
 def test_some_streams_begin_anew_and_only_while_the_network_learns() -> None:
     network = reader().network
-    model = StatefulLanguageModel(network, streams=64, softmax_candidates=0, state_reset=0.5)
+    model = StatefulLanguageModel(network, batch_size=64, softmax_candidates=0, state_reset=0.5)
     window = np.random.default_rng(0).integers(4, 100, (64, 1, 5))
 
     def read_after(states: float, training: bool) -> np.ndarray:
-        for state in model.memory['forward'][0]:
+        for state in model.state['forward'][0]:
             state.assign(np.full(state.shape, states))
         return np.array(model(window, training=training)['forward'][0])
 
@@ -114,7 +114,7 @@ def test_the_last_target_alone_is_learnt_where_windows_begin_anew() -> None:
     (batch,) = list(SlidingWindows(TEXT, 2, 6).epoch(0).take(1))
     outputs = model(batch)
     assert [part.shape for part in outputs['forward']] == [(2, 1, 4), (2, 1, 4)]
-    states, _ = model.network.read_on('forward', batch[:, 0, :-1], None)
+    states, _ = model.network.read_window('forward', batch[:, 0, :-1], None)
     logits = model.network.token_logits(model.network.project('forward', states[:, -1]))
     expected = keras.losses.sparse_categorical_crossentropy(batch[:, 0, -1], logits, from_logits=True)
     assert loss_of(model, tf.data.Dataset.from_tensors(batch)) == pytest.approx(
@@ -127,7 +127,7 @@ def test_one_hot_input_has_a_softmax_of_its_own_and_learns() -> None:
         bidirectional=False, layers=2, units=16, embedding_size=0, dropout=0, token_dropout=0, wide_ngrams=0
     )  # fmt: skip
     network = Network(config, 9, seed=1)
-    model = StatefulLanguageModel(network, streams=4, softmax_candidates=512, last_only=True)
+    model = StatefulLanguageModel(network, batch_size=4, softmax_candidates=512, last_only=True)
     model.compile(optimizer=keras.optimizers.Adam(0.01), jit_compile=False)
     sliding = SlidingWindows([4, 5, 6, 7, 8] * 40, 4, 6)
     before = loss_of(model, sliding.epoch(0))

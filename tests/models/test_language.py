@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from vaiven.models.network.config import NetworkConfig
-from vaiven.models.text.subwords import pieces_of
+from vaiven.models.text.subwords import subwords_of
 from vaiven.models.text.tokenization import SPECIAL_TOKENS
+from vaiven.models.training.callbacks import TrainingError
 from vaiven.models.training.config import TrainingConfig
 from vaiven.models.training.language import train_language
-from vaiven.models.training.training_loop import TrainingError
 
 NETWORK = NetworkConfig(
     bidirectional=False, units=12, embedding_size=6, dropout=0.1, token_dropout=0, wide_ngrams=0
@@ -26,7 +26,7 @@ def training(**settings) -> TrainingConfig:
 
 
 def loss(network) -> float:
-    states, _ = network.read_on('forward', TEXT[None, :-1], None)
+    states, _ = network.read_window('forward', TEXT[None, :-1], None)
     logits = np.array(network.token_logits(network.project('forward', states)), 'float64')[0]
     log_probabilities = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
     return float(-log_probabilities[np.arange(len(TEXT) - 1), TEXT[1:]].mean())
@@ -68,7 +68,7 @@ def test_a_short_validation_text_is_heard_as_it_is_whatever_the_streams_of_the_t
     network = train_language(config, training(batch_size=15, epochs=1), WORDS, TEXT, held, callbacks=[heard])
     losses = []
     for direction, ids in zip(network.directions, (held, held[::-1]), strict=False):
-        states, _ = network.read_on(direction, ids[None, :-1], None)
+        states, _ = network.read_window(direction, ids[None, :-1], None)
         logits = np.array(network.token_logits(network.project(direction, states)), 'float64')[0]
         log_probabilities = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
         losses.append(-log_probabilities[np.arange(len(held) - 1), ids[1:]].mean())
@@ -84,7 +84,9 @@ def test_two_trainings_with_one_seed_give_the_same_weights() -> None:
 def test_words_that_share_pieces_are_told_so() -> None:
     config = dataclasses.replace(NETWORK, subword_buckets=512)
     network = train_language(config, training(epochs=1), WORDS, TEXT, TEXT[:60])
-    assert np.count_nonzero(np.array(network.pieces.pieces)[WORDS.index('luna')]) == len(pieces_of('luna'))
+    assert np.count_nonzero(np.array(network.subwords.subword_ids)[WORDS.index('luna')]) == len(
+        subwords_of('luna')
+    )
     # What predicts them is what reads them: the pieces' vectors are in both.
     np.testing.assert_allclose(
         np.array(network.vector_table()), np.array(network.token_vectors(np.arange(12))), atol=1e-7

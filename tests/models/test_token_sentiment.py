@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from vaiven.models.export import token_sentiment
-from vaiven.models.export.token_sentiment import sentiment_course
+from vaiven.models.export.token_sentiment import token_sentiment as per_token_sentiment
 from vaiven.models.text.config import TextConfig
 
 TEXTS = ['a wonderful film', '', '¿una película horrible, señor?', 'niño 👍🏽 שלום']
@@ -62,7 +62,7 @@ def test_characters_are_followed_one_by_one():
         left = tf.strings.length(tf.strings.regex_replace(text, 'a', ''))
         return 1 - tf.cast(left, tf.float32) / tf.cast(tf.strings.length(text), tf.float32)
 
-    tokens, found = sentiment_course(tf.constant(['aba', '']), TextConfig(unit='character'), share_of_a)
+    tokens, found = per_token_sentiment(tf.constant(['aba', '']), TextConfig(unit='character'), share_of_a)
     assert tokens.to_list() == [[b'a', b'b', b'a'], []]
     assert found.to_list() == [[1.0, 0.5, pytest.approx(2 / 3)], []]
 
@@ -71,9 +71,11 @@ def test_characters_are_followed_one_by_one():
 def test_longer_texts_than_can_be_told_of_name_the_rule_wherever_the_model_cuts_them(monkeypatch, max_tokens):
     def told(text: str) -> tf.RaggedTensor:
         config = TextConfig(max_tokens=max_tokens)
-        return sentiment_course(tf.constant([text, 'a']), config, lambda text: tf.zeros(tf.shape(text)))[0]
+        return per_token_sentiment(tf.constant([text, 'a']), config, lambda text: tf.zeros(tf.shape(text)))[0]
 
-    monkeypatch.setattr(token_sentiment, 'LONGEST', 2)
+    monkeypatch.setattr(token_sentiment, 'MAX_TOKENS', 2)
     assert told('a b').to_list() == [[b'a', b'b'], [b'a']]
-    with pytest.raises(tf.errors.InvalidArgumentError, match='course of a text is told of up to 2 tokens'):
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match='per-token sentiment takes texts of at most 2 tokens'
+    ):
         told('a b c')

@@ -6,7 +6,7 @@ import pytest
 from tests.models.rows import ngrams_of, write_rows
 from vaiven.models.network.config import NetworkConfig
 from vaiven.models.network.network import Network
-from vaiven.models.training.stacking import combine
+from vaiven.models.training.stacking import stack_paths
 
 TEXTS = [[5, 8], [6, 9], [5, 5, 9], [6, 6, 8], [7]]
 LABELS = [1, 0, 1, 0, -1]
@@ -16,7 +16,7 @@ def combined(folder, wide_ngrams: int, labels=LABELS, held_labels=LABELS) -> Net
     network = Network(NetworkConfig(units=4, embedding_size=4, wide_ngrams=wide_ngrams), 12, seed=1)
     network(np.array([[2, 3]]))
     train, held = write_rows(folder / 'a.gz', TEXTS, labels), write_rows(folder / 'b.gz', TEXTS, held_labels)
-    combine(network, [train], [held], batch_size=2, soft_labels=0.0)
+    stack_paths(network, [train], [held], batch_size=2, soft_labels=0.0)
     return network
 
 

@@ -6,35 +6,37 @@ from vaiven.configuration import ConfigError
 from vaiven.models.network.config import NetworkConfig
 from vaiven.models.network.network import Network
 from vaiven.models.network.subwords import SubwordEmbeddings
-from vaiven.models.text.subwords import assign_subwords, piece_table, pieces_of
-from vaiven.models.training.hardware import plain_network
+from vaiven.models.text.subwords import assign_subwords, subword_table, subwords_of
+from vaiven.models.training.hardware import inference_network
 
 
 def test_a_words_pieces_know_its_ends():
-    assert pieces_of('sol') == ['<so', 'sol', 'ol>', '<sol', 'sol>', '<sol>']
-    assert pieces_of('ñu') == ['<ñu', 'ñu>', '<ñu>']
-    assert pieces_of('##os') == ['os>']  # goes on with a word: where that begins, nobody knows here
+    assert subwords_of('sol') == ['<so', 'sol', 'ol>', '<sol', 'sol>', '<sol>']
+    assert subwords_of('ñu') == ['<ñu', 'ñu>', '<ñu>']
+    assert subwords_of('##os') == ['os>']  # goes on with a word: where that begins, nobody knows here
 
 
 @pytest.mark.parametrize('token', ['a', '¡', '👍', '[PAD]', '[UNK]', '[BOS]', '[EOS]'])
 def test_single_characters_and_special_tokens_have_none(token):
-    assert pieces_of(token) == []
+    assert subwords_of(token) == []
 
 
 def test_words_that_share_pieces_share_numbers_and_long_ones_are_cut():
-    one, other, short, long = piece_table(['maravillosa', 'maravilloso', 'a', 'x' * 100], 4096, 50)
+    one, other, short, long = subword_table(['maravillosa', 'maravilloso', 'a', 'x' * 100], 4096, 50)
     shared = set(one) & set(other) - {0}
     assert len(shared) >= 20
     assert not short.any()
     assert np.count_nonzero(long) == 50
-    assert piece_table(['maravillosa'], 64, 5).max() < 64
+    assert subword_table(['maravillosa'], 64, 5).max() < 64
 
 
 def test_the_vector_is_the_sum_over_the_root_of_the_number():
     layer = SubwordEmbeddings(4, 8, 2)
     layer.build((None, None))
     layer.vectors.assign(np.arange(16).reshape(8, 2) * (np.arange(8) > 0)[:, None])
-    layer.pieces.assign(np.pad([[0, 0, 0, 0], [3, 0, 0, 0], [1, 2, 3, 4], [0, 0, 0, 0]], ((0, 0), (0, 16))))
+    layer.subword_ids.assign(
+        np.pad([[0, 0, 0, 0], [3, 0, 0, 0], [1, 2, 3, 4], [0, 0, 0, 0]], ((0, 0), (0, 16)))
+    )
     found = np.array(layer(np.array([[0, 1], [2, 3]])))
     np.testing.assert_allclose(found, [[[0, 0], [6, 7]], [[20 / 2, 24 / 2], [0, 0]]], atol=1e-6)
 
@@ -42,7 +44,7 @@ def test_the_vector_is_the_sum_over_the_root_of_the_number():
 def test_vectors_learn_from_each_place_where_they_stand_and_none_from_no_piece():
     layer = SubwordEmbeddings(3, 5, 2, seed=0)
     layer.build((None, None))
-    layer.pieces.assign(np.pad([[0, 0], [3, 0], [1, 3]], ((0, 0), (0, 18))))
+    layer.subword_ids.assign(np.pad([[0, 0], [3, 0], [1, 3]], ((0, 0), (0, 18))))
     assert not np.array(layer.vectors)[0].any()
     ids, upstream = np.array([[0, 1], [2, 2]]), np.arange(1.0, 9).reshape(2, 2, 2)
     with tf.GradientTape() as tape:
@@ -58,7 +60,7 @@ def test_words_of_alike_pieces_have_alike_vectors_and_unknown_ones_none():
         NetworkConfig(units=4, embedding_size=64, subword_buckets=4096, wide_ngrams=0), 7, seed=1
     )
     network(np.array([[2, 3]]))
-    network.pieces.pieces.assign(piece_table(vocabulary, 4096, network.pieces.most))
+    network.subwords.subword_ids.assign(subword_table(vocabulary, 4096, network.subwords.max_subwords))
     network.embedding.embeddings.assign(np.zeros((7, 64)))
     _, one, other, third = np.array(network.token_vectors(np.array([1, 4, 5, 6])))
     assert one @ other > 5 * abs(one @ third)
@@ -70,8 +72,8 @@ def test_for_use_the_vectors_of_pieces_are_added_up_once_and_every_answer_stays(
     ids = np.array([[2, 4, 1, 6, 3], [2, 5, 3, 0, 0]])
     network(ids)
     assign_subwords(network, vocabulary)
-    plain = plain_network(network)
-    assert plain.pieces is None
+    plain = inference_network(network)
+    assert plain.subwords is None
     assert plain.config.subword_buckets == 0
     before, after = network(ids), plain(ids)
     for name in before:
@@ -81,11 +83,11 @@ def test_for_use_the_vectors_of_pieces_are_added_up_once_and_every_answer_stays(
         np.array(network.token_logits(before['forward'])),
         atol=1e-6,
     )
-    assert np.abs(np.array(network.pieces(ids[0, 1:2]))).max() > 0.01
+    assert np.abs(np.array(network.subwords(ids[0, 1:2]))).max() > 0.01
 
 
 def test_one_hot_vectors_have_no_pieces_and_one_bucket_is_refused():
     network = Network(NetworkConfig(units=4, embedding_size=0, subword_buckets=16, wide_ngrams=0), 5)
-    assert network.pieces is None
+    assert network.subwords is None
     with pytest.raises(ConfigError, match='subword_buckets must lie between 2 and'):
         NetworkConfig(subword_buckets=1)

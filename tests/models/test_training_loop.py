@@ -14,10 +14,11 @@ import tensorflow as tf
 from tests.models import killed_training
 from tests.models.rows import opinions, write_rows
 from vaiven.models.network.config import NetworkConfig
+from vaiven.models.training.callbacks import TrainingError
 from vaiven.models.training.checkpoints import Checkpoint, CheckpointError
 from vaiven.models.training.config import TrainingConfig
 from vaiven.models.training.language import train_language
-from vaiven.models.training.training_loop import AveragingAdam, TrainingError, fit
+from vaiven.models.training.training_loop import AveragingAdam, train_phase
 
 STEPS = 5
 FAST = TrainingConfig(learning_rate=0.1, patience=2)
@@ -55,7 +56,9 @@ def points(epoch):
 def run(network=None, training=FAST, epochs=4, *, batches=points, validation=True, **options):
     network = network or Line()
     options = {'phase': 'line', 'monitor': 'distance', **options}
-    fit(network, training, batches, epochs, STEPS, validation=points(99) if validation else None, **options)
+    train_phase(
+        network, training, batches, epochs, STEPS, validation=points(99) if validation else None, **options
+    )
     return network
 
 
@@ -96,7 +99,7 @@ def test_a_training_that_was_killed_ends_as_if_it_had_not_been(tmp_path, lines):
     killed = subprocess.run(command, cwd=pathlib.Path(__file__).parents[2], capture_output=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr[-500:]
     resumed = killed_training.run(rows, Checkpoint(path, 'killed', {}))
-    assert 'sentiment goes on from epoch 3' in lines()
+    assert 'the phase sentiment resumes at epoch 3' in lines()
     assert not any(line.startswith('epoch 2/4') for line in lines())
     for one, other in zip(resumed.get_weights(), killed_training.run(rows).get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -139,7 +142,10 @@ def test_a_phase_that_was_over_is_not_gone_through_again(tmp_path, lines):
         both(callbacks=[Stop(2)])
     before = len(lines())
     resumed = both()
-    assert lines()[before : before + 2] == ['first was finished before', 'second goes on from epoch 3']
+    assert lines()[before : before + 2] == [
+        'the phase first is already finished',
+        'the phase second resumes at epoch 3',
+    ]
     checkpoint(tmp_path).remove()
     np.testing.assert_array_equal(weights(resumed), weights(both()))
 
@@ -176,7 +182,7 @@ def test_a_kill_after_the_last_epoch_leaves_nothing_to_train(tmp_path, lines):
 def test_another_training_begins_anew(tmp_path, lines):
     interrupted(tmp_path, 2)
     run(checkpoint=checkpoint(tmp_path, 'another'))
-    assert 'the last training was another one, so this one begins anew' in lines()
+    assert 'the checkpoint is of another training, so this one starts from the beginning' in lines()
     assert any(line.startswith('epoch 1/4') for line in lines())
 
 
@@ -188,7 +194,7 @@ def test_a_damaged_checkpoint_is_passed_over_with_one_line(tmp_path, lines, keep
     path.write_bytes(contents[: int(len(contents) * keep)])
     checkpoint(tmp_path)
     assert [line for line in lines() if 'damaged' in line] == [
-        f'the checkpoint {path} is damaged, so the training begins anew'
+        f'the checkpoint {path} is damaged, so the training starts from the beginning'
     ]
 
 
@@ -209,11 +215,11 @@ def diverge(epoch):
 
 
 def test_after_a_loss_that_is_no_number_other_rates_go_on_from_the_last_good_epoch(tmp_path, lines):
-    with pytest.raises(TrainingError, match=r'step 1 of epoch 3\..*goes on from epoch 3 of the phase line'):
+    with pytest.raises(TrainingError, match=r'step 1 of epoch 3\..*resumes at epoch 3 of the phase line'):
         run(batches=diverge, checkpoint=checkpoint(tmp_path, learning_rate=0.1))
     lower = checkpoint(tmp_path, learning_rate=0.01)
     run(training=TrainingConfig(learning_rate=0.01), checkpoint=lower)
-    assert 'line goes on from epoch 3' in lines()
+    assert 'the phase line resumes at epoch 3' in lines()
     assert lower.changes == [{'phase': 'line', 'epochs': 2, 'before': {'learning_rate': 0.1}}]
 
 
@@ -222,7 +228,7 @@ def test_another_training_of_other_rates_is_not_taken_for_the_one_that_failed(tm
         run(callbacks=[Stop(2)], checkpoint=checkpoint(tmp_path, learning_rate=0.1))
     path = tmp_path / 'kept' / 'training.npz'
     before = path.read_bytes()
-    with pytest.raises(TrainingError, match=r'step 1 of epoch 1\.(?!.*goes on)'):
+    with pytest.raises(TrainingError, match=r'step 1 of epoch 1\.(?!.*resumes)'):
         run(batches=lambda epoch: diverge(epoch + 2), checkpoint=checkpoint(tmp_path, learning_rate=0.01))
     assert path.read_bytes() == before
 
@@ -231,7 +237,7 @@ def test_rates_that_fail_once_more_still_go_on_from_the_last_good_epoch(tmp_path
     with pytest.raises(TrainingError):
         run(batches=diverge, checkpoint=checkpoint(tmp_path, learning_rate=0.1))
     for rate in (0.05, 0.02):
-        with pytest.raises(TrainingError, match='goes on from epoch 3 of the phase line'):
+        with pytest.raises(TrainingError, match='resumes at epoch 3 of the phase line'):
             run(batches=diverge, checkpoint=checkpoint(tmp_path, learning_rate=rate))
 
 
@@ -245,7 +251,9 @@ def test_a_last_step_that_breaks_the_weights_is_noticed_when_they_are_validated(
             if self.epoch == 2:
                 self.model.dense.kernel.assign(np.full((3, 1), broken))
 
-    rule = r'validation loss is no number after epoch 3\. Received: .*goes on from epoch 3 of the phase line'
+    rule = (
+        r'validation loss is NaN or infinite after epoch 3\. Received: .*resumes at epoch 3 of the phase line'
+    )
     with pytest.raises(TrainingError, match=rule):
         run(callbacks=[Break()], checkpoint=checkpoint(tmp_path))
     with np.load(tmp_path / 'kept' / 'training.npz') as kept:
@@ -258,7 +266,7 @@ def test_other_rates_without_such_a_loss_begin_anew(tmp_path, lines):
     with contextlib.suppress(KeyboardInterrupt):
         run(callbacks=[Stop(2)], checkpoint=checkpoint(tmp_path, learning_rate=0.1))
     run(checkpoint=checkpoint(tmp_path, learning_rate=0.01))
-    assert 'the last training was another one, so this one begins anew' in lines()
+    assert 'the checkpoint is of another training, so this one starts from the beginning' in lines()
 
 
 def test_averaged_weights_are_validated_kept_and_given_back():

@@ -8,9 +8,9 @@ from vaiven.configuration import ConfigError
 from vaiven.models.text.config import TextConfig
 from vaiven.models.text.tokenization import (
     SPECIAL_TOKENS,
-    join,
+    detokenize,
     normalize,
-    table_of,
+    token_table,
     tokenize,
     tokens_to_ids,
     vocabulary_table,
@@ -85,9 +85,9 @@ def test_a_text_cannot_write_a_special_token(tmp_path):
     assert '[BOS]' not in tokens_of('[BOS]')
 
 
-def pieces_of(text: str, **options) -> list[str]:
+def wordpieces_of(text: str, **options) -> list[str]:
     config = TextConfig(unit='wordpiece', **options)
-    return [token.decode() for token in tokenize(tf.constant([text]), config, table_of(PIECES))[0].numpy()]
+    return [token.decode() for token in tokenize(tf.constant([text]), config, token_table(PIECES))[0].numpy()]
 
 
 @pytest.mark.parametrize(
@@ -105,21 +105,21 @@ def pieces_of(text: str, **options) -> list[str]:
     ],
 )
 def test_words_fall_into_their_longest_known_pieces_and_unknown_characters(text, expected):
-    assert pieces_of(text) == expected
+    assert wordpieces_of(text) == expected
 
 
 def test_a_piece_that_is_unknown_has_the_id_of_the_unknown():
-    table = table_of(PIECES)
+    table = token_table(PIECES)
     ids = tokens_to_ids(tokenize(tf.constant(['bøi ø']), TextConfig(unit='wordpiece'), table), table)
     assert ids.to_list() == [[2, PIECES.index('b'), 1, PIECES.index('##i'), 1, 3]]
 
 
 def test_a_text_is_cut_after_so_many_pieces():
-    assert pieces_of('bibi bibi', max_tokens=3) == ['b', '##i', '##b']
+    assert wordpieces_of('bibi bibi', max_tokens=3) == ['b', '##i', '##b']
 
 
 def test_a_word_of_100000_letters_is_split_at_once():
-    assert len(pieces_of('bi' * 50_000, max_tokens=100_000)) == 100_000
+    assert len(wordpieces_of('bi' * 50_000, max_tokens=100_000)) == 100_000
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_a_word_of_100000_letters_is_split_at_once():
     ],
 )
 def test_pieces_are_put_together_again(tokens, text):
-    joined = join(tf.constant([tokens], tf.string), TextConfig(unit='wordpiece'))
+    joined = detokenize(tf.constant([tokens], tf.string), TextConfig(unit='wordpiece'))
     assert joined.numpy()[0].decode() == text
 
 
