@@ -17,7 +17,7 @@ class NetworkConfig:
     """Sizes and regularisation of the bidirectional language and sentiment network.
 
     Attributes:
-        cell: The recurrent cell of both directions; [model.md](model.md) has the equations.
+        cell: The recurrent cell of both directions, with the equations of `vaiven.models.network.cells`.
         bidirectional: Whether there is a backward direction beside the forward one.
         layers: Recurrent layers per direction; from 1 to 32.
         units: Size of the hidden state of each layer and direction; from 1 to 16384.
