@@ -1,4 +1,4 @@
-"""Which words a forward and a backward language model put into a gap."""
+"""The words that a forward and a backward language model predict for a gap in a sentence."""
 
 import dataclasses
 
@@ -11,7 +11,7 @@ from vaiven.models.text.tokenization import BOS_ID, EOS_ID, SPECIAL_TOKENS
 
 GAP = '…'
 
-# The lectures' sentences, a gap in each, and three of the kind that film reviews are made of.
+# The sentences of the lectures, each with a gap, and three that are typical of film reviews.
 SENTENCES = (
     'las nubes están en el …',
     'las nubes están en el … azul .',
@@ -26,16 +26,16 @@ SENTENCES = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Filled:
-    """A gap's candidates, each (word, probability), the likeliest first.
+class GapCandidates:
+    """Candidates for a gap, each (word, probability), the most probable first.
 
     Attributes:
-        sentence: with `…` for the gap.
-        unknown: its words that the models do not know.
-        forward: from what stands before the gap.
-        backward: from what stands after it; empty where nothing does.
-        both: p(word | before) · p(word | after) / p(word), which is right if the two sides are independent
-            given the word; empty where nothing stands after the gap.
+        sentence: the sentence, with `…` for the gap.
+        unknown: words of the sentence that are not in the vocabulary.
+        forward: candidates from the text before the gap.
+        backward: candidates from the text after the gap; empty if there is none.
+        both: p(word | before) · p(word | after) / p(word), normalised. This is exact if the two sides are independent
+            given the word. Empty if there is no text after the gap.
     """
 
     sentence: str
@@ -45,57 +45,60 @@ class Filled:
     both: tuple[tuple[str, float], ...]
 
 
-def known_share(sentence: str, vocabulary: Vocabulary) -> float:
-    """Share of the sentence's words that the vocabulary holds."""
-    tokens = [token for part in words(sentence.split(GAP)) for token in part]
+def known_word_share(sentence: str, vocabulary: Vocabulary) -> float:
+    """Computes the share of the words of a sentence that are in the vocabulary."""
+    tokens = [token for side in words(sentence.split(GAP)) for token in side]
     return sum(token in vocabulary for token in tokens) / len(tokens)
 
 
-def fill(
+def fill_gap(
     sentence: str,
     vocabulary: Vocabulary,
     forward: LanguageModel,
     backward: LanguageModel,
     frequencies: np.ndarray,
     count: int,
-) -> Filled:
-    """Fills the gap of a sentence.
+) -> GapCandidates:
+    """Predicts the word in the gap of a sentence.
 
     Args:
-        sentence: with one `…`.
-        vocabulary: of both models.
-        forward, backward: language models; the second reads texts from their end.
-        frequencies: p(word), float (vocabulary).
-        count: how many candidates.
+        sentence: a sentence with one `…`.
+        vocabulary: the vocabulary of both models.
+        forward: language model that reads texts from the start.
+        backward: language model that reads texts from the end.
+        frequencies: float (vocabulary), p(word).
+        count: number of candidates.
     """
     before, after = words(sentence.split(GAP))
     unknown = tuple(token for token in (*before, *after) if token not in vocabulary)
-    from_before = _next(forward, [BOS_ID, *vocabulary.ids(before)])
-    forwards = _best(from_before, vocabulary, count)
+    given_before = _next_probabilities(forward, [BOS_ID, *vocabulary.ids(before)])  # (vocabulary)
+    forward_candidates = _most_probable(given_before, vocabulary, count)
     if not after:
-        return Filled(sentence, unknown, forwards, (), ())
-    from_after = _next(backward, [EOS_ID, *vocabulary.ids(reversed(after))])
-    joint = from_before * from_after / np.maximum(frequencies, 1e-12)
-    return Filled(
+        return GapCandidates(sentence, unknown, forward_candidates, (), ())
+    given_after = _next_probabilities(backward, [EOS_ID, *vocabulary.ids(reversed(after))])
+    joint = given_before * given_after / np.maximum(frequencies, 1e-12)
+    return GapCandidates(
         sentence,
         unknown,
-        forwards,
-        _best(from_after, vocabulary, count),
-        _best(joint / joint.sum(), vocabulary, count),
+        forward_candidates,
+        _most_probable(given_after, vocabulary, count),
+        _most_probable(joint / joint.sum(), vocabulary, count),
     )
 
 
-def _next(model: LanguageModel, ids: list[int]) -> np.ndarray:
+def _next_probabilities(model: LanguageModel, ids: list[int]) -> np.ndarray:
     return np.asarray(tf.nn.softmax(model(np.array([ids], 'int32'))[0, -1]).numpy())
 
 
-def _best(probabilities: np.ndarray, vocabulary: Vocabulary, count: int) -> tuple[tuple[str, float], ...]:
-    """The likeliest words; special tokens and signs of punctuation are no words and are left out."""
-    found = []
-    for number in np.argsort(-probabilities, kind='stable'):
-        token = vocabulary.tokens[number]
+def _most_probable(
+    probabilities: np.ndarray, vocabulary: Vocabulary, count: int
+) -> tuple[tuple[str, float], ...]:
+    """Returns the most probable words; special tokens, numbers and punctuation are skipped."""
+    candidates = []
+    for token_id in np.argsort(-probabilities, kind='stable'):
+        token = vocabulary.tokens[token_id]
         if token not in SPECIAL_TOKENS and token[0].isalpha():
-            found.append((token, float(probabilities[number])))
-            if len(found) == count:
+            candidates.append((token, float(probabilities[token_id])))
+            if len(candidates) == count:
                 break
-    return tuple(found)
+    return tuple(candidates)

@@ -7,7 +7,13 @@ from html import escape
 
 @dataclasses.dataclass(frozen=True)
 class CellText:
-    """What the page says of a cell; the equations are the ones that `vaiven.models.network.cells` computes."""
+    """The text of the page about a cell.
+
+    Attributes:
+        name: name of the cell.
+        equations: the equations that `vaiven.models.network.cells` computes.
+        source: the publication.
+    """
 
     name: str
     equations: tuple[str, ...]
@@ -18,7 +24,7 @@ _F = 'f = σ(U_f x_t + W_f h_{t−1} + b_f)'
 _I = 'i = σ(U_i x_t + W_i h_{t−1} + b_i)'
 _O = 'o = σ(U_o x_t + W_o h_{t−1} + b_o)'
 _C = 'c̃ = tanh(U_c x_t + W_c h_{t−1} + b_c)'
-_MEMORY, _COUPLED = 'c_t = f ∘ c_{t−1} + i ∘ c̃', 'c_t = f ∘ c_{t−1} + (1 − f) ∘ c̃'
+_CELL_STATE, _COUPLED = 'c_t = f ∘ c_{t−1} + i ∘ c̃', 'c_t = f ∘ c_{t−1} + (1 − f) ∘ c̃'
 _H = 'h_t = o ∘ tanh(c_t)'
 _PF = 'f = σ(U_f x_t + W_f h_{t−1} + p_f ∘ c_{t−1} + b_f)'
 _PI = 'i = σ(U_i x_t + W_i h_{t−1} + p_i ∘ c_{t−1} + b_i)'
@@ -40,9 +46,11 @@ CELL_TEXTS = {
         'Cho et al. 2014, as published',
     ),
     'lstm': CellText(
-        'LSTM', (_F, _I, _O, _C, _MEMORY, _H), 'Hochreiter & Schmidhuber 1997; forget gate: Gers et al. 2000'
+        'LSTM',
+        (_F, _I, _O, _C, _CELL_STATE, _H),
+        'Hochreiter & Schmidhuber 1997; forget gate: Gers et al. 2000',
     ),
-    'peephole_lstm': CellText('peephole', (_PF, _PI, _C, _MEMORY, _PO, _H), 'Gers & Schmidhuber 2000'),
+    'peephole_lstm': CellText('peephole', (_PF, _PI, _C, _CELL_STATE, _PO, _H), 'Gers & Schmidhuber 2000'),
     'coupled_lstm': CellText('coupled', (_F, _O, _C, _COUPLED, _H), 'Greff et al. 2017'),
     'peephole_coupled_lstm': CellText('peephole, coupled', (_PF, _C, _COUPLED, _PO, _H), 'Greff et al. 2017'),
 }
@@ -72,9 +80,7 @@ REFERENCES = (
 
 
 def equation(text: str) -> str:
-    """`U_f x_{t−1}` as HTML: letters slanted, subscripts low, functions upright."""
-    marked = re.sub(
-        r'_(?:\{([^}]+)\}|(\w))', lambda found: f'<sub>{found[1] or found[2]}</sub>', escape(text)
-    )
-    marked = re.sub(r'(tanh|σ)', r'<span class="fn">\1</span>', marked)
-    return f'<div class="eq">{marked}</div>'
+    """Formats an equation such as `U_f x_{t−1}` as HTML: italic letters, subscripts, upright functions."""
+    html = re.sub(r'_(?:\{([^}]+)\}|(\w))', lambda match: f'<sub>{match[1] or match[2]}</sub>', escape(text))
+    html = re.sub(r'(tanh|σ)', r'<span class="fn">\1</span>', html)
+    return f'<div class="eq">{html}</div>'

@@ -1,4 +1,4 @@
-"""How much a lecture's page computes."""
+"""Settings of the lecture page."""
 
 import dataclasses
 
@@ -8,24 +8,30 @@ from vaiven.models.network.config import CELLS
 
 @dataclasses.dataclass(frozen=True)
 class LectureConfig:
-    """Sizes and budgets; the same code for a minute and for five.
+    """Sizes and training budgets of the models on the page. The defaults take about five minutes, `quick` about one.
 
     Attributes:
-        seed: of weights and of the order of the training windows.
-        cells: which cells are compared, see `vaiven.models.network.cells`.
-        runs: trainings of each cell, with the seeds `seed`, `seed + 1`, …
-        units, embedding_size: of the character models.
-        window, batch_size: characters a row, and rows a training step.
-        steps: training steps of a character model.
-        measurements: points of a learning curve.
-        held_out_windows: rows that a point is measured on.
-        learning_rate: of Adam at the first step; it falls to a tenth along a cosine.
-        distance: longest T − t of the gradients.
-        excerpts: pieces of the held-out text that the gradients are averaged over.
-        gate_units: rows of the gates' heat maps.
-        word_units, word_steps, word_window, word_vocabulary, word_learning_rate: of the word models.
-        candidates: words shown for a gap.
-        max_characters: a longer text is cut.
+        seed: Seed of the weights and of the order of the training windows.
+        cells: Cells to compare, of those in `vaiven.models.network.cells`.
+        runs: Trainings per cell, with the seeds `seed`, `seed + 1`, …
+        units: Units of the character models.
+        embedding_size: Embedding size of the character models.
+        window: Characters per row.
+        batch_size: Rows per training step.
+        steps: Training steps of a character model.
+        measurements: Points of a learning curve.
+        held_out_windows: Rows that a point is measured on.
+        learning_rate: Initial learning rate of Adam; it falls to a tenth along half a cosine.
+        distance: Longest distance T − t of the gradients.
+        excerpts: Excerpts of the held-out text that the gradients are averaged over.
+        gate_units: Rows of the heat maps of the gates.
+        word_units: Units and embedding size of the word models.
+        word_steps: Training steps of a word model.
+        word_window: Words per row.
+        word_vocabulary: Size of the vocabulary of the word models.
+        word_learning_rate: Initial learning rate of the word models.
+        candidates: Words shown for a gap.
+        max_characters: Longer texts are truncated to this many characters.
     """
 
     seed: int = 0
@@ -57,16 +63,13 @@ class LectureConfig:
         )
         for field in dataclasses.fields(self):
             if field.type is int and field.name != 'seed':
-                require(
-                    getattr(self, field.name) >= 1,
-                    f'{field.name} must be at least 1',
-                    getattr(self, field.name),
-                )
+                value = getattr(self, field.name)
+                require(value >= 1, f'{field.name} must be at least 1', value)
         for name in ('learning_rate', 'word_learning_rate'):
             require(getattr(self, name) > 0, f'{name} must be above 0', getattr(self, name))
 
     def quick(self) -> 'LectureConfig':
-        """Less of everything that takes time: one run a cell, and fewer steps."""
+        """Returns a copy with smaller budgets: one run per cell, and fewer steps."""
         return dataclasses.replace(
             self,
             runs=1,

@@ -1,6 +1,6 @@
-"""The texts of a lecture: read, divided, and turned into streams of ids.
+"""The texts of the lecture page: read, split into passages, and converted to ids.
 
-Every tenth piece of a text is held out: no model is trained on it, and all are measured on it.
+Every tenth passage of a text is held out: no model is trained on it, and all models are measured on it.
 """
 
 import collections
@@ -25,13 +25,13 @@ from vaiven.models.text.tokenization import (
 )
 
 MIN_CHARACTERS = 20_000
-_LONGEST_PIECE = 2_000
-_HELD_OUT = 10  # one piece of so many
+_MAX_PASSAGE_CHARACTERS = 2_000
+_HELD_OUT_INTERVAL = 10  # every tenth passage
 _TEXT = TextConfig(unit='word')
 
 
-class TextError(UserError):
-    """A text that a lecture cannot be made of."""
+class CorpusError(UserError):
+    """A text cannot be used for the lecture page."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,53 +39,63 @@ class Corpus:
     """A text, normalised as the models read it (NFC, lower case, single spaces).
 
     Attributes:
-        name: what the page calls it.
-        training, held_out: its pieces: lines, sentences or paragraphs.
-        cut: whether the text went on.
+        name: name of the text on the page.
+        training: passages to train on: lines, sentences or paragraphs.
+        held_out: passages to measure on.
+        is_truncated: whether the text is longer than the limit.
     """
 
     name: str
     training: tuple[str, ...]
     held_out: tuple[str, ...]
-    cut: bool = False
+    is_truncated: bool = False
 
     @property
     def characters(self) -> int:
+        """The number of characters of all passages."""
         return sum(map(len, self.training)) + sum(map(len, self.held_out))
 
 
-def corpus(name: str, lines: Iterable[str], max_characters: int) -> Corpus:
-    """Divides a text.
+def split_corpus(name: str, lines: Iterable[str], max_characters: int) -> Corpus:
+    """Splits a text into training and held-out passages.
+
+    Args:
+        name: name of the text on the page.
+        lines: the text; long lines are wrapped.
+        max_characters: the rest of a longer text is not read.
 
     Raises:
-        TextError: if there is too little of it.
+        CorpusError: the text is too short.
     """
-    pieces: list[str] = []
-    size, cut = 0, False
+    passages: list[str] = []
+    size, is_truncated = 0, False
     for line in lines:
         if size >= max_characters:
-            cut = True
+            is_truncated = True
             break
-        for piece in textwrap.wrap(line, _LONGEST_PIECE) if len(line) > _LONGEST_PIECE else [line]:
-            if piece.strip():
-                pieces.append(piece)
-                size += len(piece)
-    if size < MIN_CHARACTERS or len(pieces) < _HELD_OUT:
-        raise TextError(
-            f'{name}: a lecture needs {MIN_CHARACTERS} characters in {_HELD_OUT} lines or more. '
-            f'Received: {size} in {len(pieces)}; bring a longer text'
+        is_long = len(line) > _MAX_PASSAGE_CHARACTERS
+        for passage in textwrap.wrap(line, _MAX_PASSAGE_CHARACTERS) if is_long else [line]:
+            if passage.strip():
+                passages.append(passage)
+                size += len(passage)
+    if size < MIN_CHARACTERS or len(passages) < _HELD_OUT_INTERVAL:
+        raise CorpusError(
+            f'{name}: a lecture needs at least {MIN_CHARACTERS} characters in {_HELD_OUT_INTERVAL} lines. '
+            f'Received: {size} in {len(passages)}; provide a longer text'
         )
-    normal = [piece.decode() for piece in normalize(tf.constant(pieces), _TEXT).numpy()]
-    held_out = tuple(normal[_HELD_OUT - 1 :: _HELD_OUT])
-    training = tuple(piece for number, piece in enumerate(normal, start=1) if number % _HELD_OUT)
-    return Corpus(name, training, held_out, cut)
+    normalized = [passage.decode() for passage in normalize(tf.constant(passages), _TEXT).numpy()]
+    held_out = tuple(normalized[_HELD_OUT_INTERVAL - 1 :: _HELD_OUT_INTERVAL])
+    training = tuple(
+        passage for number, passage in enumerate(normalized, start=1) if number % _HELD_OUT_INTERVAL
+    )
+    return Corpus(name, training, held_out, is_truncated)
 
 
 def read_lines(path: str) -> list[str]:
-    """The lines of a UTF-8 text file, plain or gzipped.
+    """Reads the lines of a UTF-8 text file, plain or gzipped.
 
     Raises:
-        TextError: if the file is missing, or is no such text.
+        CorpusError: the file does not exist, cannot be read, or is not UTF-8 text.
     """
     try:
         with open(path, 'rb') as file:
@@ -93,25 +103,30 @@ def read_lines(path: str) -> list[str]:
         if content.startswith(b'\x1f\x8b'):
             content = gzip.decompress(content)
     except FileNotFoundError:
-        raise TextError(f'{path}: there is no such file; check the path given with --data') from None
+        raise CorpusError(f'{path}: the file does not exist; check the path given with --data') from None
     except IsADirectoryError:
-        raise TextError(f'{path}: is a directory; name one text file in it') from None
+        raise CorpusError(f'{path}: is a directory; name a text file in it') from None
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise TextError(f'{path}: is not a whole gzip file ({error}); compress it again') from None
+        raise CorpusError(f'{path}: is not a complete gzip file ({error}); compress it again') from None
     except OSError as error:
-        raise TextError(f'{path}: cannot be read ({error.strerror})') from None
+        raise CorpusError(f'{path}: cannot be read ({error.strerror})') from None
     if b'\0' in content:
-        raise TextError(f'{path}: holds NUL bytes, so it is no UTF-8 text; convert it to plain text')
+        raise CorpusError(f'{path}: contains NUL bytes, so it is not UTF-8 text; convert it to plain text')
     try:
         return content.decode('utf-8-sig').splitlines()
     except UnicodeDecodeError as error:
-        raise TextError(
-            f'{path}: byte {error.start + 1} is not UTF-8; convert it, as with iconv -f LATIN1 -t UTF-8'
+        raise CorpusError(
+            f'{path}: byte {error.start + 1} is not UTF-8; convert it, for example with iconv -f LATIN1 -t UTF-8'
         ) from None
 
 
 class Vocabulary:
-    """Tokens by falling count, after the special ones."""
+    """The most frequent tokens of a text, after the special tokens.
+
+    Args:
+        tokens: all tokens of the text.
+        size: maximum number of entries, special tokens included.
+    """
 
     def __init__(self, tokens: Iterable[str], size: int) -> None:
         counts = collections.Counter(tokens)
@@ -126,23 +141,31 @@ class Vocabulary:
         return token in self._ids
 
     def ids(self, tokens: Iterable[str]) -> list[int]:
+        """Looks up the ids of tokens; an unknown token gets the id of `[UNK]`."""
         return [self._ids.get(token, UNK_ID) for token in tokens]
 
-    def stream(self, texts: Iterable[Sequence[str]]) -> np.ndarray:
-        """One text after the other, each between `[BOS]` and `[EOS]`: int32 (tokens)."""
+    def encode(self, texts: Iterable[Sequence[str]]) -> np.ndarray:
+        """Joins the ids of all texts, each between `[BOS]` and `[EOS]`: int32 (tokens)."""
         return np.array([i for text in texts for i in (BOS_ID, *self.ids(text), EOS_ID)], 'int32')
 
 
-def require_longer(name: str, unit: str, least: int, **parts: np.ndarray) -> None:
-    """Raises TextError where a part of a text, int (tokens), is no longer than what is read of it at once."""
-    for part, stream in parts.items():
-        if len(stream) <= least:
-            raise TextError(
-                f'{name}: a lecture needs more than {least} {unit} in the {part.replace("_", "-")} part, begins and '
-                f'ends of lines among them. Received: {len(stream)}; bring a text with more of them'
+def require_min_tokens(name: str, unit: str, minimum: int, **splits: np.ndarray) -> None:
+    """Raises `CorpusError` if a split has no more tokens than a model reads at once.
+
+    Args:
+        name: name of the text.
+        unit: plural of the unit of a token, for the message.
+        minimum: tokens that are read at once.
+        splits: int (tokens), by name.
+    """
+    for split, ids in splits.items():
+        if len(ids) <= minimum:
+            raise CorpusError(
+                f'{name}: a lecture needs more than {minimum} {unit} in the {split.replace("_", "-")} part, including '
+                f'the start and the end of each line. Received: {len(ids)}; provide a longer text'
             )
 
 
 def words(texts: Sequence[str]) -> list[list[str]]:
-    """Tokens of each text, by the tokeniser of the served models."""
+    """Splits each text into words with the tokeniser of the served models."""
     return [[token.decode() for token in row] for row in all_tokens(tf.constant(texts), _TEXT).to_list()]

@@ -1,4 +1,4 @@
-"""What a lecture's page shows, computed: every cell on one text, and what words a gap gets in every text."""
+"""The computations behind the lecture page: every cell on one text, and the candidates for gaps with every text."""
 
 import dataclasses
 import itertools
@@ -9,33 +9,39 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from vaiven.models.lecture import candidates
-from vaiven.models.lecture.candidates import Filled
 from vaiven.models.lecture.config import LectureConfig
-from vaiven.models.lecture.corpus import Corpus, Vocabulary, require_longer, words
+from vaiven.models.lecture.corpus import Corpus, Vocabulary, require_min_tokens
 from vaiven.models.lecture.gates import gate_activations
 from vaiven.models.lecture.gradients import GradientNorms, gradient_norms, scaled_rnn_norms
 from vaiven.models.lecture.language_model import (
     Budget,
     Curve,
     LanguageModel,
-    bits_per_token,
     frequency_bits,
     train,
     windows,
 )
-from vaiven.models.text.tokenization import UNK_ID
+from vaiven.models.lecture.word_models import WordModels, word_corpus, word_models
 
 progress = logging.getLogger('vaiven.progress')
 
+# Cells whose gates are shown.
 GATED = ('lstm', 'peephole_lstm')
+# Factors of the recurrent matrix in the experiment on vanishing and exploding gradients.
 FACTORS = (0.5, 0.9, 1.1, 1.3, 1.6)
-_MAX_CHARACTERS = 200  # a text has few signs that matter; the rest is [UNK]
+_MAX_VOCABULARY = 200  # few characters are frequent enough to matter; the others are [UNK]
 
 
 @dataclasses.dataclass(frozen=True)
 class CellRun:
-    """One training of one cell."""
+    """One training of one cell.
+
+    Attributes:
+        curve: its learning curve.
+        parameters: number of weights.
+        untrained: gradient norms before training.
+        trained: gradient norms after training.
+    """
 
     curve: Curve
     parameters: int
@@ -44,8 +50,14 @@ class CellRun:
 
 
 @dataclasses.dataclass(frozen=True)
-class Reading:
-    """The gates of one cell over a sentence: `gates[name]` is (tokens, units shown)."""
+class GateReading:
+    """The gates of one cell over a sentence.
+
+    Attributes:
+        tokens: characters of the sentence.
+        gates: activations (tokens, units shown) by the name of the gate, `f`, `i` or `o`.
+        units: numbers of the units shown.
+    """
 
     tokens: tuple[str, ...]
     gates: Mapping[str, np.ndarray]
@@ -53,39 +65,19 @@ class Reading:
 
 
 @dataclasses.dataclass(frozen=True)
-class WordText:
-    """A text as word models read it: int (tokens), and the number of its words without begins and ends."""
-
-    name: str
-    vocabulary: Vocabulary
-    training: np.ndarray
-    held_out: np.ndarray
-    training_words: int
-
-
-@dataclasses.dataclass(frozen=True)
-class WordModels:
-    """What the word models of one text say, and how good they are on its held-out part."""
-
-    name: str
-    vocabulary_size: int
-    training_words: int
-    unknown_share: float
-    passes: float
-    perplexity: Mapping[str, float]
-    filled: tuple[Filled, ...]
-    not_asked: tuple[str, ...]
-
-
-@dataclasses.dataclass(frozen=True)
 class Lecture:
-    """Everything that the page shows.
+    """All results that the page shows.
 
     Attributes:
-        runs: of each cell, one `CellRun` a seed.
-        frequency_bits: bits per character of the characters' frequencies alone.
-        scaled: gradients of simple RNNs by the factor of their recurrent matrix.
-        seconds: of each part.
+        config: settings of the page.
+        corpora: the texts; the cells are compared on the first one.
+        runs: one `CellRun` per seed, by cell.
+        alphabet: size of the vocabulary of the character models.
+        frequency_bits: bits per character of a model that knows only the frequencies of the characters.
+        scaled: gradient norms of simple RNNs (excerpts, T) by the factor of their recurrent matrix.
+        readings: gates by cell.
+        words: results of the word models, by text.
+        seconds: computing time by part.
     """
 
     config: LectureConfig
@@ -94,45 +86,49 @@ class Lecture:
     alphabet: int
     frequency_bits: float
     scaled: Mapping[float, np.ndarray]
-    readings: Mapping[str, Reading]
+    readings: Mapping[str, GateReading]
     words: tuple[WordModels, ...]
     seconds: Mapping[str, float]
 
 
 def compute(corpora: Sequence[Corpus], config: LectureConfig) -> Lecture:
-    """Trains and measures. The first text is the one that the cells are compared on.
+    """Trains and measures all models.
+
+    Args:
+        corpora: the texts; the cells are compared on the first one.
+        config: settings.
 
     Raises:
-        TextError: where a text is too short for what is asked of it, before anything is trained.
-        DivergedError: if a loss is no longer a number.
+        CorpusError: a text is too short; raised before anything is trained.
+        DivergedError: a loss is NaN or infinite.
     """
     seconds: dict[str, float] = {}
-    began = time.monotonic()
+    started = time.monotonic()
 
-    def note(part: str) -> None:
-        nonlocal began
-        seconds[part], began = time.monotonic() - began, time.monotonic()
+    def record_time(part: str) -> None:
+        nonlocal started
+        seconds[part], started = time.monotonic() - started, time.monotonic()
 
     text = corpora[0]
-    vocabulary = Vocabulary(itertools.chain.from_iterable(text.training), _MAX_CHARACTERS)
-    stream, held_out = vocabulary.stream(text.training), vocabulary.stream(text.held_out)
+    vocabulary = Vocabulary(itertools.chain.from_iterable(text.training), _MAX_VOCABULARY)
+    training, held_out = vocabulary.encode(text.training), vocabulary.encode(text.held_out)
     longest = max(config.window, config.distance)
-    require_longer(text.name, 'characters', longest, training=stream, held_out=held_out)
-    word_texts = [word_text(corpus, config) for corpus in corpora]
+    require_min_tokens(text.name, 'characters', longest, training=training, held_out=held_out)
+    word_corpora = [word_corpus(corpus, config) for corpus in corpora]
     rows = windows(held_out, config.window, config.held_out_windows)
     excerpts = windows(held_out, config.distance, config.excerpts)[:, : config.distance]
     budget = Budget(config.steps, config.batch_size, config.window, config.learning_rate, config.measurements)
     runs: dict[str, tuple[CellRun, ...]] = {}
     models: dict[str, LanguageModel] = {}
     for cell in config.cells:
-        done = []
+        cell_runs = []
         for seed in range(config.seed, config.seed + config.runs):
             model = LanguageModel(
                 cell, len(vocabulary), units=config.units, embedding_size=config.embedding_size, seed=seed
             )
             untrained = _norms(model, excerpts)
-            curve = train(model, stream, rows, budget, seed)
-            done.append(CellRun(curve, model.count_params(), untrained, _norms(model, excerpts)))
+            curve = train(model, training, rows, budget, seed)
+            cell_runs.append(CellRun(curve, model.count_params(), untrained, _norms(model, excerpts)))
             models.setdefault(cell, model)
             progress.info(
                 '%s, seed %d: %.2f bits per character after %d steps (%.0f s)',
@@ -142,28 +138,31 @@ def compute(corpora: Sequence[Corpus], config: LectureConfig) -> Lecture:
                 config.steps,
                 curve.seconds,
             )
-        runs[cell] = tuple(done)
+        runs[cell] = tuple(cell_runs)
     noise = np.random.default_rng(config.seed).normal(
         size=(config.excerpts, config.distance, config.embedding_size)
     )
     scaled = scaled_rnn_norms(FACTORS, config.units, 0.1 * noise.astype('float32'), config.seed)
-    note('cells')
-    sentence = '\n' + demonstration(text.held_out)
+    record_time('cells')
+    # Like a passage in training, the sentence starts with a token that is not part of it.
+    sentence = '\n' + example_sentence(text.held_out)
     readings = {
-        cell: read(models[cell], vocabulary, sentence, config.gate_units) for cell in GATED if cell in models
+        cell: read_gates(models[cell], vocabulary, sentence, config.gate_units)
+        for cell in GATED
+        if cell in models
     }
-    note('gates')
-    answers = tuple(word_models(text, config) for text in word_texts)
-    note('words')
+    record_time('gates')
+    word_results = tuple(word_models(corpus, config) for corpus in word_corpora)
+    record_time('words')
     return Lecture(
         config,
         tuple(corpora),
         runs,
         len(vocabulary),
-        frequency_bits(stream, rows, len(vocabulary)),
+        frequency_bits(training, rows, len(vocabulary)),
         dict(zip(FACTORS, scaled, strict=True)),
         readings,
-        answers,
+        word_results,
         seconds,
     )
 
@@ -172,82 +171,35 @@ def _norms(model: LanguageModel, ids: np.ndarray) -> GradientNorms:
     return gradient_norms(model.recurrent, np.asarray(model.embedding(ids)))
 
 
-def demonstration(texts: Sequence[str], shortest: int = 40, longest: int = 62) -> str:
-    """The first sentence of a readable length, or else the beginning of the longest text."""
-    for text in texts:
-        for part in re.split(r'(?<=[.!?]) ', text):
-            if shortest <= len(part) <= longest and part[0].isalpha():
-                return part.strip()
-    return max(texts, key=len)[:longest].strip()
+def example_sentence(passages: Sequence[str], min_length: int = 40, max_length: int = 62) -> str:
+    """Chooses the sentence for the heat maps.
+
+    Args:
+        passages: passages to choose from.
+        min_length, max_length: number of characters.
+
+    Returns:
+        The first sentence of such a length, or else the start of the longest passage.
+    """
+    for passage in passages:
+        for sentence in re.split(r'(?<=[.!?]) ', passage):
+            if min_length <= len(sentence) <= max_length and sentence[0].isalpha():
+                return sentence.strip()
+    return max(passages, key=len)[:max_length].strip()
 
 
-def read(model: LanguageModel, vocabulary: Vocabulary, sentence: str, count: int) -> Reading:
-    """The gates over the characters of a sentence.
+def read_gates(model: LanguageModel, vocabulary: Vocabulary, sentence: str, count: int) -> GateReading:
+    """Computes the gates over the characters of a sentence.
 
-    Of the units, the `count` whose forget gates change most, ordered by how far these are open.
+    Args:
+        model: a language model with a gated cell.
+        vocabulary: its characters.
+        sentence: text whose first character is read but not shown.
+        count: number of units to show: those whose forget gates vary most, ordered by their mean.
     """
     ids = np.array(vocabulary.ids(sentence))
-    values = gate_activations(model.recurrent, np.asarray(model.embedding(ids)))
-    most = np.argsort(-values['f'].std(axis=0), kind='stable')[:count]
-    units = most[np.argsort(-values['f'][:, most].mean(axis=0), kind='stable')]
-    # The line's beginning is read, as in training, and not shown.
+    values = gate_activations(model.recurrent, np.asarray(model.embedding(ids)))  # (tokens, units) each
+    varying = np.argsort(-values['f'].std(axis=0), kind='stable')[:count]
+    units = varying[np.argsort(-values['f'][:, varying].mean(axis=0), kind='stable')]
     gates = {name: values[name][1:, units] for name in ('f', 'i', 'o')}
-    return Reading(tuple(sentence[1:]), gates, tuple(map(int, units)))
-
-
-def word_text(corpus: Corpus, config: LectureConfig) -> WordText:
-    training, held_out = words(corpus.training), words(corpus.held_out)
-    vocabulary = Vocabulary(itertools.chain.from_iterable(training), config.word_vocabulary)
-    streams = {'training': vocabulary.stream(training), 'held_out': vocabulary.stream(held_out)}
-    require_longer(corpus.name, 'words', config.word_window, **streams)
-    return WordText(corpus.name, vocabulary, **streams, training_words=sum(map(len, training)))
-
-
-def word_models(text: WordText, config: LectureConfig) -> WordModels:
-    """Trains a forward and a backward word model and has them fill the gaps of the sentences that suit them."""
-    vocabulary, stream, rest = text.vocabulary, text.training, text.held_out
-    budget = Budget(
-        config.word_steps, config.batch_size, config.word_window, config.word_learning_rate, measurements=1
-    )
-    # The backward model reads the same stream from its end: each text from [EOS] to [BOS].
-    streams = {'forward': (stream, rest), 'backward': (stream[::-1], rest[::-1])}
-    models, perplexity = {}, {}
-    for direction, (learnt, measured) in streams.items():
-        model = LanguageModel(
-            'lstm',
-            len(vocabulary),
-            units=config.word_units,
-            embedding_size=config.word_units,
-            seed=config.seed,
-        )
-        rows = windows(measured, config.word_window, config.held_out_windows)
-        curve = train(model, learnt, rows, budget, config.seed)
-        models[direction], perplexity[direction] = model, 2 ** bits_per_token(model, rows)
-        progress.info(
-            '%s, %s words: perplexity %.0f (%.0f s)',
-            text.name,
-            direction,
-            perplexity[direction],
-            curve.seconds,
-        )
-    rows = windows(rest, config.word_window, config.held_out_windows)
-    perplexity['frequency'] = 2 ** frequency_bits(stream, rows, len(vocabulary))
-    frequencies = np.bincount(stream, minlength=len(vocabulary)) / len(stream)
-    known = {s: candidates.known_share(s, vocabulary) for s in candidates.SENTENCES}
-    # A sentence of another language has few words that this text knows.
-    suited = [sentence for sentence, share in known.items() if share > 0.7]
-    return WordModels(
-        text.name,
-        len(vocabulary),
-        text.training_words,
-        float((rest == UNK_ID).mean()),
-        config.word_steps * config.batch_size * config.word_window / len(stream),
-        perplexity,
-        tuple(
-            candidates.fill(
-                sentence, vocabulary, models['forward'], models['backward'], frequencies, config.candidates
-            )
-            for sentence in suited
-        ),
-        tuple(sentence for sentence in candidates.SENTENCES if sentence not in suited),
-    )
+    return GateReading(tuple(sentence[1:]), gates, tuple(map(int, units)))

@@ -1,4 +1,4 @@
-"""How much of a state is left in a later one: ∂h_T/∂h_t and ∂h_T/∂c_t, by automatic differentiation."""
+"""The influence of a state on a later one: norms of ∂h_T/∂h_t and ∂h_T/∂c_t, by automatic differentiation."""
 
 import dataclasses
 
@@ -9,27 +9,29 @@ import tensorflow as tf
 
 @dataclasses.dataclass(frozen=True)
 class GradientNorms:
-    """Norms over the distance T − t = 0, 1, … T − 1, of the derivatives of h_T.
+    """Norms of the derivatives of h_T by the distance T − t = 0, 1, … T − 1.
 
     Attributes:
-        hidden: with respect to h_t, (excerpts, T). Cells with a cell state keep c_t as it is.
-        memory: with respect to c_t, and h_t through it, (excerpts, T); None for cells that have no c.
+        hidden: with respect to h_t, (excerpts, T). If the cell has a cell state, c_t is held constant.
+        cell_state: with respect to c_t, and to h_t through it, (excerpts, T); None for cells without c.
     """
 
     hidden: np.ndarray
-    memory: np.ndarray | None
+    cell_state: np.ndarray | None
 
 
 def gradient_norms(layer: keras.layers.Layer, inputs: np.ndarray) -> GradientNorms:
-    """The norm is Frobenius' over √units: the root mean square of the singular values, 1 for the identity.
+    """Computes the norms of the derivatives of h_T for each excerpt.
+
+    The norm is the Frobenius norm divided by √units: the root mean square of the singular values, 1 for the identity.
 
     Args:
-        layer: a recurrent layer, see `vaiven.models.network.cells.recurrent_layer`.
+        layer: a recurrent layer, as `vaiven.models.network.cells.recurrent_layer` creates it.
         inputs: float (excerpts, T, features).
     """
     cell, units = layer.cell, layer.cell.units
     excerpts, steps, _ = inputs.shape
-    # Each excerpt is there once for each unit of h_T: one backward pass gives the whole matrix.
+    # Each excerpt is repeated once per unit of h_T, so that one backward pass computes the whole Jacobian.
     rows = np.repeat(inputs, units, axis=0)  # (excerpts · units, T, features)
     chosen = np.tile(np.eye(units, dtype='float32'), (excerpts, 1))  # (excerpts · units, units)
     states = cell.get_initial_state(batch_size=len(rows))
@@ -53,7 +55,17 @@ def gradient_norms(layer: keras.layers.Layer, inputs: np.ndarray) -> GradientNor
 def scaled_rnn_norms(
     factors: tuple[float, ...], units: int, inputs: np.ndarray, seed: int
 ) -> list[np.ndarray]:
-    """`gradient_norms(…).hidden` of simple RNNs whose recurrent matrix is a rotation times each factor."""
+    """Computes the norms with respect to h_t for simple RNNs whose recurrent matrix is scaled.
+
+    Args:
+        factors: each multiplies a random orthogonal matrix.
+        units: size of the hidden state.
+        inputs: float (excerpts, T, features).
+        seed: seed of the weights.
+
+    Returns:
+        For each factor an array (excerpts, T).
+    """
     from vaiven.models.network.cells import recurrent_layer
 
     norms = []

@@ -1,4 +1,4 @@
-"""A language model with one layer of any cell, its training, and what it costs in bits."""
+"""A language model with one layer of any cell, its training, and its evaluation in bits per token."""
 
 import dataclasses
 import math
@@ -15,19 +15,27 @@ from vaiven.models.network.layers import Tensor
 
 
 class DivergedError(UserError):
-    """A loss that is no number."""
+    """The loss of a training is NaN or infinite."""
 
     exit_status = 1
 
 
 class LanguageModel(keras.Model):
-    """Embedding, one recurrent layer, softmax: ids (batch, time) to logits (batch, time, vocabulary_size)."""
+    """Embedding, one recurrent layer and a softmax.
+
+    Args:
+        cell: one of `vaiven.models.network.config.CELLS`.
+        vocabulary_size: number of ids.
+        units: size of the hidden state.
+        embedding_size: size of an embedding.
+        seed: seed of the initial weights.
+    """
 
     def __init__(
         self, cell: str, vocabulary_size: int, *, units: int, embedding_size: int, seed: int, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        # Components of size one, so that the gradients at the start are those of inputs of the usual size.
+        # Unit variance, as inputs usually have: the gradients before training depend on it.
         self.embedding = keras.layers.Embedding(
             vocabulary_size,
             embedding_size,
@@ -43,12 +51,21 @@ class LanguageModel(keras.Model):
         self(np.zeros((1, 2), 'int32'))
 
     def call(self, ids: Tensor) -> Tensor:
+        """Predicts the next token of each step: int (batch, time) → logits (batch, time, vocabulary_size)."""
         return self.softmax(self.recurrent(self.embedding(ids)))
 
 
 @dataclasses.dataclass(frozen=True)
 class Budget:
-    """What a training may use; the same for all that are compared."""
+    """The budget of a training, the same for all models that are compared.
+
+    Attributes:
+        steps: number of training steps.
+        batch_size: windows per step.
+        window: tokens per window.
+        learning_rate: initial learning rate of Adam.
+        measurements: points of the learning curve after the first one.
+    """
 
     steps: int
     batch_size: int
@@ -59,29 +76,35 @@ class Budget:
 
 @dataclasses.dataclass(frozen=True)
 class Curve:
-    """Bits per token of the held-out text after so many steps; the first point is before training."""
+    """A learning curve.
+
+    Attributes:
+        steps: training steps at each point; the first point is before training.
+        bits: bits per token of the held-out text at each point.
+        seconds: training time, without the measurements.
+    """
 
     steps: tuple[int, ...]
     bits: tuple[float, ...]
     seconds: float
 
 
-def train(model: LanguageModel, stream: np.ndarray, held_out: np.ndarray, budget: Budget, seed: int) -> Curve:
-    """Trains on windows drawn at random from `stream`, and measures on the rows of `held_out`.
+def train(model: LanguageModel, ids: np.ndarray, held_out: np.ndarray, budget: Budget, seed: int) -> Curve:
+    """Trains a model on random windows of a text, and measures it on held-out windows.
 
     Args:
-        model: as it was initialised; it is changed.
-        stream: int (tokens), longer than a window.
+        model: initialised; trained in place.
+        ids: int (tokens), the training text, longer than a window.
         held_out: int (rows, window + 1).
         budget: steps and sizes.
-        seed: of the draw: the same seed, the same windows in the same order for every cell.
+        seed: seed of the windows: with the same seed every cell gets the same windows in the same order.
 
     Raises:
-        DivergedError: if the loss is no longer a number.
+        DivergedError: the loss is NaN or infinite.
     """
     optimizer = keras.optimizers.Adam(
         keras.optimizers.schedules.CosineDecay(budget.learning_rate, budget.steps, alpha=0.1),
-        # Pascanu et al. 2013: the remedy against gradients that explode.
+        # Clipping prevents exploding gradients (Pascanu et al. 2013).
         global_clipnorm=1.0,
     )
     optimizer.build(model.trainable_variables)
@@ -89,30 +112,30 @@ def train(model: LanguageModel, stream: np.ndarray, held_out: np.ndarray, budget
     @tf.function(
         input_signature=[tf.TensorSpec([budget.batch_size, budget.window + 1], tf.int32)], jit_compile=False
     )
-    def step(ids: tf.Tensor) -> tf.Tensor:
+    def step(batch: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
-            loss = _nats(model(ids[:, :-1]), ids[:, 1:])
+            loss = _nats(model(batch[:, :-1]), batch[:, 1:])
         optimizer.apply(
             tape.gradient(loss, [variable.value for variable in model.trainable_variables]),
             model.trainable_variables,
         )
         return loss
 
-    draw = np.random.default_rng(seed)
-    marks = sorted({round(budget.steps * i / budget.measurements) for i in range(budget.measurements + 1)})
+    random = np.random.default_rng(seed)
+    points = sorted({round(budget.steps * i / budget.measurements) for i in range(budget.measurements + 1)})
     bits: list[float] = []
-    began, measuring = time.monotonic(), 0.0
-    for done in range(budget.steps + 1):
-        if done in marks:
-            before = time.monotonic()
+    started, measuring_seconds = time.monotonic(), 0.0
+    for number in range(budget.steps + 1):
+        if number in points:
+            measuring_started = time.monotonic()
             bits.append(bits_per_token(model, held_out))
-            measuring += time.monotonic() - before
+            measuring_seconds += time.monotonic() - measuring_started
             if not math.isfinite(bits[-1]):
-                raise DivergedError(f'{model.recurrent.name}: the loss is no number at step {done}')
-        if done < budget.steps:
-            starts = draw.integers(0, len(stream) - budget.window, size=budget.batch_size)
-            step(tf.constant(stream[starts[:, None] + np.arange(budget.window + 1)]))
-    return Curve(tuple(marks), tuple(bits), time.monotonic() - began - measuring)
+                raise DivergedError(f'{model.recurrent.name}: the loss is NaN or infinite at step {number}')
+        if number < budget.steps:
+            starts = random.integers(0, len(ids) - budget.window, size=budget.batch_size)
+            step(tf.constant(ids[starts[:, None] + np.arange(budget.window + 1)]))  # (batch, window + 1)
+    return Curve(tuple(points), tuple(bits), time.monotonic() - started - measuring_seconds)
 
 
 def _nats(logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
@@ -120,22 +143,38 @@ def _nats(logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
 
 
 def bits_per_token(model: LanguageModel, rows: np.ndarray) -> float:
-    """Mean −log₂ p of each row's tokens after its first; int (rows, time)."""
+    """Computes the mean −log₂ p of all tokens but the first of each row; `rows` is int (rows, time)."""
     total = 0.0
+    # 64 rows at a time limit the memory of the softmax.
     for start in range(0, len(rows), 64):
         batch = tf.constant(rows[start : start + 64])
         total += float(_nats(model(batch[:, :-1]), batch[:, 1:])) * len(rows[start : start + 64])
     return total / len(rows) / math.log(2)
 
 
-def windows(stream: np.ndarray, window: int, count: int) -> np.ndarray:
-    """At most `count` rows, spread evenly over a stream that is longer than a window: int (rows, window + 1)."""
-    rows = max(1, min(count, (len(stream) - 1) // window))
-    starts = np.linspace(0, len(stream) - window - 1, rows).astype(int)
-    return stream[starts[:, None] + np.arange(window + 1)]
+def windows(ids: np.ndarray, window: int, count: int) -> np.ndarray:
+    """Selects windows that are spread evenly over a text.
+
+    Args:
+        ids: int (tokens), longer than a window.
+        window: tokens per window.
+        count: maximum number of windows.
+
+    Returns:
+        int (rows, window + 1).
+    """
+    rows = max(1, min(count, (len(ids) - 1) // window))
+    starts = np.linspace(0, len(ids) - window - 1, rows).astype(int)
+    return ids[starts[:, None] + np.arange(window + 1)]
 
 
-def frequency_bits(stream: np.ndarray, held_out: np.ndarray, size: int) -> float:
-    """Bits per token of a model that knows the tokens' frequencies only (add one), on the same rows."""
-    counts = np.bincount(stream, minlength=size) + 1
+def frequency_bits(ids: np.ndarray, held_out: np.ndarray, size: int) -> float:
+    """Computes the bits per token of a model that knows only the frequencies of the tokens, with add-one smoothing.
+
+    Args:
+        ids: int (tokens), the training text.
+        held_out: int (rows, window + 1).
+        size: size of the vocabulary.
+    """
+    counts = np.bincount(ids, minlength=size) + 1
     return float(-np.log2(counts[held_out[:, 1:]] / counts.sum()).mean())

@@ -1,4 +1,4 @@
-"""The page: one HTML file that needs nothing else, not even a network."""
+"""The lecture page: one HTML file that loads nothing else, so it works offline."""
 
 import json
 import os
@@ -19,14 +19,14 @@ from vaiven.models.lecture.style import STYLE
 _NUMBERS = ('No', 'One', 'Two', 'Three', 'Four', 'Five', 'Six', 'Seven')
 
 
-def page(lecture: Lecture) -> str:
-    """The whole document."""
+def render_page(lecture: Lecture) -> str:
+    """Returns the whole HTML document."""
     parts = [
         ('gradients', 'How far gradients reach', sections.gradients(lecture)),
         ('gates', 'What the gates do', sections.gates(lecture)),
         ('curves', 'How fast each cell learns', sections.curves(lecture)),
         ('words', 'Which word fills the gap', sections.words(lecture)),
-        ('made', 'How this page was computed', made(lecture)),
+        ('made', 'How this page was computed', method(lecture)),
         ('references', 'References', '<ol>' + ''.join(f'<li>{escape(r)}</li>' for r in REFERENCES) + '</ol>'),
     ]
     menu = ''.join(f'<a href="#{key}">{title}</a>' for key, title, _ in parts)
@@ -34,8 +34,8 @@ def page(lecture: Lecture) -> str:
         f'<section id="{key}"><h2>{title}</h2>{content}</section>' for key, title, content in parts
     )
     count = _NUMBERS[len(lecture.runs)]
-    # «</» would end the element in the middle of a string.
-    figures = json.dumps(figures_of(lecture), ensure_ascii=False).replace('</', '<\\/')
+    # `</` inside a string would end the script element.
+    figures = json.dumps(figures_data(lecture), ensure_ascii=False).replace('</', '<\\/')
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -52,7 +52,8 @@ def page(lecture: Lecture) -> str:
     )
 
 
-def made(lecture: Lecture) -> str:
+def method(lecture: Lecture) -> str:
+    """The section on how the page was made: texts, seeds, sizes, times and versions."""
     config = lecture.config
     texts = sections.table(
         ('text', 'characters', 'training passages', 'held-out passages', ''),
@@ -62,7 +63,7 @@ def made(lecture: Lecture) -> str:
                 f'{text.characters:,}',
                 f'{len(text.training):,}',
                 f'{len(text.held_out):,}',
-                'truncated' if text.cut else 'complete',
+                'truncated' if text.is_truncated else 'complete',
             )
             for text in lecture.corpora
         ),
@@ -85,8 +86,8 @@ def made(lecture: Lecture) -> str:
     )
 
 
-def figures_of(lecture: Lecture) -> dict[str, Any]:
-    """Every number that the page draws, for those who want to draw it again."""
+def figures_data(lecture: Lecture) -> dict[str, Any]:
+    """Returns all numbers that the page plots, for the JSON inside the page."""
 
     def mean(norms: Iterable[np.ndarray]) -> list[float]:
         return [float(f'{value:.4g}') for value in sections.middle(np.concatenate(list(norms)))]
@@ -105,7 +106,7 @@ def figures_of(lecture: Lecture) -> dict[str, Any]:
             for cell, runs in lecture.runs.items()
         },
         'words': {
-            models.name: {filled.sentence: [word for word, _ in filled.forward] for filled in models.filled}
+            models.name: {gap.sentence: [word for word, _ in gap.forward] for gap in models.gaps}
             for models in lecture.words
         },
         'seconds': {part: round(value, 1) for part, value in lecture.seconds.items()},
@@ -113,27 +114,27 @@ def figures_of(lecture: Lecture) -> dict[str, Any]:
 
 
 def check_output(path: str) -> None:
-    """Refuses a place that the page cannot be written to, before anything is computed.
+    """Checks that the page can be written, before anything is computed.
 
     Raises:
-        UserError: says what is wrong with it.
+        UserError: the path is a directory, or its folder does not exist or is not writable.
     """
     folder = os.path.dirname(os.path.abspath(path))
     if os.path.isdir(path):
         raise UserError(f'{path}: is a directory; name a file with --output')
     if not os.path.isdir(folder):
-        raise UserError(f'{path}: there is no folder {folder!r}; make it, or name another file with --output')
-    if not os.access(folder, os.W_OK | os.X_OK):
         raise UserError(
-            f'{path}: the folder {folder!r} cannot be written to; name another file with --output'
+            f'{path}: the folder {folder!r} does not exist; create it, or name another file with --output'
         )
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UserError(f'{path}: the folder {folder!r} is not writable; name another file with --output')
 
 
-def write(path: str, text: str) -> None:
-    """Writes the file whole or not at all.
+def write_page(path: str, text: str) -> None:
+    """Writes the file atomically.
 
     Raises:
-        UserError: if the disk does not take it.
+        UserError: the file cannot be written.
     """
     folder = os.path.dirname(os.path.abspath(path))
     try:
@@ -144,7 +145,7 @@ def write(path: str, text: str) -> None:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
-                # Temporary files are closed to others; a page is not.
+                # Temporary files are private; the page gets the usual mode.
                 os.chmod(file.name, 0o644)
                 os.replace(file.name, path)
             except BaseException:

@@ -1,4 +1,4 @@
-"""The four sections of the page, each from the numbers that it shows."""
+"""The four sections of the lecture page as HTML, each from the numbers that it shows."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -6,25 +6,33 @@ from html import escape
 
 import numpy as np
 
-from vaiven.models.lecture.candidates import GAP, Filled
+from vaiven.models.lecture.candidates import GAP, GapCandidates
 from vaiven.models.lecture.cells_text import CELL_TEXTS, equation
-from vaiven.models.lecture.experiments import Lecture, WordModels
+from vaiven.models.lecture.experiments import Lecture
 from vaiven.models.lecture.svg import Line, heat_map, line_plot
+from vaiven.models.lecture.word_models import WordModels
 
-_FLOOR = 1e-30  # below it, a norm is as good as none, and has no logarithm
+_MIN_NORM = 1e-30  # smaller norms are negligible, and 0 has no logarithm
 _DASHED = ('gru_reset_before', 'peephole_coupled_lstm')
 _NOVEL_WORDS = 90_000
 _GATE_NAMES = {'f': 'forget gate', 'i': 'input gate', 'o': 'output gate'}
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Cells are HTML already."""
+    """Formats a table; the cells are HTML already."""
     header = ''.join(f'<th>{cell}</th>' for cell in head)
     body = ''.join('<tr>' + ''.join(f'<td>{cell}</td>' for cell in row) + '</tr>' for row in rows)
     return f'<div class="scroll"><table><thead><tr>{header}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def figure(plot: str, title: str, caption: str = '') -> str:
+    """Formats a figure with title and caption.
+
+    Args:
+        plot: SVG.
+        title: HTML.
+        caption: HTML; empty for none.
+    """
     return f'<figure><h3>{title}</h3>{plot}' + (
         f'<figcaption>{caption}</figcaption></figure>' if caption else '</figure>'
     )
@@ -35,13 +43,13 @@ def _named(cell: str) -> str:
 
 
 def middle(norms: np.ndarray) -> np.ndarray:
-    """Geometric mean over the rows: (rows, T) → (T)."""
-    return np.asarray(np.exp(np.log(np.maximum(norms, _FLOOR)).mean(axis=0)))
+    """Computes the geometric mean over the rows: (rows, T) → (T)."""
+    return np.asarray(np.exp(np.log(np.maximum(norms, _MIN_NORM)).mean(axis=0)))
 
 
 def _line(label: str, style: str, norms: np.ndarray, dashed: bool = False) -> Line:
     distances = list(range(norms.shape[1]))
-    low, high = np.quantile(np.maximum(norms, _FLOOR), (0.1, 0.9), axis=0)
+    low, high = np.quantile(np.maximum(norms, _MIN_NORM), (0.1, 0.9), axis=0)
     return Line(label, style, distances, list(middle(norms)), list(low), list(high), dashed)
 
 
@@ -59,18 +67,20 @@ def _panel(title: str, norms: dict[str, np.ndarray], low: float, y_label: str) -
 
 
 def gradients(lecture: Lecture) -> str:
-    def of(when: str, which: str) -> dict[str, np.ndarray]:
-        found = {
-            cell: [getattr(getattr(run, when), which) for run in runs] for cell, runs in lecture.runs.items()
+    """The section on vanishing and exploding gradients."""
+
+    def norms_by_cell(when: str, state: str) -> dict[str, np.ndarray]:
+        run_norms = {
+            cell: [getattr(getattr(run, when), state) for run in runs] for cell, runs in lecture.runs.items()
         }
         return {
             cell: np.concatenate(norms)  # (runs · excerpts, T)
-            for cell, norms in found.items()
+            for cell, norms in run_norms.items()
             if all(norm is not None for norm in norms)
         }
 
     config = lecture.config
-    before, after = of('untrained', 'hidden'), of('trained', 'hidden')
+    before, after = norms_by_cell('untrained', 'hidden'), norms_by_cell('trained', 'hidden')
     lowest = min(float(middle(norms)[-1]) for norms in (*before.values(), *after.values()))
     low = 10.0 ** max(-12, np.floor(np.log10(lowest)))
     label = 'norm of ∂h(T) / ∂h(t)'
@@ -86,16 +96,16 @@ def gradients(lecture: Lecture) -> str:
         for cell in lecture.runs
     ]
     head = ['cell', *[f'initial, {d}' for d in places], *[f'trained, {d}' for d in places]]
-    memory = of('trained', 'memory')
-    road = (
+    cell_state = norms_by_cell('trained', 'cell_state')
+    cell_state_figure = (
         figure(
-            _panel('Gradient norms with respect to the cell state', memory, low, 'norm of ∂h(T) / ∂c(t)'),
+            _panel('Gradient norms with respect to the cell state', cell_state, low, 'norm of ∂h(T) / ∂c(t)'),
             'Gradients of the cell state, after training',
             'An LSTM has two states. This plot shows the derivative with respect to c(t). The path '
             'c(t+1) = f ∘ c(t) + … contains neither a matrix nor a tanh: it is the “constant error carousel” of '
             'Hochreiter &amp; Schmidhuber (1997), attenuated by the forget gate f.',
         )
-        if memory
+        if cell_state
         else ''
     )
     scaled = [
@@ -133,11 +143,12 @@ def gradients(lecture: Lecture) -> str:
         'predict the next character. Peephole weights start at zero, so before training a cell with peepholes equals '
         'the cell without.</p>'
         f'<details><summary>Values as a table</summary>{table(head, rows)}</details>'
-        f'<div class="grid2">{road}{explosion}</div>'
+        f'<div class="grid2">{cell_state_figure}{explosion}</div>'
     )
 
 
 def gates(lecture: Lecture) -> str:
+    """The section on the gates: heat maps over a sentence."""
     parts = []
     for cell, reading in lecture.readings.items():
         maps = []
@@ -165,6 +176,7 @@ def gates(lecture: Lecture) -> str:
 
 
 def curves(lecture: Lecture) -> str:
+    """The section on learning curves, with the equations of the cells."""
     config = lecture.config
     lines, rows, cards = [], [], []
     last = {cell: float(np.mean([run.curve.bits[-1] for run in runs])) for cell, runs in lecture.runs.items()}
@@ -228,6 +240,7 @@ def curves(lecture: Lecture) -> str:
 
 
 def words(lecture: Lecture) -> str:
+    """The section on candidates for gaps."""
     return (
         '<p>A forward model reads the words before the gap; a backward model reads the words after it, from the end '
         '(Schuster &amp; Paliwal 1997). “Both” multiplies the two probabilities and divides by the frequency of the '
@@ -240,11 +253,11 @@ def words(lecture: Lecture) -> str:
 def _word_section(models: WordModels) -> str:
     perplexity = models.perplexity
     novels = max(1, round(models.training_words / _NOVEL_WORDS))
-    not_asked = (
+    skipped = (
         '<p class="note">Skipped, because this text contains too few of their words: '
-        + '; '.join(f'“{escape(sentence)}”' for sentence in models.not_asked)
+        + '; '.join(f'“{escape(sentence)}”' for sentence in models.skipped_sentences)
         + '. Add a text in their language with --data to fill them.</p>'
-        if models.not_asked
+        if models.skipped_sentences
         else ''
     )
     return (
@@ -256,33 +269,31 @@ def _word_section(models: WordModels) -> str:
         f'{perplexity["forward"]:.0f} forward, {perplexity["backward"]:.0f} backward, {perplexity["frequency"]:.0f} '
         'for a model of word frequencies alone. Expect the right kind of word (a noun after an article), rarely the '
         'right word.</p>'
-        f'<div class="stack">{"".join(_gap(filled) for filled in models.filled)}</div>{not_asked}'
+        f'<div class="stack">{"".join(_gap(gap) for gap in models.gaps)}</div>{skipped}'
     )
 
 
-def _gap(filled: Filled) -> str:
-    marked = []
-    for part in re.split(r'(\w+|…)', filled.sentence):
+def _gap(gap: GapCandidates) -> str:
+    words_html = []
+    for part in re.split(r'(\w+|…)', gap.sentence):
         if part == GAP:
-            marked.append('<span class="gap">&nbsp;</span>')
-        elif part in filled.unknown:
-            marked.append(f'<span class="unknown">{escape(part)}</span>')
+            words_html.append('<span class="gap">&nbsp;</span>')
+        elif part in gap.unknown:
+            words_html.append(f'<span class="unknown">{escape(part)}</span>')
         else:
-            marked.append(escape(re.sub(r'^ ([.,])', r'\1', part)))
-    columns = [('forward', filled.forward)]
-    if filled.backward:
-        columns += [('backward', filled.backward), ('both', filled.both)]
+            words_html.append(escape(re.sub(r'^ ([.,])', r'\1', part)))
+    columns = [('forward', gap.forward)]
+    if gap.backward:
+        columns += [('backward', gap.backward), ('both', gap.both)]
     content = ''.join(
         f'<div><h3>{title}</h3>'
         + ''.join(
-            f'<div class="bar"><i style="width:{100 * share / found[0][1]:.1f}%"></i>'
+            f'<div class="bar"><i style="width:{100 * share / candidates[0][1]:.1f}%"></i>'
             f'<span>{escape(word)}</span><span>{share:.1%}</span></div>'
-            for word, share in found
+            for word, share in candidates
         )
         + '</div>'
-        for title, found in columns
+        for title, candidates in columns
     )
-    one = '' if filled.backward else ' one'
-    return (
-        f'<figure><p class="sentence">{"".join(marked)}</p><div class="columns{one}">{content}</div></figure>'
-    )
+    single = '' if gap.backward else ' one'
+    return f'<figure><p class="sentence">{"".join(words_html)}</p><div class="columns{single}">{content}</div></figure>'

@@ -1,4 +1,4 @@
-"""The page's style sheet: light and dark, screen, phone and paper."""
+"""The style sheet of the lecture page, for light and dark mode, screens, phones and print."""
 
 STYLE = """
 :root {

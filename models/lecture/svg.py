@@ -1,6 +1,6 @@
-"""Plots as SVG text. Colours come from the page's style sheet, so that they follow light and dark.
+"""Plots as SVG. Colours come from the style sheet of the page, so that they follow light and dark mode.
 
-Sizes are in pixels of a panel 460 wide: two stand side by side on a screen, and one fills a phone.
+Sizes are in pixels of a panel that is 460 wide: two fit side by side on a screen, and one fills a phone.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ WIDTH, HEIGHT = 460, 330
 LEFT, RIGHT, TOP, BOTTOM = 58, 148, 14, 44
 _LABEL_DISTANCE = 15
 _SUPERSCRIPT = str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹')
-_LEVELS = 10  # shades of a heat map
+_SHADES = 10  # shades of a heat map
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,11 +23,11 @@ class Line:
     """One line of a plot.
 
     Attributes:
-        label: at its end, and shown by a pointer that rests on it.
-        style: a class of the style sheet that gives `--line`, its colour.
-        x, y: of its points.
-        low, high: a band about it, or None.
-        dashed: whether it is.
+        label: text at the end of the line, and its tooltip.
+        style: class of the style sheet that sets the colour `--line`.
+        x, y: coordinates of the points.
+        low, high: lower and upper edge of a band, or None.
+        dashed: whether the line is dashed.
     """
 
     label: str
@@ -40,11 +40,12 @@ class Line:
 
 
 def power_of_ten(exponent: int) -> str:
+    """Formats a power of ten, as `10⁻³`."""
     return '1' if exponent == 0 else '10' + str(exponent).translate(_SUPERSCRIPT)
 
 
 def nice_ticks(low: float, high: float, about: int = 5) -> list[float]:
-    """Round numbers from `low` to `high`."""
+    """Chooses round numbers between `low` and `high`, `about` of them."""
     raw = (high - low) / about or 1.0
     unit = 10.0 ** math.floor(math.log10(raw))
     step = unit * next(factor for factor in (1, 2, 2.5, 5, 10) if factor * unit >= raw * 0.999)
@@ -62,13 +63,13 @@ def line_plot(
     high: float,
     log: bool = False,
 ) -> str:
-    """A panel.
+    """Draws a panel.
 
     Args:
-        lines: of the same scale.
-        title: read aloud to those who do not see it.
-        x_label, y_label: of the axes.
-        low, high: ends of the vertical axis; what lies outside is drawn at the edge of the panel or beyond it.
+        lines: lines on the same scale.
+        title: text for screen readers.
+        x_label, y_label: labels of the axes.
+        low, high: ends of the vertical axis; lines outside of it are clipped.
         log: whether the vertical axis is logarithmic.
     """
     right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
@@ -95,7 +96,7 @@ def line_plot(
     )
     if log:
         exponents = range(math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9) + 1)
-        every = max(1, math.ceil(len(exponents) / 7))
+        every = max(1, math.ceil(len(exponents) / 7))  # at most seven labels
         ticks = [(10.0**e, power_of_ten(e)) for e in exponents if e % every == 0]
     else:
         ticks = [(value, f'{value:g}') for value in nice_ticks(low, high)]
@@ -128,51 +129,66 @@ def line_plot(
         )
     parts.append('</g>')
     ends = [min(max(down(line.y[-1]), TOP), bottom) for line in lines]
-    for line, end, place in zip(lines, ends, apart(ends, TOP + 4, bottom), strict=True):
+    for line, end, position in zip(lines, ends, spread(ends, TOP + 4, bottom), strict=True):
         parts.append(
-            f'<path class="leader {line.style}" d="M{right + 1} {end:.1f}L{right + 11} {place:.1f}"/>'
-            f'<text class="label {line.style}" x="{right + 14}" y="{place + 4:.1f}">{escape(line.label)}</text>'
+            f'<path class="leader {line.style}" d="M{right + 1} {end:.1f}L{right + 11} {position:.1f}"/>'
+            f'<text class="label {line.style}" x="{right + 14}" y="{position + 4:.1f}">{escape(line.label)}</text>'
         )
     return ''.join(parts) + '</svg>'
 
 
-def apart(wanted: Sequence[float], low: float, high: float, distance: float = _LABEL_DISTANCE) -> list[float]:
-    """Heights near the wanted ones, in the same order, at least `distance` apart where there is room."""
+def spread(
+    wanted: Sequence[float], low: float, high: float, distance: float = _LABEL_DISTANCE
+) -> list[float]:
+    """Spreads labels: returns positions near the wanted ones, in the same order, at least `distance` apart.
+
+    Args:
+        wanted: vertical positions.
+        low, high: limits of the positions.
+        distance: minimum distance; smaller if there is no room.
+    """
     order = sorted(range(len(wanted)), key=lambda number: wanted[number])
-    places = [0.0] * len(wanted)
+    positions = [0.0] * len(wanted)
     at = low - distance
     for number in order:
-        at = places[number] = max(wanted[number], at + distance)
+        at = positions[number] = max(wanted[number], at + distance)
     at = high + distance
     for number in reversed(order):
-        at = places[number] = min(places[number], at - distance)
-    return places
+        at = positions[number] = min(positions[number], at - distance)
+    return positions
 
 
 def heat_map(values: np.ndarray, tokens: Sequence[str], *, title: str, style: str, with_tokens: bool) -> str:
-    """Values between 0 and 1, (tokens, units): a column a token, a row a unit; the darker, the nearer to 1.
+    """Draws values between 0 and 1 as a heat map; darker is closer to 1.
 
-    One path a shade: an element for each of a thousand values would make the page heavy.
+    There is one path per shade: one element per value would make the page large.
+
+    Args:
+        values: (tokens, units); a column per token, a row per unit.
+        tokens: labels of the columns.
+        title: text for screen readers.
+        style: class of the style sheet that sets the colour.
+        with_tokens: whether to draw the labels.
     """
-    wide, tall = 15, 6
+    width, row_height = 15, 6
     count, units = values.shape
-    height = units * tall + (18 if with_tokens else 0)
-    shades = np.clip((values * _LEVELS).astype(int), 0, _LEVELS - 1)
+    height = units * row_height + (18 if with_tokens else 0)
+    shades = np.clip((values * _SHADES).astype(int), 0, _SHADES - 1)
     parts = [
-        f'<svg class="heat {style}" width="{count * wide}" height="{height}" '
-        f'viewBox="0 0 {count * wide} {height}" role="img" aria-label="{escape(title)}">'
-        f'<rect class="ground" width="{count * wide}" height="{units * tall}"/>'
+        f'<svg class="heat {style}" width="{count * width}" height="{height}" '
+        f'viewBox="0 0 {count * width} {height}" role="img" aria-label="{escape(title)}">'
+        f'<rect class="ground" width="{count * width}" height="{units * row_height}"/>'
     ]
-    for shade in range(_LEVELS):
-        places = np.argwhere(shades == shade)
-        if len(places):
-            d = ''.join(f'M{t * wide} {u * tall}h{wide}v{tall}h-{wide}z' for t, u in places)
-            parts.append(f'<path class="shade" fill-opacity="{(shade + 0.5) / _LEVELS:.2f}" d="{d}"/>')
+    for shade in range(_SHADES):
+        positions = np.argwhere(shades == shade)
+        if len(positions):
+            d = ''.join(f'M{t * width} {u * row_height}h{width}v{row_height}h-{width}z' for t, u in positions)
+            parts.append(f'<path class="shade" fill-opacity="{(shade + 0.5) / _SHADES:.2f}" d="{d}"/>')
     if with_tokens:
         for number, token in enumerate(tokens):
             space = ' space' if token == ' ' else ''
             parts.append(
-                f'<text class="token{space}" x="{number * wide + wide / 2}" y="{units * tall + 13}" '
+                f'<text class="token{space}" x="{number * width + width / 2}" y="{units * row_height + 13}" '
                 f'text-anchor="middle">{escape("␣" if space else token)}</text>'
             )
     return ''.join(parts) + '</svg>'

@@ -59,7 +59,7 @@ def lecture(files: tuple[str, ...], output: str, quick: bool, seed: int, reviews
         display.set_activity('loading TensorFlow')
         from vaiven.models.lecture.config import LectureConfig
         from vaiven.models.lecture.experiments import compute
-        from vaiven.models.lecture.page import check_output, page, write
+        from vaiven.models.lecture.page import check_output, render_page, write_page
 
         config = LectureConfig(seed=seed)
         config = config.quick() if quick else config
@@ -67,7 +67,7 @@ def lecture(files: tuple[str, ...], output: str, quick: bool, seed: int, reviews
         display.set_activity('reading the texts')
         corpora = _corpora(files, reviews, config.max_characters)
         display.set_activity('training')
-        write(output, page(compute(corpora, config)))
+        write_page(output, render_page(compute(corpora, config)))
         display.line(f'wrote {output} ({time.monotonic() - start:.0f} s)')
     return 0
 
@@ -83,7 +83,7 @@ def _corpora(files: tuple[str, ...], reviews: bool, max_characters: int) -> list
     from vaiven.components.text_example_gen.default_data import default_data
     from vaiven.components.text_example_gen.errors import DownloadError
     from vaiven.components.text_example_gen.reading import read_rows
-    from vaiven.models.lecture.corpus import corpus, read_lines
+    from vaiven.models.lecture.corpus import read_lines, split_corpus
     from vaiven.pipeline.progress_display import PROGRESS
 
     def lines(path: str) -> list[str]:
@@ -99,7 +99,7 @@ def _corpora(files: tuple[str, ...], reviews: bool, max_characters: int) -> list
             if not texts:
                 raise
             PROGRESS.info('the film reviews are not available: %s', error)
-    corpora = [corpus(name, text, max_characters) for name, text in texts.items()]
+    corpora = [split_corpus(name, text, max_characters) for name, text in texts.items()]
     for item in corpora:
         PROGRESS.info('%s: %d characters', item.name, item.characters)
     return corpora

@@ -58,7 +58,7 @@ def test_the_coupled_peephole_lstm_gives_the_check_values():
     np.testing.assert_allclose(cell_state, [-0.07474898, 0.08480116], atol=1e-6)
 
 
-def test_without_peepholes_and_coupling_it_is_keras_own_lstm():
+def test_without_peepholes_and_coupling_it_is_the_lstm_of_keras():
     ours = keras.layers.RNN(GatedCell(5), return_sequences=True)
     keras_own = keras.layers.LSTM(5, return_sequences=True)
     values = np.random.default_rng(1).normal(size=(3, 7, 4)).astype('float32')

@@ -74,7 +74,7 @@ def test_one_value_is_changed_by_its_dotted_path(path, text, expected):
         ('training.seed', '2147483647', 'training.seed must be at most 2147483646'),
     ],
 )
-def test_a_value_that_makes_no_sense_is_refused_with_the_rule(path, text, message):
+def test_an_invalid_value_is_refused_with_the_rule(path, text, message):
     with pytest.raises(ConfigError) as caught:
         replace(Tree(), path, text)
     assert message in str(caught.value)

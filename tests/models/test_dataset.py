@@ -20,7 +20,7 @@ def mixed(tmp_path) -> str:
     return write_rows(tmp_path / 'rows.gz', [*texts, *more], [*labels, 1, 0, 1, 0, 1, 0, 1])
 
 
-def test_batches_hold_texts_of_like_length(mixed):
+def test_batches_have_texts_of_similar_length(mixed):
     rows = dataset.read_examples([mixed])
     batches = list(dataset.training_batches(rows, 16, dataset.MAX_SEQUENCE_LENGTH, seed=0))
     for ids, labels in batches:
@@ -30,7 +30,7 @@ def test_batches_hold_texts_of_like_length(mixed):
     assert sum(len(labels) for _, labels in batches) == 207
 
 
-def test_the_number_of_batches_is_known_beforehand(mixed):
+def test_the_number_of_batches_is_known_in_advance(mixed):
     rows = dataset.read_examples([mixed])
     for size in (1, 16, 64):
         batches = list(dataset.training_batches(rows, size, 50, seed=0))
@@ -38,14 +38,14 @@ def test_the_number_of_batches_is_known_beforehand(mixed):
     assert dataset.count_batches(np.zeros(0, int), 8) == 0
 
 
-def test_long_texts_share_a_batch_with_few_others_and_are_cut(tmp_path):
+def test_batches_of_long_texts_are_small_and_the_texts_are_truncated(tmp_path):
     path = write_rows(tmp_path / 'rows.gz', [[5] * 100_000] * 30, [1] * 30)
     for ids, _ in dataset.evaluation_batches(dataset.read_examples([path]), 64):
         assert ids.shape[1] == dataset.MAX_SEQUENCE_LENGTH
         assert ids.shape[0] * ids.shape[1] <= dataset.BATCH_TOKENS
 
 
-def test_of_a_long_text_each_epoch_sees_another_stretch():
+def test_each_epoch_sees_another_segment_of_a_long_text():
     texts = [tf.range(1000), tf.range(2000, 2050), tf.range(3000, 3007)]
     rows = tf.data.Dataset.from_tensor_slices(tf.ragged.stack(texts)).map(
         lambda ids: (ids, tf.cast(ids[0], tf.float32))
@@ -67,7 +67,7 @@ def test_of_a_long_text_each_epoch_sees_another_stretch():
     np.testing.assert_array_equal(seen(7)[0], stretches[7][0])
 
 
-def test_epochs_have_other_orders_and_each_its_own_every_time():
+def test_each_epoch_has_its_own_order_which_is_repeatable():
     rows = tf.data.Dataset.range(64).map(lambda n: (tf.cast([n], tf.int32), tf.cast(n, tf.float32)))
 
     def order(epoch):
@@ -81,7 +81,7 @@ def test_epochs_have_other_orders_and_each_its_own_every_time():
     assert next_one != once
 
 
-def test_texts_of_no_one_and_a_hundred_thousand_tokens_train(mixed, tmp_path, caplog):
+def test_texts_of_0_to_100000_tokens_train(mixed, tmp_path, caplog):
     caplog.set_level(logging.INFO, 'vaiven.progress')
     config = NetworkConfig(cell='simple_rnn', bidirectional=False, units=2, embedding_size=2, wide_ngrams=0)
     few = write_rows(tmp_path / 'few.gz', *opinions(20))
@@ -90,7 +90,7 @@ def test_texts_of_no_one_and_a_hundred_thousand_tokens_train(mixed, tmp_path, ca
     assert '4 texts are longer: each epoch trains on a random segment of 128 tokens' in caplog.messages
 
 
-def test_nothing_that_is_made_of_rows_is_tuned_while_it_is_read(mixed):
+def test_autotune_is_off_for_all_datasets(mixed):
     for batches in (
         dataset.labelled_batches([mixed], 8),
         dataset.evaluation_batches(dataset.read_examples([mixed]), 8),

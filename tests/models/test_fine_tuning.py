@@ -41,7 +41,7 @@ def test_each_layer_lies_deeper_than_the_one_above_it():
     assert depth_of(network_of(layers=1, bidirectional=False))['embedding/embeddings'] == 2
 
 
-def test_rates_fall_from_layer_to_layer_and_layers_wait_their_turn():
+def test_rates_fall_from_layer_to_layer_and_layers_are_unfrozen_in_turn():
     network = network_of()
     rates = LayerRates(network, 2.0, 10)
     places = place_of(network)
@@ -72,7 +72,7 @@ def moved(folder, decay: float, unfreeze_steps: int) -> dict[int, float]:
     return found
 
 
-def test_training_keeps_to_the_rates(tmp_path):
+def test_training_applies_the_layer_rates(tmp_path):
     plain, slower, frozen = (moved(tmp_path, *how) for how in ((1.0, 0), (4.0, 0), (1.0, 10**6)))
     assert frozen[0] > 0
     assert all(frozen[depth] == 0 for depth in (1, 2, 3))
@@ -84,6 +84,6 @@ def test_training_keeps_to_the_rates(tmp_path):
     ('settings', 'rule'),
     [({'layer_decay': 0.5}, 'layer_decay must lie between 1'), ({'unfreeze_epochs': -1}, 'not be negative')],
 )
-def test_rates_that_make_no_sense_are_refused(settings, rule):
+def test_invalid_rates_are_refused(settings, rule):
     with pytest.raises(ConfigError, match=rule):
         TrainingConfig(**settings)

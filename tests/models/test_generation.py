@@ -55,24 +55,24 @@ def writer(model: Signatures):
 TEXTS = ['un niña', 'a', '', 'cab — ¿?']
 
 
-def test_the_length_is_in_tokens_and_no_special_token_is_written(characters, words):
+def test_the_length_is_in_tokens_and_no_special_token_is_generated(characters, words):
     assert [len(text) for text in characters(['a', '', 'ñ ó'], length=200)] == [200, 200, 200]
     assert '[' not in ''.join(characters(['a', ''], length=200, top_p=1.0))
     assert not any(token in text for text in words(TEXTS, length=200, top_p=1.0) for token in SPECIAL_TOKENS)
 
 
-def test_one_seed_writes_the_same_text_and_another_one_another(characters):
+def test_one_seed_generates_one_text_and_another_seed_another(characters):
     texts = ['a', '', 'ñ ó']
     assert characters(texts, seed=1) == characters(texts, seed=1)
     assert all(one != other for one, other in zip(characters(texts), characters(texts, seed=2), strict=True))
 
 
-def test_copies_of_one_begin_are_written_on_in_different_ways(characters):
+def test_copies_of_one_prompt_get_different_continuations(characters):
     assert len(set(characters([''] * 8))) == 8
     assert characters([''] * 8)[:3] == characters([''] * 3)
 
 
-def test_temperature_0_takes_what_the_network_finds_likeliest_when_it_reads_the_whole(characters):
+def test_temperature_0_takes_the_most_probable_token_of_the_whole_text_so_far(characters):
     (text,) = characters(['ab'], length=30, temperature=0.0)
     ids = [2, *(CHARACTERS.index(each) + len(SPECIAL_TOKENS) for each in 'ab' + text)]
     network = characters.model.network
@@ -83,49 +83,49 @@ def test_temperature_0_takes_what_the_network_finds_likeliest_when_it_reads_the_
 
 
 @pytest.mark.parametrize('narrow', [{'top_p': 1e-6}, {'top_k': 1}])
-def test_the_narrowest_choice_is_the_likeliest_whatever_the_seed(characters, narrow):
+def test_the_narrowest_options_take_the_most_probable_token_whatever_the_seed(characters, narrow):
     texts = ['a', '', 'ñ ó']
     greedy = characters(texts, temperature=0.0)
     assert characters(texts, **narrow, seed=1) == characters(texts, **narrow, seed=2) == greedy
 
 
-def test_a_text_alone_gets_the_same_tokens_as_among_others(characters, words):
+def test_a_text_alone_and_in_a_batch_gets_the_same_tokens(characters, words):
     for write, texts in ((characters, ['a', '', 'ñ ó', 'a' * 40]), (words, TEXTS)):
         together = write(texts, temperature=0.0, no_repeat=3)
         assert together == [write([text], temperature=0.0, no_repeat=3)[0] for text in texts]
 
 
-def test_a_long_begin_and_its_last_tokens_are_written_on_alike(tmp_path):
+def test_a_long_prompt_and_its_last_tokens_get_the_same_continuation(tmp_path):
     write = writer(signatures(tmp_path, 'character', CHARACTERS, max_tokens=10))
     assert write(['b' * 500 + 'abcde abcd'], temperature=0.0) == write(['abcde abcd'], temperature=0.0)
     assert write(['e' * 500 + 'abcde abcd'], temperature=0.0) != write(['e' * 510], temperature=0.0)
 
 
 @pytest.mark.parametrize(('n', 'length'), [(1, len(CHARACTERS)), (2, 16), (3, 60), (7, 200)])
-def test_nothing_of_that_many_tokens_is_written_twice(characters, n, length):
+def test_no_ngram_of_that_length_is_repeated(characters, n, length):
     for text in characters(['', ''], length=length, temperature=0.0, no_repeat=n):
         spans = [text[start : start + n] for start in range(length - n + 1)]
         assert len(set(spans)) == len(spans)
 
 
-def test_without_the_rule_the_likeliest_characters_go_round_in_a_circle(characters):
+def test_without_the_limit_the_most_probable_characters_loop(characters):
     (text,) = characters([''], length=200, temperature=0.0)
     assert len({text[start : start + 20] for start in range(181)}) < 100
 
 
-def test_what_the_begin_says_is_not_written_again_either(characters):
+def test_ngrams_of_the_prompt_are_not_repeated_either(characters):
     (free,) = characters(['abc'], length=1, temperature=0.0)
     (bound,) = characters([f'abc{free}abc'], length=1, temperature=0.0, no_repeat=4)
     assert bound != free
 
 
-def test_when_every_token_would_repeat_one_is_written_all_the_same(characters):
+def test_if_every_token_would_repeat_one_is_generated_nevertheless(characters):
     (text,) = characters([''], length=len(CHARACTERS) + 20, temperature=0.0, no_repeat=1)
     assert len(text) == len(CHARACTERS) + 20
     assert set(text) == set(CHARACTERS)
 
 
-def test_no_repetition_is_counted_across_an_end_that_never_was():
+def test_repetitions_are_counted_from_each_earlier_position():
     tokens = tf.constant([[2, 5, 6, 5, 6, 7, 0, 0]])
     repeated = tf.zeros_like(tokens)
     lengths = []
@@ -153,7 +153,7 @@ def test_draws_follow_the_distribution_and_its_temperature():
     np.testing.assert_allclose(drawn(probabilities, temperature=0.5), colder, atol=0.03)
 
 
-def test_the_nucleus_and_the_likeliest_few_leave_the_others_out():
+def test_top_p_and_top_k_exclude_the_other_tokens():
     probabilities = [0.15, 0.3, 0.5, 0.05]
     assert np.flatnonzero(drawn(probabilities, top_p=0.79)).tolist() == [1, 2]
     assert np.flatnonzero(drawn(probabilities, top_p=0.81)).tolist() == [0, 1, 2]
@@ -163,7 +163,7 @@ def test_the_nucleus_and_the_likeliest_few_leave_the_others_out():
 
 
 @pytest.mark.parametrize(('top_p', 'top_k'), [(0.95, 0), (0.2, 0), (1.0, 1500), (0.9, 20)])
-def test_the_least_probability_kept_is_that_of_a_whole_sort_in_a_large_vocabulary(top_p, top_k):
+def test_the_min_kept_probability_is_that_of_a_full_sort_in_a_large_vocabulary(top_p, top_k):
     values = np.random.default_rng(0).exponential(size=(3, 5000)).astype(np.float32)
     values /= values.sum(axis=1, keepdims=True)
     least = generation._min_kept_probability(
@@ -190,7 +190,7 @@ def test_the_least_probability_kept_is_that_of_a_whole_sort_in_a_large_vocabular
         ({'no_repeat': -1}, '-1'),
     ],
 )
-def test_impossible_writing_is_refused_with_the_rule_and_what_came(words, bad, received):
+def test_impossible_options_are_refused_with_the_rule_and_the_value(words, bad, received):
     [name] = bad
     with pytest.raises(tf.errors.InvalidArgumentError, match=rf'{name} must .*Received:\] \[{received}\]'):
         words(['x'], **bad)
@@ -202,11 +202,11 @@ def test_characters_that_the_model_never_saw_are_refused_by_name(characters):
     assert len(characters(['nin\u0303o'.replace('i', 'a').replace('o', 'a').replace('n', 'b', 1)])[0]) == 12
 
 
-def test_words_that_the_model_never_saw_are_no_reason_to_refuse(words):
+def test_words_that_the_model_never_saw_are_accepted(words):
     assert words(['xyz λόγος 👍🏽'])
 
 
-def test_a_space_at_the_end_of_a_begin_says_that_the_word_is_over(characters):
+def test_a_space_at_the_end_of_a_prompt_ends_the_word(characters):
     assert characters(['ab '], temperature=0.0) == characters(['ab \n\u00a0'], temperature=0.0)
     ends = [characters([begin], temperature=0.0)[0] for begin in ('ab', 'ab ', ' ', '')]
     assert ends[2] == ends[3]
@@ -215,7 +215,7 @@ def test_a_space_at_the_end_of_a_begin_says_that_the_word_is_over(characters):
         assert ends[0][1:] == ends[1][:-1]
 
 
-def test_words_stand_after_the_begin_as_people_write(words):
+def test_spaces_between_prompt_and_continuation_are_those_of_normal_text(words):
     for begin in ('the film', 'the film ', '', '¿', 'una (', 'una ,'):
         for written in words([begin] * 20, length=1, top_p=1.0):
             whole = begin + written
@@ -227,7 +227,7 @@ def test_words_stand_after_the_begin_as_people_write(words):
                 assert (written[0] == ' ') == (written.strip() not in list('.,?)'))
 
 
-def test_a_piece_goes_on_with_the_word_before_it(tmp_path):
+def test_a_wordpiece_continues_the_last_word_of_the_prompt(tmp_path):
     write = writer(
         signatures(tmp_path, 'wordpiece', ['niñ', '##os', '##as', 'una', '.', '##n', '##i', '##ñ'])
     )
@@ -243,5 +243,5 @@ def test_no_texts_get_no_answers(characters, words):
     assert words([]) == []
 
 
-def test_bytes_that_are_no_text_go_on(words):
+def test_invalid_bytes_are_continued(words):
     assert len(words([b'\xff', 'a\u0301'])) == 2

@@ -19,7 +19,7 @@ from vaiven.models.training.hardware import Hardware, find_hardware, inference_n
 from vaiven.models.training.trainer import train
 
 
-def test_two_devices_train_the_network_that_one_does_also_after_a_stop(tmp_path):
+def test_two_devices_train_the_same_network_as_one_also_when_resumed(tmp_path):
     command = [sys.executable, '-m', 'tests.models.two_devices', str(tmp_path)]
     run = subprocess.run(command, cwd=pathlib.Path(__file__).parents[2], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr[-2000:]
@@ -71,7 +71,7 @@ def test_in_16_bits_sums_and_losses_stay_in_32():
     assert network.compute_loss(ids, np.array([1.0], 'float32'), outputs).dtype == 'float32'
 
 
-def test_vectors_of_pieces_are_added_up_in_32_bits_after_a_training_in_16():
+def test_subwords_are_folded_in_32_bits_after_a_training_in_16():
     with Hardware(tf.distribute.get_strategy(), 'mixed_float16').scope():
         network = Network(
             NetworkConfig(units=4, embedding_size=8, subword_buckets=64, wide_ngrams=0), 7, seed=1
@@ -89,14 +89,14 @@ def test_vectors_of_pieces_are_added_up_in_32_bits_after_a_training_in_16():
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
-def test_16_bits_are_left_out_where_no_gpu_is(caplog):
+def test_mixed_precision_has_no_effect_without_a_gpu(caplog):
     caplog.set_level(logging.INFO, 'vaiven.progress')
     hardware = find_hardware(TrainingConfig(mixed_precision=True))
     assert hardware.is_plain
     assert caplog.messages == ['training.mixed_precision has no effect without a GPU']
 
 
-def test_what_cudnn_has_is_built_from_the_layers_of_keras_that_reach_it():
+def test_cells_of_cudnn_use_the_layers_of_keras_that_run_on_it():
     """As `keras.src.backend.tensorflow.rnn.cudnn_ok` asks for it."""
     for cell in CELLS:
         network = JointNetwork(
@@ -125,7 +125,7 @@ def test_what_cudnn_has_is_built_from_the_layers_of_keras_that_reach_it():
 @pytest.mark.parametrize(
     ('bidirectional', 'said', 'expected'), [(True, None, [2]), (False, None, []), (True, '3', [])]
 )
-def test_two_directions_share_the_cores_unless_the_environment_says_otherwise(
+def test_two_directions_share_the_cores_unless_the_environment_sets_the_threads(
     monkeypatch, bidirectional, said, expected
 ):
     seen: list[int] = []

@@ -33,7 +33,7 @@ def loss(network) -> float:
 
 
 @pytest.mark.parametrize('settings', [{}, {'targets': 'last'}, {'weight_averaging': 0.9}])
-def test_a_text_that_repeats_itself_is_learnt(settings) -> None:
+def test_a_repetitive_text_is_learnt(settings) -> None:
     assert loss(train_language(NETWORK, training(**settings), WORDS, TEXT, TEXT[:60])) < 0.7
 
 
@@ -49,7 +49,7 @@ class Heard(keras.callbacks.Callback):
 
 
 @pytest.mark.parametrize('part', ['text', 'validation'])
-def test_a_text_with_fewer_windows_than_a_batch_is_learnt_from_all_the_same(part: str) -> None:
+def test_a_text_with_fewer_windows_than_a_batch_is_accepted(part: str) -> None:
     texts = {'text': TEXT, 'validation': TEXT, part: TEXT[:14]}
     heard = Heard()
     settings = training(targets='last', batch_size=64, epochs=2)
@@ -59,7 +59,7 @@ def test_a_text_with_fewer_windows_than_a_batch_is_learnt_from_all_the_same(part
 
 
 @pytest.mark.parametrize('bidirectional', [False, True])
-def test_a_short_validation_text_is_heard_as_it_is_whatever_the_streams_of_the_training(
+def test_the_loss_of_a_short_validation_text_does_not_depend_on_the_batch_size(
     bidirectional,
 ) -> None:
     config = dataclasses.replace(NETWORK, bidirectional=bidirectional, dropout=0.0)
@@ -81,7 +81,7 @@ def test_two_trainings_with_one_seed_give_the_same_weights() -> None:
         np.testing.assert_array_equal(a, b)
 
 
-def test_words_that_share_pieces_are_told_so() -> None:
+def test_subwords_are_assigned_and_shared_with_the_softmax() -> None:
     config = dataclasses.replace(NETWORK, subword_buckets=512)
     network = train_language(config, training(epochs=1), WORDS, TEXT, TEXT[:60])
     assert np.count_nonzero(np.array(network.subwords.subword_ids)[WORDS.index('luna')]) == len(
@@ -93,7 +93,7 @@ def test_words_that_share_pieces_are_told_so() -> None:
     )
 
 
-def test_too_little_text_is_refused_with_the_rule() -> None:
+def test_a_short_text_is_refused_with_the_rule() -> None:
     with pytest.raises(TrainingError, match=r'longer than a window of 10 tokens. Received: 11 tokens'):
         train_language(NETWORK, training(), WORDS, TEXT[:11], TEXT)
     with pytest.raises(TrainingError, match='the validation text'):

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from vaiven.configuration import ConfigError
-from vaiven.models.lecture.candidates import fill, known_share
+from vaiven.models.lecture.candidates import fill_gap, known_word_share
 from vaiven.models.lecture.config import LectureConfig
-from vaiven.models.lecture.corpus import TextError, Vocabulary, corpus, read_lines, words
-from vaiven.models.lecture.experiments import compute, demonstration
+from vaiven.models.lecture.corpus import CorpusError, Vocabulary, read_lines, split_corpus, words
+from vaiven.models.lecture.experiments import compute, example_sentence
 from vaiven.models.lecture.gates import gate_activations
 from vaiven.models.lecture.gradients import gradient_norms, scaled_rnn_norms
 from vaiven.models.lecture.language_model import (
@@ -71,14 +71,14 @@ def test_gradient_norms_agree_with_finite_differences(cell):
     layer = layer_of(cell, inputs)
     found = gradient_norms(layer, inputs)
     np.testing.assert_allclose(found.hidden[:, 0], 1, rtol=1e-6)
-    assert (found.memory is not None) == ('lstm' in cell)
+    assert (found.cell_state is not None) == ('lstm' in cell)
     for excerpt, distance in [(0, 1), (1, 1), (0, 3), (1, 3)]:
         expected = norm_by_differences(layer, inputs[excerpt], distance, through_memory=False)
         assert found.hidden[excerpt, distance] == pytest.approx(expected, rel=2e-3)
         # With a peephole the output gate moves with c as well, which these differences would miss.
         if cell in ('lstm', 'coupled_lstm'):
             expected = norm_by_differences(layer, inputs[excerpt], distance, through_memory=True)
-            assert found.memory[excerpt, distance] == pytest.approx(expected, rel=2e-3)
+            assert found.cell_state[excerpt, distance] == pytest.approx(expected, rel=2e-3)
 
 
 def test_a_smaller_recurrent_matrix_makes_gradients_vanish_and_a_larger_one_lets_them_grow():
@@ -104,13 +104,13 @@ def test_gates_lie_between_0_and_1_and_give_the_layer_s_own_states(cell):
 
 @pytest.fixture(scope='module')
 def text():
-    return corpus('sky and sea', LINES, 1_000_000)
+    return split_corpus('sky and sea', LINES, 1_000_000)
 
 
 def test_a_curve_falls_below_the_frequencies_and_the_same_seed_gives_it_again(text):
     vocabulary = Vocabulary(''.join(text.training), 100)
-    stream = vocabulary.stream(text.training)
-    rows = windows(vocabulary.stream(text.held_out), 16, 8)
+    stream = vocabulary.encode(text.training)
+    rows = windows(vocabulary.encode(text.held_out), 16, 8)
     curves = []
     for _ in range(2):
         model = LanguageModel('gru', len(vocabulary), units=16, embedding_size=8, seed=5)
@@ -121,19 +121,19 @@ def test_a_curve_falls_below_the_frequencies_and_the_same_seed_gives_it_again(te
     assert curves[0].bits == curves[1].bits
 
 
-def test_a_loss_that_is_no_number_stops_the_training(text):
+def test_a_nan_loss_stops_the_training(text):
     vocabulary = Vocabulary(''.join(text.training), 100)
-    stream = vocabulary.stream(text.training)
+    stream = vocabulary.encode(text.training)
     model = LanguageModel('simple_rnn', len(vocabulary), units=4, embedding_size=4, seed=0)
     model.softmax.bias.assign(np.full(len(vocabulary), np.nan))
     with pytest.raises(DivergedError, match='step 0'):
         train(model, stream, windows(stream, 8, 2), Budget(2, 2, 8, 0.01, 1), seed=0)
 
 
-def test_models_that_have_learnt_the_text_fill_its_gaps_from_either_side(text):
+def test_models_that_have_learnt_the_text_fill_its_gaps_from_both_sides(text):
     training = words(text.training)
     vocabulary = Vocabulary([word for line in training for word in line], 100)
-    stream = vocabulary.stream(training)
+    stream = vocabulary.encode(training)
     models = []
     for learnt in (stream, stream[::-1]):
         model = LanguageModel('gru', len(vocabulary), units=16, embedding_size=16, seed=0)
@@ -141,11 +141,11 @@ def test_models_that_have_learnt_the_text_fill_its_gaps_from_either_side(text):
         models.append(model)
     frequencies = np.bincount(stream, minlength=len(vocabulary)) / len(stream)
     nouns, places = {'cloud', 'fish', 'bread'}, {'sky', 'sea', 'oven'}
-    filled = fill('The … in the sky .', vocabulary, *models, frequencies, 3)
+    filled = fill_gap('The … in the sky .', vocabulary, *models, frequencies, 3)
     assert {word for word, _ in filled.forward} == nouns
     assert filled.backward[0][0] in nouns
     assert filled.both[0][0] == 'cloud'
-    open_ended = fill('the zebra in the …', vocabulary, *models, frequencies, 3)
+    open_ended = fill_gap('the zebra in the …', vocabulary, *models, frequencies, 3)
     assert {word for word, _ in open_ended.forward} == places
     assert open_ended.unknown == ('zebra',)
     assert open_ended.backward == open_ended.both == ()
@@ -153,27 +153,27 @@ def test_models_that_have_learnt_the_text_fill_its_gaps_from_either_side(text):
 
 def test_a_sentence_of_another_language_has_few_known_words(text):
     vocabulary = Vocabulary([word for line in words(text.training) for word in line], 100)
-    assert known_share('the cloud is in the …', vocabulary) == 0.8
-    assert known_share('las nubes están en el …', vocabulary) == 0
+    assert known_word_share('the cloud is in the …', vocabulary) == 0.8
+    assert known_word_share('las nubes están en el …', vocabulary) == 0
 
 
-def test_every_tenth_piece_is_held_out_and_a_long_text_is_cut(text):
+def test_every_tenth_passage_is_held_out_and_a_long_text_is_truncated(text):
     assert len(text.held_out) == 120
     assert len(text.training) == 1080
-    assert not text.cut
-    short = corpus('cut', LINES * 2, 25_000)
-    assert short.cut
+    assert not text.is_truncated
+    short = split_corpus('cut', LINES * 2, 25_000)
+    assert short.is_truncated
     assert 20_000 < short.characters < 26_000
 
 
-def test_a_text_in_one_line_is_divided_too():
-    one = corpus('book', [' '.join(LINES)], 1_000_000)
+def test_a_text_in_one_line_is_split_as_well():
+    one = split_corpus('book', [' '.join(LINES)], 1_000_000)
     assert len(one.held_out) >= 1
     assert max(map(len, one.training)) <= 2000
 
 
 def test_the_sentence_of_the_heat_maps_is_a_whole_one():
-    assert demonstration(['Too short. It is a sentence of forty characters or more.', 'x']) == (
+    assert example_sentence(['Too short. It is a sentence of forty characters or more.', 'x']) == (
         'It is a sentence of forty characters or more.'
     )
 
@@ -183,37 +183,40 @@ def test_the_sentence_of_the_heat_maps_is_a_whole_one():
     [
         (b'a\0b', 'NUL'),
         (b'caf\xe9', 'byte 4 is not UTF-8'),
-        (gzip.compress(b'a text' * 100)[:-9], 'not a whole gzip file'),
+        (gzip.compress(b'a text' * 100)[:-9], 'not a complete gzip file'),
     ],
 )
-def test_a_file_that_is_no_text_is_refused(tmp_path, content, said):
+def test_a_file_that_is_not_text_is_refused(tmp_path, content, said):
     path = tmp_path / 'text'
     path.write_bytes(content)
-    with pytest.raises(TextError, match=said):
+    with pytest.raises(CorpusError, match=said):
         read_lines(str(path))
 
 
 def test_missing_files_directories_and_short_texts_are_refused(tmp_path):
-    with pytest.raises(TextError, match='no such file'):
+    with pytest.raises(CorpusError, match='does not exist'):
         read_lines(str(tmp_path / 'none'))
-    with pytest.raises(TextError, match='directory'):
+    with pytest.raises(CorpusError, match='directory'):
         read_lines(str(tmp_path))
-    with pytest.raises(TextError, match='Received: 6 in 1'):
-        corpus('note', ['a text'], 1000)
+    with pytest.raises(CorpusError, match='Received: 6 in 1'):
+        split_corpus('note', ['a text'], 1000)
 
 
 @pytest.mark.parametrize(
     ('lines', 'said'),
     [
         # Every tenth line is a short one.
-        ((['x' * 99] * 9 + ['y']) * 30, 'more than 100 characters in the held-out part.*Received: 90; bring'),
-        (([WORDS] * 9 + [LONG_WORD]) * 2, 'more than 60 words in the held-out part.*Received: 6; bring'),
-        (([LONG_WORD] * 9 + [WORDS]) * 2, 'more than 60 words in the training part.*Received: 54; bring'),
+        (
+            (['x' * 99] * 9 + ['y']) * 30,
+            'more than 100 characters in the held-out part.*Received: 90; provide',
+        ),
+        (([WORDS] * 9 + [LONG_WORD]) * 2, 'more than 60 words in the held-out part.*Received: 6; provide'),
+        (([LONG_WORD] * 9 + [WORDS]) * 2, 'more than 60 words in the training part.*Received: 54; provide'),
     ],
 )
 def test_a_text_that_is_too_short_for_a_window_is_refused_before_anything_is_trained(lines, said):
-    text = corpus('lines', lines, 1_000_000)
-    with pytest.raises(TextError, match=said):
+    text = split_corpus('lines', lines, 1_000_000)
+    with pytest.raises(CorpusError, match=said):
         compute([text], LectureConfig(distance=100, word_window=60))
 
 
@@ -226,6 +229,6 @@ def test_a_gzipped_text_is_read(tmp_path):
 @pytest.mark.parametrize(
     'wrong', [{'seed': -1}, {'cells': ('transformer',)}, {'cells': ()}, {'units': 0}, {'learning_rate': 0.0}]
 )
-def test_settings_that_make_no_sense_are_refused(wrong):
+def test_invalid_settings_are_refused(wrong):
     with pytest.raises(ConfigError):
         LectureConfig(**wrong)

@@ -11,10 +11,10 @@ import pytest
 from vaiven.errors import UserError
 from vaiven.models.lecture.cells_text import CELL_TEXTS, equation
 from vaiven.models.lecture.config import LectureConfig
-from vaiven.models.lecture.corpus import corpus
+from vaiven.models.lecture.corpus import split_corpus
 from vaiven.models.lecture.experiments import compute
-from vaiven.models.lecture.page import check_output, page, write
-from vaiven.models.lecture.svg import Line, apart, heat_map, line_plot, nice_ticks
+from vaiven.models.lecture.page import check_output, render_page, write_page
+from vaiven.models.lecture.svg import Line, heat_map, line_plot, nice_ticks, spread
 from vaiven.models.network.config import CELLS
 from vaiven.pipeline.cli import run
 
@@ -56,7 +56,7 @@ class Checker(html.parser.HTMLParser):
 
 @pytest.fixture(scope='module')
 def document() -> str:
-    return page(compute([corpus('a <text> & more', LINES, 1_000_000)], TINY))
+    return render_page(compute([split_corpus('a <text> & more', LINES, 1_000_000)], TINY))
 
 
 @pytest.fixture(scope='module')
@@ -76,7 +76,7 @@ def test_every_element_is_closed_and_every_id_is_there_once(parsed):
     assert {link.removeprefix('#') for link in links} <= set(ids)
 
 
-def test_the_page_asks_nothing_of_a_network(document, parsed):
+def test_the_page_loads_nothing_from_a_network(document, parsed):
     assert not re.search(r'https?://|@import|//[a-z]+\.', document)
     for tag, attributes in parsed.elements:
         assert tag not in ('link', 'img', 'iframe', 'object', 'embed', 'image')
@@ -113,7 +113,7 @@ def test_names_and_words_of_the_text_are_escaped(document):
     assert 'a &lt;text&gt; &amp; more' in document
 
 
-def test_sentences_whose_words_the_text_lacks_are_named_and_not_asked(parsed):
+def test_sentences_with_unknown_words_are_listed_and_skipped(parsed):
     assert '“las nubes están en el …”' in ''.join(parsed.text)
 
 
@@ -144,10 +144,10 @@ def test_a_plot_puts_larger_values_higher_and_is_well_formed():
 
 
 def test_labels_keep_their_distance_and_their_order():
-    places = apart([50, 51, 52, 10], 0, 100, distance=15)
+    places = spread([50, 51, 52, 10], 0, 100, distance=15)
     assert places[0] < places[1] < places[2]
     assert np.diff(sorted(places)).min() >= 15
-    assert max(apart([99, 99, 99], 0, 100, distance=15)) <= 100
+    assert max(spread([99, 99, 99], 0, 100, distance=15)) <= 100
 
 
 def test_ticks_are_round_and_lie_inside():
@@ -164,28 +164,28 @@ def test_a_heat_map_draws_each_value_once():
 
 def test_a_page_is_written_whole_or_not_at_all(tmp_path):
     path = tmp_path / 'page.html'
-    write(str(path), 'new')
+    write_page(str(path), 'new')
     assert path.read_text() == 'new'
     with pytest.raises(UnicodeEncodeError):
-        write(str(path), 'half \ud800')
+        write_page(str(path), 'half \ud800')
     assert [file.name for file in tmp_path.iterdir()] == ['page.html']
     assert path.read_text() == 'new'
     with pytest.raises(UserError, match='is a directory'):
         check_output(str(tmp_path))
-    with pytest.raises(UserError, match='no folder'):
+    with pytest.raises(UserError, match='does not exist'):
         check_output(str(tmp_path / 'none' / 'page.html'))
 
 
 @pytest.mark.parametrize(
     ('arguments', 'said'),
     [
-        (['--data', 'missing.txt'], 'missing.txt: there is no such file'),
+        (['--data', 'missing.txt'], 'missing.txt: the file does not exist'),
         (['--no-reviews'], 'name one with --data'),
         (['--seed', '-1'], 'seed must lie between'),
         (['--output', '.'], 'is a directory'),
     ],
 )
-def test_bad_input_is_told_in_one_line_with_status_2(arguments, said, tmp_path, monkeypatch, capfd):
+def test_bad_input_is_reported_in_one_line_with_exit_status_2(arguments, said, tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     assert run(['lecture', *arguments]) == 2
     error = capfd.readouterr().err

@@ -17,7 +17,7 @@ def small(**options) -> Network:
     return network
 
 
-def test_reversing_leaves_the_padding_at_the_right():
+def test_reversing_leaves_the_right_padding_in_place():
     reversed_ids = reverse_sequences(keras.ops.convert_to_tensor(IDS), np.array([5, 3]))
     assert np.array(reversed_ids).tolist() == [[3, 7, 6, 5, 2], [3, 8, 2, 0, 0]]
 
@@ -28,7 +28,7 @@ def test_pooling_ignores_the_padding():
     np.testing.assert_allclose(np.array(pooled), [[3, 3, 2], [-4, -1, -7 / 3]], rtol=1e-6)
 
 
-def test_token_dropout_blanks_whole_tokens_in_training_only():
+def test_token_dropout_drops_whole_tokens_in_training_only():
     layer = TokenDropout(0.5, seed=3)
     vectors = np.ones((4, 50, 3), 'float32')
     dropped = np.array(layer(vectors, training=True))
@@ -116,7 +116,7 @@ def test_sampled_softmax_agrees_with_the_full_one_on_average():
 NGRAMS = np.array([[9, 40, 7, 2**31 - 2], [8, 41, 0, 0]], 'int32')
 
 
-def test_the_wide_path_adds_up_the_weights_of_the_n_grams_that_it_knows():
+def test_the_wide_path_sums_the_weights_of_known_ngrams():
     wide = WideNgrams(6)
     wide.build((None, None))
     assert np.array(wide(NGRAMS)).tolist() == [0, 0]  # it knows none

@@ -13,19 +13,19 @@ def numbers(*texts: str, **options) -> list[list[int]]:
     return ngram_ids(tf.constant(texts, tf.string), TextConfig(**options)).to_list()
 
 
-def whole_and_pieces(text: str) -> tuple[int, int]:
+def whole_and_subwords(text: str) -> tuple[int, int]:
     (row,) = numbers(text)
     return sum(number % 2 == 1 for number in row), sum(number % 2 == 0 for number in row)
 
 
-def test_words_pairs_and_pieces_of_three_to_five_characters_count_once():
-    assert whole_and_pieces('sol') == (1, 3 + 2 + 1)  # <sol>
-    assert whole_and_pieces('sol sol sol') == (1 + 1, 6)
-    assert whole_and_pieces('sol y luna') == (3 + 2, 6 + 1 + 4 + 3 + 2)
-    assert whole_and_pieces('a !') == (3, 2)
+def test_words_pairs_and_subwords_of_three_to_five_characters_count_once():
+    assert whole_and_subwords('sol') == (1, 3 + 2 + 1)  # <sol>
+    assert whole_and_subwords('sol sol sol') == (1 + 1, 6)
+    assert whole_and_subwords('sol y luna') == (3 + 2, 6 + 1 + 4 + 3 + 2)
+    assert whole_and_subwords('a !') == (3, 2)
 
 
-def test_a_pair_is_neither_its_turned_round_nor_its_joined_words():
+def test_a_pair_differs_from_the_reversed_pair_and_from_the_joined_word():
     a_b, b_a, ab = ({*row} for row in numbers('mal buena', 'buena mal', 'malbuena'))
     assert len(a_b - b_a) == len(b_a - a_b) == 1
     assert not {number for number in a_b & ab if number % 2}
@@ -52,7 +52,7 @@ def test_empty_texts_have_none():
 
 
 @pytest.mark.parametrize('unit', ['character', 'wordpiece'])
-def test_the_unit_and_the_most_tokens_make_no_difference(unit):
+def test_unit_and_max_tokens_make_no_difference(unit):
     assert numbers('una película corta', unit=unit, max_tokens=1) == numbers('una película corta')
 
 

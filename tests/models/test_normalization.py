@@ -31,7 +31,7 @@ def normalized(text: str, **options) -> str:
 
 
 @pytest.mark.parametrize('apostrophe', "'’‘ʼ`´′‛＇ʹ\u0091\u0092")
-def test_a_look_alike_between_letters_is_the_apostrophe_of_the_keyboard(apostrophe):
+def test_a_look_alike_between_letters_becomes_an_ascii_apostrophe(apostrophe):
     text = f'I don{apostrophe}t like it , it isn{apostrophe}t funny'
     assert normalized(text) == DONT
     assert normalized(text, unit='character') == DONT
@@ -49,7 +49,7 @@ def test_a_character_reference_is_its_character(reference):
 @pytest.mark.parametrize(
     'hidden', ['\u00ad', '\u200b', '\u200c', '\u200d', '\u2060', '\ufeff', '\u200e', '\ufe0f']
 )
-def test_characters_that_are_never_seen_are_left_out(hidden):
+def test_ignorable_characters_are_removed(hidden):
     assert normalized(f"I d{hidden}on{hidden}'{hidden}t like it , it is{hidden}n't funny{hidden}") == DONT
 
 
@@ -63,26 +63,26 @@ def test_characters_that_are_never_seen_are_left_out(hidden):
         ('ﻓﯿﻠﻢ', 'فیلم'),
     ],
 )
-def test_styled_letters_are_plain_ones(styled, plain):
+def test_styled_letters_become_plain(styled, plain):
     assert normalized(styled) == plain
 
 
 @pytest.mark.parametrize(
     'text', ['m² ½ 1º 2ª brand™ №5', 'niño ¿qué? ¡año! pingüino', 'שלום עולם', 'فيلم رائع', '👍🏽 10/10', '']
 )
-def test_what_would_become_another_word_stays(text):
+def test_characters_that_would_become_another_word_stay(text):
     assert normalized(text) == text
 
 
-def test_composed_and_decomposed_styled_letters_meet():
+def test_composed_and_decomposed_styled_letters_become_the_same():
     assert normalized('ｎ\u0303') == normalized('ñ') == normalized(unicodedata.normalize('NFD', 'Ñ')) == 'ñ'
 
 
-def test_an_apostrophe_on_both_sides_of_one_letter_is_one_twice():
+def test_apostrophes_on_both_sides_of_one_letter_are_replaced():
     assert normalized('rock’n’roll d’y’all l’a’b’c') == "rock'n'roll d'y'all l'a'b'c"
 
 
-def test_words_have_the_quotation_marks_of_a_keyboard_and_characters_those_of_the_book():
+def test_words_have_ascii_quotation_marks_and_characters_those_of_the_text():
     text = '“una ‘obra’ maestra…”, dijo'
     assert normalized(text) == '"una \'obra\' maestra...", dijo'
     assert normalized(text, unit='character') == text
@@ -105,11 +105,11 @@ def test_html_is_read_as_a_browser_shows_it(page, text):
     assert normalized(page) == text
 
 
-def test_html_stays_where_the_setting_says_so():
+def test_html_stays_if_the_setting_is_off():
     assert normalized('a<br />b &#39;', html=False) == 'a<br />b &#39;'
 
 
-def test_every_named_reference_is_the_character_that_python_says():
+def test_every_named_reference_is_the_character_of_the_standard_library():
     names = [name for name in name2codepoint if name not in ('amp', 'shy', 'zwj', 'zwnj', 'lrm', 'rlm')]
     found = normalization.remove_html(tf.constant([f'x&{name};y' for name in names])).numpy()
     assert [value.decode() for value in found] == [html.unescape(f'x&{name};y') for name in names]
@@ -130,7 +130,7 @@ def test_addresses_and_user_names_are_masked_only_when_asked_for():
     assert 'https://t.co/x?a=1&b=2' in normalized(text)
 
 
-def test_texts_of_a_batch_do_not_change_each_other():
+def test_texts_of_a_batch_do_not_affect_each_other():
     texts = ['don’t', 'plain', 'ｆｕｌｌ', '&#39;', '', 'ñ<br>ñ']
     together = [text.decode() for text in words_normalized(tf.constant(texts)).numpy()]
     assert together == [normalized(text) for text in texts] == ["don't", 'plain', 'full', "'", '', 'ñ ñ']
@@ -152,6 +152,6 @@ def test_normalising_twice_changes_nothing(text):
 
 @settings(max_examples=300, deadline=None)
 @given(st.text(alphabet="abñé'’‘ʼ“…&#39;<br />ｆ𝐝ﬁ\u00ad\u200b \u0092", max_size=30))
-def test_no_look_alike_and_nothing_hidden_is_left_in_words(text):
+def test_no_look_alike_and_no_ignorable_character_is_left_in_words(text):
     found = words_normalized(tf.constant([text])).numpy()[0].decode()
     assert not set(found) & set('’‘“…ｆ𝐝ﬁ\u00ad\u200b\u0092')

@@ -70,7 +70,7 @@ def test_a_session_runs_it_as_well(folders: tuple[Path, Path]) -> None:
     assert (found[0] == found[1]).all()
 
 
-def test_only_the_assertion_that_was_written_is_left(folders: tuple[Path, Path]) -> None:
+def test_only_the_assertion_of_the_model_is_left(folders: tuple[Path, Path]) -> None:
     before, after = folders
     left = _guards(after)
     assert len(_guards(before)) >= len(left) + 3
@@ -81,7 +81,7 @@ def test_only_the_assertion_that_was_written_is_left(folders: tuple[Path, Path])
         signature(text=tf.constant(TEXTS), most=tf.constant(3, tf.int64))
 
 
-def test_the_functions_of_checks_are_gone_and_the_others_there(folders: tuple[Path, Path]) -> None:
+def test_the_functions_of_checks_are_removed_and_the_others_stay(folders: tuple[Path, Path]) -> None:
     library = [
         {
             function.signature.name: len(function.node_def)
@@ -94,7 +94,7 @@ def test_the_functions_of_checks_are_gone_and_the_others_there(folders: tuple[Pa
     assert set(_read(folders[1]).meta_graphs[0].object_graph_def.concrete_functions) <= set(library[1])
 
 
-def test_a_second_time_there_is_nothing_to_drop(folders: tuple[Path, Path]) -> None:
+def test_dropping_twice_changes_nothing(folders: tuple[Path, Path]) -> None:
     saved_model = _read(folders[1])
     before = saved_model.SerializeToString(deterministic=True)
     assert drop_ragged_checks(saved_model) == 0

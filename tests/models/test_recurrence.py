@@ -41,7 +41,7 @@ def gradients(layer: keras.layers.Layer) -> list[np.ndarray]:
     return [np.array(gradient) for gradient in tape.gradient(loss, [inputs, h, c, *variables])]
 
 
-def test_states_and_memories_are_those_of_keras() -> None:
+def test_hidden_and_cell_states_are_those_of_keras() -> None:
     inputs, h, c = given()
     for ours, theirs in zip(*(layer(inputs, initial_state=[h, c]) for layer in layers()), strict=True):
         np.testing.assert_allclose(np.array(ours), np.array(theirs), atol=1e-12)
@@ -87,7 +87,7 @@ def test_lengths_and_batches_may_be_unknown_in_a_graph() -> None:
 
 @pytest.mark.parametrize('gpus', [[], ['gpu:0']])
 @pytest.mark.parametrize('use_cudnn', ['auto', False])
-def test_with_a_gpu_and_where_it_is_served_it_is_keras_own(monkeypatch, gpus, use_cudnn) -> None:
+def test_with_a_gpu_and_in_exported_models_it_is_the_layer_of_keras(monkeypatch, gpus, use_cudnn) -> None:
     monkeypatch.setattr(keras.distribution, 'list_devices', lambda kind: gpus)
     layer = LSTM(UNITS, return_sequences=True, use_cudnn=use_cudnn)
     graph = (

@@ -31,13 +31,13 @@ def test_the_wide_path_learns_which_word_is_which(tmp_path):
     assert network.combination[1] > 0
 
 
-def test_in_the_end_the_wide_path_has_learnt_from_the_validation_rows_too(tmp_path):
+def test_finally_the_wide_path_is_fitted_to_the_validation_rows_as_well(tmp_path):
     alike, other = [1, 0, 1, 0, -1], [0, 1, 1, 0, -1]
     same, different = (combined(tmp_path, 64, alike, held) for held in (alike, other))
     assert wide_logits(same, [8, 5])[0] > wide_logits(different, [8, 5])[0]
 
 
-def test_without_a_wide_path_it_counts_for_nothing(tmp_path):
+def test_without_a_wide_path_its_weight_is_zero(tmp_path):
     recurrent, wide, bias = np.array(combined(tmp_path, 0).combination)
     assert wide == 0
     assert recurrent != 1  # calibrated
@@ -48,7 +48,7 @@ def test_without_a_wide_path_it_counts_for_nothing(tmp_path):
     ('label', 'said'),
     [(1, 'labels of one class only (positive)'), (0, 'of one class only (negative)'), (-1, 'no labels')],
 )
-def test_rows_of_one_class_or_none_change_nothing_and_a_line_says_so(label, said, tmp_path, caplog):
+def test_rows_of_one_class_or_none_change_nothing_and_a_line_reports_it(label, said, tmp_path, caplog):
     caplog.set_level(logging.INFO, 'vaiven.progress')
     for split, rows in (('training', {'labels': [label] * 5}), ('validation', {'held_labels': [label] * 5})):
         caplog.clear()

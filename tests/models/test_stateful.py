@@ -20,7 +20,7 @@ def windows(batches: StatefulWindows | SlidingWindows, epoch: int = 0) -> list[n
     return [batch.numpy() for batch in batches.epoch(epoch)]
 
 
-def test_windows_of_a_stream_go_on_where_the_one_before_ended() -> None:
+def test_each_window_starts_where_the_previous_one_ended() -> None:
     streams = StatefulWindows(TEXT, batch_size=4, window=7)
     found = windows(streams)
     assert len(found) == streams.steps == 4
@@ -31,7 +31,7 @@ def test_windows_of_a_stream_go_on_where_the_one_before_ended() -> None:
     assert not read[:, 25:].any(), 'what lies behind a piece is padding, not the next piece'
 
 
-def test_the_backward_stream_reads_the_same_piece_from_its_end() -> None:
+def test_the_backward_direction_reads_the_same_segment_from_its_end() -> None:
     found = windows(StatefulWindows(TEXT, 4, 8, ('forward', 'backward')))
     forward, backward = (np.concatenate([w[:, d, :-1] for w in found], axis=1) for d in (0, 1))
     np.testing.assert_array_equal(backward[:, :24], TEXT[:100].reshape(4, 25)[:, :0:-1])
@@ -46,7 +46,7 @@ def test_each_epoch_has_its_own_windows_and_each_seed_its_own_epochs() -> None:
     assert len({tuple(first(seed, epoch)) for seed in (1, 2) for epoch in range(4)}) > 3
 
 
-def test_sliding_windows_come_once_each_in_another_order_in_each_epoch() -> None:
+def test_each_sliding_window_occurs_once_in_an_order_that_differs_between_epochs() -> None:
     sliding = SlidingWindows(TEXT, batch_size=5, window=6)
     epochs = [np.concatenate(windows(sliding, epoch))[:, 0] for epoch in (0, 1)]
     for rows in epochs:
@@ -55,7 +55,7 @@ def test_sliding_windows_come_once_each_in_another_order_in_each_epoch() -> None
     assert epochs[0].tolist() != epochs[1].tolist()
 
 
-def test_a_text_of_fewer_windows_than_a_batch_has_them_all_in_one() -> None:
+def test_a_text_with_fewer_windows_than_a_batch_has_them_all_in_one_batch() -> None:
     sliding = SlidingWindows(TEXT[:9], batch_size=50, window=6)
     assert (sliding.steps, sliding.batch_size) == (1, 3)
     (batch,) = windows(sliding)
@@ -78,14 +78,14 @@ def loss_of(model: StatefulLanguageModel, batches: tf.data.Dataset) -> float:
 
 @pytest.mark.parametrize('cell', ['simple_rnn', 'gru', 'lstm', 'peephole_coupled_lstm'])
 @pytest.mark.parametrize('directions', [1, 2])
-def test_the_state_goes_on_from_window_to_window(cell: str, directions: int) -> None:
+def test_the_state_is_kept_from_window_to_window(cell: str, directions: int) -> None:
     model = reader(directions, cell)
     names = model.network.directions
     whole, in_windows = (loss_of(model, StatefulWindows(TEXT, 2, size, names).epoch(0)) for size in (50, 7))
     assert in_windows == pytest.approx(whole, rel=1e-5)
 
 
-def test_without_the_memory_of_the_windows_before_the_loss_is_another() -> None:
+def test_without_the_state_of_earlier_windows_the_loss_differs() -> None:
     model = reader()
     batches = StatefulWindows(TEXT, 2, 7).epoch(0)
     kept = loss_of(model, batches)
@@ -93,7 +93,7 @@ def test_without_the_memory_of_the_windows_before_the_loss_is_another() -> None:
     assert abs(np.mean(each) - kept) > 1e-6
 
 
-def test_some_streams_begin_anew_and_only_while_the_network_learns() -> None:
+def test_some_rows_start_from_the_initial_state_in_training_only() -> None:
     network = reader().network
     model = StatefulLanguageModel(network, batch_size=64, softmax_candidates=0, state_reset=0.5)
     window = np.random.default_rng(0).integers(4, 100, (64, 1, 5))
@@ -109,7 +109,7 @@ def test_some_streams_begin_anew_and_only_while_the_network_learns() -> None:
     assert 16 < is_new.sum() < 48
 
 
-def test_the_last_target_alone_is_learnt_where_windows_begin_anew() -> None:
+def test_with_last_only_each_window_has_one_target_and_starts_from_the_initial_state() -> None:
     model = reader(last_only=True)
     (batch,) = list(SlidingWindows(TEXT, 2, 6).epoch(0).take(1))
     outputs = model(batch)
@@ -122,7 +122,7 @@ def test_the_last_target_alone_is_learnt_where_windows_begin_anew() -> None:
     )
 
 
-def test_one_hot_input_has_a_softmax_of_its_own_and_learns() -> None:
+def test_one_hot_input_has_its_own_softmax_and_learns() -> None:
     config = NetworkConfig(
         bidirectional=False, layers=2, units=16, embedding_size=0, dropout=0, token_dropout=0, wide_ngrams=0
     )  # fmt: skip

@@ -10,7 +10,7 @@ from vaiven.models.text.subwords import assign_subwords, subword_table, subwords
 from vaiven.models.training.hardware import inference_network
 
 
-def test_a_words_pieces_know_its_ends():
+def test_subwords_mark_the_ends_of_a_word():
     assert subwords_of('sol') == ['<so', 'sol', 'ol>', '<sol', 'sol>', '<sol>']
     assert subwords_of('ñu') == ['<ñu', 'ñu>', '<ñu>']
     assert subwords_of('##os') == ['os>']  # goes on with a word: where that begins, nobody knows here
@@ -21,7 +21,7 @@ def test_single_characters_and_special_tokens_have_none(token):
     assert subwords_of(token) == []
 
 
-def test_words_that_share_pieces_share_numbers_and_long_ones_are_cut():
+def test_words_that_share_subwords_share_buckets_and_long_words_are_truncated():
     one, other, short, long = subword_table(['maravillosa', 'maravilloso', 'a', 'x' * 100], 4096, 50)
     shared = set(one) & set(other) - {0}
     assert len(shared) >= 20
@@ -30,7 +30,7 @@ def test_words_that_share_pieces_share_numbers_and_long_ones_are_cut():
     assert subword_table(['maravillosa'], 64, 5).max() < 64
 
 
-def test_the_vector_is_the_sum_over_the_root_of_the_number():
+def test_the_vector_is_the_sum_divided_by_the_root_of_the_number():
     layer = SubwordEmbeddings(4, 8, 2)
     layer.build((None, None))
     layer.vectors.assign(np.arange(16).reshape(8, 2) * (np.arange(8) > 0)[:, None])
@@ -41,7 +41,7 @@ def test_the_vector_is_the_sum_over_the_root_of_the_number():
     np.testing.assert_allclose(found, [[[0, 0], [6, 7]], [[20 / 2, 24 / 2], [0, 0]]], atol=1e-6)
 
 
-def test_vectors_learn_from_each_place_where_they_stand_and_none_from_no_piece():
+def test_gradients_sum_over_all_positions_of_a_subword_and_skip_padding():
     layer = SubwordEmbeddings(3, 5, 2, seed=0)
     layer.build((None, None))
     layer.subword_ids.assign(np.pad([[0, 0], [3, 0], [1, 3]], ((0, 0), (0, 18))))
@@ -54,7 +54,7 @@ def test_vectors_learn_from_each_place_where_they_stand_and_none_from_no_piece()
     np.testing.assert_allclose(found, [[0, 0], both, [0, 0], upstream[0, 1] + both, [0, 0]], atol=1e-6)
 
 
-def test_words_of_alike_pieces_have_alike_vectors_and_unknown_ones_none():
+def test_words_with_similar_subwords_have_similar_vectors_and_unknown_words_none():
     vocabulary = ['[PAD]', '[UNK]', '[BOS]', '[EOS]', 'maravillosa', 'maravilloso', 'perro']
     network = Network(
         NetworkConfig(units=4, embedding_size=64, subword_buckets=4096, wide_ngrams=0), 7, seed=1
@@ -66,7 +66,7 @@ def test_words_of_alike_pieces_have_alike_vectors_and_unknown_ones_none():
     assert one @ other > 5 * abs(one @ third)
 
 
-def test_for_use_the_vectors_of_pieces_are_added_up_once_and_every_answer_stays():
+def test_folding_subwords_into_the_embedding_changes_no_output():
     vocabulary = ['[PAD]', '[UNK]', '[BOS]', '[EOS]', 'maravillosa', 'maravilloso', 'perro']
     network = Network(NetworkConfig(units=4, embedding_size=8, subword_buckets=64, wide_ngrams=3), 7, seed=1)
     ids = np.array([[2, 4, 1, 6, 3], [2, 5, 3, 0, 0]])
@@ -86,7 +86,7 @@ def test_for_use_the_vectors_of_pieces_are_added_up_once_and_every_answer_stays(
     assert np.abs(np.array(network.subwords(ids[0, 1:2]))).max() > 0.01
 
 
-def test_one_hot_vectors_have_no_pieces_and_one_bucket_is_refused():
+def test_one_hot_inputs_have_no_subwords_and_one_bucket_is_refused():
     network = Network(NetworkConfig(units=4, embedding_size=0, subword_buckets=16, wide_ngrams=0), 5)
     assert network.subwords is None
     with pytest.raises(ConfigError, match='subword_buckets must lie between 2 and'):

@@ -14,7 +14,7 @@ def served(trained):
     return tf.saved_model.load(trained.folder).signatures
 
 
-def told(served, *texts: str) -> list[list[tuple[str, float]]]:
+def values_of(served, *texts: str) -> list[list[tuple[str, float]]]:
     answer = {
         name: value.numpy() for name, value in served['sentiment_course'](text=tf.constant(texts)).items()
     }
@@ -31,8 +31,8 @@ def decisions_and_scores(served, *texts: str) -> list[float]:
     return served['serving_default'](text=tf.constant(texts))['probability'].numpy().tolist()
 
 
-def test_each_beginning_of_a_text_is_judged_as_a_text_of_its_own(served):
-    first, empty, spanish, others = told(served, *TEXTS)
+def test_each_prefix_of_a_text_gets_the_sentiment_of_a_whole_text(served):
+    first, empty, spanish, others = values_of(served, *TEXTS)
     assert [token for token, _ in first] == ['a', 'wonderful', 'film']
     assert [token for token, _ in spanish] == ['¿', 'una', 'película', 'horrible', ',', 'señor', '?']
     assert empty == []
@@ -49,15 +49,15 @@ def test_each_beginning_of_a_text_is_judged_as_a_text_of_its_own(served):
     )
 
 
-def test_one_text_and_many_get_the_same_course(served):
-    together = told(served, *TEXTS)
+def test_one_text_and_a_batch_get_the_same_values(served):
+    together = values_of(served, *TEXTS)
     for text, row in zip(TEXTS, together, strict=True):
-        (alone,) = told(served, text)
+        (alone,) = values_of(served, text)
         assert [token for token, _ in alone] == [token for token, _ in row]
         np.testing.assert_allclose([p for _, p in alone], [p for _, p in row], atol=1e-6)
 
 
-def test_characters_are_followed_one_by_one():
+def test_a_model_of_characters_gets_one_value_per_character():
     def share_of_a(text: tf.Tensor) -> tf.Tensor:
         left = tf.strings.length(tf.strings.regex_replace(text, 'a', ''))
         return 1 - tf.cast(left, tf.float32) / tf.cast(tf.strings.length(text), tf.float32)
@@ -68,7 +68,7 @@ def test_characters_are_followed_one_by_one():
 
 
 @pytest.mark.parametrize('max_tokens', [1, 256])
-def test_longer_texts_than_can_be_told_of_name_the_rule_wherever_the_model_cuts_them(monkeypatch, max_tokens):
+def test_longer_texts_than_the_limit_are_refused_whatever_max_tokens_is(monkeypatch, max_tokens):
     def told(text: str) -> tf.RaggedTensor:
         config = TextConfig(max_tokens=max_tokens)
         return per_token_sentiment(tf.constant([text, 'a']), config, lambda text: tf.zeros(tf.shape(text)))[0]

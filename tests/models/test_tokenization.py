@@ -52,7 +52,7 @@ def test_composed_and_decomposed_letters_give_the_same_tokens(text):
     assert tokens_of(unicodedata.normalize('NFD', text)) == tokens_of(unicodedata.normalize('NFC', text))
 
 
-def test_bytes_that_are_not_utf8_become_replacement_signs():
+def test_bytes_that_are_not_utf8_become_replacement_characters():
     assert tokens_of(b'\xff\xfe abc') == ['\ufffd', '\ufffd', 'abc']
 
 
@@ -64,7 +64,7 @@ def test_characters_are_code_points_of_the_normalised_text():
     assert tokens_of('a  n\u0303', unit='character') == ['a', ' ', 'ñ']
 
 
-def test_a_long_text_is_cut_after_max_tokens():
+def test_a_long_text_is_truncated_after_max_tokens():
     assert tokens_of('uno dos tres', max_tokens=2) == ['uno', 'dos']
 
 
@@ -74,7 +74,7 @@ def test_normalising_twice_changes_nothing():
     assert once.numpy().tolist() == normalize(once, config).numpy().tolist()
 
 
-def test_an_empty_text_gets_a_begin_and_an_end_token(tmp_path):
+def test_an_empty_text_gets_a_start_and_an_end_token(tmp_path):
     (tmp_path / 'vocab.txt').write_text('[PAD]\n[UNK]\n[BOS]\n[EOS]\nsí\n', encoding='utf-8')
     table = vocabulary_table(str(tmp_path / 'vocab.txt'))
     ids = tokens_to_ids(tokenize(tf.constant(['', 'Sí nunca']), TextConfig()), table)
@@ -104,17 +104,17 @@ def wordpieces_of(text: str, **options) -> list[str]:
         (' \n ', []),
     ],
 )
-def test_words_fall_into_their_longest_known_pieces_and_unknown_characters(text, expected):
+def test_words_are_split_into_their_longest_known_wordpieces_and_unknown_characters(text, expected):
     assert wordpieces_of(text) == expected
 
 
-def test_a_piece_that_is_unknown_has_the_id_of_the_unknown():
+def test_an_unknown_wordpiece_has_the_id_of_unk():
     table = token_table(PIECES)
     ids = tokens_to_ids(tokenize(tf.constant(['bøi ø']), TextConfig(unit='wordpiece'), table), table)
     assert ids.to_list() == [[2, PIECES.index('b'), 1, PIECES.index('##i'), 1, 3]]
 
 
-def test_a_text_is_cut_after_so_many_pieces():
+def test_a_text_is_truncated_after_max_tokens_wordpieces():
     assert wordpieces_of('bibi bibi', max_tokens=3) == ['b', '##i', '##b']
 
 
@@ -132,18 +132,18 @@ def test_a_word_of_100000_letters_is_split_at_once():
         ([], ''),
     ],
 )
-def test_pieces_are_put_together_again(tokens, text):
+def test_wordpieces_are_joined_to_words(tokens, text):
     joined = detokenize(tf.constant([tokens], tf.string), TextConfig(unit='wordpiece'))
     assert joined.numpy()[0].decode() == text
 
 
 @pytest.mark.parametrize('options', [{'unit': 'syllable'}, {'max_tokens': 0}])
-def test_settings_that_make_no_sense_are_refused(options):
+def test_invalid_settings_are_refused(options):
     with pytest.raises(ConfigError, match=r'text\..* Received'):
         TextConfig(**options)
 
 
-def test_transform_the_served_graph_and_the_benchmarks_split_words_alike(tmp_path):
+def test_transform_the_served_graph_and_the_benchmarks_split_words_in_the_same_way(tmp_path):
     import numpy as np
 
     from benchmarks.prepared import to_ids, tokens_of

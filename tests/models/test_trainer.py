@@ -36,7 +36,7 @@ def saved_model(trained) -> saved_model_pb2.SavedModel:
     return saved_model_pb2.SavedModel.FromString(pathlib.Path(trained.folder, 'saved_model.pb').read_bytes())
 
 
-def test_the_texts_opinion_is_learned(trained, served):
+def test_the_sentiment_is_learned(trained, served):
     rows = [(text, label) for text, label in corpus() if label is not None]
     labels = served['serving_default'](text=tf.constant([text for text, _ in rows]))['label'].numpy()
     right = np.mean(
@@ -45,20 +45,20 @@ def test_the_texts_opinion_is_learned(trained, served):
     assert right > 0.95
 
 
-def test_progress_has_a_line_an_epoch_with_accuracy_and_perplexity(trained):
+def test_progress_has_a_line_per_epoch_with_accuracy_and_perplexity(trained):
     epochs = [line for line in trained.lines if line.startswith('epoch') and 'accuracy' in line]
     assert len(epochs) == CONFIG['training']['epochs']
     assert 'perplexity' in epochs[0]
     assert 'nan' not in ' '.join(epochs)
 
 
-def test_one_text_and_many_get_the_same_answer(served):
+def test_one_text_and_a_batch_get_the_same_answer(served):
     together = served['serving_default'](text=tf.constant(TEXTS))['probability'].numpy()
     alone = [served['serving_default'](text=tf.constant([text]))['probability'].numpy()[0] for text in TEXTS]
     np.testing.assert_allclose(together, alone, atol=1e-6)
 
 
-def test_texts_of_no_one_and_a_hundred_thousand_tokens_are_served(served):
+def test_texts_of_0_to_100000_tokens_are_served(served):
     long = 'wonderful ' * 100_000
     cut = 'wonderful ' * CONFIG['text']['max_tokens']
     found = served['serving_default'](text=tf.constant(['', 'wonderful', long, cut]))['probability'].numpy()
@@ -87,7 +87,7 @@ def test_next_words_are_sorted_known_and_below_certainty(trained, served):
 
 
 @pytest.mark.parametrize('k', [0, -3, 10**9])
-def test_asking_for_an_impossible_number_of_words_names_the_rule(served, k):
+def test_an_impossible_k_is_refused_with_the_rule(served, k):
     with pytest.raises(tf.errors.InvalidArgumentError, match='k must lie between 1 and'):
         served['next_word'](text=tf.constant(['x']), k=tf.constant(k))
 
@@ -112,7 +112,7 @@ def test_score_reads_the_whole_text_and_refuses_one_that_is_far_too_long(served)
         served['score'](text=tf.constant(['film', 'film ' * 100_001]))
 
 
-def test_score_and_next_word_tell_the_same_probability(served):
+def test_score_and_next_word_return_the_same_probability(served):
     words = served['next_word'](text=tf.constant(['a wonderful']), k=tf.constant(30))
     place = words['tokens'].numpy()[0].tolist().index(b'film')
     values = served['score'](text=tf.constant(['a wonderful film']))['token_values'].numpy()
@@ -133,7 +133,7 @@ def test_no_texts_get_no_answers(served):
     assert served['next_word'](text=none, k=tf.constant(2))['tokens'].shape == (0, 2)
 
 
-def test_transform_features_gives_what_the_network_eats(served):
+def test_transform_features_returns_the_inputs_of_the_network(served):
     example = tf.train.Example()
     example.features.feature['text'].bytes_list.value.append(b'a wonderful film')
     example.features.feature['label'].int64_list.value.append(1)
@@ -153,7 +153,7 @@ def test_the_exported_graph_holds_no_gpu_only_operation(trained):
     assert not [name for name in operations if 'cudnn' in name.lower()]
 
 
-def test_the_model_says_how_it_was_made_and_classifies_by_name(trained):
+def test_the_model_contains_its_configuration_and_the_classify_method(trained):
     assert json.loads(pathlib.Path(trained.folder, 'assets.extra', 'vaiven.json').read_text()) == CONFIG
     saved = saved_model(trained)
     methods = {name: s.method_name for name, s in saved.meta_graphs[0].signature_def.items()}
@@ -161,7 +161,7 @@ def test_the_model_says_how_it_was_made_and_classifies_by_name(trained):
     assert methods['serving_default'] == 'tensorflow/serving/predict'
 
 
-def test_the_vocabulary_travels_inside_the_model(trained, tmp_path):
+def test_the_vocabulary_is_part_of_the_model(trained, tmp_path):
     """A copy elsewhere answers after the place where it was made is out of reach."""
     moved = tmp_path / 'moved'
     subprocess.run(['cp', '-r', trained.folder, moved], check=True)
@@ -177,7 +177,7 @@ def test_the_vocabulary_travels_inside_the_model(trained, tmp_path):
     assert answer.stdout.split()[-1:] == ['positive'], answer.stderr[-500:]
 
 
-def test_warmup_records_ask_every_signature_that_users_ask(trained):
+def test_warmup_records_call_every_signature_of_users(trained):
     from tensorflow_serving.apis import prediction_log_pb2
 
     names = []
@@ -194,6 +194,6 @@ def test_two_trainings_with_one_seed_give_the_same_weights(trained):
         np.testing.assert_array_equal(one, other)
 
 
-def test_a_loss_that_is_no_number_stops_the_training_and_names_the_step(trained):
+def test_a_nan_loss_stops_the_training_and_names_the_step(trained):
     with pytest.raises(TrainingError, match=r'NaN or infinite at step \d+'):
         retrain(trained, learning_rate=1e30, clip_norm=1e30)

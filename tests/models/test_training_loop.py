@@ -93,7 +93,7 @@ def lines(caplog):
     return lambda: [record.getMessage() for record in caplog.records if record.name == 'vaiven.progress']
 
 
-def test_a_training_that_was_killed_ends_as_if_it_had_not_been(tmp_path, lines):
+def test_a_killed_and_resumed_training_ends_with_the_same_weights(tmp_path, lines):
     rows, path = write_rows(tmp_path / 'rows.gz', *opinions(150)), str(tmp_path / 'kept' / 'training.npz')
     command = [sys.executable, '-m', 'tests.models.killed_training', rows, path]
     killed = subprocess.run(command, cwd=pathlib.Path(__file__).parents[2], capture_output=True)
@@ -105,7 +105,7 @@ def test_a_training_that_was_killed_ends_as_if_it_had_not_been(tmp_path, lines):
         np.testing.assert_array_equal(one, other)
 
 
-def test_the_language_task_goes_on_too(tmp_path):
+def test_the_language_task_resumes_as_well(tmp_path):
     text = np.array([4, 5, 6, 7, 8, 9] * 50)
     network = NetworkConfig(
         cell='simple_rnn', units=4, embedding_size=4, weight_dropout=0.2, embedding_dropout=0.1, wide_ngrams=0
@@ -124,14 +124,14 @@ def test_the_language_task_goes_on_too(tmp_path):
 
 @pytest.mark.parametrize('averaging', [0.0, 0.9])
 @pytest.mark.parametrize('epochs', [1, 3])
-def test_it_makes_no_difference_after_which_epoch_a_training_was_killed(tmp_path, averaging, epochs):
+def test_the_epoch_of_the_kill_makes_no_difference(tmp_path, averaging, epochs):
     training = TrainingConfig(learning_rate=0.1, weight_averaging=averaging)
     interrupted(tmp_path, epochs, training=training)
     resumed = run(training=training, checkpoint=checkpoint(tmp_path))
     np.testing.assert_array_equal(weights(resumed), weights(run(training=training)))
 
 
-def test_a_phase_that_was_over_is_not_gone_through_again(tmp_path, lines):
+def test_a_finished_phase_is_skipped(tmp_path, lines):
     def both(**options):
         network, kept = Line(), checkpoint(tmp_path)
         run(network, phase='first', monitor=None, epochs=2, checkpoint=kept)
@@ -150,7 +150,7 @@ def test_a_phase_that_was_over_is_not_gone_through_again(tmp_path, lines):
     np.testing.assert_array_equal(weights(resumed), weights(both()))
 
 
-def test_patience_goes_on_counting_and_the_best_weights_outlive_the_kill(tmp_path):
+def test_patience_continues_to_count_and_the_best_weights_survive_the_kill(tmp_path):
     """Each epoch after the first pulls away from what the validation split wants."""
 
     def away(epoch):
@@ -179,7 +179,7 @@ def test_a_kill_after_the_last_epoch_leaves_nothing_to_train(tmp_path, lines):
     assert not [line for line in lines()[before:] if 'loss' in line]
 
 
-def test_another_training_begins_anew(tmp_path, lines):
+def test_another_training_starts_from_the_beginning(tmp_path, lines):
     interrupted(tmp_path, 2)
     run(checkpoint=checkpoint(tmp_path, 'another'))
     assert 'the checkpoint is of another training, so this one starts from the beginning' in lines()
@@ -187,7 +187,7 @@ def test_another_training_begins_anew(tmp_path, lines):
 
 
 @pytest.mark.parametrize('keep', [0, 0.5, 0.99])
-def test_a_damaged_checkpoint_is_passed_over_with_one_line(tmp_path, lines, keep):
+def test_a_damaged_checkpoint_is_ignored_with_one_line(tmp_path, lines, keep):
     interrupted(tmp_path, 2)
     path = tmp_path / 'kept' / 'training.npz'
     contents = path.read_bytes()
@@ -214,7 +214,7 @@ def diverge(epoch):
     return points(epoch).map(lambda x, y: (x, y if epoch < 2 else y * math.inf))
 
 
-def test_after_a_loss_that_is_no_number_other_rates_go_on_from_the_last_good_epoch(tmp_path, lines):
+def test_after_a_nan_loss_other_recovery_settings_resume_from_the_last_good_epoch(tmp_path, lines):
     with pytest.raises(TrainingError, match=r'step 1 of epoch 3\..*resumes at epoch 3 of the phase line'):
         run(batches=diverge, checkpoint=checkpoint(tmp_path, learning_rate=0.1))
     lower = checkpoint(tmp_path, learning_rate=0.01)
@@ -223,7 +223,7 @@ def test_after_a_loss_that_is_no_number_other_rates_go_on_from_the_last_good_epo
     assert lower.changes == [{'phase': 'line', 'epochs': 2, 'before': {'learning_rate': 0.1}}]
 
 
-def test_another_training_of_other_rates_is_not_taken_for_the_one_that_failed(tmp_path):
+def test_another_training_with_other_recovery_settings_does_not_change_the_checkpoint(tmp_path):
     with contextlib.suppress(KeyboardInterrupt):
         run(callbacks=[Stop(2)], checkpoint=checkpoint(tmp_path, learning_rate=0.1))
     path = tmp_path / 'kept' / 'training.npz'
@@ -233,7 +233,7 @@ def test_another_training_of_other_rates_is_not_taken_for_the_one_that_failed(tm
     assert path.read_bytes() == before
 
 
-def test_rates_that_fail_once_more_still_go_on_from_the_last_good_epoch(tmp_path):
+def test_settings_that_fail_again_still_resume_from_the_last_good_epoch(tmp_path):
     with pytest.raises(TrainingError):
         run(batches=diverge, checkpoint=checkpoint(tmp_path, learning_rate=0.1))
     for rate in (0.05, 0.02):
@@ -242,7 +242,7 @@ def test_rates_that_fail_once_more_still_go_on_from_the_last_good_epoch(tmp_path
 
 
 @pytest.mark.parametrize('broken', [math.nan, math.inf])
-def test_a_last_step_that_breaks_the_weights_is_noticed_when_they_are_validated(tmp_path, broken):
+def test_weights_broken_by_the_last_step_are_noticed_in_the_validation(tmp_path, broken):
     class Break(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
             self.epoch = epoch
@@ -262,14 +262,14 @@ def test_a_last_step_that_breaks_the_weights_is_noticed_when_they_are_validated(
     np.testing.assert_array_equal(weights(run(checkpoint=checkpoint(tmp_path))), weights(run()))
 
 
-def test_other_rates_without_such_a_loss_begin_anew(tmp_path, lines):
+def test_other_recovery_settings_without_a_nan_loss_start_from_the_beginning(tmp_path, lines):
     with contextlib.suppress(KeyboardInterrupt):
         run(callbacks=[Stop(2)], checkpoint=checkpoint(tmp_path, learning_rate=0.1))
     run(checkpoint=checkpoint(tmp_path, learning_rate=0.01))
     assert 'the checkpoint is of another training, so this one starts from the beginning' in lines()
 
 
-def test_averaged_weights_are_validated_kept_and_given_back():
+def test_averaged_weights_are_validated_and_restored():
     seen = []
 
     class Look(keras.callbacks.Callback):
@@ -282,7 +282,7 @@ def test_averaged_weights_are_validated_kept_and_given_back():
     assert np.abs(best - weights(run())).max() > 1e-3
 
 
-def test_without_anything_monitored_the_last_average_is_given_back():
+def test_without_a_monitored_metric_the_last_average_is_restored():
     averaged = run(
         training=TrainingConfig(learning_rate=0.1, weight_averaging=0.9), monitor=None, validation=False
     )
@@ -291,7 +291,7 @@ def test_without_anything_monitored_the_last_average_is_given_back():
 
 
 @pytest.mark.parametrize('final_rate_fraction', [0.0, 0.25, 1.0])
-def test_the_learning_rate_falls_to_the_share_that_is_asked_for(final_rate_fraction):
+def test_the_learning_rate_falls_to_the_final_fraction(final_rate_fraction):
     seen = []
 
     class Look(keras.callbacks.Callback):
@@ -326,7 +326,7 @@ def test_learning_curves_are_written_for_tensorboard(tmp_path):
     assert set(map(tuple, values.values())) == {(1, 2)}
 
 
-def test_adam_in_one_pass_moves_weights_as_keras_own_does():
+def test_the_fused_adam_moves_weights_as_keras_adam_does():
     draw = np.random.default_rng(0)
     dense, rows = draw.normal(size=(4, 3)).astype('float32'), draw.normal(size=(6, 2)).astype('float32')
     ids, after = tf.constant([1, 4, 1]), []
@@ -345,7 +345,7 @@ def test_adam_in_one_pass_moves_weights_as_keras_own_does():
         assert np.abs(ours - before).max() > 0.03
 
 
-def test_no_epoch_and_no_validation_waits_for_tf_datas_tuner(monkeypatch):
+def test_autotune_is_off_for_training_and_validation(monkeypatch):
     seen = []
 
     def fit_and_look(self, x, validation_data, **options):

@@ -77,7 +77,7 @@ def test_the_first_trial_has_the_settings_as_they_are_and_the_lowest_loss_wins(i
     assert best['training.learning_rate'] == min(tried, key=lambda rate: abs(math.log(rate / 0.02)))
 
 
-def test_every_trial_makes_sense_as_a_configuration(inputs):
+def test_every_trial_is_a_valid_configuration(inputs):
     space = search_space(inputs)
     for seed in range(50):
         values = {setting.name: setting.random_sample(seed) for setting in space.space}
@@ -87,20 +87,20 @@ def test_every_trial_makes_sense_as_a_configuration(inputs):
 
 
 @pytest.mark.parametrize(('units', 'tried'), [(1, [1, 2]), (6, [3, 6, 12]), (16_384, [8192, 16_384])])
-def test_no_network_is_tried_that_the_configuration_refuses(units, tried):
+def test_only_valid_numbers_of_units_are_tried(units, tried):
     inputs = TrainerInputs({'network': {'units': units}, 'training': TRAINING}, '', (), (), ())
     (choice,) = (setting for setting in search_space(inputs).space if setting.name == 'network.units')
     assert choice.values == tried
 
 
-def test_language_alone_is_tuned_without_what_only_sentiment_has(inputs):
+def test_the_language_task_is_tuned_without_the_settings_of_sentiment(inputs):
     values = {**inputs.values, 'training': {**TRAINING, 'task': 'language'}}
     names = {setting.name for setting in search_space(TrainerInputs(values, '', (), (), ())).space}
     assert 'network.dropout' in names
     assert not names & {'network.head_dropout', 'training.language_weight'}
 
 
-def test_what_was_found_is_written_into_the_configuration(inputs):
+def test_the_best_settings_are_written_into_the_configuration(inputs):
     tuned = inputs.with_settings({'training.learning_rate': 0.03, 'network.units': 8})
     assert (tuned.training.learning_rate, tuned.network.units, tuned.training.epochs) == (0.03, 8, 1)
     assert tuned.values['tuned'] == {'training.learning_rate': 0.03, 'network.units': 8}
@@ -122,7 +122,7 @@ def killed_in_its_third_trial(inputs, tmp_path, monkeypatch) -> list[float]:
     return tried
 
 
-def test_a_search_that_was_killed_goes_on_with_its_trial(inputs, tmp_path, monkeypatch):
+def test_a_killed_search_resumes_with_its_trial(inputs, tmp_path, monkeypatch):
     tried = killed_in_its_third_trial(inputs, tmp_path, monkeypatch)
     again = loss_by_rate(monkeypatch, lambda rate: rate)
     best = best_of(search(inputs, tmp_path, 5))
@@ -132,7 +132,7 @@ def test_a_search_that_was_killed_goes_on_with_its_trial(inputs, tmp_path, monke
 
 
 @pytest.mark.parametrize('setting', ['training.learning_rate', 'training.clip_norm'])
-def test_a_search_around_other_rates_takes_no_trial_of_the_one_that_was_killed(
+def test_a_search_with_other_recovery_settings_takes_no_trial_of_the_killed_one(
     setting, inputs, tmp_path, monkeypatch
 ):
     killed_in_its_third_trial(inputs, tmp_path, monkeypatch)
@@ -142,7 +142,7 @@ def test_a_search_around_other_rates_takes_no_trial_of_the_one_that_was_killed(
     assert (tried[0], len(tried)) == (other.training.learning_rate, 5)
 
 
-def test_a_trial_whose_loss_is_no_number_loses(inputs, tmp_path, monkeypatch, lines):
+def test_a_trial_with_a_nan_loss_loses(inputs, tmp_path, monkeypatch, lines):
     def loss(rate):
         if rate > 0.0101:
             raise TrainingError('the loss is NaN or infinite at step 3 of epoch 1')
@@ -155,7 +155,7 @@ def test_a_trial_whose_loss_is_no_number_loses(inputs, tmp_path, monkeypatch, li
     assert any('failed: the loss is NaN or infinite' in line for line in lines())
 
 
-def test_where_no_trial_can_be_trained_there_is_one_line(inputs, tmp_path, monkeypatch):
+def test_if_all_trials_fail_there_is_one_line(inputs, tmp_path, monkeypatch):
     def loss(rate):
         raise TrainingError('no number')
 
@@ -164,7 +164,7 @@ def test_where_no_trial_can_be_trained_there_is_one_line(inputs, tmp_path, monke
         search(inputs, tmp_path, 4)
 
 
-def test_a_fault_that_is_none_of_the_settings_ends_the_search(inputs, tmp_path, monkeypatch):
+def test_an_error_that_settings_cannot_avoid_ends_the_search(inputs, tmp_path, monkeypatch):
     def loss(rate):
         raise OSError('no space left on the device')
 

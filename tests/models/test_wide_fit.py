@@ -26,7 +26,7 @@ ROWS = [
 TARGETS = [1, 0, 1, 0, 1, 0, 1, 0]
 
 
-def test_words_and_pieces_of_words_decide_and_what_both_classes_have_does_not():
+def test_words_and_subwords_of_one_class_get_weights_and_common_ones_do_not():
     wide = fitted(ROWS * 3, TARGETS * 3)
     neutral = logit(wide)
     for good, bad in ((GOOD, BAD), (GOOD_PIECE, BAD_PIECE)):
@@ -36,18 +36,18 @@ def test_words_and_pieces_of_words_decide_and_what_both_classes_have_does_not():
     assert logit(wide, 17, 24) == neutral  # never seen
 
 
-def test_targets_between_the_classes_weigh_less():
+def test_targets_between_the_classes_get_smaller_weights():
     sure, unsure = fitted(ROWS * 3, TARGETS * 3), fitted(ROWS * 3, [0.6, 0.4] * 12)
     assert 0 < logit(unsure, GOOD) - logit(unsure, BAD) < logit(sure, GOOD) - logit(sure, BAD)
 
 
-def test_where_there_is_little_room_the_frequent_n_grams_are_kept():
+def test_a_small_table_keeps_the_frequent_ngrams():
     wide = fitted([*ROWS * 3, [99]], [*TARGETS * 3, 1], size=5)
     known = np.array(wide.ngrams)
     assert sorted(known) == known.tolist() == [GOOD, BAD, COMMON, GOOD_PIECE, BAD_PIECE]
 
 
-def test_room_that_is_left_is_marked_and_the_numbers_are_sorted():
+def test_ids_are_sorted_and_unused_entries_are_marked():
     known = np.array(fitted(ROWS, TARGETS).ngrams)
     assert (np.diff(known) >= 0).all()
     assert known[-1] == NO_NGRAM
