@@ -5,7 +5,10 @@ RUN ?=
 
 # Bare `make` shows the targets, and does nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help run test env lint lock clean
+WORKERS ?= 2
+TESTS := GRPC_ENABLE_FORK_SUPPORT=false .venv/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+.PHONY: help run test quick env lint lock clean
 
 # Lists every target with the text after its `##`.
 help:  ## Show this list
@@ -16,7 +19,10 @@ run: env  ## Train on film reviews, validate, push, serve and query the model; R
 	@$(VAIVEN) run $(RUN)
 
 test: env lint  ## Check the code and run all tests
-	@GRPC_ENABLE_FORK_SUPPORT=false .venv/bin/python -m pytest
+	@$(TESTS)
+
+quick: env  ## Run the tests that need neither a TensorFlow server nor training
+	@$(TESTS) -m 'not slow'
 
 lint: env  ## Check style, formatting and types
 	@.venv/bin/ruff check .

@@ -1,4 +1,4 @@
-"""The main job as a user runs it: from a file to answers of a served model, again, and after a kill."""
+"""The main job as a user runs it: from a file to answers of a served model, again, after a kill, and after a move."""
 
 import json
 import re
@@ -18,22 +18,35 @@ ALWAYS_RUN = {'BaselineModel', 'AtomicPusher'}
 
 
 @pytest.fixture(scope='module')
-def data(tmp_path_factory):
-    return write_csv(tmp_path_factory.mktemp('data') / 'tiny.csv')
+def folder(tmp_path_factory):
+    """A folder with brackets in its name, which `moved` moves; brackets must not become patterns of file names."""
+    made = tmp_path_factory.mktemp('runs') / 'Proyecto [2026]'
+    made.mkdir()
+    return made
 
 
 @pytest.fixture(scope='module')
-def root(tmp_path_factory):
-    return tmp_path_factory.mktemp('runs') / 'root'
+def data(folder):
+    return write_csv(folder / 'reseñas [1].csv')
 
 
 @pytest.fixture(scope='module')
-def first(data, root):
+def root(folder):
+    return folder / 'r[x]'
+
+
+@pytest.fixture(scope='module')
+def temporary(tmp_path_factory):
+    return tmp_path_factory.mktemp('tmp')
+
+
+@pytest.fixture(scope='module')
+def first(data, root, temporary):
     """Killed while it trained, and run again."""
     printed = kill_when_it_says(run_arguments(data, root), 'epoch 1/')
     assert '] Trainer' in printed
     assert not (root / 'serving').exists()
-    result = vaiven(*run_arguments(data, root))
+    result = vaiven(*run_arguments(data, root), TMPDIR=str(temporary))
     assert result.returncode == 0, result.stdout + result.stderr
     return result
 
@@ -119,3 +132,53 @@ def test_a_serving_folder_that_cannot_be_written_fails_the_pusher_alone(first, d
         (root / 'serving').unlink()
     assert result.returncode == 1
     assert re.fullmatch(r'vaiven: AtomicPusher failed: .*log is .*\.log\n', result.stderr)
+
+
+def ran(output: str) -> set[str]:
+    return set(re.findall(r'^(\w+) +[\d.]+  run', output, re.MULTILINE))
+
+
+def planned(output: str) -> set[str]:
+    return set(re.findall(r'^ *\d+  (\w+) +(?:run|always)  ', output, re.MULTILINE))
+
+
+def test_a_run_below_brackets_learns_and_leaves_no_temporary_file(first, temporary):
+    assert re.search(r'^Vocabulary .* \d\d tokens', first.stdout, re.MULTILINE)
+    assert 'version 1 pushed' in first.stdout
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.fixture(scope='module')
+def moved(first, folder, data, root):
+    """The run's arguments after its folder was moved; tests with `first` come before."""
+    result = vaiven(*run_arguments(data, root), '--no-serve')
+    assert result.returncode == 0, result.stdout + result.stderr
+    after = folder.with_name("mudado {SPAN} ?*'")
+    folder.rename(after)
+    return run_arguments(after / data.name, after / root.name)
+
+
+def test_after_a_move_plan_and_run_agree_that_all_is_cached(moved):
+    plan = vaiven('plan', *moved[1:])
+    assert planned(plan.stdout) == ALWAYS_RUN
+    again = vaiven(*moved, '--no-serve')
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert ran(again.stdout) == ALWAYS_RUN
+    assert 'version 1 was pushed before' in again.stdout
+
+
+def test_a_model_that_was_deleted_is_passed_over_and_made_again(moved):
+    root = moved[moved.index('--root') + 1]
+    shutil.rmtree(f'{root}/artifacts/Trainer')
+    plan = vaiven('plan', *moved[1:])
+    again = vaiven(*moved, '--no-serve')
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert re.search(
+        r'ignored: the model artifacts/Trainer/model/\d+, because files are missing', again.stdout
+    )
+    assert ran(again.stdout) == planned(plan.stdout) == {'Trainer', 'ServingCheck', 'Evaluator', *ALWAYS_RUN}
+    assert re.search(r'version \d (pushed|was pushed before)', again.stdout)
+    pruned = vaiven('prune', '--root', root, '--dry-run')
+    assert re.search(r'^\d+ artifacts would be removed, [\d.]+ MB$', pruned.stdout, re.MULTILINE), (
+        pruned.stderr
+    )

@@ -18,6 +18,7 @@ from vaiven.serving.server.server_process import ServerProcess
 pytestmark = pytest.mark.slow
 
 TINY = (
+    'text.html=false',
     'data.passage_characters=300', 'network.units=48', 'network.embedding_size=16', 'network.dropout=0',
     'network.weight_dropout=0', 'training.window=32', 'training.epochs=8', 'training.learning_rate=0.02',
     'training.weight_averaging=0',

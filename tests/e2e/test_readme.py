@@ -95,7 +95,7 @@ def _book(sentences: int = 2500) -> str:
 
 
 @pytest.fixture(scope='module')
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def folder(tmp_path_factory: pytest.TempPathFactory, default_ports: None) -> Iterator[Path]:
     """A fresh folder for `git clone`; what is left running in it is stopped at the end."""
     if not (_is_free(8500) and _is_free(8501)):
         pytest.skip('README.md uses the ports 8500 and 8501, and something listens there')

@@ -30,6 +30,7 @@ PIPELINE = (
 # What the fork server of a program imports, by the first words after the interpreter.
 MODULES: dict[tuple[str, ...], tuple[str, ...]] = {
     ('-m', 'vaiven.serving.server'): SERVING,
+    ('-m', 'vaiven.pipeline.cli', 'serve'): SERVING,
     ('-m', 'benchmarks.rollout_models'): SERVING,
     ('-m', 'tests.models.killed_training'): SERVING,
     ('-m', 'tests.models.two_devices'): SERVING,

@@ -3,10 +3,14 @@
 import dataclasses
 import json
 import logging
+import pickle
 import types
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
+
+from tests import sharing
 
 POSITIVE = (
     'a wonderful film',
@@ -26,7 +30,7 @@ NEGATIVE = (
 )
 FRAMES = ('{}', '{} .', 'well , {}', 'pues {}', '{} !', '¡ {} !', 'honestly {}', 'sinceramente {}')
 CONFIG = {
-    'text': {'unit': 'word', 'lowercase': True, 'max_tokens': 64},
+    'text': {'unit': 'word', 'lowercase': True, 'max_tokens': 64, 'html': False},
     'network': {'units': 16, 'embedding_size': 12, 'token_dropout': 0.0, 'dropout': 0.1, 'head_dropout': 0.1},
     'training': {
         'epochs': 6,
@@ -106,10 +110,15 @@ def transform_rows(folder, config: dict) -> str:
 
 
 @pytest.fixture(scope='session')
-def trained(tmp_path_factory) -> Trained:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """Made once for all processes of the test run; do not change its files."""
+    folder = sharing.made_once(tmp_path_factory, 'trained', _train)
+    return pickle.loads((folder / 'trained.pickle').read_bytes())
+
+
+def _train(folder: Path) -> None:
     from vaiven.models.training.trainer import run_fn
 
-    folder = tmp_path_factory.mktemp('model')
     write_vocabulary(folder, CONFIG)
     files = [str(folder / 'rows-00000-of-00001.gz')]
     arguments = types.SimpleNamespace(
@@ -131,4 +140,5 @@ def trained(tmp_path_factory) -> Trained:
         run_fn(arguments)
     finally:
         logger.removeHandler(handler)
-    return Trained(arguments, arguments.serving_model_dir, tuple(lines))
+    trained = Trained(arguments, arguments.serving_model_dir, tuple(lines))
+    (folder / 'trained.pickle').write_bytes(pickle.dumps(trained))

@@ -231,6 +231,7 @@ def test_serve_names_a_port_that_is_taken(shell: Shell, server: ServerProcess, p
     assert answer.stderr.splitlines()[-1].startswith(f'vaiven: port {port} on 127.0.0.1 cannot be used')
 
 
+@pytest.mark.usefixtures('started_processes')
 def test_serve_finds_the_pushed_model_rolls_out_and_ends_in_good_order(pushed: Path, tmp_path: Path) -> None:
     shutil.copytree(pushed.parents[2], tmp_path / 'vaiven-runs')
     port, rest_port = ports.free('127.0.0.1', 2)

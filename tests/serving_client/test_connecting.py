@@ -143,8 +143,10 @@ def _is_free(port: int) -> bool:
         return probe.connect_ex(('127.0.0.1', port)) != 0
 
 
-@pytest.mark.skipif(not _is_free(8500), reason='something listens at the default address')
+@pytest.mark.usefixtures('default_ports')
 def test_the_commands_answer_without_a_server(pushed: Path, tmp_path: Path) -> None:
+    if not _is_free(8500):
+        pytest.skip('something listens at the default address')
     shutil.copytree(pushed.parents[2], tmp_path / 'vaiven-runs')
     environment = {**os.environ, 'XDG_STATE_HOME': str(tmp_path / 'state')}
     environment.pop('VAIVEN_SERVER', None)

@@ -85,6 +85,7 @@ def test_the_commands_of_the_readme_work_after_two_runs_and_serve(base_path: Pat
         assert 'no lower one to go back to' in rollout(client, tmp_path, 'rollback', status=2)
 
 
+@pytest.mark.usefixtures('started_processes')
 def test_a_command_that_is_given_while_the_server_starts_waits_for_it(
     base_path: Path, tmp_path: Path
 ) -> None:

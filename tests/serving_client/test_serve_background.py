@@ -18,6 +18,8 @@ from vaiven.serving.common.running_servers import Running
 
 COMMAND = [sys.executable, '-m', 'vaiven.pipeline.cli']
 
+pytestmark = pytest.mark.usefixtures('started_processes')
+
 
 class Place:
     """A folder with pushed models, two free ports, and records of its own."""
