@@ -2,12 +2,13 @@
 PYTHON3 ?= python3
 VAIVEN := .venv/bin/vaiven
 RUN ?=
+# Processes of `make test` and `make quick`; each takes up to 4 GB.
+WORKERS ?= 2
+TESTS := GRPC_ENABLE_FORK_SUPPORT=false .venv/bin/python -m pytest \
+    --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # Bare `make` shows the targets, and does nothing else.
 .DEFAULT_GOAL := help
-WORKERS ?= 2
-TESTS := GRPC_ENABLE_FORK_SUPPORT=false .venv/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
-
 .PHONY: help run test quick env lint lock clean
 
 # Lists every target with the text after its `##`.
