@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from asking import Grpc, Rest
+from raw_clients import Grpc, Rest
 
 from vaiven.serving.server.server_process import ServerProcess
 
@@ -323,7 +323,7 @@ def rest(server: ServerProcess) -> Rest:
 
 
 @pytest.fixture(scope='module')
-def ask(server: ServerProcess) -> Iterator[Grpc]:
-    asking = Grpc(server.grpc_address)
-    yield asking
-    asking.channel.close()
+def grpc_client(server: ServerProcess) -> Iterator[Grpc]:
+    grpc_client = Grpc(server.grpc_address)
+    yield grpc_client
+    grpc_client.channel.close()

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from asking import Rest
+from raw_clients import Rest
 
 from vaiven.serving.server.server_process import ServerProcess
 

@@ -129,7 +129,7 @@ def test_a_file_that_all_users_can_read_is_logged(tmp_path: Path, caplog: pytest
     assert TOKEN not in caplog.text
 
 
-def ask(
+def call(
     known: Tokens, method: str, *metadata: tuple[str, str | bytes], stream: bool = False
 ) -> tuple[str, str]:
     """Code and text, or response, of a call with `metadata` to a server that requires one of the `known` tokens."""
@@ -170,17 +170,17 @@ def test_grpc_asks_for_a_token_but_not_for_health(tmp_path: Path) -> None:
     known = tokens(tmp_path)
     good = ('authorization', f'Bearer {TOKEN}')
     refused = ('UNAUTHENTICATED', REFUSAL)
-    assert ask(known, '/a.Service/Ask', good) == ('OK', 'answer')
-    assert ask(known, '/a.Service/Stream', good, stream=True) == ('OK', 'answers')
-    assert ask(known, '/grpc.health.v1.Health/Check') == ('OK', 'answer')
-    assert ask(known, '/a.Service/Ask') == refused
-    assert ask(known, '/a.Service/Stream', stream=True) == refused
-    assert ask(known, '/a.Service/None') == refused
-    assert ask(known, '/a.Service/Ask', ('authorization', 'Bearer wrong')) == refused
-    assert ask(known, '/a.Service/Ask', good, good) == refused
-    assert ask(known, '/a.Service/Ask', ('authorization', 'Bearer ' + 'x' * 5000)) == refused
-    assert ask(known, '/a.Service/Ask', ('authorization-bin', b'\xff' + TOKEN.encode())) == refused
-    assert ask(known, '/a.Service/None', good)[0] == 'UNIMPLEMENTED'
+    assert call(known, '/a.Service/Ask', good) == ('OK', 'answer')
+    assert call(known, '/a.Service/Stream', good, stream=True) == ('OK', 'answers')
+    assert call(known, '/grpc.health.v1.Health/Check') == ('OK', 'answer')
+    assert call(known, '/a.Service/Ask') == refused
+    assert call(known, '/a.Service/Stream', stream=True) == refused
+    assert call(known, '/a.Service/None') == refused
+    assert call(known, '/a.Service/Ask', ('authorization', 'Bearer wrong')) == refused
+    assert call(known, '/a.Service/Ask', good, good) == refused
+    assert call(known, '/a.Service/Ask', ('authorization', 'Bearer ' + 'x' * 5000)) == refused
+    assert call(known, '/a.Service/Ask', ('authorization-bin', b'\xff' + TOKEN.encode())) == refused
+    assert call(known, '/a.Service/None', good)[0] == 'UNIMPLEMENTED'
 
 
 RELOAD = '/tensorflow.serving.ModelService/HandleReloadConfigRequest'

@@ -11,7 +11,7 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
-from asking import Grpc, Rest, predict, values, wait_until
+from raw_clients import Grpc, Rest, predict, values, wait_until
 
 from vaiven.serving.server.server_process import ServerProcess
 from vaiven.serving.wire import messages, tensors
@@ -55,12 +55,12 @@ def examples(kind: Any, signature: str, *numbers: float) -> Any:
     return request
 
 
-def test_each_request_gets_its_own_response_from_a_shared_run(ask: Grpc, rest: Rest) -> None:
+def test_each_request_gets_its_own_response_from_a_shared_run(grpc_client: Grpc, rest: Rest) -> None:
     # The run lasts as long as the first row of a batch says; so these are never run in the event loop.
     def call(number: int) -> Any:
         rows = [0.01 + number / 1000 + row / 10000 for row in range(1 + number % 3)]
         if number % 2:
-            return values(ask('Predict', predict('half', 'slow', seconds=rows)), 'done'), rows
+            return values(grpc_client('Predict', predict('half', 'slow', seconds=rows)), 'done'), rows
         answer = rest('/v1/models/half:predict', {'signature_name': 'slow', 'instances': rows})
         return answer[1]['predictions'], rows
 
@@ -71,20 +71,20 @@ def test_each_request_gets_its_own_response_from_a_shared_run(ask: Grpc, rest: R
     assert (tasks, runs < tasks) == (48, True)
 
 
-def test_every_dtype_has_the_same_response_as_alone(ask: Grpc, rest: Rest) -> None:
+def test_every_dtype_has_the_same_response_as_alone(grpc_client: Grpc, rest: Rest) -> None:
     def call(number: int) -> None:
         rows = 1 + number % 3
         numbers = np.arange(number, number + rows)
         words = np.array([b'%d\0\xff\0' % n for n in numbers], object)
-        answer = ask('Predict', predict('half', 'upper', text=words))
+        answer = grpc_client('Predict', predict('half', 'upper', text=words))
         assert values(answer, 'upper') == words.tolist()
         assert values(answer, 'raw_bytes') == words.tolist()
         halves, flags = numbers.astype(np.float16), numbers % 2 == 0
-        answer = ask('Predict', predict('half', 'types', half=halves, flag=flags))
+        answer = grpc_client('Predict', predict('half', 'types', half=halves, flag=flags))
         assert tensors.to_array(answer.outputs['half']).dtype == np.float16
         assert (values(answer, 'half'), values(answer, 'flag')) == (halves.tolist(), (~flags).tolist())
         assert (
-            values(ask('Predict', predict('half', x=numbers.astype(np.float32))))
+            values(grpc_client('Predict', predict('half', x=numbers.astype(np.float32))))
             == (numbers / 2 + 2).tolist()
         )
         body = {'signature_name': 'upper', 'instances': [f'ä{n}' for n in numbers]}
@@ -92,19 +92,19 @@ def test_every_dtype_has_the_same_response_as_alone(ask: Grpc, rest: Rest) -> No
         assert [row['upper'] for row in found] == body['instances']
         # A scalar cannot be joined with others: this one is run alone.
         matrix = np.tile(numbers.astype(np.int32), (2, 1))
-        answer = ask('Predict', predict('half', 'add', matrix=matrix, number=np.int64(number)))
+        answer = grpc_client('Predict', predict('half', 'add', matrix=matrix, number=np.int64(number)))
         assert values(answer, 'sum') == (matrix + number).tolist()
         assert values(answer, 'total') == matrix.sum()
 
     at_once(CALLERS * 2, call)
 
 
-def test_classify_and_regress_are_batched(ask: Grpc, rest: Rest) -> None:
+def test_classify_and_regress_are_batched(grpc_client: Grpc, rest: Rest) -> None:
     def call(number: int) -> None:
         numbers = [(number + row) / 64 for row in range(1 + number % 3)]
-        answer = ask('Regress', examples(messages.RegressionRequest, 'regress', *numbers))
+        answer = grpc_client('Regress', examples(messages.RegressionRequest, 'regress', *numbers))
         assert [entry.value for entry in answer.result.regressions] == [2 * x for x in numbers]
-        answer = ask('Classify', examples(messages.ClassificationRequest, 'classify', *numbers))
+        answer = grpc_client('Classify', examples(messages.ClassificationRequest, 'classify', *numbers))
         scores = [[entry.score for entry in row.classes] for row in answer.result.classifications]
         assert scores == [[1 - x, x] for x in numbers]
         body = {'signature_name': 'regress', 'examples': [{'x': x} for x in numbers]}
@@ -113,17 +113,20 @@ def test_classify_and_regress_are_batched(ask: Grpc, rest: Rest) -> None:
     at_once(CALLERS, call)
 
 
-def test_a_bad_one_among_good_ones_fails_alone(ask: Grpc, rest: Rest) -> None:
+def test_a_bad_one_among_good_ones_fails_alone(grpc_client: Grpc, rest: Rest) -> None:
     def call(number: int) -> None:
         if number % 8 == 3:
-            assert ask.error('Predict', predict('half', 'slow', seconds=[['x']]))[0] == 'INVALID_ARGUMENT'
+            assert (
+                grpc_client.error('Predict', predict('half', 'slow', seconds=[['x']]))[0]
+                == 'INVALID_ARGUMENT'
+            )
             request = examples(messages.RegressionRequest, 'regress', 1.0)
             example = request.input.example_list.examples[0]
             example.features.feature['x'].bytes_list.value.append(b'no number')
-            assert ask.error('Regress', request)[0] == 'INVALID_ARGUMENT'
+            assert grpc_client.error('Regress', request)[0] == 'INVALID_ARGUMENT'
         elif number % 8 == 5:
             text = 'Task size 65 is larger than maximum input batch size 64'
-            assert ask.error('Predict', predict('half', 'slow', seconds=[0.0] * 65)) == (
+            assert grpc_client.error('Predict', predict('half', 'slow', seconds=[0.0] * 65)) == (
                 'INVALID_ARGUMENT',
                 text,
             )
@@ -131,40 +134,44 @@ def test_a_bad_one_among_good_ones_fails_alone(ask: Grpc, rest: Rest) -> None:
                 400, {'error': text}
             )  # fmt: skip
         else:
-            assert values(ask('Predict', predict('half', 'slow', seconds=[0.01])), 'done') == pytest.approx(
-                [0.01]
-            )
-            answer = ask('Regress', examples(messages.RegressionRequest, 'regress', number))
+            assert values(
+                grpc_client('Predict', predict('half', 'slow', seconds=[0.01])), 'done'
+            ) == pytest.approx([0.01])
+            answer = grpc_client('Regress', examples(messages.RegressionRequest, 'regress', number))
             assert [entry.value for entry in answer.result.regressions] == [2 * number]
 
     at_once(CALLERS * 2, call)
 
 
 @pytest.mark.parametrize('rows', [65, 40_000])
-def test_too_many_rows_are_refused_whatever_ran_before(ask: Grpc, rest: Rest, rows: int) -> None:
+def test_too_many_rows_are_refused_whatever_ran_before(grpc_client: Grpc, rest: Rest, rows: int) -> None:
     for _ in range(20):  # until such a run is cheap enough for the event loop
-        ask('Predict', predict('half', x=np.ones(8, np.float32)))
+        grpc_client('Predict', predict('half', x=np.ones(8, np.float32)))
     text = f'Task size {rows} is larger than maximum input batch size 64'
-    assert ask.error('Predict', predict('half', x=np.ones(rows, np.float32))) == ('INVALID_ARGUMENT', text)
+    assert grpc_client.error('Predict', predict('half', x=np.ones(rows, np.float32))) == (
+        'INVALID_ARGUMENT',
+        text,
+    )
     assert rest('/v1/models/half:predict', {'instances': [1.0] * rows}) == (400, {'error': text})
     request = examples(messages.RegressionRequest, 'regress', *[1.0] * rows)
-    assert ask.error('Regress', request) == ('INVALID_ARGUMENT', text)
+    assert grpc_client.error('Regress', request) == ('INVALID_ARGUMENT', text)
 
 
-def test_cheap_runs_are_filled_up_to_an_allowed_size_too(ask: Grpc, rest: Rest) -> None:
+def test_cheap_runs_are_filled_up_to_an_allowed_size_too(grpc_client: Grpc, rest: Rest) -> None:
     name = ':tensorflow:serving:batching_session:processed_batch_size_count'
     for _ in range(20):
-        ask('Predict', predict('half', x=[1.0, 2.0]))
+        grpc_client('Predict', predict('half', x=[1.0, 2.0]))
     before = metric(rest, name)
-    assert values(ask('Predict', predict('half', x=[1.0, 2.0]))) == [2.5, 3]
+    assert values(grpc_client('Predict', predict('half', x=[1.0, 2.0]))) == [2.5, 3]
     assert metric(rest, name) == before + 1
 
 
-def test_a_batch_that_takes_too_long_ends_for_its_clients_at_their_time(ask: Grpc) -> None:
+def test_a_batch_that_takes_too_long_ends_for_its_clients_at_their_time(grpc_client: Grpc) -> None:
     def call(number: int) -> Any:
         try:
             return values(
-                ask('Predict', predict('half', 'slow', seconds=[1.0]), 0.3 if number % 2 else 60), 'done'
+                grpc_client('Predict', predict('half', 'slow', seconds=[1.0]), 0.3 if number % 2 else 60),
+                'done',
             )
         except grpc.RpcError as error:
             return error.code().name
@@ -202,26 +209,30 @@ def own(made_models: list[Path], tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 def test_a_version_is_batched_by_its_own_file_and_not_at_all_without_one(own: ServerProcess) -> None:
-    ask, rest = Grpc(own.grpc_address), Rest(own.rest_url)
-    assert ask.error('Predict', predict('narrow', 'slow', seconds=[0.0] * 2)) == (
+    grpc_client, rest = Grpc(own.grpc_address), Rest(own.rest_url)
+    assert grpc_client.error('Predict', predict('narrow', 'slow', seconds=[0.0] * 2)) == (
         'INVALID_ARGUMENT', 'Task size 2 is larger than maximum input batch size 1',
     )  # fmt: skip
-    assert values(ask('Predict', predict('plain', 'slow', seconds=[0.0] * 1001)), 'done') == [0] * 1001
-    assert values(ask('Predict', predict('narrow', 'add', matrix=[[1]], number=np.int64(2))), 'sum') == [[3]]
+    assert (
+        values(grpc_client('Predict', predict('plain', 'slow', seconds=[0.0] * 1001)), 'done') == [0] * 1001
+    )
+    assert values(
+        grpc_client('Predict', predict('narrow', 'add', matrix=[[1]], number=np.int64(2))), 'sum'
+    ) == [[3]]
     versions = {entry['version']: entry for entry in rest('/v1/models/plain')[1]['model_version_status']}
     assert versions['2']['state'] == 'END'
     assert 'allowed_batch_sizes' in versions['2']['status']['error_message']
 
 
 def test_a_full_queue_is_unavailable_and_has_room_again(own: ServerProcess) -> None:
-    ask, rest = Grpc(own.grpc_address), Rest(own.rest_url)
+    grpc_client, rest = Grpc(own.grpc_address), Rest(own.rest_url)
     found: list[Any] = []
     ended = threading.Event()
 
     def call() -> None:
         while not ended.is_set():
             try:
-                found.append(values(ask('Predict', predict('narrow', 'slow', seconds=[1.0])), 'done'))
+                found.append(values(grpc_client('Predict', predict('narrow', 'slow', seconds=[1.0])), 'done'))
             except grpc.RpcError as error:
                 found.append((error.code().name, error.details()))
 

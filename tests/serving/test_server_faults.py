@@ -16,7 +16,7 @@ from typing import Any
 
 import grpc
 import pytest
-from asking import Grpc, Rest, wait_until
+from raw_clients import Grpc, Rest, wait_until
 
 from vaiven.serving.server.server_process import ServerProcess
 from vaiven.serving.wire import messages, tensors
@@ -42,11 +42,11 @@ def server(base_path: Path, log_path: Path) -> Iterator[ServerProcess]:
 
 
 @pytest.fixture(autouse=True)
-def goes_on(server: ServerProcess, rest: Rest, ask: Grpc) -> Iterator[None]:
+def goes_on(server: ServerProcess, rest: Rest, grpc_client: Grpc) -> Iterator[None]:
     """After each test the server answers as before on both ports."""
     yield
     assert rest(PREDICT, {'instances': [1.0]})[0] == 200
-    assert ask('Predict', request([1.0])).outputs['y'].float_val
+    assert grpc_client('Predict', request([1.0])).outputs['y'].float_val
 
 
 def request(value: Any) -> Any:
@@ -150,12 +150,12 @@ def test_a_base_path_that_is_removed_and_restored_with_odd_names_in_it(
     wait_until(lambda: rest(PREDICT, {'instances': [1.0]}) == (200, {'predictions': [2.5]}))
 
 
-def test_a_base_path_that_can_be_none_is_refused(ask: Grpc, base_path: Path) -> None:
+def test_a_base_path_that_can_be_none_is_refused(grpc_client: Grpc, base_path: Path) -> None:
     config = messages.ModelServerConfig()
     add = config.model_config_list.config.add
     add(name='half', base_path=str(base_path), model_platform='tensorflow')
     add(name='nul', base_path='/a\0b', model_platform='tensorflow')
-    code, text = ask.error('HandleReloadConfigRequest', messages.ReloadConfigRequest(config=config))
+    code, text = grpc_client.error('HandleReloadConfigRequest', messages.ReloadConfigRequest(config=config))
     assert code == 'INVALID_ARGUMENT'
     assert 'absolute path' in text
 
@@ -224,7 +224,7 @@ def test_random_bodies_are_bad_requests(rest: Rest) -> None:
         assert status in ((200, 400) if verb == 'predict' else (400,)), (bytes(body), answer)
 
 
-def test_random_messages_are_errors_of_the_client(ask: Grpc) -> None:
+def test_random_messages_are_errors_of_the_client(grpc_client: Grpc) -> None:
     dice = random.Random(2)
     good = request([1.0, 2.0]).SerializeToString()
     codes, texts = set(), set()
@@ -233,7 +233,7 @@ def test_random_messages_are_errors_of_the_client(ask: Grpc) -> None:
         for _ in range(dice.randrange(1, 4)):
             if body:
                 body[dice.randrange(len(body))] = dice.randrange(256)
-        call = ask.channel.unary_unary(
+        call = grpc_client.channel.unary_unary(
             f'/tensorflow.serving.PredictionService/{METHODS[number % len(METHODS)]}'
         )
         try:
@@ -246,27 +246,29 @@ def test_random_messages_are_errors_of_the_client(ask: Grpc) -> None:
     assert texts <= {'the request cannot be parsed'}
 
 
-def test_empty_requests_and_unknown_services(ask: Grpc) -> None:
+def test_empty_requests_and_unknown_services(grpc_client: Grpc) -> None:
     for method in METHODS:
         with pytest.raises(grpc.RpcError) as caught:
-            ask.channel.unary_unary(f'/tensorflow.serving.PredictionService/{method}')(b'', timeout=20)
+            grpc_client.channel.unary_unary(f'/tensorflow.serving.PredictionService/{method}')(
+                b'', timeout=20
+            )
         assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     with pytest.raises(grpc.RpcError) as caught:
-        ask.channel.unary_unary('/tensorflow.serving.SessionService/SessionRun')(b'', timeout=20)
+        grpc_client.channel.unary_unary('/tensorflow.serving.SessionService/SessionRun')(b'', timeout=20)
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
 @pytest.mark.parametrize(
     'value', [['text'], [[True]], [1 + 2j], [1 << 40], [[[1.0]]], [], 'text'], ids=lambda value: str(value)
 )
-def test_wrong_dtypes_and_shapes(ask: Grpc, value: Any) -> None:
+def test_wrong_dtypes_and_shapes(grpc_client: Grpc, value: Any) -> None:
     try:
-        assert ask('Predict', request(value)).outputs['y'].dtype
+        assert grpc_client('Predict', request(value)).outputs['y'].dtype
     except grpc.RpcError as error:
         assert error.code() is grpc.StatusCode.INVALID_ARGUMENT  # noqa: PT017 (a shape may be right)
 
 
-def test_a_few_bytes_do_not_fill_the_memory(server: ServerProcess, ask: Grpc) -> None:
+def test_a_few_bytes_do_not_fill_the_memory(server: ServerProcess, grpc_client: Grpc) -> None:
     before = megabytes(server)
     for field, count, value in (
         ('upper', 1 << 25, b'x' * 50_000),
@@ -280,7 +282,7 @@ def test_a_few_bytes_do_not_fill_the_memory(server: ServerProcess, ask: Grpc) ->
         tensor.CopyFrom(tensors.to_proto(value if field else 1.0))
         tensor.ClearField('tensor_content')
         tensor.tensor_shape.dim.add(size=count)
-        assert ask.error('Predict', made)[0] == 'INVALID_ARGUMENT'
+        assert grpc_client.error('Predict', made)[0] == 'INVALID_ARGUMENT'
     assert megabytes(server) - before < 100
 
 
@@ -336,7 +338,7 @@ def test_half_requests_are_ended(server: ServerProcess) -> None:
 
 
 def test_clients_that_vanish_in_the_middle_leave_nothing_behind(
-    server: ServerProcess, ask: Grpc, log_path: Path
+    server: ServerProcess, grpc_client: Grpc, log_path: Path
 ) -> None:
     lines = log_path.read_text().count('request failed')
     before = descriptors(server)
@@ -353,7 +355,7 @@ def test_clients_that_vanish_in_the_middle_leave_nothing_behind(
         made.model_spec.signature_name = 'slow'
         del made.inputs['x']
         made.inputs['seconds'].CopyFrom(tensors.to_proto([0.3]))
-        call = ask.channel.unary_unary(
+        call = grpc_client.channel.unary_unary(
             '/tensorflow.serving.PredictionService/Predict', messages.PredictRequest.SerializeToString
         ).future(made, timeout=20)
         call.cancel()
@@ -375,14 +377,16 @@ def many() -> int:
     return 10_000 if limit == 12_000 else min(2000, limit // 2)
 
 
-def test_thousands_of_connections_that_ask_for_nothing(server: ServerProcess, rest: Rest, ask: Grpc) -> None:
+def test_thousands_of_connections_that_ask_for_nothing(
+    server: ServerProcess, rest: Rest, grpc_client: Grpc
+) -> None:
     before, memory = descriptors(server), megabytes(server)
     count = many()
     with contextlib.ExitStack() as stack:
         for _ in range(count):
             stack.enter_context(connect(server))
         assert rest(PREDICT, {'instances': [1.0]})[0] == 200
-        assert ask('Predict', request([1.0]))
+        assert grpc_client('Predict', request([1.0]))
         assert megabytes(server) - memory < 300
         wait_until(lambda: descriptors(server) <= before + 2)  # without a request they are closed
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from asking import Grpc, Rest, predict, values
+from raw_clients import Grpc, Rest, predict, values
 
 from vaiven.serving.common.errors import ServingError
 from vaiven.serving.server import session
@@ -84,13 +84,13 @@ def test_a_server_runs_with_a_platform_file(other_models: Path, tmp_path: Path) 
     file = written(tmp_path, PLATFORM.replace('BODY', body))
     flags = {'platform_config_file': file, 'saved_model_tags': 'of no effect'}
     with ServerProcess('tf1', other_models / 'tf1', flags=flags) as server:
-        ask, rest = Grpc(server.grpc_address), Rest(server.rest_url)
-        assert values(ask('Predict', predict('tf1', x=[1.0, 2.0, 3.0]))) == [3, 6, 9]
-        assert ask.error('Predict', predict('tf1', x=[1.0] * 5)) == (
+        grpc_client, rest = Grpc(server.grpc_address), Rest(server.rest_url)
+        assert values(grpc_client('Predict', predict('tf1', x=[1.0, 2.0, 3.0]))) == [3, 6, 9]
+        assert grpc_client.error('Predict', predict('tf1', x=[1.0] * 5)) == (
             'INVALID_ARGUMENT', 'Task size 5 is larger than maximum input batch size 4',
         )  # fmt: skip
         # An input without a dimension cannot be batched; it is not the server's end.
-        assert values(ask('Predict', predict('tf1', 'scaled', x=[1.0] * 5, factor=2.0))) == [2] * 5
+        assert values(grpc_client('Predict', predict('tf1', 'scaled', x=[1.0] * 5, factor=2.0))) == [2] * 5
         found = rest('/v1/models/tf1:predict', {'signature_name': 'number', 'instances': ['b', 'c', 'a']})
         assert found == (200, {'predictions': [2, -1, 1]})
 

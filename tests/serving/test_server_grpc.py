@@ -33,8 +33,8 @@ def examples(kind: type, signature: str, *values: float) -> Any:
     return request
 
 
-def test_predict_answers_with_typed_values_and_the_resolved_spec(ask) -> None:
-    answer = ask('Predict', predict(spec(), x=[2.0, 5.0]))
+def test_predict_answers_with_typed_values_and_the_resolved_spec(grpc_client) -> None:
+    answer = grpc_client('Predict', predict(spec(), x=[2.0, 5.0]))
     assert list(answer.outputs['y'].float_val) == [3.0, 4.5]
     assert answer.outputs['y'].tensor_content == b''
     assert (answer.model_spec.name, answer.model_spec.version.value) == ('half', 1)
@@ -42,26 +42,26 @@ def test_predict_answers_with_typed_values_and_the_resolved_spec(ask) -> None:
     assert answer.model_spec.WhichOneof('version_choice') == 'version'
 
 
-def test_strings_and_several_outputs(ask) -> None:
-    answer = ask('Predict', predict(spec('upper'), text=['año', b'\xff\x00']))
+def test_strings_and_several_outputs(grpc_client) -> None:
+    answer = grpc_client('Predict', predict(spec('upper'), text=['año', b'\xff\x00']))
     assert tensors.to_array(answer.outputs['upper']).tolist() == ['AñO'.encode(), b'\xff\x00']
     assert tensors.to_array(answer.outputs['raw_bytes']).tolist() == ['año'.encode(), b'\xff\x00']
 
 
-def test_scalars_and_matrices(ask) -> None:
+def test_scalars_and_matrices(grpc_client) -> None:
     request = predict(spec('add'), matrix=np.array([[1, 2], [3, 4]], np.int32), number=np.int64(10))
-    answer = ask('Predict', request)
+    answer = grpc_client('Predict', request)
     assert tensors.to_array(answer.outputs['sum']).tolist() == [[11, 12], [13, 14]]
     assert tensors.to_array(answer.outputs['total']).tolist() == 10
 
 
-def test_shapes_are_left_to_the_graph(ask) -> None:
-    answer = ask('Predict', predict(spec(), x=[[2.0], [4.0]]))
+def test_shapes_are_left_to_the_graph(grpc_client) -> None:
+    answer = grpc_client('Predict', predict(spec(), x=[[2.0], [4.0]]))
     assert tensors.to_array(answer.outputs['y']).tolist() == [[3.0], [4.0]]
 
 
-def test_output_filter_picks_outputs(ask) -> None:
-    answer = ask('Predict', predict(spec('upper'), ('upper',), text=['a']))
+def test_output_filter_picks_outputs(grpc_client) -> None:
+    answer = grpc_client('Predict', predict(spec('upper'), ('upper',), text=['a']))
     assert list(answer.outputs) == ['upper']
 
 
@@ -95,75 +95,75 @@ def test_output_filter_picks_outputs(ask) -> None:
         (predict(spec(), ('y', 'y'), x=[1.0]), 'INVALID_ARGUMENT', 'duplicate output tensor alias: y'),
     ],
 )
-def test_predict_errors(ask, request_: Any, code: str, text: str) -> None:
-    assert ask.error('Predict', request_) == (code, text)
+def test_predict_errors(grpc_client, request_: Any, code: str, text: str) -> None:
+    assert grpc_client.error('Predict', request_) == (code, text)
 
 
-def test_a_wrong_input_name_is_named(ask) -> None:
-    code, text = ask.error('Predict', predict(spec(), z=[1.0]))
+def test_a_wrong_input_name_is_named(grpc_client) -> None:
+    code, text = grpc_client.error('Predict', predict(spec(), z=[1.0]))
     assert code == 'INVALID_ARGUMENT'
     assert text.startswith('Signature input alias: x(feed name: serving_default_x:0) not found in request')
 
 
-def test_a_wrong_dtype_is_tensorflows_own_error(ask) -> None:
-    code, text = ask.error('Predict', predict(spec(), x=['text']))
+def test_a_wrong_dtype_is_tensorflows_own_error(grpc_client) -> None:
+    code, text = grpc_client.error('Predict', predict(spec(), x=['text']))
     assert code == 'INVALID_ARGUMENT'
     assert 'actual string vs. expect float' in text
 
 
-def test_a_wrong_shape_is_tensorflows_own_error(ask) -> None:
+def test_a_wrong_shape_is_tensorflows_own_error(grpc_client) -> None:
     request = predict(spec('classify'), inputs=[['nested']])
-    assert ask.error('Predict', request)[0] == 'INVALID_ARGUMENT'
+    assert grpc_client.error('Predict', request)[0] == 'INVALID_ARGUMENT'
 
 
-def test_a_tensor_that_is_none_is_refused(ask) -> None:
+def test_a_tensor_that_is_none_is_refused(grpc_client) -> None:
     request = predict(spec(), x=[1.0])
     request.inputs['x'].tensor_content = b'123'
-    code, text = ask.error('Predict', request)
+    code, text = grpc_client.error('Predict', request)
     assert code == 'INVALID_ARGUMENT'
     assert 'tensor_content of 3 bytes' in text
 
 
-def test_a_tensor_that_would_take_all_memory_is_refused(ask) -> None:
+def test_a_tensor_that_would_take_all_memory_is_refused(grpc_client) -> None:
     request = predict(spec(), x=[1.0])
     request.inputs['x'].tensor_shape.dim[0].size = 1 << 40
-    assert ask.error('Predict', request)[0] == 'INVALID_ARGUMENT'
+    assert grpc_client.error('Predict', request)[0] == 'INVALID_ARGUMENT'
 
 
-def test_bytes_that_are_not_a_request_are_refused(ask) -> None:
-    call = ask.channel.unary_unary('/tensorflow.serving.PredictionService/Predict')
+def test_bytes_that_are_not_a_request_are_refused(grpc_client) -> None:
+    call = grpc_client.channel.unary_unary('/tensorflow.serving.PredictionService/Predict')
     with pytest.raises(grpc.RpcError) as caught:
         call(b'\xff\xff\xff', timeout=10)
     assert caught.value.code() is grpc.StatusCode.INTERNAL
 
 
-def test_a_request_above_the_limit_is_refused_and_the_next_answered(ask) -> None:
+def test_a_request_above_the_limit_is_refused_and_the_next_answered(grpc_client) -> None:
     request = predict(spec(), x=np.zeros(17 << 20, np.float32))
-    assert ask.error('Predict', request)[0] == 'RESOURCE_EXHAUSTED'
-    assert ask('Predict', predict(spec(), x=[2.0])).outputs['y'].float_val == [3.0]
+    assert grpc_client.error('Predict', request)[0] == 'RESOURCE_EXHAUSTED'
+    assert grpc_client('Predict', predict(spec(), x=[2.0])).outputs['y'].float_val == [3.0]
 
 
-def test_a_deadline_ends_the_call_and_not_the_server(ask) -> None:
+def test_a_deadline_ends_the_call_and_not_the_server(grpc_client) -> None:
     with pytest.raises(grpc.RpcError) as caught:
-        ask('Predict', predict(spec('slow'), seconds=[1.0]), timeout=0.2)
+        grpc_client('Predict', predict(spec('slow'), seconds=[1.0]), timeout=0.2)
     assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-    assert ask('Predict', predict(spec(), x=[2.0])).outputs['y'].float_val == [3.0]
+    assert grpc_client('Predict', predict(spec(), x=[2.0])).outputs['y'].float_val == [3.0]
 
 
-def test_classify_gives_labels_and_scores(ask) -> None:
-    answer = ask('Classify', examples(messages.ClassificationRequest, 'classify', 0.25, 1.0))
+def test_classify_gives_labels_and_scores(grpc_client) -> None:
+    answer = grpc_client('Classify', examples(messages.ClassificationRequest, 'classify', 0.25, 1.0))
     rows = [[(c.label, c.score) for c in row.classes] for row in answer.result.classifications]
     assert rows == [[('low', 0.75), ('high', 0.25)], [('low', 0.0), ('high', 1.0)]]
     assert answer.model_spec.signature_name == 'classify'
 
 
-def test_context_is_shared_by_all_examples(ask) -> None:
+def test_context_is_shared_by_all_examples(grpc_client) -> None:
     request = messages.RegressionRequest(model_spec=spec('regress'))
     shared = request.input.example_list_with_context
     shared.context.features.feature['x'].float_list.value.append(3.0)
     shared.examples.add()
     shared.examples.add().features.feature['x'].float_list.value.append(4.0)
-    answer = ask('Regress', request)
+    answer = grpc_client('Regress', request)
     assert [row.value for row in answer.result.regressions] == [6.0, 8.0]
 
 
@@ -178,15 +178,15 @@ def test_context_is_shared_by_all_examples(ask) -> None:
         ('Classify', examples(messages.ClassificationRequest, 'classify'), 'Input is empty.'),
     ],
 )
-def test_classify_and_regress_errors(ask, method: str, request_: Any, text: str) -> None:
-    assert ask.error(method, request_) == ('INVALID_ARGUMENT', text)
+def test_classify_and_regress_errors(grpc_client, method: str, request_: Any, text: str) -> None:
+    assert grpc_client.error(method, request_) == ('INVALID_ARGUMENT', text)
 
 
-def test_the_error_for_another_form_of_signature_names_what_is_missing(ask) -> None:
-    code, text = ask.error('Classify', examples(messages.ClassificationRequest, 'regress', 1.0))
+def test_the_error_for_another_form_of_signature_names_what_is_missing(grpc_client) -> None:
+    code, text = grpc_client.error('Classify', examples(messages.ClassificationRequest, 'regress', 1.0))
     assert code == 'FAILED_PRECONDITION'
     assert 'outputs to contain at least one of "classes" or "scores"' in text
-    code, text = ask.error('Regress', examples(messages.RegressionRequest, '', 1.0))
+    code, text = grpc_client.error('Regress', examples(messages.RegressionRequest, '', 1.0))
     assert code == 'FAILED_PRECONDITION'
     assert text.startswith('No regression inputs found in SignatureDef: ')
 
@@ -199,8 +199,8 @@ def multi(*tasks: tuple[str, str]) -> Any:
     return request
 
 
-def test_multi_inference_answers_task_by_task(ask) -> None:
-    answer = ask('MultiInference', multi(('regress', 'regress'), ('classify', 'classify')))
+def test_multi_inference_answers_task_by_task(grpc_client) -> None:
+    answer = grpc_client('MultiInference', multi(('regress', 'regress'), ('classify', 'classify')))
     assert answer.results[0].regression_result.regressions[0].value == 1.0
     assert answer.results[1].classification_result.classifications[0].classes[1].score == 0.5
     assert [result.model_spec.signature_name for result in answer.results] == ['regress', 'classify']
@@ -218,15 +218,15 @@ def test_multi_inference_answers_task_by_task(ask) -> None:
         (multi(('regress', 'predict')), 'UNIMPLEMENTED', 'tensorflow/serving/predict'),
     ],
 )
-def test_multi_inference_errors(ask, request_: Any, code: str, text: str) -> None:
-    found, details = ask.error('MultiInference', request_)
+def test_multi_inference_errors(grpc_client, request_: Any, code: str, text: str) -> None:
+    found, details = grpc_client.error('MultiInference', request_)
     assert found == code
     assert text in details
 
 
-def test_metadata_has_every_signature(ask) -> None:
+def test_metadata_has_every_signature(grpc_client) -> None:
     request = messages.GetModelMetadataRequest(model_spec=spec(), metadata_field=['signature_def'])
-    answer = ask('GetModelMetadata', request)
+    answer = grpc_client('GetModelMetadata', request)
     signatures = messages.SignatureDefMap()
     assert answer.metadata['signature_def'].Unpack(signatures)
     assert {'serving_default', 'upper', 'add', 'classify', '__saved_model_init_op'} <= set(
@@ -242,14 +242,14 @@ def test_metadata_has_every_signature(ask) -> None:
         (['other'], 'Metadata field other is not supported'),
     ],
 )
-def test_metadata_errors(ask, fields: list[str], text: str) -> None:
+def test_metadata_errors(grpc_client, fields: list[str], text: str) -> None:
     request = messages.GetModelMetadataRequest(model_spec=spec(), metadata_field=fields)
-    assert ask.error('GetModelMetadata', request) == ('INVALID_ARGUMENT', text)
+    assert grpc_client.error('GetModelMetadata', request) == ('INVALID_ARGUMENT', text)
 
 
-def test_status_ignores_labels_and_knows_versions(ask) -> None:
+def test_status_ignores_labels_and_knows_versions(grpc_client) -> None:
     for model_spec in (spec(), spec(version=1), spec(label='any')):
-        answer = ask('GetModelStatus', messages.GetModelStatusRequest(model_spec=model_spec))
+        answer = grpc_client('GetModelStatus', messages.GetModelStatusRequest(model_spec=model_spec))
         (status,) = answer.model_version_status
         assert (status.version, status.state) == (1, messages.ModelVersionStatus.AVAILABLE)
         assert status.HasField('status')
@@ -262,13 +262,13 @@ def test_status_ignores_labels_and_knows_versions(ask) -> None:
         (spec(version=9), 'Could not find version 9 of model half'),
     ],
 )
-def test_status_of_an_unknown_model_or_version(ask, model_spec: Any, text: str) -> None:
+def test_status_of_an_unknown_model_or_version(grpc_client, model_spec: Any, text: str) -> None:
     request = messages.GetModelStatusRequest(model_spec=model_spec)
-    assert ask.error('GetModelStatus', request) == ('NOT_FOUND', text)
+    assert grpc_client.error('GetModelStatus', request) == ('NOT_FOUND', text)
 
 
-def test_health_is_serving(ask) -> None:
+def test_health_is_serving(grpc_client) -> None:
     for service in ('', 'PredictionService'):
-        answer = ask('Check', messages.HealthCheckRequest(service=service))
+        answer = grpc_client('Check', messages.HealthCheckRequest(service=service))
         assert answer.status == messages.HealthCheckResponse.SERVING
-    assert ask.error('Check', messages.HealthCheckRequest(service='other'))[0] == 'NOT_FOUND'
+    assert grpc_client.error('Check', messages.HealthCheckRequest(service='other'))[0] == 'NOT_FOUND'

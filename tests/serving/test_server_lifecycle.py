@@ -10,7 +10,7 @@ from typing import Any
 
 import grpc
 import pytest
-from asking import Grpc, wait_until
+from raw_clients import Grpc, wait_until
 
 from vaiven.serving.server.server_process import ServerProcess
 from vaiven.serving.wire import messages, tensors
@@ -32,9 +32,9 @@ class Models:
 
     numbers = itertools.count()
 
-    def __init__(self, ask: Grpc, base: Path, folder: Path, made: list[Path]) -> None:
+    def __init__(self, grpc_client: Grpc, base: Path, folder: Path, made: list[Path]) -> None:
         self.name = f'model-{next(self.numbers)}'
-        self.ask = ask
+        self.grpc_client = grpc_client
         self.base = base
         self.folder = folder
         self.base_path = folder / 'versions'
@@ -54,14 +54,16 @@ class Models:
         return (self.base_path / '.coming').rename(self.base_path / str(number))
 
     def reload(self) -> None:
-        self.ask('HandleReloadConfigRequest', messages.ReloadConfigRequest(config=self.config))
+        self.grpc_client('HandleReloadConfigRequest', messages.ReloadConfigRequest(config=self.config))
 
     def refused(self) -> tuple[str, str]:
-        return self.ask.error('HandleReloadConfigRequest', messages.ReloadConfigRequest(config=self.config))
+        return self.grpc_client.error(
+            'HandleReloadConfigRequest', messages.ReloadConfigRequest(config=self.config)
+        )
 
     def states(self) -> dict[int, int]:
         request = messages.GetModelStatusRequest(model_spec=messages.ModelSpec(name=self.name))
-        return {s.version: s.state for s in self.ask('GetModelStatus', request).model_version_status}
+        return {s.version: s.state for s in self.grpc_client('GetModelStatus', request).model_version_status}
 
     def gone(self) -> bool:
         """Whether the server has forgotten the model."""
@@ -74,7 +76,7 @@ class Models:
     def error(self, number: int) -> str:
         request = messages.GetModelStatusRequest(model_spec=messages.ModelSpec(name=self.name))
         request.model_spec.version.value = number
-        return self.ask('GetModelStatus', request).model_version_status[0].status.error_message
+        return self.grpc_client('GetModelStatus', request).model_version_status[0].status.error_message
 
     def answer(self, label: str = '', version: int | None = None, name: str = '') -> float:
         """What x = 1 gives: 2.5 from the first kind of version, 3.5 from the second."""
@@ -85,12 +87,12 @@ class Models:
             spec.version.value = version
         request = messages.PredictRequest(model_spec=spec)
         request.inputs['x'].CopyFrom(tensors.to_proto([1.0]))
-        return self.ask('Predict', request).outputs['y'].float_val[0]
+        return self.grpc_client('Predict', request).outputs['y'].float_val[0]
 
 
 @pytest.fixture
-def models(ask, base_path: Path, tmp_path: Path, made_models: list[Path]) -> Iterator[Models]:
-    made = Models(ask, base_path, tmp_path, made_models)
+def models(grpc_client, base_path: Path, tmp_path: Path, made_models: list[Path]) -> Iterator[Models]:
+    made = Models(grpc_client, base_path, tmp_path, made_models)
     yield made
     del made.config.model_config_list.config[1:]
     made.reload()
@@ -269,7 +271,7 @@ def test_a_removed_model_is_unloaded_after_its_running_requests(models: Models) 
     request = messages.PredictRequest(model_spec=messages.ModelSpec(name=models.name, signature_name='slow'))
     request.inputs['seconds'].CopyFrom(tensors.to_proto([2.0]))
     answers: list[Any] = []
-    thread = threading.Thread(target=lambda: answers.append(models.ask('Predict', request)))
+    thread = threading.Thread(target=lambda: answers.append(models.grpc_client('Predict', request)))
     thread.start()
     # The request must have started before the model is removed.
     threading.Event().wait(0.3)

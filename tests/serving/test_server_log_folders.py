@@ -7,7 +7,7 @@ from typing import Any
 
 import grpc
 import pytest
-from asking import Rest, predict, wait_until
+from raw_clients import Rest, predict, wait_until
 
 from vaiven.serving.common.errors import ServingError
 from vaiven.serving.common.status import Code, StatusError
@@ -99,11 +99,11 @@ def server(base_path: Path, folder: Path) -> Iterator[ServerProcess]:
 def call(server: ServerProcess, method: str, request: Any, token: str) -> tuple[str, str]:
     service = 'PredictionService' if method == 'Predict' else 'ModelService'
     with grpc.insecure_channel(server.grpc_address) as channel:
-        asking = channel.unary_unary(
+        rpc = channel.unary_unary(
             f'/tensorflow.serving.{service}/{method}', lambda message: message.SerializeToString()
         )
         try:
-            asking(request, timeout=30, metadata=[('authorization', f'Bearer {token}-secret')])
+            rpc(request, timeout=30, metadata=[('authorization', f'Bearer {token}-secret')])
         except grpc.RpcError as error:
             return error.code().name, error.details() or ''
     return 'OK', ''

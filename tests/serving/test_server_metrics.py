@@ -160,11 +160,11 @@ def test_the_value_of_a_counter_by_its_name_upstream() -> None:
 def test_threads_lose_no_count_while_pages_are_rendered() -> None:
     metrics = loaded()
 
-    def ask() -> None:
+    def send_requests() -> None:
         for _ in range(2000):
             metrics.request('m', 1, 'score', 'Predict', 'GRPC', 'OK', 0.001)
 
-    threads = [threading.Thread(target=ask) for _ in range(4)]
+    threads = [threading.Thread(target=send_requests) for _ in range(4)]
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from asking import Grpc, Rest, predict, values
+from raw_clients import Grpc, Rest, predict, values
 
 from vaiven.serving.server.server_process import ServerProcess
 
@@ -25,14 +25,14 @@ def server(other_models: Path) -> Iterator[ServerProcess]:
         yield running
 
 
-def test_the_meta_graph_with_exactly_the_tags_is_loaded(ask: Grpc, rest: Rest) -> None:
-    assert values(ask('Predict', predict('tf1', x=[1.0, 2.0]))) == [-1, -2]
+def test_the_meta_graph_with_exactly_the_tags_is_loaded(grpc_client: Grpc, rest: Rest) -> None:
+    assert values(grpc_client('Predict', predict('tf1', x=[1.0, 2.0]))) == [-1, -2]
     assert rest('/v1/models/tf1:predict', {'instances': [3]}) == (200, {'predictions': [-3.0]})
 
 
-def test_text_ops_are_there(ask: Grpc, rest: Rest) -> None:
+def test_text_ops_are_there(grpc_client: Grpc, rest: Rest) -> None:
     texts = np.array(['Ein KURZER Satz', 'ÄÖÜ'.encode()], object)
-    answer = ask('Predict', predict('words', texts=texts))
+    answer = grpc_client('Predict', predict('words', texts=texts))
     assert values(answer, 'words') == [[b'ein', b'kurzer', b'satz'], ['äöü'.encode(), b'', b'']]
     assert values(answer, 'count') == [3, 1]
     body = {'inputs': ['Zwei Worte']}
@@ -41,12 +41,12 @@ def test_text_ops_are_there(ask: Grpc, rest: Rest) -> None:
     )  # fmt: skip
 
 
-def test_inputs_of_any_rank_and_outputs_that_no_input_changes(ask: Grpc, rest: Rest) -> None:
+def test_inputs_of_any_rank_and_outputs_that_no_input_changes(grpc_client: Grpc, rest: Rest) -> None:
     for x, y in (([2.0], [12]), (2.0, 12), ([[1.0, 2.0]], [[6, 12]])):
-        answer = ask('Predict', predict('shapeless', x=x))
+        answer = grpc_client('Predict', predict('shapeless', x=x))
         assert values(answer) == y
         assert answer.model_spec.version.value == 123
-    assert values(ask('Predict', predict('shapeless', 'constant', x=[5.0]))) == 2
+    assert values(grpc_client('Predict', predict('shapeless', 'constant', x=[5.0]))) == 2
     body = {'signature_name': 'constant', 'inputs': [5.0]}
     assert rest('/v1/models/shapeless/versions/123:predict', body) == (200, {'outputs': 2.0})
     assert rest('/v1/models/shapeless:predict', {'instances': [[1, 2], [3, 4]]}) == (

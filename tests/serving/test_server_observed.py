@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from asking import Grpc, Rest, predict, values, wait_until
+from raw_clients import Grpc, Rest, predict, values, wait_until
 
 from vaiven.serving.server.server_process import ServerProcess
 from vaiven.serving.wire import messages
@@ -64,25 +64,25 @@ def examples(kind: type, signature: str) -> object:
     return request
 
 
-def test_requests_of_every_kind_are_on_the_page(ask: Grpc, rest: Rest) -> None:
+def test_requests_of_every_kind_are_on_the_page(grpc_client: Grpc, rest: Rest) -> None:
     assert rest('/monitoring/prometheus/metrics')[0] == 404
     for _ in range(2):
-        ask('Predict', predict('half', x=[2.0, 3.0]))
-    ask('Classify', examples(messages.ClassificationRequest, 'classify'))
-    ask('Regress', examples(messages.RegressionRequest, 'regress'))
+        grpc_client('Predict', predict('half', x=[2.0, 3.0]))
+    grpc_client('Classify', examples(messages.ClassificationRequest, 'classify'))
+    grpc_client('Regress', examples(messages.RegressionRequest, 'regress'))
     multi = messages.MultiInferenceRequest()
     for signature in ('classify', 'regress'):
         task = multi.tasks.add(method_name=f'tensorflow/serving/{signature}')
         task.model_spec.name, task.model_spec.signature_name = 'half', signature
     multi.input.CopyFrom(examples(messages.RegressionRequest, 'regress').input)  # type: ignore[attr-defined]
-    answer = ask('MultiInference', multi)
+    answer = grpc_client('MultiInference', multi)
     assert [result.WhichOneof('result') for result in answer.results] == [
         'classification_result', 'regression_result'
     ]  # fmt: skip
     rest('/v1/models/half:predict', {'instances': [2]})
     rest('/v1/models/half:regress', {'signature_name': 'regress', 'examples': [{'x': 1.0}]})
-    assert ask.error('Predict', predict('half', z=[2.0]))[0] == 'INVALID_ARGUMENT'
-    assert ask.error('Predict', predict('nobody', x=[2.0]))[0] == 'NOT_FOUND'
+    assert grpc_client.error('Predict', predict('half', z=[2.0]))[0] == 'INVALID_ARGUMENT'
+    assert grpc_client.error('Predict', predict('nobody', x=[2.0]))[0] == 'NOT_FOUND'
     assert rest('/v1/models/half:predict', b'no JSON')[0] == 400
 
     found = page(rest)
@@ -106,21 +106,26 @@ def test_requests_of_every_kind_are_on_the_page(ask: Grpc, rest: Rest) -> None:
     wait_until(lambda: page(rest).get(STOCK + 'request_log_count{model_name="half",status_code="OK"}') == 7)
 
 
-def test_a_reload_reports_counters(ask: Grpc, base_path: Path, flags: dict[str, object]) -> None:
+def test_a_reload_reports_counters(grpc_client: Grpc, base_path: Path, flags: dict[str, object]) -> None:
     from google.protobuf import text_format
 
     request = messages.ReloadConfigRequest(metric_names=['/tensorflow/serving/request_count'])
     text = Path(str(flags['model_config_file'])).read_text()
     text_format.Parse(text, request.config, descriptor_pool=messages.pool)
-    (metric,) = ask('HandleReloadConfigRequest', request).metric
+    (metric,) = grpc_client('HandleReloadConfigRequest', request).metric
     assert metric.name == '/tensorflow/serving/request_count'
     assert metric.int64_value_increase >= 1
 
 
 def test_logged_requests_warm_the_next_version_up(
-    server: ServerProcess, ask: Grpc, rest: Rest, folder: Path, base_path: Path, flags: dict[str, object]
+    server: ServerProcess,
+    grpc_client: Grpc,
+    rest: Rest,
+    folder: Path,
+    base_path: Path,
+    flags: dict[str, object],
 ) -> None:
-    ask('Predict', predict('half', 'upper', text=['x']))
+    grpc_client('Predict', predict('half', 'upper', text=['x']))
     assert server.stop() == 0
     (log,) = (folder / 'logs').glob('*.tfrecord')
     base = folder / 'next'

@@ -11,7 +11,7 @@ from typing import Any
 
 import grpc
 import pytest
-from asking import Grpc, Rest, predict, values, wait_until
+from raw_clients import Grpc, Rest, predict, values, wait_until
 
 from vaiven.serving.common import ports
 from vaiven.serving.common.errors import ServerStartError
@@ -60,26 +60,26 @@ def server(base_path: Path, path: Path) -> Iterator[ServerProcess]:
 
 
 @pytest.fixture(scope='module')
-def ask(server: ServerProcess, path: Path) -> Iterator[Grpc]:
-    asking = Grpc(f'unix:{path}')
-    yield asking
-    asking.channel.close()
+def grpc_client(server: ServerProcess, path: Path) -> Iterator[Grpc]:
+    grpc_client = Grpc(f'unix:{path}')
+    yield grpc_client
+    grpc_client.channel.close()
 
 
-def test_a_socket_alone_answers(ask: Grpc, rest: Rest) -> None:
-    answer = ask('Predict', predict('half', x=[2.0]))
+def test_a_socket_alone_answers(grpc_client: Grpc, rest: Rest) -> None:
+    answer = grpc_client('Predict', predict('half', x=[2.0]))
     assert values(answer) == [3]
     assert answer.outputs['y'].tensor_content
     assert rest('/v1/models/half:predict', {'instances': [2]}) == (200, {'predictions': [3.0]})
 
 
-def test_channel_arguments_reach_grpc(ask: Grpc) -> None:
-    code, text = ask.error('Predict', predict('half', x=[1.0] * MAX_BYTES))
+def test_channel_arguments_reach_grpc(grpc_client: Grpc) -> None:
+    code, text = grpc_client.error('Predict', predict('half', x=[1.0] * MAX_BYTES))
     assert (code, str(MAX_BYTES) in text) == ('RESOURCE_EXHAUSTED', True), text
 
 
-def test_the_method_of_a_signature_is_looked_at(ask: Grpc, rest: Rest) -> None:
-    code, text = ask.error('Predict', predict('half', 'upper', text=['x']))
+def test_the_method_of_a_signature_is_looked_at(grpc_client: Grpc, rest: Rest) -> None:
+    code, text = grpc_client.error('Predict', predict('half', 'upper', text=['x']))
     assert code == 'INTERNAL'
     assert text.startswith('Expected prediction signature method_name to be one of {tensorflow/serving/')
     assert text.endswith('Was: other/method')
@@ -87,29 +87,29 @@ def test_the_method_of_a_signature_is_looked_at(ask: Grpc, rest: Rest) -> None:
         model_spec=messages.ModelSpec(name='half', signature_name='classify')
     )
     request.input.example_list.examples.add()
-    code, text = ask.error('Regress', request)
+    code, text = grpc_client.error('Regress', request)
     assert (code, 'method_name to be tensorflow/serving/regress' in text) == ('INVALID_ARGUMENT', True)
     body = {'signature_name': 'upper', 'instances': ['x']}
     assert rest('/v1/models/half:predict', body)[0] == 500
 
 
-def test_rows_are_limited_over_both_ports(ask: Grpc, rest: Rest) -> None:
-    assert values(ask('Predict', predict('half', x=[0.0] * 5))) == [2] * 5
+def test_rows_are_limited_over_both_ports(grpc_client: Grpc, rest: Rest) -> None:
+    assert values(grpc_client('Predict', predict('half', x=[0.0] * 5))) == [2] * 5
     text = 'a request may have 5 rows. Received: 6; send them in several requests'
-    assert ask.error('Predict', predict('half', x=[0.0] * 6)) == ('INVALID_ARGUMENT', text)
+    assert grpc_client.error('Predict', predict('half', x=[0.0] * 6)) == ('INVALID_ARGUMENT', text)
     assert rest('/v1/models/half:predict', {'instances': [0] * 6}) == (400, {'error': text})
     examples = {'signature_name': 'regress', 'examples': [{'x': 1.0}] * 6}
     assert rest('/v1/models/half:regress', examples) == (400, {'error': text})
 
 
-def test_one_request_too_many_is_rejected_and_later_ones_are_not(ask: Grpc, rest: Rest) -> None:
+def test_one_request_too_many_is_rejected_and_later_ones_are_not(grpc_client: Grpc, rest: Rest) -> None:
     answers: list[Any] = []
     request = predict('half', 'slow', seconds=[3.0])
 
     def slow() -> None:
         while True:
             with contextlib.suppress(grpc.RpcError):  # one of the requests below was first
-                return answers.append(ask('Predict', request))
+                return answers.append(grpc_client('Predict', request))
 
     threads = [threading.Thread(target=slow) for _ in range(2)]
     for thread in threads:
@@ -122,12 +122,12 @@ def test_one_request_too_many_is_rejected_and_later_ones_are_not(ask: Grpc, rest
 
     wait_until(full)
     assert 'the server is busy with 2 requests' in refused[0][1]['error']
-    assert ask.error('Predict', predict('half', x=[2.0]))[0] == 'RESOURCE_EXHAUSTED'
+    assert grpc_client.error('Predict', predict('half', x=[2.0]))[0] == 'RESOURCE_EXHAUSTED'
     assert rest('/v1/models/half')[0] == 200, 'the state of a model can always be asked'
     for thread in threads:
         thread.join()
     assert [values(answer, 'done') for answer in answers] == [[3], [3]]
-    assert values(ask('Predict', predict('half', x=[2.0]))) == [3]
+    assert values(grpc_client('Predict', predict('half', x=[2.0]))) == [3]
 
 
 def test_a_socket_in_addition_to_a_port_and_no_rest_on_the_port_of_grpc(
@@ -138,10 +138,10 @@ def test_a_socket_in_addition_to_a_port_and_no_rest_on_the_port_of_grpc(
     flags = {'grpc_socket_path': other}
     with ServerProcess('half', base_path, port=port, rest_port=port, flags=flags) as both:
         for address in (both.grpc_address, f'unix:{other}'):
-            ask = Grpc(address)
+            grpc_client = Grpc(address)
             # Without the check the method_name of a signature does not matter.
-            assert values(ask('Predict', predict('half', 'upper', text=['x'])), 'upper') == [b'X']
-            ask.channel.close()
+            assert values(grpc_client('Predict', predict('half', 'upper', text=['x'])), 'upper') == [b'X']
+            grpc_client.channel.close()
         assert '--rest_api_port must differ from --port' in both.log_tail()
         assert stat.S_ISSOCK(other.stat().st_mode)
     assert not other.exists()
@@ -163,8 +163,8 @@ def test_a_socket_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
 
 
 def test_an_address_without_a_server_is_unavailable(tmp_path: Path) -> None:
-    ask = Grpc(f'unix:{tmp_path}/none')
+    grpc_client = Grpc(f'unix:{tmp_path}/none')
     with pytest.raises(grpc.RpcError) as caught:
-        ask('Predict', predict('half', x=[2.0]), timeout=5)
+        grpc_client('Predict', predict('half', x=[2.0]), timeout=5)
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
-    ask.channel.close()
+    grpc_client.channel.close()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from asking import Grpc, Rest, wait_until
+from raw_clients import Grpc, Rest, wait_until
 
 from vaiven.serving.common.errors import ServerStartError
 from vaiven.serving.server.server_process import ServerProcess
@@ -40,11 +40,11 @@ def test_sigterm_lets_running_requests_end_and_the_log_has_only_our_lines(
     log = tmp_path / 'log'
     process = ServerProcess('half', base_path, log_path=log)
     process.start()
-    asking = Grpc(process.grpc_address)
+    grpc_client = Grpc(process.grpc_address)
     request = messages.PredictRequest(model_spec=messages.ModelSpec(name='half', signature_name='slow'))
     request.inputs['seconds'].CopyFrom(tensors.to_proto([1.5]))
     answers: list[Any] = []
-    thread = threading.Thread(target=lambda: answers.append(asking('Predict', request)))
+    thread = threading.Thread(target=lambda: answers.append(grpc_client('Predict', request)))
     thread.start()
     time.sleep(0.3)
     began = time.monotonic()

@@ -9,7 +9,7 @@ from typing import Any
 
 import grpc
 import pytest
-from asking import Grpc, Rest
+from raw_clients import Grpc, Rest
 
 from vaiven.serving.common.peers import is_local
 from vaiven.serving.common.status import Code, StatusError
@@ -21,29 +21,29 @@ from vaiven.serving.wire import messages, tensors
 SERVICE = 'tensorflow.ProfilerService'
 
 
-def call(ask: Grpc, method: str, **fields: Any) -> Any:
+def call(grpc_client: Grpc, method: str, **fields: Any) -> Any:
     described = messages.service(SERVICE).methods_by_name[method]
     request = messages.message_class(described.input_type.full_name)(**fields)
     answer = messages.message_class(described.output_type.full_name)
-    stub = ask.channel.unary_unary(
+    stub = grpc_client.channel.unary_unary(
         f'/{SERVICE}/{method}', lambda message: message.SerializeToString(), answer.FromString
     )
     return stub(request, timeout=60)
 
 
-def test_a_profile_is_returned_and_contains_the_runs(ask: Grpc) -> None:
+def test_a_profile_is_returned_and_contains_the_runs(grpc_client: Grpc) -> None:
     request = messages.PredictRequest(model_spec=messages.ModelSpec(name='half'))
     request.inputs['x'].CopyFrom(tensors.to_proto([1.0]))
     stopping = threading.Event()
 
     def traffic() -> None:
         while not stopping.is_set():
-            ask('Predict', request)
+            grpc_client('Predict', request)
 
     thread = threading.Thread(target=traffic)
     thread.start()
     try:
-        answer = call(ask, 'Profile', duration_ms=500, session_id='s')
+        answer = call(grpc_client, 'Profile', duration_ms=500, session_id='s')
     finally:
         stopping.set()
         thread.join()
@@ -53,19 +53,21 @@ def test_a_profile_is_returned_and_contains_the_runs(ask: Grpc) -> None:
     assert not answer.empty_trace
 
 
-def test_a_profile_lies_where_tensorboard_looks_and_terminate_ends_it(ask: Grpc, tmp_path: Path) -> None:
+def test_a_profile_lies_where_tensorboard_looks_and_terminate_ends_it(
+    grpc_client: Grpc, tmp_path: Path
+) -> None:
     root = tmp_path / 'logs' / 'plugins' / 'profile'  # as TensorBoard sends it, before anything was captured
     done = threading.Thread(
         target=call,
-        args=(ask, 'Profile'),
+        args=(grpc_client, 'Profile'),
         kwargs={
             'duration_ms': 50_000, 'repository_root': str(root), 'session_id': 'one', 'host_name': 'here',
         },
     )  # fmt: skip
     done.start()
     while done.is_alive():
-        call(ask, 'Terminate', session_id='another')
-        call(ask, 'Terminate', session_id='one')
+        call(grpc_client, 'Terminate', session_id='another')
+        call(grpc_client, 'Terminate', session_id='one')
         done.join(0.2)
     assert (root / 'one' / 'here.xplane.pb').stat().st_size > 0
 
@@ -93,16 +95,16 @@ def test_a_profile_lies_where_tensorboard_looks_and_terminate_ends_it(ask: Grpc,
         ),
     ],
 )
-def test_invalid_requests_are_refused(ask: Grpc, fields: dict[str, Any], says: str) -> None:
+def test_invalid_requests_are_refused(grpc_client: Grpc, fields: dict[str, Any], says: str) -> None:
     with pytest.raises(grpc.RpcError) as caught:
-        call(ask, 'Profile', **fields)
+        call(grpc_client, 'Profile', **fields)
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert says in caught.value.details()
 
 
-def test_monitor_is_not_there_as_upstream_on_these_devices(ask: Grpc) -> None:
+def test_monitor_is_not_there_as_upstream_on_these_devices(grpc_client: Grpc) -> None:
     with pytest.raises(grpc.RpcError) as caught:
-        call(ask, 'Monitor', duration_ms=1)
+        call(grpc_client, 'Monitor', duration_ms=1)
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import grpc
 import pytest
-from asking import Grpc, Rest, predict, values, wait_until
+from raw_clients import Grpc, Rest, predict, values, wait_until
 
 from vaiven.serving.server.server_process import ServerProcess
 from vaiven.serving.wire import messages
@@ -50,8 +50,8 @@ class Reloads:
 
     numbers = itertools.count()
 
-    def __init__(self, ask: Grpc, base_path: Path) -> None:
-        self.ask = ask
+    def __init__(self, grpc_client: Grpc, base_path: Path) -> None:
+        self.grpc_client = grpc_client
         self.base_path = base_path
         self.name = f'model-{next(self.numbers)}'
 
@@ -65,7 +65,7 @@ class Reloads:
         """Code and text of a reload to `half` and these models."""
         request = messages.ReloadConfigRequest(config=self.config(**models))
         try:
-            self.ask('HandleReloadConfigRequest', request, timeout=timeout)
+            self.grpc_client('HandleReloadConfigRequest', request, timeout=timeout)
         except grpc.RpcError as error:
             return error.code().name, error.details() or ''
         return 'OK', ''
@@ -73,7 +73,7 @@ class Reloads:
     def states(self, name: str) -> dict[int, int]:
         """Versions and their states; none of a model that the server does not know."""
         try:
-            answer = self.ask(
+            answer = self.grpc_client(
                 'GetModelStatus', messages.GetModelStatusRequest(model_spec=messages.ModelSpec(name=name))
             )
         except grpc.RpcError as error:
@@ -84,12 +84,12 @@ class Reloads:
 
     def answer(self, name: str) -> float:
         """2.5 from the first kind of model, 3.5 from the second."""
-        return values(self.ask('Predict', predict(name, x=[1.0])))[0]
+        return values(self.grpc_client('Predict', predict(name, x=[1.0])))[0]
 
 
 @pytest.fixture
-def reload(ask: Grpc, base_path: Path) -> Iterator[Reloads]:
-    made = Reloads(ask, base_path)
+def reload(grpc_client: Grpc, base_path: Path) -> Iterator[Reloads]:
+    made = Reloads(grpc_client, base_path)
     yield made
     assert made()[0] == 'OK'
 
@@ -160,14 +160,14 @@ def test_a_wait_ends_with_its_caller(reload: Reloads, tmp_path: Path) -> None:
 
 
 def test_a_model_added_later_that_cannot_load_leaves_the_server_ready(
-    reload: Reloads, rest: Rest, ask: Grpc, tmp_path: Path
+    reload: Reloads, rest: Rest, grpc_client: Grpc, tmp_path: Path
 ) -> None:
     code, text = reload(30, **{reload.name: broken(tmp_path / 'broken')})
     assert (code, 'could be loaded' in text) == ('UNKNOWN', True)
     assert rest('/readyz') == (
         200, {'ready': True, 'draining': False, 'models_not_ready': [reload.name]},
     )  # fmt: skip
-    assert ask('Check', messages.HealthCheckRequest()).status == messages.HealthCheckResponse.SERVING
+    assert grpc_client('Check', messages.HealthCheckRequest()).status == messages.HealthCheckResponse.SERVING
 
 
 def test_a_model_that_was_ready_and_lost_all_its_versions_counts(
@@ -279,16 +279,16 @@ def test_a_removed_model_is_dropped_and_added_again_as_a_new_one(
     )
 
 
-def test_a_label_of_a_removed_model_is_forgotten(reload: Reloads, ask: Grpc, plus_2: Path) -> None:
+def test_a_label_of_a_removed_model_is_forgotten(reload: Reloads, grpc_client: Grpc, plus_2: Path) -> None:
     assert reload(30, **{reload.name: plus_2}) == ('OK', '')
     config = reload.config(**{reload.name: plus_2})
     config.model_config_list.config[1].version_labels['stable'] = 1
-    ask('HandleReloadConfigRequest', messages.ReloadConfigRequest(config=config))
+    grpc_client('HandleReloadConfigRequest', messages.ReloadConfigRequest(config=config))
     assert reload() == ('OK', '')
     assert reload(30, **{reload.name: plus_2}) == ('OK', '')
     request = predict(reload.name, x=[1.0])
     request.model_spec.version_label = 'stable'
-    assert ask.error('Predict', request) == (
+    assert grpc_client.error('Predict', request) == (
         'INVALID_ARGUMENT',
         'Unrecognized servable version label: stable',
     )

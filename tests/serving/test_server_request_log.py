@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from asking import wait_until
+from raw_clients import wait_until
 
 from vaiven.serving.common.status import Code, StatusError
 from vaiven.serving.server import runtime, tfrecord_writer

@@ -51,11 +51,11 @@ class Models:
         raise not_found(f'Servable not found for request: Latest({spec.name})')
 
 
-Ask = Callable[..., tuple[int, Any, dict[str, str]]]
+SendRequest = Callable[..., tuple[int, Any, dict[str, str]]]
 
 
 def serve(
-    ask: Callable[[Ask], None],
+    check: Callable[[SendRequest], None],
     models: Models,
     *,
     draining: bool = False,
@@ -63,7 +63,7 @@ def serve(
     path: str = PAGE,
     **options: Any,
 ) -> None:
-    """Calls `ask` with a function that sends requests to a real server on `models`."""
+    """Calls `check` with a function that sends requests to a real server on `models`."""
 
     async def run() -> None:
         api = Api(models)  # type: ignore[arg-type]
@@ -73,7 +73,7 @@ def serve(
         await runner.setup()
         await web.TCPSite(runner, '127.0.0.1', 0).start()
         try:
-            await asyncio.to_thread(ask, lambda *what, **more: once(runner.addresses[0][1], *what, **more))
+            await asyncio.to_thread(check, lambda *what, **more: once(runner.addresses[0][1], *what, **more))
         finally:
             await runner.cleanup()
 
@@ -103,7 +103,7 @@ GOOD = Models(b={1: State.AVAILABLE}, a={2: State.LOADING, 1: State.AVAILABLE})
 
 
 def test_the_models_are_listed_with_their_versions() -> None:
-    def ask(get: Ask) -> None:
+    def check(get: SendRequest) -> None:
         status, answer, headers = get('/v1/models')
         assert (status, headers['Content-Type']) == (200, 'application/json')
         assert [model['name'] for model in answer['models']] == ['a', 'b', 'new']
@@ -116,23 +116,23 @@ def test_the_models_are_listed_with_their_versions() -> None:
         assert get('/v1/models', 'POST', b'')[0] == 400
         assert get('/v1/models/versions/1')[1] == {'error': 'Missing model name in request.'}
 
-    serve(ask, Models(a={2: State.LOADING, 1: State.AVAILABLE}, b={1: State.END}, new={}))
+    serve(check, Models(a={2: State.LOADING, 1: State.AVAILABLE}, b={1: State.END}, new={}))
 
 
 def test_ready_is_who_has_an_available_version_of_every_model() -> None:
-    def ready(get: Ask) -> None:
+    def ready(get: SendRequest) -> None:
         assert get('/readyz')[:2] == (200, {'ready': True, 'draining': False, 'models_not_ready': []})
         assert get('/healthz')[:2] == (200, {'status': 'serving'})
         assert get('/readyz?verbose')[0] == 200
         assert get('/readyz', 'HEAD')[:2] == (200, '')
         assert get('/readyz', 'POST', b'')[0] == 404
 
-    def unready(get: Ask) -> None:
+    def unready(get: SendRequest) -> None:
         status, answer, _ = get('/readyz')
         assert (status, answer) == (503, {'ready': False, 'draining': False, 'models_not_ready': ['late']})
         assert get('/healthz')[0] == 200
 
-    def draining(get: Ask) -> None:
+    def draining(get: SendRequest) -> None:
         assert get('/readyz')[:2] == (503, {'ready': False, 'draining': True, 'models_not_ready': []})
         assert get('/healthz')[:2] == (200, {'status': 'draining'})
 
@@ -147,14 +147,14 @@ def check_status(answer: tuple[int, Any, dict[str, str]], status: int) -> None:
 
 
 def test_metrics_are_at_their_path_and_nowhere_if_they_are_off() -> None:
-    def on(get: Ask) -> None:
+    def on(get: SendRequest) -> None:
         status, page, headers = get('/m')
         assert (status, headers['Content-Type']) == (200, 'text/plain; version=0.0.4; charset=utf-8')
         assert '# TYPE :tensorflow:serving:request_count counter' in page
         assert get('/m', 'POST', b'')[0] == 404
         assert NOT_THERE in get(PAGE)[1]
 
-    def off(get: Ask) -> None:
+    def off(get: SendRequest) -> None:
         assert get(PAGE)[0] == 404
         assert NOT_THERE in get(PAGE)[1]
         assert get('/')[0] == 404
@@ -168,12 +168,12 @@ def test_invalid_bodies_are_counted() -> None:
     metrics = Metrics()
     metrics.loaded('a', 1, ['serving_default'])
 
-    def ask(post: Ask) -> None:
+    def check(post: SendRequest) -> None:
         assert post('/v1/models/a:predict', 'POST', b'{')[0] == 400
         assert post('/v1/models/a:classify', 'POST', b'{"signature_name": "x"}')[0] == 400
         assert post('/v1/models/invented:predict', 'POST', b'{"instances": [1]}')[0] == 404
 
-    serve(ask, GOOD, metrics=metrics)
+    serve(check, GOOD, metrics=metrics)
     page = metrics.render()
     assert ':tensorflow:serving:request_count{model_name="a",status="INVALID_ARGUMENT"} 2' in page
     assert ':tensorflow:serving:request_count{model_name="unknown",status="NOT_FOUND"} 1' in page
@@ -201,7 +201,7 @@ def test_a_token_opens_all_and_none_only_health(tokens: Tokens) -> None:
         '/readyz2',
     )
 
-    def ask(get: Ask) -> None:
+    def check(get: SendRequest) -> None:
         for path in closed:
             status, answer, headers = get(path)
             assert (status, answer) == (401, {'error': 'missing or wrong bearer token'}), path
@@ -224,26 +224,26 @@ def test_a_token_opens_all_and_none_only_health(tokens: Tokens) -> None:
         assert get('/v1/models', headers=[good, good])[0] == 401
         assert get('/v1/models', headers=[('X', 'y'), good])[0] == 200
 
-    serve(ask, GOOD, metrics=Metrics(), tokens=tokens)
+    serve(check, GOOD, metrics=Metrics(), tokens=tokens)
 
 
 def test_a_header_beyond_all_bounds_is_refused(tokens: Tokens) -> None:
-    def ask(get: Ask) -> None:
+    def check(get: SendRequest) -> None:
         assert get('/v1/models', headers=[('Authorization', 'Bearer ' + 'x' * 100_000)])[0] in (400, 401, 431)
         assert get('/healthz')[0] == 200
 
-    serve(ask, GOOD, tokens=tokens)
+    serve(check, GOOD, tokens=tokens)
 
 
 def test_browsers_may_send_tokens(tokens: Tokens) -> None:
-    def ask(get: Ask) -> None:
+    def check(get: SendRequest) -> None:
         status, _, headers = get('/v1/models', 'OPTIONS', headers=[('Origin', 'http://x')])
         assert status == 200
         assert headers['Access-Control-Allow-Headers'] == 'Content-Type, Authorization'
         assert get('/v1/models')[2]['Access-Control-Allow-Origin'] == '*'
 
-    def without(get: Ask) -> None:
+    def without(get: SendRequest) -> None:
         assert get('/v1/models')[2]['Access-Control-Allow-Headers'] == 'Content-Type'
 
-    serve(ask, GOOD, cors=True, tokens=tokens)
+    serve(check, GOOD, cors=True, tokens=tokens)
     serve(without, GOOD, cors=True)

@@ -13,8 +13,8 @@ from typing import Any
 
 import grpc
 import pytest
-from asking import Grpc, Rest, predict, values
 from google.protobuf import text_format
+from raw_clients import Grpc, Rest, predict, values
 
 from vaiven.serving.server.server_process import ServerProcess
 from vaiven.serving.wire import messages
@@ -99,13 +99,13 @@ def over_grpc(
     if token:
         bearer = grpc.access_token_call_credentials(token)
         credentials = grpc.composite_channel_credentials(credentials, bearer)
-    ask = Grpc(address, credentials)
+    grpc_client = Grpc(address, credentials)
     try:
-        return values(ask('Predict', predict('half', x=[2.0]), timeout=20))
+        return values(grpc_client('Predict', predict('half', x=[2.0]), timeout=20))
     except grpc.RpcError as error:
         return error.code().name
     finally:
-        ask.channel.close()
+        grpc_client.channel.close()
 
 
 def over_rest(

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from asking import Grpc, Rest, wait_until
+from raw_clients import Grpc, Rest, wait_until
 
 from vaiven.serving.common import http_body, ports
 from vaiven.serving.common.http_body import BodyTooLargeError, inflate
@@ -41,7 +41,7 @@ def place(server: ServerProcess) -> tuple[str, int]:
 
 
 @contextlib.contextmanager
-def others(server: ServerProcess, ask: Grpc) -> Iterator[list[float]]:
+def others(server: ServerProcess, grpc_client: Grpc) -> Iterator[list[float]]:
     """Sends REST and gRPC requests all the time, and measures the seconds of each."""
     waits: list[float] = []
     failures: list[BaseException] = []
@@ -54,7 +54,7 @@ def others(server: ServerProcess, ask: Grpc) -> Iterator[list[float]]:
                 began = time.perf_counter()
                 connection.request('POST', PREDICT, GOOD)
                 assert json.loads(connection.getresponse().read()) == ANSWER
-                ask('Check', messages.HealthCheckRequest())
+                grpc_client('Check', messages.HealthCheckRequest())
                 waits.append(time.perf_counter() - began)
                 time.sleep(0.005)
         except BaseException as error:
@@ -83,9 +83,11 @@ def at_once(count: int, work: Callable[[], Any]) -> list[Any]:
     return answers
 
 
-def test_bombs_are_refused_while_others_are_answered(server: ServerProcess, rest: Rest, ask: Grpc) -> None:
+def test_bombs_are_refused_while_others_are_answered(
+    server: ServerProcess, rest: Rest, grpc_client: Grpc
+) -> None:
     bomb = gzip.compress(b'\0' * (1 << 29))
-    with others(server, ask) as waits:
+    with others(server, grpc_client) as waits:
         answers = at_once(8, lambda: rest(PREDICT, bomb, headers={'Content-Encoding': 'gzip'}))
     assert {status for status, _ in answers} == {413}
     assert answers[0][1] == {'error': f'the request is larger than {64 << 20} bytes'}
@@ -208,13 +210,13 @@ def test_errors_in_the_head_are_refused_before_the_body(
 
 
 def test_resets_half_requests_and_silence_delay_no_request_and_leave_nothing(
-    server: ServerProcess, rest: Rest, ask: Grpc
+    server: ServerProcess, rest: Rest, grpc_client: Grpc
 ) -> None:
     files = Path(f'/proc/{server.pid}/fd')
     assert rest(PREDICT, GOOD) == (200, ANSWER)
     before = len(os.listdir(files))
     reset = struct.pack('ii', 1, 0)
-    with others(server, ask) as waits, contextlib.ExitStack() as open_ones:
+    with others(server, grpc_client) as waits, contextlib.ExitStack() as open_ones:
         for number in range(900):
             connection = socket.create_connection(place(server), timeout=10)
             connection.sendall((HALF_HEAD, HALF_BODY, b'')[number % 3])

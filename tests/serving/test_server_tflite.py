@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from asking import Grpc, Rest, predict, values
+from raw_clients import Grpc, Rest, predict, values
 
 from vaiven.serving.server.server_process import ServerProcess
 from vaiven.serving.wire import messages
@@ -51,9 +51,9 @@ def server(
         yield running
 
 
-def test_a_tflite_model_answers_with_any_number_of_rows(ask: Grpc, rest: Rest) -> None:
+def test_a_tflite_model_answers_with_any_number_of_rows(grpc_client: Grpc, rest: Rest) -> None:
     for rows in (3, 1, 2, 3):
-        answer = ask('Predict', predict('one', a=A[:rows], b=B[:rows]))
+        answer = grpc_client('Predict', predict('one', a=A[:rows], b=B[:rows]))
         assert values(answer, 'sum') == [[x + 2, y + 2] for x, y in A[:rows]]
         assert values(answer, 'product') == [[2 * x, 2 * y] for x, y in A[:rows]]
     body = {'instances': [{'a': [1, 2], 'b': [3, 4]}]}
@@ -62,57 +62,63 @@ def test_a_tflite_model_answers_with_any_number_of_rows(ask: Grpc, rest: Rest) -
     )  # fmt: skip
 
 
-def test_each_signature_has_its_own_inputs(ask: Grpc) -> None:
-    assert values(ask('Predict', predict('two', 'double', number=[1, 2, 3])), 'twice') == [2, 4, 6]
-    assert values(ask('Predict', predict('two', a=A, b=B)), 'product') == [[2, 4], [6, 8], [10, 12]]
+def test_each_signature_has_its_own_inputs(grpc_client: Grpc) -> None:
+    assert values(grpc_client('Predict', predict('two', 'double', number=[1, 2, 3])), 'twice') == [2, 4, 6]
+    assert values(grpc_client('Predict', predict('two', a=A, b=B)), 'product') == [[2, 4], [6, 8], [10, 12]]
     request = predict('two', a=A, b=B)
     request.output_filter.append('sum')
-    assert list(ask('Predict', request).outputs) == ['sum']
+    assert list(grpc_client('Predict', request).outputs) == ['sum']
 
 
-def test_what_does_not_fit_is_refused_and_the_next_answered(ask: Grpc) -> None:
-    code, text = ask.error('Predict', predict('one', a=np.ones((1, 2), np.int32), b=B[:1]))
+def test_what_does_not_fit_is_refused_and_the_next_answered(grpc_client: Grpc) -> None:
+    code, text = grpc_client.error('Predict', predict('one', a=np.ones((1, 2), np.int32), b=B[:1]))
     assert code == 'INVALID_ARGUMENT', text
-    assert ask.error('Predict', predict('one', a=[[1.0, 2.0, 3.0]], b=B[:1]))[0] == 'INVALID_ARGUMENT'
-    assert ask.error('Predict', predict('one', a=[[1.0, 2.0]]))[0] == 'INVALID_ARGUMENT'
-    assert values(ask('Predict', predict('one', a=A, b=B)), 'sum')[0] == [3, 4]
+    assert grpc_client.error('Predict', predict('one', a=[[1.0, 2.0, 3.0]], b=B[:1]))[0] == 'INVALID_ARGUMENT'
+    assert grpc_client.error('Predict', predict('one', a=[[1.0, 2.0]]))[0] == 'INVALID_ARGUMENT'
+    assert values(grpc_client('Predict', predict('one', a=A, b=B)), 'sum')[0] == [3, 4]
 
 
-def test_signatures_in_the_metadata_are_the_models(ask: Grpc, rest: Rest) -> None:
+def test_signatures_in_the_metadata_are_the_models(grpc_client: Grpc, rest: Rest) -> None:
     status, answer = rest('/v1/models/declared/metadata')
     signatures = answer['metadata']['signature_def']['signature_def']
     assert (status, set(signatures)) == (200, {'serving_default', 'added', 'twice'})
     assert signatures['added']['inputs']['left']['name'] == 'a', 'the model has no tensor a:0'
-    answer = ask('Predict', predict('declared', left=A, right=B))
+    answer = grpc_client('Predict', predict('declared', left=A, right=B))
     assert (values(answer, 'total')[0], values(answer, 'area')[0]) == ([3, 4], [2, 4])
-    assert list(ask('Predict', predict('declared', 'added', left=A, right=B)).outputs) == ['total']
+    assert list(grpc_client('Predict', predict('declared', 'added', left=A, right=B)).outputs) == ['total']
 
 
-def test_an_input_that_a_signature_lacks_keeps_nothing_of_the_request_before(ask: Grpc) -> None:
-    ask('Predict', predict('declared', left=A, right=B))
+def test_an_input_that_a_signature_lacks_keeps_nothing_of_the_request_before(grpc_client: Grpc) -> None:
+    grpc_client('Predict', predict('declared', left=A, right=B))
     for _ in range(4):  # all interpreters
-        assert values(ask('Predict', predict('declared', 'twice', left=B)), 'total') == B
+        assert values(grpc_client('Predict', predict('declared', 'twice', left=B)), 'total') == B
 
 
-def test_a_model_without_signatures_is_one_of_all_its_tensors(ask: Grpc) -> None:
-    assert values(ask('Predict', predict('tensors', a=A, b=B)), 'product') == [[2, 4], [6, 8], [10, 12]]
+def test_a_model_without_signatures_is_one_of_all_its_tensors(grpc_client: Grpc) -> None:
+    assert values(grpc_client('Predict', predict('tensors', a=A, b=B)), 'product') == [
+        [2, 4],
+        [6, 8],
+        [10, 12],
+    ]
 
 
-def test_an_error_does_not_come_back_with_the_next_one(ask: Grpc) -> None:
+def test_an_error_does_not_come_back_with_the_next_one(grpc_client: Grpc) -> None:
     wrong = predict('declared', left=[[1.0, 2.0, 3.0]], right=[[1.0, 2.0]])
-    texts = {ask.error('Predict', wrong)[1] for _ in range(10)}
+    texts = {grpc_client.error('Predict', wrong)[1] for _ in range(10)}
     assert len(texts) == 1
     assert '\n' not in texts.pop()
-    assert values(ask('Predict', predict('declared', left=A, right=B)), 'total')[0] == [3, 4]
+    assert values(grpc_client('Predict', predict('declared', left=A, right=B)), 'total')[0] == [3, 4]
 
 
-def test_a_version_without_one_is_a_saved_model(ask: Grpc) -> None:
-    assert values(ask('Predict', predict('half', x=[2.0]))) == [3]
+def test_a_version_without_one_is_a_saved_model(grpc_client: Grpc) -> None:
+    assert values(grpc_client('Predict', predict('half', x=[2.0]))) == [3]
 
 
-def test_a_broken_one_fails_to_load_and_the_version_before_answers(ask: Grpc) -> None:
+def test_a_broken_one_fails_to_load_and_the_version_before_answers(grpc_client: Grpc) -> None:
     spec = messages.ModelSpec(name='two')
-    states = ask('GetModelStatus', messages.GetModelStatusRequest(model_spec=spec)).model_version_status
+    states = grpc_client(
+        'GetModelStatus', messages.GetModelStatusRequest(model_spec=spec)
+    ).model_version_status
     assert [(state.version, state.state) for state in states] == [(2, 50), (1, 30)]
     assert 'is not a TFLite model that can run here' in states[0].status.error_message
 
@@ -137,13 +143,13 @@ def test_metadata_and_states_are_those_of_any_model(rest: Rest) -> None:
 def test_a_model_that_cannot_run_fails_its_load_in_one_line(
     server: ServerProcess, other_models: Path, name: str, says: str
 ) -> None:
-    asking = Grpc(server.grpc_address)
+    grpc_client = Grpc(server.grpc_address)
     reload = messages.ReloadConfigRequest()
     models = [('one', 'lite-one'), ('two', 'lite-two'), (name, f'lite-{name}')]
     for model, folder in models:
         reload.config.model_config_list.config.add(
             name=model, base_path=str(other_models / folder), model_platform='tensorflow'
         )
-    _, text = asking.error('HandleReloadConfigRequest', reload)
+    _, text = grpc_client.error('HandleReloadConfigRequest', reload)
     assert says in text
     assert '\n' not in text

@@ -6,7 +6,7 @@ from pathlib import Path
 import ml_dtypes
 import numpy as np
 import pytest
-from asking import Grpc, Rest, predict, values
+from raw_clients import Grpc, Rest, predict, values
 
 from vaiven.serving.common.status import Code, StatusError
 from vaiven.serving.server.saved_model import SavedModel
@@ -35,14 +35,14 @@ def test_a_model_without_another_signature_does_not_load(other_models: Path, nam
 
 
 def test_one_that_cannot_be_served_among_others_is_said_at_load(
-    server: ServerProcess, ask: Grpc, rest: Rest
+    server: ServerProcess, grpc_client: Grpc, rest: Rest
 ) -> None:
     log = server.log_tail()
-    assert values(ask('Predict', predict('mixed', 'half', x=[2.0]))) == [3]
+    assert values(grpc_client('Predict', predict('mixed', 'half', x=[2.0]))) == [3]
     for name, says in (('python', 'calls a Python function'), ('ragged', 'a ragged one')):
         assert f'signature={name}' in log
         inputs = {'text': ['x']} if name == 'ragged' else {'x': [1.0]}
-        code, text = ask.error('Predict', predict('mixed', name, **inputs))
+        code, text = grpc_client.error('Predict', predict('mixed', name, **inputs))
         assert code == 'FAILED_PRECONDITION'
         assert says in text
         assert 'Traceback' not in text
@@ -51,26 +51,26 @@ def test_one_that_cannot_be_served_among_others_is_said_at_load(
         assert (status, says in answer['error']) == (400, True)
 
 
-def test_integers_of_four_bits_and_quantised_ones_are_served(ask: Grpc, rest: Rest) -> None:
-    answer = ask('Predict', predict('mixed', 'int4', x=np.array([7, -8], ml_dtypes.int4)))
+def test_integers_of_four_bits_and_quantised_ones_are_served(grpc_client: Grpc, rest: Rest) -> None:
+    answer = grpc_client('Predict', predict('mixed', 'int4', x=np.array([7, -8], ml_dtypes.int4)))
     assert values(answer) == [7, -8]
     quantised = np.array([(5,), (-1,)], [('qint8', np.int8)])
-    answer = ask('Predict', predict('mixed', 'qint8', x=quantised))
+    answer = grpc_client('Predict', predict('mixed', 'qint8', x=quantised))
     assert answer.outputs['y'].dtype == messages.DataType.values_by_name['DT_QINT8'].number
     assert tensors.to_array(answer.outputs['y']).tolist() == quantised.tolist()
     status, answer = rest('/v1/models/mixed:predict', {'signature_name': 'qint8', 'inputs': [1]})
     assert (status, answer['error']) == (501, 'Conversion of JSON Value: 1 to type: qint8')
 
 
-def test_a_tensor_given_in_short_is_limited_as_one_in_full(ask: Grpc) -> None:
+def test_a_tensor_given_in_short_is_limited_as_one_in_full(grpc_client: Grpc) -> None:
     request = predict('mixed', 'half', x=[1.0])
     request.inputs['x'].float_val.append(4.0)
     request.inputs['x'].tensor_content = b''
     size = request.inputs['x'].tensor_shape.dim[0]
     size.size = MAX_BYTES // 8
-    answer = ask('Predict', request)
+    answer = grpc_client('Predict', request)
     assert set(values(answer)) == {4.0}
     assert len(values(answer)) == MAX_BYTES // 8
     for size.size in (MAX_BYTES, 1 << 40, 1 << 62):
-        code, text = ask.error('Predict', request)
+        code, text = grpc_client.error('Predict', request)
         assert (code, 'larger than' in text or 'too large' in text) == ('INVALID_ARGUMENT', True), text
