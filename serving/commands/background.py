@@ -110,7 +110,7 @@ def start(
     finally:
         if records and not records[0].alive():
             running_servers.remove(records[0])
-    process.leave()
+    process.detach()
     return records[0]
 
 

@@ -41,12 +41,12 @@ class BatchingParameters:
 def read(path: Path) -> BatchingParameters:
     """The parameters in a file. Raises StatusError if it cannot be read or is invalid."""
     try:
-        return of(textproto.read(path, messages.BatchingParameters(), messages.pool))
+        return from_proto(textproto.read(path, messages.BatchingParameters(), messages.pool))
     except textproto.TextProtoError as error:
         raise invalid_argument(str(error)) from error
 
 
-def of(proto: Any) -> BatchingParameters:
+def from_proto(proto: Any) -> BatchingParameters:
     """The parameters in a BatchingParameters message, of any pool. Raises StatusError if one is invalid."""
 
     def value(name: str, default: int, minimum: int) -> int:

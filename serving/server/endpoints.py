@@ -29,7 +29,7 @@ class Endpoint:
     unservable: str = ''
 
     @classmethod
-    def of(cls, signature: Any, unservable: str = '') -> 'Endpoint':
+    def from_signature(cls, signature: Any, unservable: str = '') -> 'Endpoint':
         """The endpoint of a SignatureDef; `unservable` says why it cannot be served."""
         # Sorted, so that equal requests have equal keys in the caches of callables, queues and costs.
         inputs, outputs = (
@@ -58,4 +58,7 @@ def endpoints(
         signatures: SignatureDefs by name.
         unservable: the reasons of those that cannot be served, by name.
     """
-    return {name: Endpoint.of(signature, unservable.get(name, '')) for name, signature in signatures.items()}
+    return {
+        name: Endpoint.from_signature(signature, unservable.get(name, ''))
+        for name, signature in signatures.items()
+    }

@@ -118,7 +118,7 @@ def _shown(value: Any, depth: int, stack: list[str | tuple[Any, int]]) -> str:
     return json.dumps(value[:_SHOWN_BYTES] if isinstance(value, str) else value, ensure_ascii=False)
 
 
-def encoded(text: str) -> bytes:
+def encode_text(text: str) -> bytes:
     """The bytes of a JSON string. Raises StatusError for half a surrogate pair."""
     try:
         return text.encode(*ENCODING)

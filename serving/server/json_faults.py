@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from vaiven.serving.common.status import Code, StatusError, invalid_argument
-from vaiven.serving.server.json_document import encoded, is_base64, is_too_big, show, type_name
+from vaiven.serving.server.json_document import encode_text, is_base64, is_too_big, show, type_name
 from vaiven.serving.wire.dtypes import Kind
 
 MAX_DIMENSIONS = 64  # numpy's limit; TensorFlow allows 254
@@ -71,7 +71,7 @@ def check_leaf(value: Any, kind: Kind) -> None:
         if type(value) not in (int, float):
             raise _type_error(value, kind)
         if number_is_too_big(value):
-            raise too_big()
+            raise too_big_error()
     elif kind.name == 'DT_BOOL':
         if not isinstance(value, bool):
             raise _type_error(value, kind)
@@ -105,7 +105,7 @@ def number_is_too_big(value: float) -> bool:
         return True
 
 
-def too_big() -> StatusError:
+def too_big_error() -> StatusError:
     """The error for a number beyond the range of a double."""
     return invalid_argument('JSON Parse error: Number too big to be stored in double.')
 
@@ -113,15 +113,15 @@ def too_big() -> StatusError:
 def to_bytes(value: Any, kind: Kind) -> bytes:
     """The bytes of a JSON string or `{"b64": …}`. Raises StatusError for other values."""
     if isinstance(value, str):
-        return encoded(value)
+        return encode_text(value)
     if isinstance(value, dict):
         if not is_base64(value):
             raise invalid_argument(f'JSON Value: {show(value)} not formatted correctly for base64 data')
-        return decoded(value['b64'])
+        return decode_base64(value['b64'])
     raise _type_error(value, kind)
 
 
-def decoded(text: str) -> bytes:
+def decode_base64(text: str) -> bytes:
     """The bytes of a base64 string. Raises StatusError if it is invalid.
 
     As upstream (absl::Base64Unescape), white space is skipped and padding is optional, but wrong padding is an error.

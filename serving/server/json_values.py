@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from vaiven.serving.common.status import StatusError, invalid_argument
 from vaiven.serving.server.json_document import is_too_big
 from vaiven.serving.server.json_exact import ENCODING
-from vaiven.serving.server.json_faults import check_kind, raise_first_fault, shape_of, to_bytes, too_big
+from vaiven.serving.server.json_faults import check_kind, raise_first_fault, shape_of, to_bytes, too_big_error
 from vaiven.serving.wire.dtypes import Kind, kind_of_array, kind_of_number
 
 # Values per conversion: one or two milliseconds, in which no other thread gets the interpreter lock.
@@ -90,7 +90,7 @@ def _convert(leaves: list[Any], kind: Kind) -> NDArray[Any]:
             raise _NotATensorError
         doubles = np.array(leaves, np.float64)
         if any(is_too_big(leaves[index]) for index in np.flatnonzero(np.isinf(doubles))):
-            raise too_big()
+            raise too_big_error()
         with np.errstate(over='ignore'):  # 1e39 is infinity as a float, as upstream
             return doubles.astype(kind.dtype)
     allowed = {bool} if kind.name == 'DT_BOOL' else {int} if kind.dtype.kind in 'iu' else set()

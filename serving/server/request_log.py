@@ -15,7 +15,7 @@ from vaiven.serving.common import log
 from vaiven.serving.common.status import invalid_argument
 from vaiven.serving.server.inference import DEFAULT_SIGNATURE
 from vaiven.serving.server.metrics import Metrics
-from vaiven.serving.server.tfrecord_writer import RecordFiles
+from vaiven.serving.server.tfrecord_writer import RecordWriter
 from vaiven.serving.wire import messages
 
 TYPES = ('', 'tfrecord')
@@ -92,7 +92,7 @@ class RequestLog:
 
         folder, name = os.path.split(config.log_collector_config.filename_prefix)
         # Links are resolved now: a link that is changed later must not lead the log out of the checked folder.
-        self._files = RecordFiles(os.path.join(os.path.realpath(folder), name), model_name, report)
+        self._files = RecordWriter(os.path.join(os.path.realpath(folder), name), model_name, report)
 
     def sampled(self) -> bool:
         """Whether the next request is in the sample; decided at random for each call."""

@@ -7,8 +7,8 @@ import numpy as np
 
 from vaiven.serving.common.status import invalid_argument
 from vaiven.serving.server import json_values
-from vaiven.serving.server.json_document import encoded, is_object, members, show, type_name
-from vaiven.serving.server.json_faults import decoded, number_is_too_big, too_big
+from vaiven.serving.server.json_document import encode_text, is_object, members, show, type_name
+from vaiven.serving.server.json_faults import decode_base64, number_is_too_big, too_big_error
 from vaiven.serving.wire import messages
 
 INT64 = (-(1 << 63), (1 << 63) - 1)
@@ -49,7 +49,7 @@ def _fill_example(value: Any, example: Any) -> None:
     if not isinstance(value, dict):
         raise invalid_argument(f'Example must be JSON object but got JSON {type_name(value)}')
     for name, content in members(value):
-        key = encoded(name).decode('utf-8', 'replace')
+        key = encode_text(name).decode('utf-8', 'replace')
         feature = example.features.feature[key]
         feature.Clear()  # the last of equal names counts, as upstream
         for item in content if isinstance(content, list) else [content]:
@@ -67,10 +67,10 @@ def _add_value(feature: Any, name: str, item: Any) -> None:
         )
     value: Any
     if field == 'bytes_list':
-        value = encoded(item) if isinstance(item, str) else decoded(item['b64'])
+        value = encode_text(item) if isinstance(item, str) else decode_base64(item['b64'])
     elif field == 'float_list':
         if number_is_too_big(item):
-            raise too_big()
+            raise too_big_error()
         value = float(item)
     else:
         value = int(item)

@@ -57,7 +57,7 @@ class RunVariants:
             if len(variants) > MAX_RUN_VARIANTS:
                 variants.pop(next(iter(variants)))
 
-    def of(self, fetches: tuple[str, ...]) -> list[tuple[int, bool]]:
+    def get(self, fetches: tuple[str, ...]) -> list[tuple[int, bool]]:
         """The variants for these outputs: timeout in milliseconds (0 for none), and whether single-threaded."""
         with self._lock:
             return list(self._variants.get(fetches, ()))
@@ -173,7 +173,7 @@ class SavedModel:
 
     def prepare(self, feeds: Mapping[str, NDArray[Any]], fetches: Sequence[str]) -> None:
         """Runs the model once in each variant in which requests to earlier versions computed `fetches`."""
-        for milliseconds, single_threaded in self._variants.of(tuple(fetches)):
+        for milliseconds, single_threaded in self._variants.get(tuple(fetches)):
             # A timeout may be too short for the first run. It is compiled by then, which is all that counts here.
             with contextlib.suppress(self._op_error):
                 self._callable(tuple(feeds), tuple(fetches), milliseconds, single_threaded)(*feeds.values())

@@ -153,7 +153,7 @@ class ServerProcess:
                 self._log.close()
                 self._log = None
 
-    def leave(self) -> None:
+    def detach(self) -> None:
         """Detaches the server, which continues to run after the parent. Start it with `exit_with_stdin` off."""
         process, self._process = self._process, None
         if process is not None and process.stdin is not None:
@@ -215,7 +215,7 @@ class ServerProcess:
         while not re.search(READY_LINE, self._log_text(), re.MULTILINE):
             status = self._process.poll()
             if status is not None:
-                raise self._ended(status)
+                raise self._exit_error(status)
             if time.monotonic() > deadline:
                 raise ServerStartError(
                     f'the server of model {self._model_name} was not ready after {self._timeout:.0f} s. '
@@ -223,7 +223,7 @@ class ServerProcess:
                 )
             time.sleep(0.05)
 
-    def _ended(self, status: int) -> ServerStartError:
+    def _exit_error(self, status: int) -> ServerStartError:
         tail = self.log_tail()
         kind = _PortTakenError if 'cannot be used' in tail else ServerStartError
         return kind(

@@ -48,7 +48,7 @@ def session_options(options: Options) -> tuple[SessionOptions, BatchingParameter
         ServingError: a file cannot be read or is invalid.
     """
     if options.platform_config_file:
-        return _of_platform(Path(options.platform_config_file))
+        return _from_platform_config(Path(options.platform_config_file))
     config = _session_config(options)
     loading = SessionOptions(
         config=config.SerializeToString(),
@@ -93,7 +93,7 @@ def _session_config(options: Options) -> Any:
     return config
 
 
-def _of_platform(path: Path) -> tuple[SessionOptions, BatchingParameters | None]:
+def _from_platform_config(path: Path) -> tuple[SessionOptions, BatchingParameters | None]:
     runtime.tensorflow()
     pool = _platform_pool()
     platforms: Any = message_factory.GetMessageClass(
@@ -118,7 +118,7 @@ def _of_platform(path: Path) -> tuple[SessionOptions, BatchingParameters | None]
     batching = None
     if bundle.HasField('batching_parameters'):
         try:
-            batching = batching_parameters.of(bundle.batching_parameters)
+            batching = batching_parameters.from_proto(bundle.batching_parameters)
         except StatusError as error:
             raise ServingError(f'{path}: {error.message}') from error
     loading = SessionOptions(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from vaiven.serving.common.status import Code, StatusError, invalid_argument
 from vaiven.serving.server import runtime
 from vaiven.serving.server.endpoints import Endpoint, endpoints
-from vaiven.serving.server.tflite_signatures import declared_signatures, fit_names, plain_name
+from vaiven.serving.server.tflite_signatures import declared_signatures, match_tensor_names, plain_name
 from vaiven.serving.wire import messages, tensors
 from vaiven.serving.wire.dtypes import kind_of_array
 
@@ -182,7 +182,7 @@ class _AllTensors:
         self._declared = declared
         self._inputs = _by_name(interpreter.get_input_details(), 'Input')
         self._outputs = _by_name(interpreter.get_output_details(), 'Output')
-        fit_names(declared, set(self._inputs), set(self._outputs))
+        match_tensor_names(declared, set(self._inputs), set(self._outputs))
 
     def run(self, feeds: Mapping[str, NDArray[Any]], fetches: Sequence[str]) -> list[NDArray[Any]]:
         for name, value in feeds.items():

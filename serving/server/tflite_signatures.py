@@ -43,7 +43,7 @@ def declared_signatures(data: bytes) -> dict[str, Any]:
     return {}
 
 
-def fit_names(signatures: Mapping[str, Any], inputs: set[str], outputs: set[str]) -> None:
+def match_tensor_names(signatures: Mapping[str, Any], inputs: set[str], outputs: set[str]) -> None:
     """Replaces tensor names in `signatures` by those of the model: the converter may have dropped the `:0`.
 
     Args:

@@ -20,7 +20,7 @@ MAX_QUEUE_BYTES = 64 << 20
 RETRY_SECONDS = 5.0  # after a disk error
 
 
-class RecordFiles:
+class RecordWriter:
     """Writes records to files. `put` never waits; records that cannot be written are dropped and reported."""
 
     def __init__(
@@ -60,7 +60,7 @@ class RecordFiles:
         self._thread: threading.Thread | None = None
         self._file: RecordFile | None = None
         self._failed_at: float | None = None
-        self._lost = 0  # since the disk failed
+        self._dropped_by_disk = 0  # since the disk failed
 
     def put(self, record: bytes) -> bool:
         """Queues a record. Returns False if it was dropped. It is thread-safe."""
@@ -121,7 +121,7 @@ class RecordFiles:
 
     def _write(self, record: bytes) -> None:
         if self._failed_at is not None and time.monotonic() - self._failed_at < RETRY_SECONDS:
-            self._lose(1)
+            self._drop(1)
             return
         try:
             if self._file is None:
@@ -142,7 +142,7 @@ class RecordFiles:
             written = file.flush()
             self._report(Code.OK.name, written)
             if written and self._failed_at is not None:
-                lost, self._lost, self._failed_at = self._lost, 0, None
+                lost, self._dropped_by_disk, self._failed_at = self._dropped_by_disk, 0, None
                 log.event('request log', model=self._name, state='writes again', dropped=lost)
             if complete:
                 self._file = None
@@ -163,9 +163,9 @@ class RecordFiles:
             text = str(error) or type(error).__name__
             log.problem('request log', model=self._name, prefix=self._prefix, error=text)
         self._failed_at = time.monotonic()
-        self._lose(unwritten + (file.abandon() if file is not None else 0))
+        self._drop(unwritten + (file.abandon() if file is not None else 0))
 
-    def _lose(self, records: int) -> None:
-        self._lost += records
+    def _drop(self, records: int) -> None:
+        self._dropped_by_disk += records
         if records:
             self._report(Code.UNAVAILABLE.name, records)

@@ -110,7 +110,7 @@ def check_model_config(data: bytes) -> None:
 
 def check_batching(data: bytes) -> None:
     """A text is batching parameters, or an error that says why."""
-    _check_text(data, messages.BatchingParameters, batching_parameters.of)
+    _check_text(data, messages.BatchingParameters, batching_parameters.from_proto)
 
 
 def _check_text(data: bytes, message_class: Any, read: Callable[[Any], Any]) -> None:

@@ -18,7 +18,7 @@ from vaiven.serving.server import runtime, tfrecord_writer
 from vaiven.serving.server.metrics import Metrics
 from vaiven.serving.server.request_log import RequestLog, check
 from vaiven.serving.server.server_process import ServerProcess
-from vaiven.serving.server.tfrecord_writer import RecordFiles
+from vaiven.serving.server.tfrecord_writer import RecordWriter
 from vaiven.serving.server.warmup import MAX_RECORDS, records
 from vaiven.serving.wire import messages, tensors
 
@@ -116,13 +116,13 @@ def test_a_sample_of_none_and_of_some(tmp_path: Path) -> None:
 
 
 def test_files_are_completed_at_their_size_and_at_a_warm_ups_number_of_records(tmp_path: Path) -> None:
-    files = RecordFiles(f'{tmp_path}/a', 'm', max_file_bytes=250)
+    files = RecordWriter(f'{tmp_path}/a', 'm', max_file_bytes=250)
     for _ in range(5):
         files.put(b'x' * 100)
     files.close()
     assert sorted(path.stat().st_size for path in tmp_path.iterdir()) == [232, 348]
     assert tfrecord_writer.MAX_FILE_RECORDS <= MAX_RECORDS
-    files = RecordFiles(f'{tmp_path}/b', 'm', max_file_records=2)
+    files = RecordWriter(f'{tmp_path}/b', 'm', max_file_records=2)
     for _ in range(5):
         files.put(b'x')
     files.close()
@@ -151,7 +151,7 @@ def test_a_queue_that_is_full_drops_records_counts_them_and_says_so_once(
 ) -> None:
     caplog.set_level(logging.INFO, 'vaiven.serving')
     reports: list[tuple[str, int]] = []
-    files = RecordFiles(
+    files = RecordWriter(
         f'{tmp_path}/log', 'm', lambda *facts: reports.append(facts), max_queue_records=2, max_queue_bytes=100
     )
     going, gate = threading.Event(), threading.Event()
@@ -195,7 +195,7 @@ tfrecord_writer.RETRY_SECONDS = 0.0
 reports = {}
 def report(status, number):
     reports[status] = reports.get(status, 0) + number
-files = tfrecord_writer.RecordFiles(sys.argv[1], 'm', report)
+files = tfrecord_writer.RecordWriter(sys.argv[1], 'm', report)
 def put(record):
     files.put(record)
     while files._queue or sum(reports.values()) < put.count + 1:

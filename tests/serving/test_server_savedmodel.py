@@ -66,5 +66,5 @@ def test_the_last_of_many_run_variants_are_kept() -> None:
     variants = RunVariants()
     for exponent in range(20):
         variants.add(('y',), 1 << exponent, single_threaded=False)
-    assert variants.of(('y',)) == [(1 << exponent, False) for exponent in range(20 - MAX_RUN_VARIANTS, 20)]
-    assert variants.of(('other',)) == []
+    assert variants.get(('y',)) == [(1 << exponent, False) for exponent in range(20 - MAX_RUN_VARIANTS, 20)]
+    assert variants.get(('other',)) == []
