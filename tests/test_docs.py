@@ -137,3 +137,10 @@ def test_every_name_is_in_the_file_that_a_page_says(page: Path) -> None:
         for name, path in named
         if re.search(rf'\b{name}\b', (ROOT / path).read_text(encoding='utf-8')) is None
     ] == []
+
+
+@pages
+def test_every_make_target_named_in_a_page_exists(page: Path) -> None:
+    targets = set(re.findall(r'^([a-z]+):', (ROOT / 'Makefile').read_text(encoding='utf-8'), re.MULTILINE))
+    named = set(re.findall(r'(?:^ {4}|`)make ([a-z]+)', page.read_text(encoding='utf-8'), re.MULTILINE))
+    assert sorted(named - targets) == []
