@@ -5,13 +5,13 @@ import threading
 from collections.abc import Iterable
 
 from vaiven.serving.server.manager import Manager
-from vaiven.serving.server.model_config import Model
+from vaiven.serving.server.model_config import ModelConfig
 
 # How soon `stop` is noticed. Changes of the models wake the wait at once.
 CHECK_SECONDS = 0.2
 
 
-def wait(manager: Manager, models: Iterable[Model], stop: threading.Event | None = None) -> None:
+def wait(manager: Manager, models: Iterable[ModelConfig], stop: threading.Event | None = None) -> None:
     """Blocks this thread until all of `models` have settled, or `stop` is set.
 
     Args:
@@ -32,7 +32,7 @@ def wait(manager: Manager, models: Iterable[Model], stop: threading.Event | None
             changed.clear()
 
 
-async def wait_async(manager: Manager, models: Iterable[Model]) -> None:
+async def wait_async(manager: Manager, models: Iterable[ModelConfig]) -> None:
     """Waits until all of `models` have settled; ends when its task is cancelled. Raises as `Manager.settled`."""
     changed = asyncio.Event()
     loop = asyncio.get_running_loop()

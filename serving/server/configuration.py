@@ -14,7 +14,7 @@ from vaiven.serving.server import availability, model_config
 from vaiven.serving.server.log_folders import LogFolders
 from vaiven.serving.server.manager import Manager
 from vaiven.serving.server.metrics import Metrics
-from vaiven.serving.server.model_config import Model
+from vaiven.serving.server.model_config import ModelConfig
 from vaiven.serving.server.request_log import RequestLog
 
 
@@ -55,7 +55,7 @@ class Configuration:
         # One thread, so that the last configuration to arrive is the last one applied.
         self._thread = ThreadPoolExecutor(1, 'configure')
 
-    def apply(self, models: Sequence[Model], *, from_file: bool) -> list[Model]:
+    def apply(self, models: Sequence[ModelConfig], *, from_file: bool) -> list[ModelConfig]:
         """Serves exactly `models`, and logs their requests as their `logging_config` says.
 
         Args:
@@ -112,10 +112,10 @@ class Configuration:
         if save_task is not None:
             await asyncio.wait([save_task])
 
-    def _apply_reload(self, config: Any) -> tuple[list[Model], int]:
+    def _apply_reload(self, config: Any) -> tuple[list[ModelConfig], int]:
         return self.apply(model_config.models(config), from_file=False), self._applied
 
-    async def _save_when_available(self, config: Any, pending: Sequence[Model], number: int) -> None:
+    async def _save_when_available(self, config: Any, pending: Sequence[ModelConfig], number: int) -> None:
         """Saves a configuration for the next start, once its models are available."""
         try:
             await availability.wait_async(self._manager, pending)

@@ -11,7 +11,7 @@ from vaiven.serving.server.api import Api, Call
 from vaiven.serving.server.flags import Options
 from vaiven.serving.server.loader import Loader
 from vaiven.serving.server.manager import Manager
-from vaiven.serving.server.model_config import Model
+from vaiven.serving.server.model_config import ModelConfig
 from vaiven.serving.server.served_model import ServingOptions
 from vaiven.serving.wire import messages
 
@@ -48,7 +48,7 @@ class InProcessServer:
         # A caller waits for this load: an error now is better than retries for minutes.
         self._manager = Manager(loader.load, ServingOptions(load_retries=0))
         self._api = Api(self._manager)
-        model = Model(name, base_path, policy or VersionPolicy())
+        model = ModelConfig(name, base_path, policy or VersionPolicy())
         try:
             availability.wait(self._manager, self._api.configuration.apply([model], from_file=True))
         except BaseException:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from vaiven.serving.common.errors import ServingError
 from vaiven.serving.common.status import Code, StatusError
-from vaiven.serving.server.model_config import Model
+from vaiven.serving.server.model_config import ModelConfig
 
 FLAG = '--request_log_root'
 
@@ -29,7 +29,7 @@ class LogFolders:
         self._roots = [os.path.realpath(_checked(root)) for root in roots.split(',') if root]
         self._file_prefixes: frozenset[str] = frozenset()
 
-    def check(self, models: Iterable[Model], *, from_file: bool) -> None:
+    def check(self, models: Iterable[ModelConfig], *, from_file: bool) -> None:
         """Checks the prefixes of `models`, and remembers those of the configuration file.
 
         Args:

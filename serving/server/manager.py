@@ -17,7 +17,7 @@ from vaiven.serving.common.status import (
     not_found,
 )
 from vaiven.serving.server.execution import Execution
-from vaiven.serving.server.model_config import Model
+from vaiven.serving.server.model_config import ModelConfig
 from vaiven.serving.server.served_model import ServedModel, ServingOptions
 from vaiven.serving.server.version import Version
 
@@ -122,7 +122,7 @@ class Manager:
 
     # -- for configurations ------------------------------------------------------------------------------
 
-    def configure(self, models: Sequence[Model]) -> list[Model]:
+    def configure(self, models: Sequence[ModelConfig]) -> list[ModelConfig]:
         """Serves exactly `models`, without waiting for their versions.
 
         As upstream, labels are checked first and against the versions that are loaded now. A configuration that adds
@@ -156,7 +156,7 @@ class Manager:
         self._notify_listeners()
         return pending
 
-    def _check_labels(self, models: Sequence[Model]) -> None:
+    def _check_labels(self, models: Sequence[ModelConfig]) -> None:
         for model in models:
             served = self._served.get(model.name)
             available = served.available_numbers() if served is not None else set()
@@ -173,7 +173,7 @@ class Manager:
                     'which is not currently available for inference'
                 )
 
-    def settled(self, model: Model) -> bool:
+    def settled(self, model: ModelConfig) -> bool:
         """Whether the wait for `model` is over: a version is AVAILABLE, and the labelled ones are where that is asked.
 
         Args:

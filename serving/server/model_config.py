@@ -18,7 +18,7 @@ LATEST = VersionPolicy()
 
 
 @dataclass(frozen=True)
-class Model:
+class ModelConfig:
     """A model to serve.
 
     Attributes:
@@ -36,7 +36,7 @@ class Model:
     logging: Any = None
 
 
-def read(path: Path) -> list[Model]:
+def read(path: Path) -> list[ModelConfig]:
     """The models of a configuration file.
 
     Raises:
@@ -48,14 +48,14 @@ def read(path: Path) -> list[Model]:
         raise invalid_argument(str(error)) from error
 
 
-def models(config: Any) -> list[Model]:
+def models(config: Any) -> list[ModelConfig]:
     """The models in a ModelServerConfig. Raises StatusError if one is not allowed."""
     if config.WhichOneof('config') != 'model_config_list':
         raise invalid_argument(
             'ServerModelConfig type not supported by HandleReloadConfigRequest. '
             'Only ModelConfigList is currently supported'
         )
-    by_name: dict[str, Model] = {}
+    by_name: dict[str, ModelConfig] = {}
     for entry in config.model_config_list.config:
         if entry.name in by_name:
             raise invalid_argument('Illegal to list model ' + entry.name + ' multiple times in config list')
@@ -63,18 +63,18 @@ def models(config: Any) -> list[Model]:
     return list(by_name.values())
 
 
-def from_flags(options: Options) -> list[Model]:
+def from_flags(options: Options) -> list[ModelConfig]:
     """The models of `--model_config_file`, or else the one of `--model_name`. Raises ServingError."""
     try:
         if options.model_config_file:
             return read(Path(options.model_config_file))
         base_path = local_path(options.model_base_path, f'model {options.model_name}: base_path')
-        return [Model(options.model_name, base_path.absolute())]
+        return [ModelConfig(options.model_name, base_path.absolute())]
     except StatusError as error:
         raise ServingError(error.message) from error
 
 
-def _model(entry: Any) -> Model:
+def _model(entry: Any) -> ModelConfig:
     if not entry.name:
         raise invalid_argument('Model name must not be empty')
     # `model_type` is the deprecated enum: 0 is unspecified, 1 is TensorFlow.
@@ -99,7 +99,7 @@ def _model(entry: Any) -> Model:
     if entry.HasField('logging_config'):
         logging = entry.logging_config
         request_log.check(entry.name, logging)
-    return Model(entry.name, base_path, _policy(entry), dict(entry.version_labels), logging)
+    return ModelConfig(entry.name, base_path, _policy(entry), dict(entry.version_labels), logging)
 
 
 def _policy(entry: Any) -> VersionPolicy:

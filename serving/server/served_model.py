@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vaiven.serving.common import log, version_folders
 from vaiven.serving.common.status import Code, StatusError
-from vaiven.serving.server.model_config import Model
+from vaiven.serving.server.model_config import ModelConfig
 from vaiven.serving.server.version import State, Version
 
 
@@ -46,7 +46,7 @@ class ServedModel:
         removed: whether a configuration has removed the model.
     """
 
-    def __init__(self, model: Model, serving_options: ServingOptions) -> None:
+    def __init__(self, model: ModelConfig, serving_options: ServingOptions) -> None:
         self.model = model
         self.versions: tuple[Version, ...] = ()
         self.was_available = False
@@ -55,7 +55,7 @@ class ServedModel:
         self._on_disk: tuple[Path, dict[int, Path]] | None = None
         self._logged_problem = ''
         # Why no version loads, with the configuration for which it was determined.
-        self._load_error: tuple[Model, StatusError | None] = (model, None)
+        self._load_error: tuple[ModelConfig, StatusError | None] = (model, None)
 
     @property
     def labels(self) -> Mapping[str, int]:

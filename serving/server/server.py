@@ -119,7 +119,7 @@ class Server:
             await self._close()
         log.event('stopped')
 
-    async def _load(self, models: list[model_config.Model]) -> bool:
+    async def _load(self, models: list[model_config.ModelConfig]) -> bool:
         """Loads the models. Returns False if `stop` came first. Raises ServerStartError if a model does not load."""
         options = self.options
         start = time.monotonic()
@@ -232,7 +232,7 @@ class Server:
             return
         assert self._api is not None
         path = Path(self.options.model_config_file)
-        last: list[model_config.Model] | str = model_config.read(path)
+        last: list[model_config.ModelConfig] | str = model_config.read(path)
         while True:
             await asyncio.sleep(seconds)
             try:

@@ -30,7 +30,7 @@ def container(objects) -> dict:
 
 
 @pytest.fixture(scope='module')
-def model() -> model_config.Model:
+def model() -> model_config.ModelConfig:
     [only] = model_config.read(SERVING / 'models.config')
     return only
 

@@ -12,7 +12,7 @@ from raw_clients import Rest, predict, wait_until
 from vaiven.serving.common.errors import ServingError
 from vaiven.serving.common.status import Code, StatusError
 from vaiven.serving.server.log_folders import LogFolders
-from vaiven.serving.server.model_config import Model
+from vaiven.serving.server.model_config import ModelConfig
 from vaiven.serving.server.server_process import ServerProcess
 from vaiven.serving.wire import messages
 
@@ -26,7 +26,7 @@ def logging_to(prefix: Path | str) -> Any:
 
 def allowed(folders: LogFolders, prefix: Path | str, *, from_file: bool = False) -> bool:
     try:
-        folders.check([Model('m', Path('/m'), logging=logging_to(prefix))], from_file=from_file)
+        folders.check([ModelConfig('m', Path('/m'), logging=logging_to(prefix))], from_file=from_file)
     except StatusError as error:
         assert error.code is Code.PERMISSION_DENIED  # noqa: PT017
         assert 'Received: ' in error.message  # noqa: PT017

@@ -13,7 +13,7 @@ from vaiven.serving.common.status import Code, StatusError
 from vaiven.serving.common.version_folders import VersionPolicy
 from vaiven.serving.server import availability
 from vaiven.serving.server.manager import Manager
-from vaiven.serving.server.model_config import Model
+from vaiven.serving.server.model_config import ModelConfig
 from vaiven.serving.server.served_model import ServingOptions
 from vaiven.serving.server.version import State, Version
 from vaiven.serving.wire.messages import ModelSpec
@@ -52,14 +52,14 @@ def manager() -> Any:
 def test_a_version_that_fails_at_once_makes_room_for_the_one_before(manager: Manager, tmp_path: Path) -> None:
     for number in ('1', '2'):
         (tmp_path / number).mkdir()
-    availability.wait(manager, manager.configure([Model('m', tmp_path)]))
+    availability.wait(manager, manager.configure([ModelConfig('m', tmp_path)]))
     assert {v.number: v.state for v in manager.versions('m')} == {2: State.END, 1: State.AVAILABLE}
 
 
 def test_when_every_version_fails_waiting_ends_with_the_reason(manager: Manager, tmp_path: Path) -> None:
     (tmp_path / '2').mkdir()
     with pytest.raises(StatusError, match='no version of model m could be loaded: NOT_FOUND: no graph'):
-        availability.wait(manager, manager.configure([Model('m', tmp_path)]))
+        availability.wait(manager, manager.configure([ModelConfig('m', tmp_path)]))
 
 
 @pytest.mark.parametrize('waits', [False, True])
@@ -80,7 +80,7 @@ def test_versions_with_labels_are_waited_for_where_the_options_say_so(tmp_path: 
         ),
     )
     labels = {'stable': 1, 'broken': 2, 'gone': 9}
-    model = Model('m', tmp_path, VersionPolicy(latest=None), labels)
+    model = ModelConfig('m', tmp_path, VersionPolicy(latest=None), labels)
     thread = threading.Thread(target=availability.wait, args=(manager, manager.configure([model])))
     thread.start()
     thread.join(1)
@@ -106,7 +106,7 @@ def test_a_version_that_vanishes_while_it_is_loaded_ends(tmp_path: Path, retries
         return load(version)
 
     manager = Manager(vanishing, ServingOptions(poll_seconds=0.05, load_retries=retries, retry_seconds=0.05))
-    availability.wait(manager, manager.configure([Model('m', tmp_path)]))
+    availability.wait(manager, manager.configure([ModelConfig('m', tmp_path)]))
     wait_until(
         lambda: {v.number: v.state for v in manager.versions('m')} == {2: State.END, 1: State.AVAILABLE}
     )
@@ -125,8 +125,8 @@ def test_a_model_whose_folder_cannot_be_read_for_any_reason_leaves_the_others_al
         return read(base_path)
 
     monkeypatch.setattr(version_folders, 'versions', versions)
-    good = Model('good', tmp_path / 'good')
-    manager.configure([Model('bad', tmp_path / 'bad'), good])
+    good = ModelConfig('good', tmp_path / 'good')
+    manager.configure([ModelConfig('bad', tmp_path / 'bad'), good])
     availability.wait(manager, [good])
     assert manager.ready()
     assert manager.unready() == ['bad']
@@ -137,7 +137,7 @@ def test_with_one_look_at_the_disk_a_new_base_path_is_looked_at_too(tmp_path: Pa
         (tmp_path / folder / '1').mkdir(parents=True)
     manager = Manager(load, ServingOptions(poll_seconds=0, load_retries=0))
     for folder in ('old', 'new'):
-        availability.wait(manager, manager.configure([Model('m', tmp_path / folder)]))
+        availability.wait(manager, manager.configure([ModelConfig('m', tmp_path / folder)]))
         wait_until(lambda: [v.path for v in manager.versions('m')] == [tmp_path / folder / '1'])  # noqa: B023
     manager.stop()
 
@@ -165,7 +165,7 @@ def test_requests_without_version_get_the_stable_one_where_the_options_say_so(
         follow_stable=follows,
     )
     manager = Manager(load, options)
-    everything = Model('m', tmp_path, VersionPolicy(latest=None), labels)
+    everything = ModelConfig('m', tmp_path, VersionPolicy(latest=None), labels)
     availability.wait(manager, manager.configure([everything]))
     wait_until(lambda: all(v.state in (State.AVAILABLE, State.END) for v in manager.versions('m')))
     with manager.acquire(ModelSpec(name='m')) as acquired:
