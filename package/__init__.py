@@ -1,11 +1,12 @@
-"""vaiven: a small, fast, private text model, and the pipeline that makes it.
+"""vaiven trains, evaluates, serves and rolls out small text models.
 
-The parts are `vaiven.pipeline`, `vaiven.components`, `vaiven.models` and `vaiven.serving`; none is imported here.
+The subpackages are `vaiven.pipeline`, `vaiven.components`, `vaiven.models` and `vaiven.serving`. They are not imported
+here.
 """
 
 
 def __getattr__(name: str) -> str:
-    """`__version__`, looked up when it is asked for: the client starts without that."""
+    """Looks up `__version__` when it is used, so that the client starts faster."""
     if name == '__version__':
         from importlib.metadata import version
 

@@ -1,7 +1,7 @@
-"""Configuration as a tree of frozen dataclasses: from JSON, to JSON, and changed by dotted path.
+"""Configuration as a tree of frozen dataclasses, with conversion from and to JSON and changes by dotted path.
 
-Each part checks itself in `__post_init__` and raises `ConfigError`; so a `Config` that exists is valid.
-A setting that was renamed is read under its former name, too.
+Each group of settings checks its values in `__post_init__` and raises `ConfigError`, so every instance is valid. A
+renamed setting is also read under its former name: `field(metadata={'formerly': 'old_name'})`.
 """
 
 import dataclasses
@@ -19,32 +19,60 @@ log = logging.getLogger(__name__)
 
 
 class ConfigError(UserError, ValueError):
-    """A value in the configuration that makes no sense."""
+    """A setting does not exist, or its value is not valid."""
 
 
 def require(condition: bool, rule: str, received: object) -> None:
-    """Raises `ConfigError` with the rule and what came, unless `condition` holds."""
+    """Checks a value.
+
+    Args:
+        condition: whether the value is valid.
+        rule: the rule, for the message.
+        received: the value, for the message.
+
+    Raises:
+        ConfigError: `condition` is false.
+    """
     if not condition:
         raise ConfigError(f'{rule}. Received: {received!r}')
 
 
 def to_json(config: Any) -> str:
+    """A configuration as JSON, with sorted keys."""
     return json.dumps(dataclasses.asdict(config), ensure_ascii=False, sort_keys=True)
 
 
 def from_json(kind: type[T], text: str) -> T:
+    """Builds a configuration from JSON.
+
+    Args:
+        kind: the dataclass.
+        text: from `to_json`; former names of settings are accepted.
+
+    Raises:
+        ConfigError: a setting does not exist, or its value is not valid.
+    """
     return from_dict(kind, json.loads(text))
 
 
 def from_dict(kind: type[T], values: dict[str, Any], path: str = '') -> T:
-    """Builds a dataclass, and those inside it, from plain values; unknown names are refused."""
+    """Builds a dataclass, and the dataclasses in it, from plain values.
+
+    Args:
+        kind: the dataclass.
+        values: value by name of the setting; former names are accepted.
+        path: start of the paths in messages: the path of the group and a dot.
+
+    Raises:
+        ConfigError: a setting does not exist, or its value is not valid.
+    """
     hints = typing.get_type_hints(kind)
     renamed = _current_names(kind)
     values = {renamed.get(name, name): value for name, value in values.items()}
     unknown = sorted(set(values) - set(hints))
     if unknown:
         raise ConfigError(
-            f'no setting is named {path + unknown[0]!r}; there are: ' + ', '.join(path + n for n in hints)
+            f'there is no setting {path + unknown[0]!r}; there are: ' + ', '.join(path + n for n in hints)
         )
     return kind(**{name: _convert(hints[name], value, path + name) for name, value in values.items()})
 
@@ -54,31 +82,31 @@ def replace(config: T, path: str, text: str) -> T:
 
     Args:
         config: the root of the tree.
-        path: names joined by dots.
-        text: the value as typed; JSON for lists (`[1, 2]`) or comma-separated words.
+        path: names separated by dots.
+        text: the value; a list is JSON (`[1, 2]`) or separated by commas.
 
     Raises:
-        ConfigError: where there is no such setting, or the value does not fit it.
+        ConfigError: there is no such setting, or its value is not valid.
     """
     return replace_all(config, [(path, text)])
 
 
 def replace_all(config: T, changes: Iterable[tuple[str, str]]) -> T:
-    """A copy of `config` with several values changed at once: values that only fit together come in any order.
+    """A copy of `config` with several values changed at once, so that values that depend on each other need no order.
 
     Args:
         config: the root of the tree.
-        changes: path and value of each, as in `replace`; of two for one path the later one counts.
+        changes: path and value of each change, as for `replace`. If a path occurs twice, the last value counts.
 
     Raises:
-        ConfigError: where there is no such setting, or the values do not fit.
+        ConfigError: there is no such setting, or a value is not valid.
     """
     replaced: T = _replace(config, [(path.split('.'), text) for path, text in changes], '')
     return replaced
 
 
 def _current_names(kind: type) -> dict[str, str]:
-    """By each name that a setting of `kind` had before, its name now: `field(metadata={'formerly': 'old_name'})`."""
+    """The current name of each renamed setting of a dataclass, by its former name."""
     return {
         field.metadata['formerly']: field.name
         for field in dataclasses.fields(kind)
@@ -91,23 +119,23 @@ def _replace(config: Any, changes: Sequence[tuple[list[str], str]], path: str) -
     values: dict[str, Any] = {}
     inner: dict[str, list[tuple[list[str], str]]] = {}
     renamed = _current_names(type(config))
-    for (typed_name, *rest), text in changes:
-        name = renamed.get(typed_name, typed_name)
-        if name != typed_name:
-            log.warning('the setting %s is now named %s', path + typed_name, path + name)
+    for (given_name, *rest), text in changes:
+        name = renamed.get(given_name, given_name)
+        if name != given_name:
+            log.warning('the setting %s has been renamed to %s', path + given_name, path + name)
         if name not in hints:
             raise ConfigError(
-                f'no setting is named {path + name!r}; there are: ' + ', '.join(path + n for n in hints)
+                f'there is no setting {path + name!r}; there are: ' + ', '.join(path + n for n in hints)
             )
         if not dataclasses.is_dataclass(hints[name]):
             if rest:
-                raise ConfigError(f'{path + name!r} is one value and has no setting {".".join(rest)!r} in it')
+                raise ConfigError(f'{path + name!r} is a single value and has no setting {".".join(rest)!r}')
             values[name] = _convert(hints[name], _parse(hints[name], text), path + name)
         elif rest:
             inner.setdefault(name, []).append((rest, text))
         else:
             raise ConfigError(
-                f'{path + name!r} is a group of settings; name one of them: '
+                f'{path + name!r} is a group of settings; choose one of: '
                 + ', '.join(f'{path}{name}.{field.name}' for field in dataclasses.fields(hints[name]))
             )
     for name, group in inner.items():

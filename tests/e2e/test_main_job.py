@@ -1,5 +1,6 @@
 """The main job as a user runs it: from a file to answers of a served model, again, after a kill, and after a move."""
 
+import dataclasses
 import json
 import re
 import shutil
@@ -8,8 +9,9 @@ import sqlite3
 import pytest
 
 from tests.e2e.corpus import write_csv
-from tests.e2e.support import kill_when_it_says, run_arguments, tree, vaiven, wait_until_none_mentions
-from vaiven.serving.client import Client
+from tests.e2e.support import TINY, kill_when_it_says, run_arguments, tree, vaiven, wait_until_none_mentions
+from vaiven.pipeline import train
+from vaiven.serving.client import Client, Vaiven
 from vaiven.serving.server.server_process import ServerProcess
 
 pytestmark = pytest.mark.slow
@@ -104,6 +106,23 @@ def test_a_second_run_with_nothing_changed_comes_from_the_cache_and_pushes_nothi
     plan = vaiven(*['plan' if word == 'run' else word for word in run_arguments(data, root)])
     assert plan.returncode == 0
     assert re.findall(r' (run|cached)  ', plan.stdout) == ['cached'] * 10
+
+
+def test_the_python_api_gives_the_results_of_the_same_run(first, data, root):
+    settings = dict(setting.split('=') for setting in TINY)
+    result = train(data, root=root, name='tiny', settings=settings)
+    assert (result.name, result.root, result.version) == ('tiny', str(root), 1)
+    assert result.model_path == str(root / 'serving' / 'tiny' / '1')
+    assert (result.blessed, result.pushed, result.reason) == (True, False, '')
+    accuracy = re.search(r'accuracy on (\d+) held-out rows +(\d+\.\d)%', first.stdout)
+    assert accuracy is not None
+    assert f'{result.metrics["accuracy"]:.1%}' == f'{accuracy[2]}%'
+    assert result.examples['test'] == int(accuracy[1])
+    with Client(f'saved-model:{result.model_path}') as client:
+        [sentiment] = Vaiven(client, result.name).sentiment(['the film is wonderful'])
+    assert sentiment.label == 'positive'
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        result.version = 2
 
 
 def test_a_serving_folder_that_was_lost_is_filled_again_from_the_cache(first, data, root):

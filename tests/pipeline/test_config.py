@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 
@@ -34,7 +35,7 @@ def test_the_printed_tree_builds_the_same_tree_again():
     assert configure('reviews', settings) == config
 
 
-def test_the_recipe_of_the_paper_is_as_it_was_published():
+def test_the_recipe_of_the_paper_is_the_published_one():
     config = configure('novel_paper')
     training, network = config.training, config.network
     assert (training.window, training.targets, training.weight_averaging) == (60, 'last', 0)
@@ -45,7 +46,7 @@ def test_the_recipe_of_the_paper_is_as_it_was_published():
 
 
 @pytest.mark.parametrize('unit', UNITS)
-def test_a_language_model_takes_whole_passages_in_whichever_order_it_is_told_so(unit):
+def test_a_language_model_takes_whole_passages_whatever_the_order_of_the_settings(unit):
     settings = [f'text.unit={unit}', 'text.max_tokens=300', 'data.passage_characters=300']
     assert configure('novel', settings) == configure('novel', settings[::-1])
     with pytest.raises(
@@ -55,7 +56,7 @@ def test_a_language_model_takes_whole_passages_in_whichever_order_it_is_told_so(
     assert 'Received: 300' in str(raised.value)
 
 
-def test_the_last_token_alone_is_foreseen_in_one_direction_only():
+def test_only_a_forward_network_predicts_the_last_token():
     both = ['network.bidirectional=true']
     with pytest.raises(ConfigError, match=r'network\.bidirectional=false.*Received: True'):
         configure('novel_paper', both)
@@ -71,7 +72,7 @@ def test_every_layer_learns_before_the_training_ends(epochs, layers, unfreeze):
     configure('reviews', [*settings, f'training.epochs={epochs + 1}'])
 
 
-def test_what_can_have_no_effect_is_left_out_of_the_network():
+def test_parts_without_effect_are_removed_from_the_network():
     reviews = configure('reviews').network
     assert reviews.subword_buckets > 0
     assert reviews.wide_ngrams > 0
@@ -99,10 +100,50 @@ def test_a_name_given_beside_the_settings_wins():
         (['placement.beam_args=runner'], "'runner'"),
     ],
 )
-def test_a_wrong_setting_is_told_with_what_came(settings, message):
+def test_an_invalid_setting_is_reported_with_its_value(settings, message):
     with pytest.raises(ConfigError, match=message.replace('.', r'\.')) as raised:
         configure('reviews', settings)
     assert '\n' not in str(raised.value)
+
+
+# Former names of settings, with the current ones.
+RENAMED = {
+    'network.piece_buckets': ('network.subword_buckets', 512),
+    'training.last_rate': ('training.final_rate_fraction', 0.25),
+}
+
+
+@pytest.mark.parametrize(('former', 'current', 'value'), [(old, *new) for old, new in RENAMED.items()])
+def test_a_former_name_of_a_setting_works_and_is_reported_in_one_line(former, current, value, caplog):
+    assert configure('reviews', [f'{former}={value}']) == configure('reviews', [f'{current}={value}'])
+    [record] = caplog.records
+    assert record.levelname == 'WARNING'
+    assert record.getMessage() == f'the setting {former} has been renamed to {current}'
+
+
+@pytest.mark.parametrize(('former', 'current', 'value'), [(old, *new) for old, new in RENAMED.items()])
+def test_the_json_of_an_earlier_version_has_former_names_and_is_read(former, current, value):
+    values = json.loads(to_json(configure('reviews', [f'{current}={value}'])))
+    group, name = current.split('.')
+    values[group][former.split('.')[1]] = values[group].pop(name)
+    assert from_json(Config, json.dumps(values)) == configure('reviews', [f'{current}={value}'])
+    values[group]['no_such_setting'] = 1
+    with pytest.raises(ConfigError, match=f"there is no setting '{group}.no_such_setting'"):
+        from_json(Config, json.dumps(values))
+
+
+def test_the_command_line_prints_one_line_for_a_former_name(tmp_path):
+    path = tmp_path / 'a.csv'
+    rows = (f'text {number},{number % 2}' for number in range(100))
+    path.write_text('\n'.join(['text,label', *rows]))
+    arguments = ['plan', '--data', str(path), '--root', str(tmp_path), '--set', 'training.last_rate=0.25']
+    result = subprocess.run(
+        [sys.executable, '-m', 'vaiven', *arguments], capture_output=True, text=True, check=True
+    )
+    assert result.stderr == (
+        'the setting training.last_rate has been renamed to training.final_rate_fraction\n'
+    )
+    assert 'training.final_rate_fraction = 0.25' in result.stdout
 
 
 def test_an_unknown_preset_names_the_known_ones():

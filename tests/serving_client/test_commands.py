@@ -218,7 +218,7 @@ def test_no_server_ends_with_1_and_says_how_to_start_one(shell: Shell) -> None:
 def test_serve_without_anything_to_serve_says_what_to_do(shell: Shell, pushed: Path) -> None:
     assert '`vaiven run`' in shell.fails(2, 'serve')
     assert 'there is no folder' in shell.fails(2, 'serve', 'nothing')
-    assert 'holds no version' in shell.fails(2, 'serve', str(shell.folder))
+    assert 'has no versions' in shell.fails(2, 'serve', str(shell.folder))
     assert f'{pushed} may be meant' in shell.fails(2, 'serve', str(pushed / '1'))
 
 

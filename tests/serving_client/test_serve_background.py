@@ -158,7 +158,7 @@ def test_a_server_that_cannot_start_is_one_line_with_its_reason(place: Place) ->
 @pytest.mark.parametrize(
     ('arguments', 'line'),
     [
-        (('--stop', '--background'), '--stop takes --port and nothing else'),
+        (('--stop', '--background'), '--stop can only be combined with --port'),
         (('--background', '--port', '9000', '--rest-port', '9000'), '--rest-port must differ from --port'),
         (('gs://bucket/models',), 'gs:// is not supported'),
     ],

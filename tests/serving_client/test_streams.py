@@ -153,7 +153,7 @@ def test_a_form_that_the_name_contradicts_is_refused(shell: Shell) -> None:
         (b'id,text\n1,g\n', "looks like csv with a column 'text': add --from csv;"),
         (b'\xef\xbb\xbfid,Text\r\n1,g\r\n', "with a column 'Text': add --from csv --field Text;"),
         (b'text\tid\ng\t1\n', 'add --from tsv;'),
-        (b'id;text\n1;g\n', 'add --from csv, with a first line sep=;;'),
+        (b'id;text\n1;g\n', 'add --from csv, and a first line sep=;;'),
         (b'__label__1 g\n', 'looks like fastText lines'),
     ],
 )

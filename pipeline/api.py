@@ -1,0 +1,206 @@
+"""The Python API for training: `train` does what `vaiven run` does."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from vaiven.components.text_example_gen import default_data
+from vaiven.configuration import to_json
+from vaiven.errors import UserError
+from vaiven.pipeline.cli import QUIET_ENVIRONMENT
+from vaiven.pipeline.config import configure
+from vaiven.pipeline.input_data import find_data
+from vaiven.pipeline.paths import RunPaths
+
+StrPath = str | os.PathLike[str]
+
+
+class TrainingError(UserError):
+    """A run failed. The message is the one that `vaiven run` prints."""
+
+    exit_status = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingResult:
+    """The result of a run.
+
+    Attributes:
+        name: name of the model.
+        root: folder of the runs, as an absolute path.
+        model_path: folder of the pushed SavedModel, as an absolute path; None if nothing was pushed.
+        version: number of the pushed version; None if nothing was pushed.
+        pushed: whether this run pushed the version. If not, an earlier run had pushed the same model.
+        blessed: whether the evaluation and the serving check passed.
+        reason: why nothing was pushed; empty otherwise.
+        metrics: metrics on the held-out examples by name: `accuracy`, `calibration_error`, `brier_score`,
+            `majority_accuracy` and `linear_accuracy` of a sentiment model; `bits_per_character`, `perplexity` and
+            others of a language model.
+        examples: number of examples by split (`train`, `eval`, `test`, `unlabelled`), and of dropped rows (`empty`,
+            `duplicates`).
+    """
+
+    name: str
+    root: str
+    model_path: str | None
+    version: int | None
+    pushed: bool
+    blessed: bool
+    reason: str
+    metrics: Mapping[str, float]
+    examples: Mapping[str, int]
+
+
+def train(
+    data: StrPath | Iterable[StrPath] = (),
+    *,
+    unlabelled: StrPath | Iterable[StrPath] = (),
+    root: StrPath | None = None,
+    preset: str = 'reviews',
+    name: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    progress: bool = False,
+) -> TrainingResult:
+    """Trains a model, evaluates it, and pushes it as the next version if it is blessed.
+
+    The pipeline runs in a separate process, so it changes neither the working directory nor the streams of the
+    caller, and gives back its memory. Results of earlier and interrupted runs are taken from the cache. A
+    KeyboardInterrupt stops the run; the same call resumes it.
+
+    Args:
+        data: labelled rows or unlabelled text: files, folders or patterns as for `vaiven run --data`. Without data, the
+            model is trained on English film reviews.
+        unlabelled: more text for the language model, as for `vaiven run --unlabelled`.
+        root: folder of the runs; by default `vaiven-runs/NAME`.
+        preset: name of the preset with the default settings, as `reviews` or `novel`.
+        name: name of the model; by default that of the preset.
+        settings: value by name of each setting to change, as `{'training.epochs': 1}`.
+        progress: whether to print the progress of the run.
+
+    Returns:
+        The result. A model that is not blessed is not an error: its `version` is None, and `reason` says why.
+
+    Raises:
+        UserError: a file, a setting or the folder of the runs is not valid. Its message is one line.
+        TrainingError: the run failed.
+
+    Example:
+
+        from vaiven.pipeline import train
+
+        result = train(data='reviews.csv', root='runs', settings={'training.epochs': 1})
+        print(result.version, result.metrics['accuracy'])
+    """
+    data, unlabelled = _paths(data), _paths(unlabelled)
+    changes = [f'{path}={_setting_text(value)}' for path, value in (settings or {}).items()]
+    config = configure(preset, [*(() if data else default_data.SETTINGS), *changes], name)
+    paths = RunPaths.at(None if root is None else os.fspath(root), config.name)
+    files, notes = find_data(data, unlabelled, config)
+    if progress:
+        print('\n'.join(notes), flush=True)
+    request = {
+        'config': to_json(config),
+        'data': files.data,
+        'unlabelled': files.unlabelled,
+        'root': paths.root,
+    }
+    results = _run_process(json.dumps(request), progress)
+    destination = results['destination']
+    return TrainingResult(
+        name=config.name,
+        root=paths.root,
+        model_path=None if results['version'] is None else os.path.join(paths.root, destination),
+        version=results['version'],
+        pushed=results['pushed'],
+        blessed=results['blessed'],
+        reason=results['reason'],
+        metrics=_metrics(results),
+        examples=results['examples'],
+    )
+
+
+def _paths(paths: StrPath | Iterable[StrPath]) -> list[str]:
+    if isinstance(paths, (str, os.PathLike)):
+        return [os.fspath(paths)]
+    return [os.fspath(path) for path in paths]
+
+
+def _setting_text(value: Any) -> str:
+    """A value in the form of `--set`."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (list, tuple)) and not any(isinstance(item, str) for item in value):
+        # Without brackets, numbers are converted to the type of the setting: labels are texts.
+        return ','.join(json.dumps(item) for item in value)
+    return json.dumps(value)
+
+
+def _run_process(request: str, progress: bool) -> dict[str, Any]:
+    """Runs the pipeline in a child process.
+
+    Args:
+        request: the input of `vaiven.pipeline.training_process`.
+        progress: whether to print its output.
+
+    Returns:
+        The values of `RunResults`.
+
+    Raises:
+        TrainingError: the run failed, or the process ended unexpectedly.
+    """
+    with tempfile.TemporaryDirectory(prefix='vaiven-train-') as folder:
+        result_path, error_path = Path(folder, 'result.json'), Path(folder, 'stderr')
+        with (
+            error_path.open('wb') as errors,
+            subprocess.Popen(
+                [sys.executable, '-m', 'vaiven.pipeline.training_process', str(result_path)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE if progress else subprocess.DEVNULL,
+                stderr=errors,
+                text=True,
+                env={**QUIET_ENVIRONMENT, **os.environ},
+            ) as process,
+        ):
+            try:
+                assert process.stdin is not None
+                process.stdin.write(request)
+                process.stdin.close()
+                # Printed through `sys.stdout`, which a notebook shows.
+                for line in process.stdout or ():
+                    print(line, end='', flush=True)
+                status = process.wait()
+            except BaseException:
+                # Popen waits for the process, which cleans up after SIGTERM.
+                process.terminate()
+                raise
+        if not result_path.exists():
+            lines = error_path.read_text('utf-8', 'replace').strip().splitlines()
+            reason = f': {lines[-1]}' if lines else ''
+            raise TrainingError(f'the training process ended with exit status {status}{reason}')
+        answer: dict[str, Any] = json.loads(result_path.read_text('utf-8'))
+    if 'error' in answer:
+        error = TrainingError(answer['error'])
+        error.exit_status = answer['exit_status']
+        raise error
+    return answer
+
+
+def _metrics(results: Mapping[str, Any]) -> dict[str, float]:
+    names = {
+        'accuracy': 'accuracy',
+        'calibration_error': 'calibration_error',
+        'brier': 'brier_score',
+        'majority': 'majority_accuracy',
+        'linear': 'linear_accuracy',
+    }
+    metrics = {name: results[key] for key, name in names.items() if results[key] is not None}
+    for name, value in (results['language'] or {}).items():
+        if isinstance(value, (int, float)):
+            metrics[name] = value
+    return metrics
