@@ -27,8 +27,8 @@ class TrainingConfig:
             10000.
         targets: For the language task. `all`: every token of a window is a target, and the state is kept for the next
             window. `last`: only the last token is a target, and the windows slide by one token from the initial state.
-        state_reset: For the language task: probability that a row of a batch starts from the initial state, as every
-            text does when the model is used. 0: only at the start of an epoch. Below 1.
+        state_reset_probability: For the language task: probability that a row of a batch starts from the
+            initial state, as every text does when the model is used. 0: only at the start of an epoch. Below 1.
         epochs: Maximum number of passes over the training data. The weights of the best epoch are kept, by the loss on
             the validation split.
         language_epochs: Passes with the language loss alone before them, over labelled and unlabelled texts (Dai & Le
@@ -57,7 +57,7 @@ class TrainingConfig:
     task: Task = 'sentiment'
     window: int = 128
     targets: Targets = 'all'
-    state_reset: float = 0.01
+    state_reset_probability: float = dataclasses.field(default=0.01, metadata={'formerly': 'state_reset'})
     epochs: int = 5
     language_epochs: int = 0
     layer_decay: float = 1.0
@@ -89,7 +89,7 @@ class TrainingConfig:
         for name in ('soft_labels', 'language_weight'):
             value = getattr(self, name)
             require(0 <= value < math.inf, f'training.{name} must not be negative, and must be finite', value)
-        for name in ('weight_averaging', 'state_reset'):
+        for name in ('weight_averaging', 'state_reset_probability'):
             value = getattr(self, name)
             require(0 <= value < 1, f'training.{name} must be at least 0 and below 1', value)
         require(

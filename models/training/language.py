@@ -100,7 +100,7 @@ def train_language(
         batch_size=windows.batch_size,
         softmax_candidates=training.softmax_candidates,
         last_only=last_only,
-        state_reset=training.state_reset,
+        state_reset=training.state_reset_probability,
         seed=training.seed,
     )
     assign_subwords(network, vocabulary)

@@ -68,7 +68,11 @@ def test_one_value_is_changed_by_its_dotted_path(path, text, expected):
             '1.5',
             'training.final_rate_fraction must lie between 0 and 1. Received: 1.5',
         ),
-        ('training.state_reset', '1', 'training.state_reset must be at least 0 and below 1. Received: 1'),
+        (
+            'training.state_reset_probability',
+            '1',
+            'training.state_reset_probability must be at least 0 and below 1. Received: 1',
+        ),
         ('training.final_rate_fraction', 'NaN', 'training.final_rate_fraction must lie between 0 and 1'),
         ('training.batch_size', '65537', 'training.batch_size must be at most 65536. Received: 65537'),
         ('training.seed', '2147483647', 'training.seed must be at most 2147483646'),

@@ -109,6 +109,7 @@ def test_an_invalid_setting_is_reported_with_its_value(settings, message):
 # Former names of settings, with the current ones.
 RENAMED = {
     'network.piece_buckets': ('network.subword_buckets', 512),
+    'training.state_reset': ('training.state_reset_probability', 0.5),
     'training.last_rate': ('training.final_rate_fraction', 0.25),
 }
 
