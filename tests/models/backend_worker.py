@@ -47,8 +47,7 @@ def network_of(cell: str, softmax_candidates: int = 0, **options) -> JointNetwor
 
 
 def random_weights(cell: str) -> list[np.ndarray]:
-    """Of all weights, also of those that begin at zero; the numbers of the n-grams are 0, 1, 2 and so on, and the
-    pieces stay."""
+    """Random values for all weights, also for those that start at zero. N-gram ids are 0, 1, 2, …; subwords stay."""
     rng = np.random.default_rng(CELLS.index(cell))
     drawn = [
         rng.normal(scale=0.4, size=weight.shape).astype('float32') if weight.dtype.kind == 'f' else weight
@@ -66,7 +65,7 @@ def outputs_and_gradients(network: JointNetwork) -> dict[str, np.ndarray]:
     outputs = network(IDS)
     loss, gradients = _differentiate(lambda: network.compute_loss(IDS, LABELS, network(IDS)), variables)
     found = {name: keras.ops.convert_to_numpy(value) for name, value in outputs.items()}
-    # By number: a path holds the network's name, which depends on how many there were before.
+    # By number: a path contains the network's name, which depends on how many there were before.
     found |= {
         f'gradient {number} by {variable.name}': keras.ops.convert_to_numpy(gradient)
         for number, (variable, gradient) in enumerate(zip(variables, gradients, strict=True))
@@ -105,18 +104,18 @@ def trained_step(cell: str) -> dict[str, np.ndarray]:
     return _moved(network, network, lambda: network.fit(IDS, LABELS, batch_size=3, verbose=0))
 
 
-def read_stream(cell: str) -> dict[str, np.ndarray]:
-    """The same for a window of running text, two windows on end."""
+def window_step(cell: str) -> dict[str, np.ndarray]:
+    """The same for two consecutive windows of running text."""
     network = network_of(cell, bidirectional=False, **REGULARISED)
     reader = StatefulLanguageModel(network, batch_size=2, softmax_candidates=8, state_reset=0.5, seed=4)
     windows = np.random.default_rng(1).integers(4, VOCABULARY_SIZE, (4, 1, 7)).astype('int32')
     moved = _moved(
         reader, network, lambda: reader.fit(windows, np.zeros(4), batch_size=2, shuffle=False, verbose=0)
     )
-    memory = keras.tree.flatten(reader.state)
+    states = keras.tree.flatten(reader.state)
     return {
         **moved,
-        'memory': np.array([np.abs(keras.ops.convert_to_numpy(state)).max() for state in memory]),
+        'state': np.array([np.abs(keras.ops.convert_to_numpy(state)).max() for state in states]),
     }
 
 
@@ -141,9 +140,9 @@ def main(weights: str, answers: str) -> None:
             network = network_of(cell)
             network.set_weights([given[f'{cell}/{number}'] for number in range(len(network.get_weights()))])
             parts = {'values': outputs_and_gradients(network), 'step': trained_step(cell)}
-            # Reading on is the same for all cells but for how many states they have and who wrote them.
+            # Stateful reading differs between cells only by their number of states and by whose layer they are.
             if cell in ('gru', 'lstm', 'peephole_coupled_lstm'):
-                parts['stream'] = read_stream(cell)
+                parts['window'] = window_step(cell)
             found |= {
                 f'{cell}/{part}/{name}': value for part, some in parts.items() for name, value in some.items()
             }

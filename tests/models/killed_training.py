@@ -1,4 +1,4 @@
-"""A training that is killed, to be run as a process of its own: `python -m tests.models.killed_training …`."""
+"""A training that is killed, to be run in a separate process: `python -m tests.models.killed_training …`."""
 
 import os
 import signal

@@ -63,7 +63,7 @@ def test_a_backend_gives_tensorflows_values_and_gradients_and_trains_every_cell(
 
 @pytest.mark.parametrize('cell', CELLS)
 def test_every_cell_stacked_and_in_both_directions_trains_all_its_weights(cell):
-    for moved in (backend_worker.trained_step(cell), backend_worker.read_stream(cell)):
+    for moved in (backend_worker.trained_step(cell), backend_worker.window_step(cell)):
         for name, value in moved.items():
             assert np.isfinite(value).all(), name
             assert value.min() > 0, f'{name} did not move'
@@ -82,9 +82,9 @@ def test_every_cell_stacked_and_in_both_directions_is_exported(cell, tmp_path):
     archive.add_endpoint('serve', network.sentiment_logits, input_signature=specification)
     archive.write_out(str(tmp_path / 'model'), verbose=False)
     loaded = tf.saved_model.load(str(tmp_path / 'model'))
-    asked = backend_worker.IDS, backend_worker.NGRAMS
-    served = loaded.serve(*(tf.constant(part) for part in asked))
-    np.testing.assert_allclose(served, np.array(trained.sentiment_logits(*asked)), atol=1e-6)
+    inputs = backend_worker.IDS, backend_worker.NGRAMS
+    served = loaded.serve(*(tf.constant(part) for part in inputs))
+    np.testing.assert_allclose(served, np.array(trained.sentiment_logits(*inputs)), atol=1e-6)
 
 
 def test_the_networks_sources_import_keras_alone():

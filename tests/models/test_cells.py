@@ -118,18 +118,18 @@ def test_gradients_by_every_weight_and_input_agree_with_finite_differences(cell,
     values = tf.Variable(rng.normal(size=(2, 5, 2)))
     weight = tf.constant(rng.normal(size=(2, 5, 3)))
     layer(values)
-    for variable in layer.trainable_variables:  # peepholes begin at zero
+    for variable in layer.trainable_variables:  # peepholes start at zero
         variable.assign(variable + rng.normal(size=variable.shape) * 0.3)
 
     @tf.function
     def loss() -> tf.Tensor:
         return tf.reduce_sum(layer(values) * weight)
 
-    asked = [values, *(variable.value for variable in layer.trainable_variables)]
+    arguments = [values, *(variable.value for variable in layer.trainable_variables)]
     with tf.GradientTape() as tape:
         value = loss()
     assert value.dtype == tf.float64
-    for variable, gradient in zip(asked, tape.gradient(value, asked), strict=True):
+    for variable, gradient in zip(arguments, tape.gradient(value, arguments), strict=True):
         before, step = variable.numpy(), 1e-6
         expected = np.zeros_like(before)
         for place in np.ndindex(*before.shape):

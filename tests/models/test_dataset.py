@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.models.rows import VOCABULARY, opinions, write_rows
+from tests.models.rows import VOCABULARY, labelled_texts, write_rows
 from vaiven.models.data import dataset
 from vaiven.models.network.config import NetworkConfig
 from vaiven.models.training.config import TrainingConfig
@@ -15,7 +15,7 @@ from vaiven.models.training.trainer import train
 @pytest.fixture
 def mixed(tmp_path) -> str:
     """Rows of 0 to 100,000 tokens."""
-    texts, labels = opinions(200)
+    texts, labels = labelled_texts(200)
     more = [[], [5], [7] * 126, [9] * 600, [9] * 700, [4] * 2046, [6] * 100_000]
     return write_rows(tmp_path / 'rows.gz', [*texts, *more], [*labels, 1, 0, 1, 0, 1, 0, 1])
 
@@ -55,16 +55,16 @@ def test_each_epoch_sees_another_segment_of_a_long_text():
         batches = dataset.training_batches(rows, 1, 50, seed=4, epoch=epoch)
         return {int(labels[0]): ids[0].numpy() for ids, labels in batches}
 
-    stretches = [seen(epoch) for epoch in range(40)]
-    for each in stretches:
+    segments = [seen(epoch) for epoch in range(40)]
+    for each in segments:
         assert len(each[0]) == 50
         np.testing.assert_array_equal(np.diff(each[0]), 1)
         np.testing.assert_array_equal(each[2000], texts[1])
         np.testing.assert_array_equal(each[3000], texts[2])
-    begins = [each[0][0] for each in stretches]
-    assert len(set(begins)) > 30
-    assert min(begins) < 150 < 800 < max(begins) <= 950
-    np.testing.assert_array_equal(seen(7)[0], stretches[7][0])
+    starts = [each[0][0] for each in segments]
+    assert len(set(starts)) > 30
+    assert min(starts) < 150 < 800 < max(starts) <= 950
+    np.testing.assert_array_equal(seen(7)[0], segments[7][0])
 
 
 def test_each_epoch_has_its_own_order_which_is_repeatable():
@@ -84,7 +84,7 @@ def test_each_epoch_has_its_own_order_which_is_repeatable():
 def test_texts_of_0_to_100000_tokens_train(mixed, tmp_path, caplog):
     caplog.set_level(logging.INFO, 'vaiven.progress')
     config = NetworkConfig(cell='simple_rnn', bidirectional=False, units=2, embedding_size=2, wide_ngrams=0)
-    few = write_rows(tmp_path / 'few.gz', *opinions(20))
+    few = write_rows(tmp_path / 'few.gz', *labelled_texts(20))
     network = train(config, TrainingConfig(epochs=1), VOCABULARY, [mixed], [few])
     assert all(np.isfinite(value).all() for value in network.get_weights())
     assert '4 texts are longer: each epoch trains on a random segment of 128 tokens' in caplog.messages

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tests.models.rows import opinions, write_rows
+from tests.models.rows import labelled_texts, write_rows
 from vaiven.configuration import ConfigError
 from vaiven.models.data import dataset
 from vaiven.models.network.config import NetworkConfig
@@ -21,15 +21,15 @@ def network_of(**sizes) -> JointNetwork:
     return network
 
 
-def place_of(network: JointNetwork) -> dict[str, int]:
-    """The number of each weight, by a name without that of the network."""
+def index_of(network: JointNetwork) -> dict[str, int]:
+    """The index of each weight, by a name without that of the network."""
     names = [variable.path.removeprefix(f'{network.name}/') for variable in network.trainable_variables]
     return {name: number for number, name in enumerate(names)}
 
 
 def depth_of(network: JointNetwork) -> dict[str, int]:
     found = layer_depths(network)
-    return {name: found[number] for name, number in place_of(network).items()}
+    return {name: found[number] for name, number in index_of(network).items()}
 
 
 def test_each_layer_lies_deeper_than_the_one_above_it():
@@ -44,17 +44,17 @@ def test_each_layer_lies_deeper_than_the_one_above_it():
 def test_rates_fall_from_layer_to_layer_and_layers_are_unfrozen_in_turn():
     network = network_of()
     rates = LayerRates(network, 2.0, 10)
-    places = place_of(network)
+    indices = index_of(network)
     named = {0: 'sentiment/bias', 1: 'forward_language/bias', 3: 'embedding/embeddings'}
-    told = {
-        depth: [float(rates(places[name], step)) for step in (0, 9, 10, 30)] for depth, name in named.items()
+    factors = {
+        depth: [float(rates(indices[name], step)) for step in (0, 9, 10, 30)] for depth, name in named.items()
     }
-    assert told == {0: [1, 1, 1, 1], 1: [0, 0, 0.5, 0.5], 3: [0, 0, 0, 0.125]}
+    assert factors == {0: [1, 1, 1, 1], 1: [0, 0, 0.5, 0.5], 3: [0, 0, 0, 0.125]}
 
 
 def moved(folder, decay: float, unfreeze_steps: int) -> dict[int, float]:
     """How far the weights of each depth go in one epoch, the farthest of each."""
-    rows = dataset.read_examples([write_rows(folder / 'rows.gz', *opinions(32))])
+    rows = dataset.read_examples([write_rows(folder / 'rows.gz', *labelled_texts(32))])
     network = network_of(token_dropout=0, dropout=0, head_dropout=0)
     before = [np.array(variable) for variable in network.trainable_variables]
 

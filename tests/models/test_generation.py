@@ -1,4 +1,4 @@
-"""Writing on, with a network whose weights are drawn: what it writes makes no sense, but follows the rules."""
+"""Generation with random weights: the text is meaningless, but follows the options."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def signatures(folder, unit, tokens, max_tokens=64, **config) -> Signatures:
     network = Network(NetworkConfig(**sizes), len(SPECIAL_TOKENS) + len(tokens), use_cudnn=False, seed=3)
     network(np.full((1, 2), 2))
     for variable in network.trainable_variables:
-        variable.assign(variable * 5)  # so that it has opinions
+        variable.assign(variable * 5)  # so that it has labelled_texts
     return Signatures(network, TextConfig(unit, lowercase=False, max_tokens=max_tokens), str(path))
 
 
@@ -78,8 +78,8 @@ def test_temperature_0_takes_the_most_probable_token_of_the_whole_text_so_far(ch
     network = characters.model.network
     states, _ = network.read('forward', np.array([ids]))
     logits = np.array(network.token_logits(network.project('forward', states)))[0]
-    likeliest = np.argmax(logits[:, len(SPECIAL_TOKENS) :], axis=1)
-    assert ''.join(CHARACTERS[each] for each in likeliest[2:-1]) == text
+    most_probable = np.argmax(logits[:, len(SPECIAL_TOKENS) :], axis=1)
+    assert ''.join(CHARACTERS[each] for each in most_probable[2:-1]) == text
 
 
 @pytest.mark.parametrize('narrow', [{'top_p': 1e-6}, {'top_k': 1}])
@@ -134,7 +134,7 @@ def test_repetitions_are_counted_from_each_earlier_position():
         repeated = generation._match_lengths(tokens, tokens[:, step], repeated, earlier)
         lengths.append(repeated.numpy()[0].tolist())
     assert lengths[3] == [0, 1, 0, 0, 0, 0, 0, 0]
-    assert lengths[4] == [0, 0, 2, 0, 0, 0, 0, 0]  # «5 6» ends at place 2 as well
+    assert lengths[4] == [0, 0, 2, 0, 0, 0, 0, 0]  # «5 6» ends at position 2 as well
     assert lengths[5] == [0] * 8
 
 
@@ -208,7 +208,7 @@ def test_words_that_the_model_never_saw_are_accepted(words):
 
 def test_a_space_at_the_end_of_a_prompt_ends_the_word(characters):
     assert characters(['ab '], temperature=0.0) == characters(['ab \n\u00a0'], temperature=0.0)
-    ends = [characters([begin], temperature=0.0)[0] for begin in ('ab', 'ab ', ' ', '')]
+    ends = [characters([prompt], temperature=0.0)[0] for prompt in ('ab', 'ab ', ' ', '')]
     assert ends[2] == ends[3]
     (after,) = characters(['ab'], length=1, temperature=0.0)
     if after == ' ':
@@ -216,14 +216,14 @@ def test_a_space_at_the_end_of_a_prompt_ends_the_word(characters):
 
 
 def test_spaces_between_prompt_and_continuation_are_those_of_normal_text(words):
-    for begin in ('the film', 'the film ', '', '¿', 'una (', 'una ,'):
-        for written in words([begin] * 20, length=1, top_p=1.0):
-            whole = begin + written
+    for prompt in ('the film', 'the film ', '', '¿', 'una (', 'una ,'):
+        for written in words([prompt] * 20, length=1, top_p=1.0):
+            whole = prompt + written
             assert '  ' not in whole
             assert not whole.startswith(' ')
-            if begin in ('¿', 'una ('):
+            if prompt in ('¿', 'una ('):
                 assert written[0] != ' '
-            elif begin in ('the film', 'una ,'):
+            elif prompt in ('the film', 'una ,'):
                 assert (written[0] == ' ') == (written.strip() not in list('.,?)'))
 
 
@@ -231,10 +231,10 @@ def test_a_wordpiece_continues_the_last_word_of_the_prompt(tmp_path):
     write = writer(
         signatures(tmp_path, 'wordpiece', ['niñ', '##os', '##as', 'una', '.', '##n', '##i', '##ñ'])
     )
-    for begin in ('una niñ', 'una niños', ''):
-        for written in write([begin] * 30, length=1, top_p=1.0):
+    for prompt in ('una niñ', 'una niños', ''):
+        for written in write([prompt] * 30, length=1, top_p=1.0):
             assert '#' not in written
-            if begin:
+            if prompt:
                 assert (written[0] == ' ') == (written.strip() in ('niñ', 'una'))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.models.rows import VOCABULARY, opinions, write_rows
+from tests.models.rows import VOCABULARY, labelled_texts, write_rows
 from vaiven.models.network.config import CELLS, NetworkConfig
 from vaiven.models.network.network import Network
 from vaiven.models.network.objective import JointNetwork
@@ -31,7 +31,7 @@ def test_two_devices_train_the_same_network_as_one_also_when_resumed(tmp_path):
 
 @pytest.mark.parametrize('task', ['sentiment', 'language'])
 def test_a_training_in_16_bits_gives_a_network_in_32(tmp_path, task):
-    rows = write_rows(tmp_path / 'rows.gz', *opinions(48))
+    rows = write_rows(tmp_path / 'rows.gz', *labelled_texts(48))
     config = NetworkConfig(
         cell='peephole_lstm', bidirectional=False, units=4, embedding_size=4, weight_dropout=0.2
     )
@@ -78,13 +78,13 @@ def test_subwords_are_folded_in_32_bits_after_a_training_in_16():
         )
         network(np.array([[2, 3]]))
     assign_subwords(network, ['[PAD]', '[UNK]', '[BOS]', '[EOS]', 'maravillosa', 'maravilloso', 'perro'])
-    word, vectors, pieces = (
+    word, vectors, subwords = (
         np.array(table)
         for table in (network.embedding.embeddings, network.subwords.vectors, network.subwords.subword_ids)
     )
-    present = pieces > 0
+    present = subwords > 0
     count = np.maximum(present.sum(1, keepdims=True), 1)
-    expected = word + (vectors[pieces] * present[..., None]).sum(1) / np.sqrt(count)
+    expected = word + (vectors[subwords] * present[..., None]).sum(1) / np.sqrt(count)
     found = np.array(inference_network(network).embedding.embeddings)
     np.testing.assert_allclose(found, expected, atol=1e-6)
 

@@ -37,7 +37,7 @@ def test_a_repetitive_text_is_learnt(settings) -> None:
     assert loss(train_language(NETWORK, training(**settings), WORDS, TEXT, TEXT[:60])) < 0.7
 
 
-class Heard(keras.callbacks.Callback):
+class ValidationLosses(keras.callbacks.Callback):
     """The validation loss of each epoch."""
 
     def __init__(self) -> None:
@@ -51,11 +51,11 @@ class Heard(keras.callbacks.Callback):
 @pytest.mark.parametrize('part', ['text', 'validation'])
 def test_a_text_with_fewer_windows_than_a_batch_is_accepted(part: str) -> None:
     texts = {'text': TEXT, 'validation': TEXT, part: TEXT[:14]}
-    heard = Heard()
+    recorder = ValidationLosses()
     settings = training(targets='last', batch_size=64, epochs=2)
-    train_language(NETWORK, settings, WORDS, **texts, callbacks=[heard])
-    assert all(0 < loss < 5 for loss in heard.losses)
-    assert len(heard.losses) == 2
+    train_language(NETWORK, settings, WORDS, **texts, callbacks=[recorder])
+    assert all(0 < loss < 5 for loss in recorder.losses)
+    assert len(recorder.losses) == 2
 
 
 @pytest.mark.parametrize('bidirectional', [False, True])
@@ -64,15 +64,17 @@ def test_the_loss_of_a_short_validation_text_does_not_depend_on_the_batch_size(
 ) -> None:
     config = dataclasses.replace(NETWORK, bidirectional=bidirectional, dropout=0.0)
     held = TEXT[:13]
-    heard = Heard()
-    network = train_language(config, training(batch_size=15, epochs=1), WORDS, TEXT, held, callbacks=[heard])
+    recorder = ValidationLosses()
+    network = train_language(
+        config, training(batch_size=15, epochs=1), WORDS, TEXT, held, callbacks=[recorder]
+    )
     losses = []
     for direction, ids in zip(network.directions, (held, held[::-1]), strict=False):
         states, _ = network.read_window(direction, ids[None, :-1], None)
         logits = np.array(network.token_logits(network.project(direction, states)), 'float64')[0]
         log_probabilities = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
         losses.append(-log_probabilities[np.arange(len(held) - 1), ids[1:]].mean())
-    assert heard.losses == pytest.approx([np.mean(losses)], rel=1e-4)
+    assert recorder.losses == pytest.approx([np.mean(losses)], rel=1e-4)
 
 
 def test_two_trainings_with_one_seed_give_the_same_weights() -> None:
@@ -87,7 +89,7 @@ def test_subwords_are_assigned_and_shared_with_the_softmax() -> None:
     assert np.count_nonzero(np.array(network.subwords.subword_ids)[WORDS.index('luna')]) == len(
         subwords_of('luna')
     )
-    # What predicts them is what reads them: the pieces' vectors are in both.
+    # The softmax and the input share the vectors, subwords included.
     np.testing.assert_allclose(
         np.array(network.vector_table()), np.array(network.token_vectors(np.arange(12))), atol=1e-7
     )

@@ -37,7 +37,7 @@ def layer_of(cell: str, inputs: np.ndarray, units: int = 3) -> keras.layers.Laye
     layer = recurrent_layer(cell, units, use_cudnn=False, seed=1, name=cell)
     layer(inputs)
     rng = np.random.default_rng(2)
-    for variable in layer.trainable_variables:  # peepholes begin at zero
+    for variable in layer.trainable_variables:  # peepholes start at zero
         variable.assign(variable + rng.normal(size=variable.shape) * 0.3)
     return layer
 
@@ -109,37 +109,37 @@ def text():
 
 def test_a_curve_falls_below_the_frequencies_and_the_same_seed_gives_it_again(text):
     vocabulary = Vocabulary(''.join(text.training), 100)
-    stream = vocabulary.encode(text.training)
+    ids = vocabulary.encode(text.training)
     rows = windows(vocabulary.encode(text.held_out), 16, 8)
     curves = []
     for _ in range(2):
         model = LanguageModel('gru', len(vocabulary), units=16, embedding_size=8, seed=5)
-        curves.append(train(model, stream, rows, Budget(60, 8, 16, 0.02, 3), seed=5))
+        curves.append(train(model, ids, rows, Budget(60, 8, 16, 0.02, 3), seed=5))
     assert curves[0].steps == (0, 20, 40, 60)
     assert curves[0].bits[0] > curves[0].bits[1] > curves[0].bits[3]
-    assert curves[0].bits[3] < frequency_bits(stream, rows, len(vocabulary))
+    assert curves[0].bits[3] < frequency_bits(ids, rows, len(vocabulary))
     assert curves[0].bits == curves[1].bits
 
 
 def test_a_nan_loss_stops_the_training(text):
     vocabulary = Vocabulary(''.join(text.training), 100)
-    stream = vocabulary.encode(text.training)
+    ids = vocabulary.encode(text.training)
     model = LanguageModel('simple_rnn', len(vocabulary), units=4, embedding_size=4, seed=0)
     model.softmax.bias.assign(np.full(len(vocabulary), np.nan))
     with pytest.raises(DivergedError, match='step 0'):
-        train(model, stream, windows(stream, 8, 2), Budget(2, 2, 8, 0.01, 1), seed=0)
+        train(model, ids, windows(ids, 8, 2), Budget(2, 2, 8, 0.01, 1), seed=0)
 
 
 def test_models_that_have_learnt_the_text_fill_its_gaps_from_both_sides(text):
     training = words(text.training)
     vocabulary = Vocabulary([word for line in training for word in line], 100)
-    stream = vocabulary.encode(training)
+    ids = vocabulary.encode(training)
     models = []
-    for learnt in (stream, stream[::-1]):
+    for train_ids in (ids, ids[::-1]):
         model = LanguageModel('gru', len(vocabulary), units=16, embedding_size=16, seed=0)
-        train(model, learnt, windows(learnt, 12, 4), Budget(120, 16, 12, 0.03, 1), seed=0)
+        train(model, train_ids, windows(train_ids, 12, 4), Budget(120, 16, 12, 0.03, 1), seed=0)
         models.append(model)
-    frequencies = np.bincount(stream, minlength=len(vocabulary)) / len(stream)
+    frequencies = np.bincount(ids, minlength=len(vocabulary)) / len(ids)
     nouns, places = {'cloud', 'fish', 'bread'}, {'sky', 'sea', 'oven'}
     filled = fill_gap('The … in the sky .', vocabulary, *models, frequencies, 3)
     assert {word for word, _ in filled.forward} == nouns

@@ -29,7 +29,7 @@ def test_a_pair_differs_from_the_reversed_pair_and_from_the_joined_word():
     a_b, b_a, ab = ({*row} for row in numbers('mal buena', 'buena mal', 'malbuena'))
     assert len(a_b - b_a) == len(b_a - a_b) == 1
     assert not {number for number in a_b & ab if number % 2}
-    assert {number for number in a_b & ab if not number % 2}  # as «buena» and «malbuena» share pieces
+    assert {number for number in a_b & ab if not number % 2}  # as «buena» and «malbuena» share subwords
 
 
 def test_every_number_fits_32_bits_and_none_is_padding():

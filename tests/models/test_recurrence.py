@@ -30,7 +30,7 @@ def given() -> list[tf.Tensor]:
 
 
 def gradients(layer: keras.layers.Layer) -> list[np.ndarray]:
-    """Of a sum in which every number of every result has a weight of its own."""
+    """Gradients of a weighted sum of all results, with a different weight for each number."""
     inputs, h, c = given()
     draw = np.random.default_rng(2)
     with tf.GradientTape() as tape:
@@ -58,8 +58,8 @@ def test_gradients_are_finite_differences(argument: int) -> None:
     arguments = [*given(), *(weight.value for weight in ours.weights)]
 
     def loss(*values: tf.Tensor) -> tf.Tensor:
-        states, memory = lstm(*values)
-        return tf.reduce_sum(tf.sin(states)) + tf.reduce_sum(memory**2)
+        states, last_c = lstm(*values)
+        return tf.reduce_sum(tf.sin(states)) + tf.reduce_sum(last_c**2)
 
     with tf.GradientTape() as tape:
         tape.watch(arguments)

@@ -32,8 +32,8 @@ def test_the_wide_path_learns_which_word_is_which(tmp_path):
 
 
 def test_finally_the_wide_path_is_fitted_to_the_validation_rows_as_well(tmp_path):
-    alike, other = [1, 0, 1, 0, -1], [0, 1, 1, 0, -1]
-    same, different = (combined(tmp_path, 64, alike, held) for held in (alike, other))
+    equal, swapped = [1, 0, 1, 0, -1], [0, 1, 1, 0, -1]
+    same, different = (combined(tmp_path, 64, equal, held) for held in (equal, swapped))
     assert wide_logits(same, [8, 5])[0] > wide_logits(different, [8, 5])[0]
 
 

@@ -1,4 +1,4 @@
-"""Long texts as windows, and the network that reads them on and on."""
+"""Long texts as windows, and the network that keeps its state between them."""
 
 import itertools
 
@@ -21,14 +21,14 @@ def windows(batches: StatefulWindows | SlidingWindows, epoch: int = 0) -> list[n
 
 
 def test_each_window_starts_where_the_previous_one_ended() -> None:
-    streams = StatefulWindows(TEXT, batch_size=4, window=7)
-    found = windows(streams)
-    assert len(found) == streams.steps == 4
+    stateful = StatefulWindows(TEXT, batch_size=4, window=7)
+    found = windows(stateful)
+    assert len(found) == stateful.steps == 4
     for before, after in itertools.pairwise(found):
         np.testing.assert_array_equal(before[:, :, -1], after[:, :, 0])
     read = np.concatenate([found[0][:, 0, :1], *(w[:, 0, 1:] for w in found)], axis=1)
     np.testing.assert_array_equal(read[:, :25], TEXT[:100].reshape(4, 25))
-    assert not read[:, 25:].any(), 'what lies behind a piece is padding, not the next piece'
+    assert not read[:, 25:].any(), 'what lies behind a segment is padding, not the next segment'
 
 
 def test_the_backward_direction_reads_the_same_segment_from_its_end() -> None:
@@ -62,7 +62,7 @@ def test_a_text_with_fewer_windows_than_a_batch_has_them_all_in_one_batch() -> N
     assert sorted(batch[:, 0, 0]) == TEXT[:3].tolist()
 
 
-def reader(directions: int = 1, cell: str = 'lstm', **settings) -> StatefulLanguageModel:
+def make_model(directions: int = 1, cell: str = 'lstm', **settings) -> StatefulLanguageModel:
     config = NetworkConfig(
         cell=cell, bidirectional=directions == 2, units=5, embedding_size=4, dropout=0, token_dropout=0, wide_ngrams=0
     )  # fmt: skip
@@ -79,14 +79,14 @@ def loss_of(model: StatefulLanguageModel, batches: tf.data.Dataset) -> float:
 @pytest.mark.parametrize('cell', ['simple_rnn', 'gru', 'lstm', 'peephole_coupled_lstm'])
 @pytest.mark.parametrize('directions', [1, 2])
 def test_the_state_is_kept_from_window_to_window(cell: str, directions: int) -> None:
-    model = reader(directions, cell)
+    model = make_model(directions, cell)
     names = model.network.directions
     whole, in_windows = (loss_of(model, StatefulWindows(TEXT, 2, size, names).epoch(0)) for size in (50, 7))
     assert in_windows == pytest.approx(whole, rel=1e-5)
 
 
 def test_without_the_state_of_earlier_windows_the_loss_differs() -> None:
-    model = reader()
+    model = make_model()
     batches = StatefulWindows(TEXT, 2, 7).epoch(0)
     kept = loss_of(model, batches)
     each = [loss_of(model, batches.skip(step).take(1)) for step in range(8)]
@@ -94,7 +94,7 @@ def test_without_the_state_of_earlier_windows_the_loss_differs() -> None:
 
 
 def test_some_rows_start_from_the_initial_state_in_training_only() -> None:
-    network = reader().network
+    network = make_model().network
     model = StatefulLanguageModel(network, batch_size=64, softmax_candidates=0, state_reset=0.5)
     window = np.random.default_rng(0).integers(4, 100, (64, 1, 5))
 
@@ -103,14 +103,14 @@ def test_some_rows_start_from_the_initial_state_in_training_only() -> None:
             state.assign(np.full(state.shape, states))
         return np.array(model(window, training=training)['forward'][0])
 
-    anew, kept, drawn = read_after(0, False), read_after(0.7, False), read_after(0.7, True)
-    is_new, is_kept = (np.isclose(drawn, other, atol=1e-6).all(axis=(1, 2)) for other in (anew, kept))
+    initial, kept, drawn = read_after(0, False), read_after(0.7, False), read_after(0.7, True)
+    is_new, is_kept = (np.isclose(drawn, other, atol=1e-6).all(axis=(1, 2)) for other in (initial, kept))
     assert (is_new ^ is_kept).all()
     assert 16 < is_new.sum() < 48
 
 
 def test_with_last_only_each_window_has_one_target_and_starts_from_the_initial_state() -> None:
-    model = reader(last_only=True)
+    model = make_model(last_only=True)
     (batch,) = list(SlidingWindows(TEXT, 2, 6).epoch(0).take(1))
     outputs = model(batch)
     assert [part.shape for part in outputs['forward']] == [(2, 1, 4), (2, 1, 4)]

@@ -13,7 +13,7 @@ from vaiven.models.training.hardware import inference_network
 def test_subwords_mark_the_ends_of_a_word():
     assert subwords_of('sol') == ['<so', 'sol', 'ol>', '<sol', 'sol>', '<sol>']
     assert subwords_of('ñu') == ['<ñu', 'ñu>', '<ñu>']
-    assert subwords_of('##os') == ['os>']  # goes on with a word: where that begins, nobody knows here
+    assert subwords_of('##os') == ['os>']  # continues a word whose start is unknown
 
 
 @pytest.mark.parametrize('token', ['a', '¡', '👍', '[PAD]', '[UNK]', '[BOS]', '[EOS]'])

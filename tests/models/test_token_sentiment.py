@@ -69,13 +69,13 @@ def test_a_model_of_characters_gets_one_value_per_character():
 
 @pytest.mark.parametrize('max_tokens', [1, 256])
 def test_longer_texts_than_the_limit_are_refused_whatever_max_tokens_is(monkeypatch, max_tokens):
-    def told(text: str) -> tf.RaggedTensor:
+    def tokens_of(text: str) -> tf.RaggedTensor:
         config = TextConfig(max_tokens=max_tokens)
         return per_token_sentiment(tf.constant([text, 'a']), config, lambda text: tf.zeros(tf.shape(text)))[0]
 
     monkeypatch.setattr(token_sentiment, 'MAX_TOKENS', 2)
-    assert told('a b').to_list() == [[b'a', b'b'], [b'a']]
+    assert tokens_of('a b').to_list() == [[b'a', b'b'], [b'a']]
     with pytest.raises(
         tf.errors.InvalidArgumentError, match='per-token sentiment takes texts of at most 2 tokens'
     ):
-        told('a b c')
+        tokens_of('a b c')

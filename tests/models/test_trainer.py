@@ -185,8 +185,8 @@ def test_warmup_records_call_every_signature_of_users(trained):
         log = prediction_log_pb2.PredictionLog.FromString(record.numpy())
         request = log.classify_log.request if log.HasField('classify_log') else log.predict_log.request
         names.append(request.model_spec.signature_name)
-    asked = {'serving_default', 'classify', 'sentiment_course', 'next_word', 'score', 'embed', 'generate'}
-    assert set(names) == asked
+    expected = {'serving_default', 'classify', 'sentiment_course', 'next_word', 'score', 'embed', 'generate'}
+    assert set(names) == expected
 
 
 def test_two_trainings_with_one_seed_give_the_same_weights(trained):

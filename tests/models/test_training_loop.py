@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from tests.models import killed_training
-from tests.models.rows import opinions, write_rows
+from tests.models.rows import labelled_texts, write_rows
 from vaiven.models.network.config import NetworkConfig
 from vaiven.models.training.callbacks import TrainingError
 from vaiven.models.training.checkpoints import Checkpoint, CheckpointError
@@ -48,7 +48,7 @@ class Line(keras.Model):
 
 
 def points(epoch):
-    """Other ones in each epoch, as a function of its number alone."""
+    """Points that depend on the number of the epoch alone."""
     x = tf.random.stateless_normal([STEPS * 8, 3], [1, tf.cast(epoch, tf.int32)])
     return tf.data.Dataset.from_tensor_slices((x, tf.reduce_sum(x, 1, keepdims=True))).batch(8)
 
@@ -67,7 +67,7 @@ def checkpoint(folder, subject='line', **rates) -> Checkpoint:
 
 
 class Stop(keras.callbacks.Callback):
-    """Ends the training after so many epochs, as a kill does, but for a process that goes on."""
+    """Ends the training after a number of epochs, like a kill, but without ending the process."""
 
     def __init__(self, epochs: int) -> None:
         super().__init__()
@@ -94,7 +94,10 @@ def lines(caplog):
 
 
 def test_a_killed_and_resumed_training_ends_with_the_same_weights(tmp_path, lines):
-    rows, path = write_rows(tmp_path / 'rows.gz', *opinions(150)), str(tmp_path / 'kept' / 'training.npz')
+    rows, path = (
+        write_rows(tmp_path / 'rows.gz', *labelled_texts(150)),
+        str(tmp_path / 'kept' / 'training.npz'),
+    )
     command = [sys.executable, '-m', 'tests.models.killed_training', rows, path]
     killed = subprocess.run(command, cwd=pathlib.Path(__file__).parents[2], capture_output=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr[-500:]

@@ -3,7 +3,7 @@ import math
 
 import pytest
 
-from tests.models.rows import VOCABULARY, opinions, write_rows
+from tests.models.rows import VOCABULARY, labelled_texts, write_rows
 from vaiven.configuration import ConfigError
 from vaiven.models.data.trainer_inputs import TrainerInputs
 from vaiven.models.training import tuning
@@ -23,7 +23,7 @@ TRAINING = {
 
 @pytest.fixture
 def inputs(tmp_path) -> TrainerInputs:
-    rows = write_rows(tmp_path / 'rows.gz', *opinions(64))
+    rows = write_rows(tmp_path / 'rows.gz', *labelled_texts(64))
     values = {'network': NETWORK, 'training': TRAINING, 'text': {}, 'tuning': {'trials': 3}}
     return TrainerInputs(values, '', VOCABULARY, (rows,), (rows,))
 
@@ -62,9 +62,9 @@ def test_real_trainings_are_compared_by_their_validation_loss(inputs, tmp_path, 
     scores = [trial.score for trial in made.oracle.trials.values()]
     assert all(0 < score < 2 for score in scores)
     assert scores[0] != scores[1]
-    told = [line for line in lines() if line.startswith('trial')]
-    assert told[0].startswith('trial 1/2: training.learning_rate 0.01, network.units 4, ')
-    assert told[1] == f'trial 1/2: validation loss {scores[0]:.4f}'
+    trial_lines = [line for line in lines() if line.startswith('trial')]
+    assert trial_lines[0].startswith('trial 1/2: training.learning_rate 0.01, network.units 4, ')
+    assert trial_lines[1] == f'trial 1/2: validation loss {scores[0]:.4f}'
     assert lines()[-1].startswith('the best of 2 trials: training.learning_rate')
     assert not list((tmp_path / 'trials').iterdir())
 

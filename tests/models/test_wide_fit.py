@@ -4,8 +4,8 @@ import pytest
 from vaiven.models.network.wide import NO_NGRAM, WideNgrams
 from vaiven.models.training.wide_fit import fit_wide
 
-# Odd numbers are words and pairs, even ones are pieces of words.
-GOOD, BAD, GOOD_PIECE, BAD_PIECE, COMMON = 11, 13, 20, 22, 15
+# Odd numbers are words and pairs, even numbers are subwords.
+GOOD, BAD, GOOD_SUBWORD, BAD_SUBWORD, COMMON = 11, 13, 20, 22, 15
 
 
 def fitted(rows, targets, size=16) -> WideNgrams:
@@ -20,8 +20,8 @@ def logit(wide: WideNgrams, *ngrams: int) -> float:
 
 
 ROWS = [
-    [GOOD, GOOD_PIECE, COMMON], [BAD, BAD_PIECE, COMMON], [GOOD, COMMON], [BAD, COMMON],
-    [GOOD_PIECE], [BAD_PIECE], [], [],
+    [GOOD, GOOD_SUBWORD, COMMON], [BAD, BAD_SUBWORD, COMMON], [GOOD, COMMON], [BAD, COMMON],
+    [GOOD_SUBWORD], [BAD_SUBWORD], [], [],
 ]  # fmt: skip
 TARGETS = [1, 0, 1, 0, 1, 0, 1, 0]
 
@@ -29,7 +29,7 @@ TARGETS = [1, 0, 1, 0, 1, 0, 1, 0]
 def test_words_and_subwords_of_one_class_get_weights_and_common_ones_do_not():
     wide = fitted(ROWS * 3, TARGETS * 3)
     neutral = logit(wide)
-    for good, bad in ((GOOD, BAD), (GOOD_PIECE, BAD_PIECE)):
+    for good, bad in ((GOOD, BAD), (GOOD_SUBWORD, BAD_SUBWORD)):
         assert logit(wide, good) > neutral + 0.1
         assert logit(wide, bad) < neutral - 0.1
     assert logit(wide, COMMON) == pytest.approx(neutral, abs=0.2)
@@ -44,7 +44,7 @@ def test_targets_between_the_classes_get_smaller_weights():
 def test_a_small_table_keeps_the_frequent_ngrams():
     wide = fitted([*ROWS * 3, [99]], [*TARGETS * 3, 1], size=5)
     known = np.array(wide.ngrams)
-    assert sorted(known) == known.tolist() == [GOOD, BAD, COMMON, GOOD_PIECE, BAD_PIECE]
+    assert sorted(known) == known.tolist() == [GOOD, BAD, COMMON, GOOD_SUBWORD, BAD_SUBWORD]
 
 
 def test_ids_are_sorted_and_unused_entries_are_marked():

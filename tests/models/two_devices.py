@@ -1,7 +1,7 @@
-"""Trains on one device and on two, to be run as a process of its own: `python -m tests.models.two_devices FOLDER`.
+"""Trains on one device and on two, to be run in a separate process: `python -m tests.models.two_devices FOLDER`.
 
 TensorFlow divides the processor into two devices only before it has used it. The training on two is stopped after its
-first epoch and goes on. Prints the largest difference of the weights.
+first epoch and resumed. Prints the largest difference of the weights.
 """
 
 import json
@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tests.models.rows import VOCABULARY, opinions, write_rows
+from tests.models.rows import VOCABULARY, labelled_texts, write_rows
 from vaiven.models.network.config import NetworkConfig
 from vaiven.models.training.checkpoints import Checkpoint
 from vaiven.models.training.config import TrainingConfig
@@ -46,8 +46,8 @@ def main(folder: str) -> None:
     [processor] = tf.config.list_physical_devices('CPU')
     halves = [tf.config.LogicalDeviceConfiguration()] * 2
     tf.config.set_logical_device_configuration(processor, halves)
-    texts, labels = opinions(64)
-    alike = write_rows(f'{folder}/alike.gz', [(text * 12)[-12:] for text in texts], labels)
+    texts, labels = labelled_texts(64)
+    equal_length = write_rows(f'{folder}/equal.gz', [(text * 12)[-12:] for text in texts], labels)
     one = Hardware(tf.distribute.get_strategy())
     # The collective operations that GPUs would use wait for each other's threads on a processor of few cores.
     copying = tf.distribute.ReductionToOneDevice()
@@ -57,16 +57,16 @@ def main(folder: str) -> None:
         return Checkpoint(f'{folder}/training.npz', 'two', {})
 
     try:
-        weights(two, alike, checkpoint=checkpoint(), callbacks=[Stop()])
+        weights(two, equal_length, checkpoint=checkpoint(), callbacks=[Stop()])
     except KeyboardInterrupt:
-        on_two = weights(two, alike, checkpoint=checkpoint())
+        on_two = weights(two, equal_length, checkpoint=checkpoint())
     # Lengths of all kinds, an odd number of rows, and so batches of one row.
     uneven = weights(two, write_rows(f'{folder}/uneven.gz', texts[:61], labels[:61]))
     print(
         json.dumps(
             {
                 'replicas': two.replicas,
-                'one_and_two': difference(weights(one, alike), on_two),
+                'one_and_two': difference(weights(one, equal_length), on_two),
                 'finite': all(bool(np.isfinite(value).all()) for value in uneven),
             }
         )
