@@ -48,6 +48,7 @@ class TrainerInputs:
         Args:
             settings: values by dotted path, as `training.learning_rate`.
         """
+        # Through JSON: a deep copy, so that the groups of this object stay as they are.
         values = {**json.loads(json.dumps(self.values)), 'tuned': dict(settings)}
         for path, value in settings.items():
             group, name = path.split('.')
@@ -58,6 +59,7 @@ class TrainerInputs:
         """Identifies the training: network, settings, vocabulary, files and code, but not the recovery settings."""
         training = dataclasses.asdict(self.training)
         settings = {name: value for name, value in training.items() if name not in RECOVERY_SETTINGS}
+        # Name and length identify a file: reading all examples again would take too long.
         files = [(file, tf.io.gfile.stat(file).length) for file in (*self.train_files, *self.eval_files)]
         network = dataclasses.asdict(self.network)
         return fingerprint(network, settings, self.values['text'], self.vocabulary, files)
@@ -74,6 +76,7 @@ def read_inputs(fn_args: Any, transform: tft.TFTransformOutput) -> TrainerInputs
         fn_args: arguments from TFX; `custom_config['config']` is the configuration as JSON.
         transform: output of Transform, which contains the vocabulary.
     """
+    # The copy that Transform made: the ids of the examples refer to it.
     vocabulary_path = f'{transform.transform_savedmodel_dir}/assets/{VOCABULARY_FILE}'
     with tf.io.gfile.GFile(vocabulary_path) as file:
         vocabulary = file.read().splitlines()

@@ -35,6 +35,7 @@ def export(
     network = inference_network(trained, use_cudnn=False)
     signatures = Signatures(network, text_config(config_json), vocabulary_path)
     archive = keras.export.ExportArchive()
+    # The archive saves only tracked objects: weights, the vocabulary table, and the graph of Transform.
     archive.track(network)
     archive.track(signatures)
     layer = transform.transform_features_layer()
@@ -45,6 +46,7 @@ def export(
         archive.add_endpoint(name, function, input_signature=specification)
     archive.write_out(folder, verbose=False)
     _edit_saved_model(pathlib.Path(folder) / 'saved_model.pb')
+    # TensorFlow Serving reads `assets.extra` beside the graph and leaves unknown files in it alone.
     extra = pathlib.Path(folder) / 'assets.extra'
     extra.mkdir(exist_ok=True)
     (extra / CONFIG_FILE).write_text(config_json + '\n', encoding='utf-8')

@@ -100,7 +100,7 @@ def read_lines(path: str) -> list[str]:
     try:
         with open(path, 'rb') as file:
             content = file.read()
-        if content.startswith(b'\x1f\x8b'):
+        if content.startswith(b'\x1f\x8b'):  # the magic number of gzip, whatever the name of the file
             content = gzip.decompress(content)
     except FileNotFoundError:
         raise CorpusError(f'{path}: the file does not exist; check the path given with --data') from None
@@ -113,7 +113,7 @@ def read_lines(path: str) -> list[str]:
     if b'\0' in content:
         raise CorpusError(f'{path}: contains NUL bytes, so it is not UTF-8 text; convert it to plain text')
     try:
-        return content.decode('utf-8-sig').splitlines()
+        return content.decode('utf-8-sig').splitlines()  # without a byte order mark
     except UnicodeDecodeError as error:
         raise CorpusError(
             f'{path}: byte {error.start + 1} is not UTF-8; convert it, for example with iconv -f LATIN1 -t UTF-8'

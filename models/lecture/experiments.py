@@ -129,7 +129,7 @@ def compute(corpora: Sequence[Corpus], config: LectureConfig) -> Lecture:
             untrained = _norms(model, excerpts)
             curve = train(model, training, rows, budget, seed)
             cell_runs.append(CellRun(curve, model.count_params(), untrained, _norms(model, excerpts)))
-            models.setdefault(cell, model)
+            models.setdefault(cell, model)  # the gates are shown for the first seed
             progress.info(
                 '%s, seed %d: %.2f bits per character after %d steps (%.0f s)',
                 cell,

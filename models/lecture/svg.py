@@ -45,8 +45,13 @@ def power_of_ten(exponent: int) -> str:
 
 
 def nice_ticks(low: float, high: float, about: int = 5) -> list[float]:
-    """Chooses round numbers between `low` and `high`, `about` of them."""
-    raw = (high - low) / about or 1.0
+    """Chooses round numbers for the ticks of an axis.
+
+    Args:
+        low, high: ends of the axis.
+        about: approximate number of ticks.
+    """
+    raw = (high - low) / about or 1.0  # equal ends would give a step of 0
     unit = 10.0 ** math.floor(math.log10(raw))
     step = unit * next(factor for factor in (1, 2, 2.5, 5, 10) if factor * unit >= raw * 0.999)
     first = math.ceil(low / step - 1e-9)

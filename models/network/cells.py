@@ -64,7 +64,9 @@ class GatedCell(keras.layers.Layer):
         self.coupled = coupled
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.recurrent_initializer = keras.initializers.get(recurrent_initializer)
+        # c is the candidate c̃: not a gate, but computed by the same product.
         self.gates = ('f', 'c', 'o') if coupled else ('i', 'f', 'c', 'o')
+        # `keras.layers.RNN` reads both attributes.
         self.state_size = [units, units]
         self.output_size = units
 
@@ -114,6 +116,7 @@ class GatedCell(keras.layers.Layer):
     def _peek(self, gate: str, c: Tensor) -> Tensor | float:
         if not self.peephole:
             return 0.0
+        # Diagonal: each unit sees only its own cell state (Gers & Schmidhuber 2000).
         return self.peepholes[[name for name in self.gates if name != 'c'].index(gate)] * c
 
     def get_initial_state(self, batch_size: int | None = None) -> list[Tensor]:
@@ -164,6 +167,7 @@ def recurrent_layer(
             **options,
             **outputs,
         )
+    # The other cells are not in cuDNN, so `use_cudnn` has no effect on them.
     gated = GatedCell(units, peephole='peephole' in cell, coupled='coupled' in cell, **options)
     return keras.layers.RNN(gated, **outputs)
 

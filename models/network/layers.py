@@ -110,7 +110,13 @@ class VocabularyDropout(keras.layers.Layer):
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def call(self, vectors: Tensor, ids: Tensor, training: bool = False) -> Tensor:
-        """Drops tokens of vectors (batch, time, features) by their ids (batch, time) in training."""
+        """Drops tokens in training; otherwise returns the vectors.
+
+        Args:
+            vectors: (batch, time, features).
+            ids: int (batch, time), the tokens of the vectors.
+            training: whether to drop.
+        """
         if not training or not self.rate:
             return vectors
         ones = ops.ones((self.vocabulary_size, 1), dtype=vectors.dtype)

@@ -37,6 +37,7 @@ def subword_table(vocabulary: Sequence[str], buckets: int, max_subwords: int) ->
     """
     table = np.zeros((len(vocabulary), max_subwords), np.int32)
     for row, token in zip(table, vocabulary, strict=True):
+        # CRC-32 is the same in every process, unlike `hash`.
         subwords = subwords_of(token)[:max_subwords]
         row[: len(subwords)] = [1 + zlib.crc32(subword.encode()) % (buckets - 1) for subword in subwords]
     return table
@@ -49,6 +50,7 @@ def subwords_of(token: str) -> list[str]:
     """
     if token in SPECIAL_TOKENS or len(token) < 2:
         return []
+    # A wordpiece that continues a word has no `<`: the start of the word is unknown.
     is_continuation = token.startswith(CONTINUATION_PREFIX)
     marked = f'{token.removeprefix(CONTINUATION_PREFIX)}>' if is_continuation else f'<{token}>'
     return [

@@ -42,6 +42,7 @@ def normalize(text: 'tf.Tensor', config: TextConfig) -> 'tf.Tensor':
 
     from vaiven.models.text import normalization
 
+    # First of all: the regular expressions below require well-formed UTF-8.
     text = tf.strings.unicode_transcode(text, 'UTF-8', 'UTF-8', errors='replace')
     if config.html:
         text = normalization.remove_html(text)
@@ -53,6 +54,7 @@ def normalize(text: 'tf.Tensor', config: TextConfig) -> 'tf.Tensor':
         text = normalization.mask_user_names(text)
     if config.unit != 'character':
         text = normalization.plain_quotes(text)
+    # Last of all: removed tags and characters may leave spaces.
     text = tf.strings.strip(tf.strings.regex_replace(text, _SPACE, ' '))
     return tf.strings.lower(text, encoding='utf-8') if config.lowercase else text
 
@@ -143,6 +145,7 @@ def detokenize(tokens: 'tf.Tensor', config: TextConfig) -> 'tf.Tensor':
         return tf.strings.reduce_join(tokens, axis=-1)
     text = tf.strings.reduce_join(tokens, axis=-1, separator=' ')
     if config.unit == 'wordpiece':
+        # A continuation at the start of the tokens has no word to join: only its prefix goes.
         text = tf.strings.regex_replace(text, f'(^| ){CONTINUATION_PREFIX}', '')
     text = tf.strings.regex_replace(text, r' ([.,;:!?…)\]}»”%])', r'\1')
     return tf.strings.regex_replace(text, r'([¿¡(\[{«“]) ', r'\1')

@@ -60,6 +60,7 @@ class EarlyStopping(keras.callbacks.Callback):
     def on_test_begin(self, logs: dict[str, float] | None = None) -> None:
         """Replaces the weights by their averages, if there are any."""
         variables = self.model.trainable_variables
+        # Exact copies: restoring them must not change a single bit, or a resumed training would differ.
         self._training_weights = [keras.ops.convert_to_numpy(variable) for variable in variables]
         self.model.optimizer.finalize_variable_values(variables)
 
@@ -129,6 +130,7 @@ class ProgressLines(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """Logs the step, unless a line was logged less than `STEPS_SECONDS` ago."""
         total = self.params.get('steps')
+        # Formatting a line after every step would slow down training on short texts.
         if total and (now := time.monotonic()) >= self._next_line:
             self._next_line = now + STEPS_SECONDS
             steps.info('%s: %d of %d', f'epoch {self._epoch + 1}/{self.epochs}', batch + 1, total)
@@ -201,6 +203,7 @@ class TensorBoardScalars(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Writes the values of the epoch."""
         values = {**(logs or {}), 'learning_rate': float(self.model.optimizer.learning_rate)}
+        # The metadata tells TensorBoard to show the tensor as a scalar.
         plugin = summary_pb2.SummaryMetadata.PluginData(plugin_name='scalars')
         metadata = summary_pb2.SummaryMetadata(plugin_data=plugin)
         for name, value in values.items():

@@ -27,6 +27,7 @@ class LayerRates:
     def __call__(self, index: int, step: Tensor) -> Tensor:
         """Returns the factor, float (), of the trainable weight at position `index` at an optimizer step."""
         depth = self.depths[index]
+        # A factor of 0 instead of `trainable`: the graph of the training step is traced only once.
         unfrozen = ops.cast(step >= depth * self.unfreeze_steps, 'float32')
         return unfrozen * self.decay**-depth
 
@@ -57,5 +58,7 @@ def layer_depths(network: Network) -> list[int]:
     depths = [(network.sentiment, 0), *((head, 1) for head in network.language_projection.values())]
     for stack in network.stacks.values():
         depths += [(layer, layers - number) for number, layer in enumerate(stack)]
+    # By identity: Keras variables compare element by element.
     by_variable = {id(variable): depth for layer, depth in depths for variable in layer.trainable_variables}
+    # Embeddings, subwords and the bias of the softmax lie below all recurrent layers.
     return [by_variable.get(id(variable), layers + 1) for variable in network.trainable_variables]

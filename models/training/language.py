@@ -34,6 +34,7 @@ def read_text(files: Sequence[str]) -> np.ndarray:
         (int(example[POSITION]), number, example[IDS].numpy())
         for number, example in enumerate(read_features(files))
     ]
+    # Beam writes examples in any order: the position restores that of the text, and the number breaks ties.
     passages.sort(key=lambda passage: passage[:2])
     if not passages:
         return np.zeros(0, np.int32)
@@ -119,7 +120,7 @@ def train_language(
         windows.steps,
         phase='text',
         monitor='language_loss',
-        validation=validation_batches.cache(),
+        validation=validation_batches.cache(),  # the same in every epoch
         callbacks=[ResetState(), *callbacks],
         **phase_options,
     )

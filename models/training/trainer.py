@@ -57,12 +57,14 @@ def run_fn(fn_args: Any) -> None:
         logs=fn_args.model_run_dir,
     )
     values = dict(inputs.values)
+    # The configuration inside the model should say with which settings each part of the training ran.
     if checkpoint is not None and checkpoint.changes:
         values['changed_rates'] = checkpoint.changes
     started = time.monotonic()
     config_json = json.dumps(values, ensure_ascii=False)
     export(network, transform, inputs.vocabulary_path, config_json, fn_args.serving_model_dir)
     progress.info('exported the SavedModel in %.0f s', time.monotonic() - started)
+    # Only now: an export that fails, for example on a full disk, must not cost the training.
     if checkpoint is not None:
         checkpoint.remove()
 
@@ -108,6 +110,7 @@ def train(
         return network if hardware.is_plain else inference_network(network)
     examples = dataset.read_examples(train_files, training.soft_labels).cache()
     lengths, window = dataset.token_counts(examples), min(training.window, dataset.MAX_SEQUENCE_LENGTH)
+    # The learning rate schedule needs the number of steps in advance.
     steps = dataset.count_batches(np.minimum(lengths, window), training.batch_size)
     if longer := int(np.sum(lengths > window)):
         progress.info(
@@ -157,6 +160,7 @@ def train(
         layer_rates=layer_rates(network, training, steps),
         **phase_options,
     )
+    # The paths are stacked with the logits that will be served, so in 32 bits.
     if not hardware.is_plain:
         network = inference_network(network)
     stack_paths(

@@ -50,6 +50,7 @@ def search_space(inputs: TrainerInputs) -> keras_tuner.HyperParameters:
     def add_scale(path: str, value: float, factor: float) -> None:
         space.Float(path, value / factor, value * factor, sampling='log', default=value)
 
+    # Rates and weights vary by a factor, hence on a logarithmic scale; dropout rates between 0 and a limit.
     add_scale('training.learning_rate', training.learning_rate, 4.0)
     units = [
         units for units in (network.units // 2, network.units, network.units * 2) if _is_valid(network, units)
@@ -150,6 +151,7 @@ class _DefaultsFirstOracle(keras_tuner.oracles.RandomSearchOracle):
     """Tries the defaults first, so that the result is never worse than they are on the validation split."""
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
+        # `start_order` lists the trials that were started, also before an interruption.
         if self.start_order:
             space: dict[str, Any] = super().populate_space(trial_id)
             return space
