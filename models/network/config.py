@@ -22,7 +22,7 @@ class NetworkConfig:
         layers: Recurrent layers per direction; from 1 to 32.
         units: Size of the hidden state of each layer and direction; from 1 to 16384.
         embedding_size: Size of a token's embedding. The output softmax shares the embedding (tied weights, Press & Wolf
-            2017). 0: one-hot inputs, and a softmax with weights of its own. At most 16384.
+            2017). 0: one-hot inputs, and a separate softmax. At most 16384.
         subword_buckets: Number of hash buckets for subwords (character n-grams). The embeddings of a token's subwords
             are added to its own embedding, at the input and in the softmax (Bojanowski et al. 2017). From 2 to
             16777216, or 0 for no subwords. Without effect for characters and one-hot inputs.

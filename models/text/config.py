@@ -19,7 +19,7 @@ class TextConfig:
 
     Attributes:
         unit: The unit of a token. `word`: a word, a number or a sign. `character`: a Unicode code point. `wordpiece`:
-            a whole word if the vocabulary contains it, otherwise its longest known pieces, from left to right
+            a whole word if the vocabulary contains it, otherwise its longest known wordpieces, from left to right
             (Schuster & Nakajima 2012).
         lowercase: Whether texts are converted to lower case.
         max_tokens: Longer texts are truncated to this many tokens, `[BOS]` and `[EOS]` not counted; from 1 to 100000.

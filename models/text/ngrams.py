@@ -35,8 +35,8 @@ def ngram_ids(text: tf.Tensor, config: TextConfig) -> tf.RaggedTensor:
     characters = tf.strings.unicode_split(tf.strings.join(['<', words.flat_values, '>']), 'UTF-8')
     subwords = tf.strings.ngrams(characters, SUBWORD_LENGTHS, separator='')  # (all words, subwords)
     subwords = words.with_values(subwords).merge_dims(1, 2)  # (n, subwords)
-    whole = tf.concat([words, pairs], axis=1)
-    return _distinct(tf.concat([_hash(whole) * 2 + 1, _hash(subwords) * 2 + 2], axis=1))
+    words_and_pairs = tf.concat([words, pairs], axis=1)
+    return _distinct(tf.concat([_hash(words_and_pairs) * 2 + 1, _hash(subwords) * 2 + 2], axis=1))
 
 
 def _hash(strings: tf.RaggedTensor) -> tf.RaggedTensor:

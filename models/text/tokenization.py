@@ -145,7 +145,7 @@ def detokenize(tokens: 'tf.Tensor', config: TextConfig) -> 'tf.Tensor':
         return tf.strings.reduce_join(tokens, axis=-1)
     text = tf.strings.reduce_join(tokens, axis=-1, separator=' ')
     if config.unit == 'wordpiece':
-        # A continuation at the start of the tokens has no word to join: only its prefix goes.
+        # A continuation at the start of the tokens has no word to join: only its prefix is removed.
         text = tf.strings.regex_replace(text, f'(^| ){CONTINUATION_PREFIX}', '')
     text = tf.strings.regex_replace(text, r' ([.,;:!?…)\]}»”%])', r'\1')
     return tf.strings.regex_replace(text, r'([¿¡(\[{«“]) ', r'\1')

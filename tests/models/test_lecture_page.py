@@ -180,7 +180,7 @@ def test_a_page_is_written_whole_or_not_at_all(tmp_path):
     ('arguments', 'said'),
     [
         (['--data', 'missing.txt'], 'missing.txt: the file does not exist'),
-        (['--no-reviews'], 'name one with --data'),
+        (['--no-reviews'], 'needs another text: add --data FILE'),
         (['--seed', '-1'], 'seed must lie between'),
         (['--output', '.'], 'is a directory'),
     ],
