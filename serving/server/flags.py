@@ -37,8 +37,7 @@ class Options:
     batching_parameters_file: str = _flag('', 'text file with BatchingParameters; needs --enable_batching')
     enable_per_model_batching_parameters: bool = _flag(
         False,
-        'take the batching parameters of a version from batching_params.pbtxt in its folder; without the file it is '
-        'not batched',
+        'batch each version by the batching_params.pbtxt in its folder, and not without that file',
     )
     model_config_file: str = _flag('', 'text file with a ModelServerConfig: the models to serve')
     model_config_file_poll_wait_seconds: int = _flag(

@@ -3,15 +3,14 @@
 https://www.tensorflow.org/tfx/serving/saved_model_warmup
 """
 
-import itertools
-import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 from google.protobuf.message import DecodeError
 
+from vaiven.serving.common.errors import ServingError
 from vaiven.serving.common.status import Code, StatusError, invalid_argument
+from vaiven.serving.common.tfrecords import Records
 from vaiven.serving.server import inference
 from vaiven.serving.server.batch_queue import Run
 from vaiven.serving.server.execution import run_synchronously
@@ -20,10 +19,6 @@ from vaiven.serving.wire import messages
 
 FILE = Path('assets.extra') / 'tf_serving_warmup_requests'
 MAX_RECORDS = 1000  # upstream's limit (WarmupConsts::kMaxNumRecords)
-# A record: its length (8 bytes), checksum of the length (4), the data, checksum of the data (4).
-_HEADER = struct.Struct('<QI')
-_FOOTER_BYTES = 4
-_MAX_RECORD_BYTES = 1 << 30  # a length above it means a damaged file, and must not be allocated
 
 _REQUEST_STEPS = {
     'predict_log': inference.predict,
@@ -66,27 +61,24 @@ def warm_up(servable: Servable, path: Path, run: Run, iterations: int = 1) -> in
 
 
 def records(path: Path) -> Iterator[bytes]:
-    """The records of a TFRecord file; none if the file does not exist. Raises StatusError if it is truncated.
+    """The records of a TFRecord file; none if the file does not exist.
 
     Checksums are not verified: a damaged record fails to parse or to run.
+
+    Raises:
+        StatusError: DATA_LOSS if the file is truncated or cannot be read.
     """
-    try:
-        file = path.open('rb')
-    except FileNotFoundError:
+    if not path.exists():
         return
-    with file:
-        for number in itertools.count(1):
-            header = file.read(_HEADER.size)
-            if not header:
-                return
-            yield _record(file, header, f'{path}, record {number}')
-
-
-def _record(file: BinaryIO, header: bytes, where: str) -> bytes:
-    if len(header) == _HEADER.size:
-        length, _ = _HEADER.unpack(header)
-        if length <= _MAX_RECORD_BYTES:
-            data = file.read(length + _FOOTER_BYTES)
-            if len(data) == length + _FOOTER_BYTES:
-                return data[:length]
-    raise StatusError(Code.DATA_LOSS, f'truncated record in {where}')
+    try:
+        with Records(path) as file:
+            number = 1
+            while (record := file.next()) is not None:
+                yield record
+                number += 1
+            # `next` also returns None before an incomplete record, which a process may still be writing. A warm-up
+            # file is complete.
+            if file.place < path.stat().st_size:
+                raise StatusError(Code.DATA_LOSS, f'truncated record in {path}, record {number}')
+    except ServingError as error:
+        raise StatusError(Code.DATA_LOSS, str(error)) from error
