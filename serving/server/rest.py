@@ -145,9 +145,8 @@ class Rest:
         return _json(status, text)
 
     def _allowed(self, request: web.BaseRequest, tokens: Access | Tokens) -> bool:
-        headers = request.headers.getall(
-            'Authorization', []
-        )  # with two, a proxy may have checked the other one
+        # With two headers, a proxy may have checked the other one.
+        headers = request.headers.getall('Authorization', [])
         return len(headers) == 1 and tokens.allows(headers[0])
 
     def _unauthenticated(self) -> web.Response:

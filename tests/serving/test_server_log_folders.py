@@ -143,7 +143,7 @@ def test_only_an_admin_reloads_and_logs_stay_below_the_root(
     shutil.rmtree(folder / 'logs' / 'sub')
     (folder / 'logs' / 'sub').symlink_to(folder / 'elsewhere')
     assert call(server, 'Predict', predict('half', x=[1.0]), 'tokens') == ('OK', '')
-    wait_until(lambda: 'leads elsewhere now' in server.log_tail())
+    wait_until(lambda: 'has become a link to' in server.log_tail())
     assert not list((folder / 'elsewhere').iterdir())
 
 

@@ -232,7 +232,7 @@ def test_the_monitoring_file_says_where_the_metrics_are(tmp_path: Path, text: st
 def test_a_metrics_path_that_no_request_can_have_is_refused(tmp_path: Path, path: str) -> None:
     file = tmp_path / 'monitoring'
     file.write_text(f'prometheus_config {{ enable: true path: "{path}" }}')
-    with pytest.raises(ServingError, match='path must begin'):
+    with pytest.raises(ServingError, match='path must start'):
         monitoring.metrics_path(file)
     file.write_text('prometheus { }')
     with pytest.raises(ServingError, match='MonitoringConfig'):
