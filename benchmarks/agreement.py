@@ -1,11 +1,11 @@
-"""Spanish agreement in number and gender over 0, 1 and 2 distractors: our language model against a 5-gram.
+"""Spanish agreement in number and gender over 0, 1 and 2 distractors: this project's language model and a 5-gram.
 
     python -m benchmarks.agreement [--quick] [--set a.b=c] [--on validation] [--keep FOLDER]
 
-Both learn the same words of the novels that are not held out. A pair is right where the word that agrees with the
-subject is likelier than the other one: at its place, after the same begin (Linzen et al. 2016), which is the harder
-question, or as a whole sentence, where what follows it counts, too (Warstadt et al. 2020). Other novels are read for
-the perplexities alone.
+Both are trained on the same words of the novels that are not held out. A pair counts as correct if the word that
+agrees with the subject is more probable than the other word. This is measured in two ways: for the critical word after
+the same prefix (Linzen et al. 2016), which is harder, and for the whole sentence, where the following words count too
+(Warstadt et al. 2020). The held-out novels are used for the perplexities only.
 """
 
 import math
@@ -48,18 +48,18 @@ _Z = 1.959964  # 95 % of a normal distribution lie within
 
 
 @click.command(help=__doc__)
-@click.option('--quick', is_flag=True, help='Less text, a smaller network; the same code and the same pairs.')
+@click.option('--quick', is_flag=True, help='Less text and a smaller network; the same code and pairs.')
 @click.option('--set', 'settings', multiple=True, metavar='NAME=VALUE', help='As for `vaiven run --set`.')
 @click.option(
     '--on',
     type=click.Choice(['test', 'validation']),
     default='test',
     show_default=True,
-    help='Pairs of other nouns and the validation novels, to choose settings by.',
+    help='Pairs of other nouns and the validation novels, for choosing settings.',
 )
 @click.option(
     '--keep', type=click.Path(path_type=Path, file_okay=False), metavar='FOLDER',
-    help='Keeps the training there: a killed one goes on, a finished one is only asked.',
+    help='Keep the training in this folder: a killed training resumes, a finished one is only evaluated.',
 )  # fmt: skip
 def main(quick: bool, settings: tuple[str, ...], on: Part, keep: Path | None) -> None:
     report.quiet_libraries()
@@ -77,7 +77,7 @@ def main(quick: bool, settings: tuple[str, ...], on: Part, keep: Path | None) ->
     config = configure(settings=(*OURS, *(QUICK if quick else ()), *settings))
     words = (QUICK_WORDS, QUICK_MEASURED_WORDS) if quick else (WORDS, MEASURED_WORDS)
     corpus = read_corpus(texts, config, *words)
-    # The 5-gram is one of words, whatever ours is of.
+    # The 5-gram always uses words, even if the model uses wordpieces or characters.
     of_words = config.text.unit == 'word'
     counted = corpus if of_words else read_corpus(texts, configure(settings=OURS), *words)
     asked = pairs(word_lists(on))
@@ -131,11 +131,11 @@ def main(quick: bool, settings: tuple[str, ...], on: Part, keep: Path | None) ->
 
 
 def cells_of(asked: Sequence[Pair], answers: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """For each feature and number of distractors the share of pairs that each contestant has right.
+    """Computes the accuracy of each model for each feature and number of distractors.
 
     Args:
         asked: the pairs.
-        answers: by contestant and way of asking, whether each pair is right, bool (pairs).
+        answers: by model and kind of evaluation, whether each pair is correct, bool (pairs).
     """
     cells = []
     for feature in FEATURES:
@@ -157,7 +157,7 @@ def cells_of(asked: Sequence[Pair], answers: dict[str, dict[str, Any]]) -> list[
 
 
 def wilson(good: int, count: int) -> tuple[float, float]:
-    """95 % interval of a share (Wilson 1927); without pairs all of 0 to 1."""
+    """Computes the 95 % interval of a share (Wilson 1927); 0 to 1 without pairs."""
     if not count:
         return 0.0, 1.0
     share, squared = good / count, _Z**2

@@ -1,4 +1,4 @@
-"""The language models that are asked for agreement: ours, of words or of their pieces, and a 5-gram of words."""
+"""The language models of the agreement benchmark: this project's, on words or wordpieces, and a word 5-gram."""
 
 import zlib
 from collections import Counter
@@ -27,7 +27,7 @@ _STREAMS, _WINDOW = 16, 64
 
 
 class Corpus(NamedTuple):
-    """Novels as ids, a paragraph between `[BOS]` and `[EOS]` after the other; int (tokens)."""
+    """Novels as ids: all paragraphs concatenated, each between `[BOS]` and `[EOS]`; int (tokens)."""
 
     vocabulary: list[str]
     train: np.ndarray
@@ -36,28 +36,28 @@ class Corpus(NamedTuple):
 
     @property
     def unknown(self) -> float:
-        """Share of the training words that have no id of their own."""
+        """Share of the training words that are not in the vocabulary."""
         return float((self.train == UNK_ID).mean())
 
 
 class WordModel(Protocol):
-    """What both contestants do."""
+    """The interface of both models."""
 
     def log_probabilities(self, asked: Sequence[tuple[str, str]]) -> np.ndarray:
-        """Of words after the begin of a sentence, each pair of them tokens with spaces between; in nats."""
+        """Log-probabilities of words after a prefix, in nats; prefix and words are tokens joined by spaces."""
 
     def perplexity(self, ids: np.ndarray) -> float:
-        """A token of running text, by the full softmax."""
+        """Perplexity per token of running text, by the full softmax."""
 
 
 def read_corpus(texts: Mapping[str, str], config: Config, words: int, measured_words: int) -> Corpus:
-    """The same number of words of each novel to learn from; of those to choose by and to measure on, from the begin.
+    """Takes the same number of words from the start of each training, validation and held-out novel.
 
     Args:
         texts: name to text, one paragraph a line.
-        config: its vocabulary is learnt from the training text.
-        words: about so many to learn from.
-        measured_words: at most so many in the validation part, and as many held out.
+        config: the vocabulary is built from the training text.
+        words: approximate number of training words.
+        measured_words: maximum number of words in the validation part, and in the held-out part.
     """
     learnt = [name for name in texts if name not in (*HELD_OUT, *VALIDATION)]
     parts = {'train': (learnt, words), 'validation': (VALIDATION, measured_words)}
@@ -77,7 +77,7 @@ def read_corpus(texts: Mapping[str, str], config: Config, words: int, measured_w
 
 
 def _paragraphs(text: str, config: Config, most: int) -> list[tuple[str, list[bytes]]]:
-    """Paragraphs with their words, from the begin, until there are so many."""
+    """Yields paragraphs as words, from the start, until the number of words is reached."""
     lines, found, total = text.split('\n'), [], 0
     for line, words in zip(lines, tokens_of(lines, config), strict=True):
         if words and total < most:
@@ -87,7 +87,7 @@ def _paragraphs(text: str, config: Config, most: int) -> list[tuple[str, list[by
 
 
 def margins(model: WordModel, pairs: Sequence[Pair], *, sentence: bool) -> np.ndarray:
-    """By how many nats the right word is likelier than the wrong one, float (pairs): by itself, or in its sentence."""
+    """Log-probability of the right minus the wrong word, in nats, float (pairs): alone, or in the sentence."""
     right, wrong = (
         model.log_probabilities([(p.begin, f'{word(p)} {p.end}' if sentence else word(p)) for p in pairs])
         for word in (lambda p: p.right, lambda p: p.wrong)
@@ -143,8 +143,8 @@ class OurModel:
 
     @classmethod
     def fit(cls, config: Config, corpus: Corpus, folder: Path | None = None) -> 'OurModel':
-        """Trains. With a folder, goes on after a kill, and only reads the weights that were trained so before: with
-        the same settings and texts, by the same code."""
+        """Trains the network. With a folder, resumes after a kill, and loads the weights of an earlier training with
+        the same settings, texts and code."""
         kept, weights = {}, None
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
@@ -174,7 +174,7 @@ class OurModel:
         return cls(network, corpus.vocabulary, config)
 
     def log_probabilities(self, asked: Sequence[tuple[str, str]]) -> np.ndarray:
-        """All pieces of the words, and that the last word ends there."""
+        """Sums over all wordpieces of the words, including that the last word ends there."""
         begins, wholes = (
             [row[:-1] for row in to_ids(tokens_of(texts, self._config, self._vocabulary), self._vocabulary)]
             for texts in ([begin for begin, _ in asked], [' '.join(both) for both in asked])

@@ -7,9 +7,9 @@ A pair is a sentence with two words for one place, of which one agrees with the 
     number, two:   la carta que dejaron los hermanos , cerca de los libros ,   era | *eran  hermosa .
     gender, one:   la casa del hermano era muy                       pequeña  | *pequeño   y blanca .
 
-What follows agrees with the subject in both sentences, so that they differ in one word.
+The following words agree with the subject in both sentences, so the sentences differ in one word.
 Nouns between the subject and that word, the distractors, have the other number, or the other gender and the same
-number (Linzen et al. 2016 call them attractors). So what stands next to the word misleads, and the subject decides.
+number (Linzen et al. 2016 call them attractors). The nearest noun is therefore misleading; the subject decides.
 """
 
 import random
@@ -86,7 +86,7 @@ class WordLists(NamedTuple):
 
 
 def word_lists(part: Part = 'test') -> WordLists:
-    """Every third noun is for choosing settings (`validation`), the others are for measuring."""
+    """Every third noun is used to choose settings (`validation`), the others for measurements."""
     nouns = [
         Noun((singular, plural), 'mf'.index(gender), kind)
         for number, (singular, plural, gender, kind) in enumerate(_rows('nouns.txt'))
@@ -102,8 +102,8 @@ def _rows(name: str) -> Iterator[tuple[str, ...]]:
 
 
 def pairs(lists: WordLists, a_cell: int = PAIRS_A_CELL, seed: int = SEED) -> list[Pair]:
-    """As many different pairs for each feature and number of distractors; half of the subjects are plural,
-    and half of the words whose gender is asked for feminine."""
+    """Generates the same number of distinct pairs for each feature and number of distractors. Half of the subjects are
+    plural, and half of the words with a tested gender are feminine."""
     draw = random.Random(seed)
     made: list[Pair] = []
     for feature in FEATURES:

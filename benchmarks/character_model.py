@@ -1,4 +1,4 @@
-"""Our network as a character language model: trained as the pipeline trains, measured in bits a character."""
+"""The network as a character language model, trained like in the pipeline and measured in bits per character."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from vaiven.models.text.tokenization import SPECIAL_TOKENS, UNK_ID
 from vaiven.models.training.language import train_language
 from vaiven.pipeline.config import Config
 
-# Held-out text is read in pieces side by side, each but the first after characters that are read and not scored.
+# Held-out text is read in parallel segments; all but the first start with characters that are read and not scored.
 PIECE, CONTEXT = 2048, 512
 _WINDOW = 256
 
@@ -35,7 +35,7 @@ class CharacterModel:
 
     @classmethod
     def fit(cls, config: Config, text: str, validation: str) -> 'CharacterModel':
-        """Trains on a text, and stops by another."""
+        """Trains on one text, with early stopping on another."""
         counts = Counter(text)
         vocabulary = choose(((c.encode(), n) for c, n in counts.items()), config.vocabulary).tokens
         read, heard = (np.array(to_ids(part, vocabulary)) for part in (text, validation))
@@ -43,11 +43,11 @@ class CharacterModel:
         return cls(network, vocabulary)
 
     def bits_per_character(self, text: str) -> float:
-        """By the full softmax; a character never seen costs `[UNK]` and its share of the rest of Unicode."""
+        """Uses the full softmax; an unknown character costs `[UNK]` and its share of the rest of Unicode."""
         return float(self.surprisal(text).mean())
 
     def surprisal(self, text: str) -> np.ndarray:
-        """Bits of each character after those before it: all of them, or `CONTEXT` at least."""
+        """Bits of each character, given all characters before it, or at least the last `CONTEXT`."""
         ids = np.array(to_ids(text, self.vocabulary))
         begins = np.maximum(np.arange(0, len(text), PIECE) - CONTEXT, 0)[:, None]
         read = ids[np.minimum(begins + np.arange(CONTEXT + PIECE + 1)[None, :], len(ids) - 1)]
@@ -56,19 +56,19 @@ class CharacterModel:
         for start in range(0, CONTEXT + PIECE, _WINDOW):
             answers, before = self._ask(tf.constant(read[:, start : start + _WINDOW + 1], tf.int32), before)
             bits.append(-answers.numpy() / np.log(2))
-        # The bits at a place are those of the token after it: `ids` begins with a space.
+        # The bits at a position are those of the next token: `ids` starts with a space.
         rows = np.concatenate(bits, axis=1)
         found = np.concatenate([rows[0, :PIECE], rows[1:, CONTEXT:].reshape(-1)])[: len(text)]
         return self.with_unseen(found, text)
 
     def with_unseen(self, bits: np.ndarray, text: str) -> np.ndarray:
-        """Bits of the characters of a text as ids, and what tells those apart that share `[UNK]`."""
+        """Bits of the characters of a text as ids, plus the bits that distinguish characters that share `[UNK]`."""
         known = set(self.vocabulary[len(SPECIAL_TOKENS) :])
         unseen = np.array([character not in known for character in text])
         return bits + unseen * np.log2(UNICODE_CHARACTERS - len(known))
 
 
 def to_ids(text: str, vocabulary: Sequence[str]) -> list[int]:
-    """Ids of a whole text after a space, not after `[BOS]`, which one text is too little to learn."""
+    """Ids of a whole text after a space, not after `[BOS]`: one text is not enough to train its embedding."""
     table = {token: index for index, token in enumerate(vocabulary)}
     return [table.get(character, UNK_ID) for character in ' ' + text]

@@ -18,7 +18,7 @@ _STARS_LABEL = {'1': 0, '2': 0, '3': None, '4': 1, '5': 1}
 
 
 class MissingDataError(Exception):
-    """A corpus that is not on this machine; the message says where it was looked for."""
+    """A corpus is not on this machine; the message lists the searched places."""
 
 
 class Review(NamedTuple):
@@ -28,7 +28,7 @@ class Review(NamedTuple):
         text: NFC.
         label: 0 negative, 1 positive, None neither (usable as text only).
         group: rows of one group never lie on both sides of a split.
-        rating: how good the text finds the film, from -1 to 1; None unknown.
+        rating: of the film by the text, from -1 to 1; None if unknown.
     """
 
     text: str
@@ -38,7 +38,7 @@ class Review(NamedTuple):
 
 
 def reviews(data: SentimentData) -> list[Review]:
-    """The rows of a corpus without duplicates, in an order that tells nothing about the class.
+    """Reads the rows of a corpus without duplicates, in an order that does not depend on the class.
 
     Raises:
         MissingDataError: where the corpus is not on this machine.
@@ -48,7 +48,7 @@ def reviews(data: SentimentData) -> list[Review]:
     for row in rows:
         if row.text.strip():
             seen.setdefault(identity(row.text), row)
-    # The film sentences come sorted by class.
+    # The film sentences are sorted by class.
     return [row for _, row in sorted(seen.items(), key=lambda item: item[0])]
 
 

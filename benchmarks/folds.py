@@ -1,4 +1,4 @@
-"""Which rows are learnt from, which choose, and which are measured on: fixed by one seed."""
+"""Training, validation and test rows of each fold, fixed by one seed."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -11,10 +11,10 @@ VALIDATION_SHARE = 0.1
 
 
 class Fold(NamedTuple):
-    """One division of a corpus. No group lies in two parts.
+    """One division of a corpus. No group is in two parts.
 
     Attributes:
-        train, validation, test: labelled rows. The test rows are for measuring and nothing else.
+        train, validation, test: labelled rows. The test rows are used for measurements only.
         unlabelled: rows without a label, of none of the other parts' groups.
     """
 
@@ -25,7 +25,7 @@ class Fold(NamedTuple):
 
 
 def folds(rows: Sequence[Review], count: int, seed: int) -> Iterator[Fold]:
-    """Each labelled row is tested on in exactly one of `count` folds.
+    """Yields `count` folds; each labelled row is a test row in exactly one of them.
 
     The validation part is taken out of the training folds; text of a held-out group is never read.
     """
@@ -52,7 +52,7 @@ def folds(rows: Sequence[Review], count: int, seed: int) -> Iterator[Fold]:
 
 
 def for_choosing(fold: Fold, seed: int) -> Fold:
-    """A fold within the fold: measured on its validation part, with a part of the training rows in the place of that.
+    """Returns a fold inside the fold: its test rows are the validation rows, and its validation rows are training rows.
 
     The test rows are in none of its parts.
     """

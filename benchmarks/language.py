@@ -1,9 +1,9 @@
-"""Bits a character on Spanish novels that were held out whole: ours against Kneser-Ney and PPM.
+"""Bits per character on held-out Spanish novels: this project's model, Kneser-Ney and PPM.
 
     python -m benchmarks.language [--quick] [--size CHARACTERS] [--set a.b=c] [--without-ours]
 
-The text is in lower case with single spaces, for all alike. Orders of the baselines are chosen on the validation
-novels. Kneser-Ney stays as it was trained; PPM goes on learning from the held-out text.
+All models read the same text, in lower case with single spaces. The orders of the baselines are chosen on the
+validation novels. Kneser-Ney is static; PPM keeps learning from the held-out text.
 """
 
 import time
@@ -24,12 +24,12 @@ PPM_ORDERS = range(4, 8)
 
 
 class Size(NamedTuple):
-    """How much is learnt from, and for how long.
+    """Size of the training text and length of the training.
 
     Attributes:
-        characters: of training text, 0 for all there is.
-        settings: of our network for that much text.
-        epochs: passes of our network over it.
+        characters: of training text; 0 for all.
+        settings: of the network for this size.
+        epochs: of the network.
     """
 
     characters: int
@@ -103,14 +103,14 @@ HELD_OUT_CHARACTERS, QUICK_HELD_OUT_CHARACTERS = 100_000, 20_000  # of each nove
 
 
 class Novels(NamedTuple):
-    """Text in lower case with single spaces: to learn from, to choose by, and to measure on."""
+    """Training, validation and held-out text in lower case with single spaces."""
 
     train: list[str]
     validation: str
     held_out: list[str]
 
     def training_text(self, characters: int) -> str:
-        """As much of each training novel, from its begin; 0 for all of all."""
+        """Takes the same amount from the start of each training novel; 0 takes everything."""
         share = characters // len(self.train)
         return ' '.join(text[: share - 1] if share else text for text in self.train)
 
@@ -118,10 +118,15 @@ class Novels(NamedTuple):
 @click.command(help=__doc__)
 @click.option('--quick', is_flag=True, help='Less text and fewer epochs; the same code.')
 @click.option(
-    '--size', 'only', type=int, multiple=True, metavar='CHARACTERS', help='This much text only; 0: all.'
+    '--size',
+    'only',
+    type=int,
+    multiple=True,
+    metavar='CHARACTERS',
+    help='Only this size of training text; 0: all.',
 )
 @click.option('--set', 'settings', multiple=True, metavar='NAME=VALUE', help='As for `vaiven run --set`.')
-@click.option('--without-ours', is_flag=True, help='The baselines alone.')
+@click.option('--without-ours', is_flag=True, help='Only the baselines.')
 def main(quick: bool, only: tuple[int, ...], settings: tuple[str, ...], without_ours: bool) -> None:
     report.quiet_libraries()
     report.show_progress()
@@ -165,7 +170,7 @@ def main(quick: bool, only: tuple[int, ...], settings: tuple[str, ...], without_
 
 
 def divide(texts: Mapping[str, str], held_out_characters: int) -> Novels:
-    """Whole novels to learn from or to be held out; of the latter as many characters as given, from the middle."""
+    """Divides the novels; of held-out novels, takes the given number of characters from the middle."""
 
     def middle(name: str) -> str:
         text = _plain(texts[name])
@@ -197,7 +202,7 @@ def _ppm(corpus: Novels, size: Size) -> dict[str, Any]:
 
     text = corpus.training_text(size.characters)
     order, bits = choose_order(text, corpus.validation, PPM_ORDERS)
-    # Each novel anew: what was learnt from one is no help with the next.
+    # A new model per novel: learning from one novel does not help with the next.
     measured = _over_novels(lambda novel: Ppm(order).learn(text).bits_per_character(novel), corpus)
     return {**measured, 'order': order, 'validation_bits': bits}
 
@@ -216,7 +221,7 @@ def _ours(corpus: Novels, size: Size, settings: tuple[str, ...]) -> dict[str, An
 
 
 def _over_novels(bits_of: Callable[[str], float], corpus: Novels) -> dict[str, Any]:
-    """Bits a character of each novel, and over all of their characters."""
+    """Bits per character of each novel, and over all their characters."""
     bits = [bits_of(novel) for novel in corpus.held_out]
     characters = [len(novel) for novel in corpus.held_out]
     whole = sum(b * n for b, n in zip(bits, characters, strict=True)) / sum(characters)

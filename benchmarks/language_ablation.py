@@ -1,9 +1,9 @@
-"""What each technique is worth to the character language model: all of them, then each left out or put in.
+"""Effect of each technique on the character language model: all techniques, then each removed or added.
 
     python -m benchmarks.language_ablation [--quick] [--only NAME]
 
-The smallest size of `benchmarks.language`, with its settings and fewer epochs, every variant with the same seeds.
-Measured on the validation novels: the held-out ones are for the final figures alone.
+Uses the smallest size of `benchmarks.language` with its settings and fewer epochs; all variants use the same seeds.
+Measured on the validation novels: the held-out novels are for the final figures only.
 """
 
 import time
@@ -17,7 +17,7 @@ from benchmarks.language import OURS, SIZES, divide
 
 VARIANTS: dict[str, tuple[str, ...]] = {
     'all': (),
-    'dropout drawn anew at each step': ('network.locked_dropout=false',),
+    'new dropout mask at each step': ('network.locked_dropout=false',),
     'no dropout': ('network.dropout=0', 'network.weight_dropout=0'),
     'no weight dropout': ('network.weight_dropout=0',),
     'with vocabulary dropout': ('network.embedding_dropout=0.05',),
@@ -42,7 +42,9 @@ VALIDATION_CHARACTERS = 100_000
 
 @click.command(help=__doc__)
 @click.option('--quick', is_flag=True, help='Fewer variants, epochs and seeds; the same code.')
-@click.option('--only', multiple=True, type=click.Choice(list(VARIANTS)), help='These variants alone.')
+@click.option(
+    '--only', multiple=True, type=click.Choice(list(VARIANTS)), help='Only this variant; can be repeated.'
+)
 def main(quick: bool, only: tuple[str, ...]) -> None:
     report.quiet_libraries()
     started = time.monotonic()

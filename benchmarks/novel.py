@@ -1,11 +1,11 @@
-"""The novel writer: the paper's recipe against ours, on the same text, with the same number of optimisation steps.
+"""Text generation: the paper's recipe and the preset `novel`, on the same text, with the same number of steps.
 
     python -m benchmarks.novel [--quick] [--set a.b=c]
 
-The presets `novel_paper` and `novel`, as `vaiven run` takes them; the text is in lower case with single spaces for
-both. Bits a character are measured on four held-out novels. The paper's model is asked in both ways, by windows that
-begin anew, as it was trained, and with its state kept; the better one counts. Then each writes on after the same 60
-characters of the training text.
+Compares the presets `novel_paper` and `novel` of `vaiven run`; the text is in lower case with single spaces for both.
+Bits per character are measured on four held-out novels. The paper's model is evaluated in two ways, with windows that
+start from the initial state, as in its training, and with its state kept; the better result counts. Then both
+generate a continuation of the same 60 characters of the training text.
 """
 
 import time
@@ -22,11 +22,11 @@ WRITTEN = 1000
 
 
 class Size(NamedTuple):
-    """How much.
+    """Sizes of the benchmark.
 
     Attributes:
         characters: of training text.
-        epochs: passes of the paper's recipe; ours takes as many steps.
+        epochs: of the paper's recipe; the preset `novel` takes the same number of steps.
         held_out: characters of each held-out novel.
     """
 
@@ -36,7 +36,7 @@ class Size(NamedTuple):
 
 
 FULL, QUICK = Size(75_000, 2, 10_000), Size(25_000, 1, 1_000)
-# Of our preset for so short a text, chosen on the validation novels.
+# Of the preset `novel` for so short a text, chosen on the validation novels.
 OURS = (
     'network.dropout=0.4', 'network.weight_dropout=0.3', 'training.batch_size=32', 'training.window=64',
     'training.learning_rate=0.012', 'training.weight_averaging=0.99',
@@ -46,7 +46,7 @@ COMMON = ('vocabulary.min_count=1', 'text.lowercase=true')
 
 @click.command(help=__doc__)
 @click.option('--quick', is_flag=True, help='Less text and fewer steps; the same code.')
-@click.option('--set', 'settings', multiple=True, metavar='NAME=VALUE', help='For our preset.')
+@click.option('--set', 'settings', multiple=True, metavar='NAME=VALUE', help='For the preset `novel`.')
 def main(quick: bool, settings: tuple[str, ...]) -> None:
     report.quiet_libraries()
     report.show_progress()
@@ -86,7 +86,7 @@ def main(quick: bool, settings: tuple[str, ...]) -> None:
                 f'{name:>6}, {way}: {each["mean"]:.3f} ± {each["sd"]:.3f} bits a character ({seconds:.0f} s)'
             )
     fewer = 1 - found['ours']['bits_per_character'] / found['paper']['bits_per_character']
-    report.say(f'ours needs {fewer:.1%} fewer bits')
+    report.say(f'the preset novel needs {fewer:.1%} fewer bits')
     report.conclude(
         {
             'benchmark': 'novel', 'quick': quick, 'settings': settings, 'characters': len(text),
@@ -100,7 +100,7 @@ def main(quick: bool, settings: tuple[str, ...]) -> None:
 def _configs(
     characters: int, epochs: int, settings: tuple[str, ...]
 ) -> tuple[dict[str, Any], dict[str, int]]:
-    """The two configurations, ours with as many passes as give the same number of steps at most; and the steps."""
+    """Returns both configurations and their steps; `novel` gets epochs for at most the same number of steps."""
     from vaiven.models.data.text_windows import SlidingWindows, StatefulWindows
     from vaiven.pipeline.config import configure
 
@@ -120,7 +120,7 @@ def _configs(
 
 
 def _write(models: dict[str, Any], text: str, window: int) -> dict[str, Any]:
-    """What is written after the same begin in each way, how varied it is, and how much of it is copied."""
+    """Generates continuations of one prompt in each way; measures their variety and the longest copy."""
     from vaiven.components.language_evaluation.originality import distinct, longest_copied
     from vaiven.serving.common.defaults import TEMPERATURE, TOP_P
 

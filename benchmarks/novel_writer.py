@@ -1,4 +1,4 @@
-"""A character model that writes, and is asked as the paper asks: by windows that each begin anew."""
+"""A character model for generation, also evaluated as in the paper: with windows that start from the initial state."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +15,7 @@ _ROWS = 512
 
 
 class NovelWriter(CharacterModel):
-    """A trained network with its characters."""
+    """A trained network with its character vocabulary."""
 
     def __init__(self, network: Network, vocabulary: Sequence[str]) -> None:
         super().__init__(network, vocabulary)
@@ -32,7 +32,7 @@ class NovelWriter(CharacterModel):
         self._next_of, self._on = next_of, on
 
     def surprisal_by_windows(self, text: str, window: int) -> np.ndarray:
-        """Bits of each character but the first `window`, foreseen from the `window` before it alone."""
+        """Bits of each character except the first `window`, predicted from the `window` characters before it only."""
         rows = np.lib.stride_tricks.sliding_window_view(self._ids(text), window + 1)
         bits = []
         for start in range(0, len(rows), _ROWS):
@@ -43,7 +43,7 @@ class NovelWriter(CharacterModel):
         return self.with_unseen(np.concatenate(bits), text[window:])
 
     def write_by_windows(self, begin: str, length: int) -> str:
-        """The likeliest character after the last ones, as many as `begin` has, read anew each time."""
+        """Greedy decoding; each step reads the last `len(begin)` characters again, from the initial state."""
         ids = self._ids(begin).tolist()
         window = len(ids)
         for _ in range(length):
@@ -52,7 +52,7 @@ class NovelWriter(CharacterModel):
         return self._text(ids[window:])
 
     def write(self, begin: str, length: int, **draw: Any) -> str:
-        """As the served model writes; see `SamplingOptions`."""
+        """Generates like the served model; see `SamplingOptions`."""
         settings = SamplingOptions(**{name: tf.constant(value) for name, value in draw.items()})
         begins = tf.constant(self._ids(begin)[None, :], tf.int32)
         return self._text(self._on(begins, tf.constant(length), settings).numpy()[0].tolist())

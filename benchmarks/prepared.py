@@ -1,4 +1,4 @@
-"""From rows to the files that the pipeline's training reads, and from a network to its answers."""
+"""Writes rows as the files that the training reads, and evaluates networks on them."""
 
 import collections
 import dataclasses
@@ -55,7 +55,7 @@ def prepare(fold: Fold, config: Config, folder: Path) -> Prepared:
 def tokens_of(
     texts: Sequence[str], config: Config, vocabulary: Sequence[str] | None = None
 ) -> list[list[bytes]]:
-    """Each text's tokens, UTF-8, by the very graph that serves; without a vocabulary whole words for `wordpiece`."""
+    """Tokenises texts with the graph of the served model, UTF-8; whole words for `wordpiece` without a vocabulary."""
     table = None if vocabulary is None else token_table(vocabulary)
     found: list[list[bytes]] = []
     for start in range(0, len(texts), _TEXTS_AT_ONCE):
@@ -65,7 +65,7 @@ def tokens_of(
 
 
 def to_ids(texts: Sequence[Sequence[bytes]], vocabulary: Sequence[str]) -> list[list[int]]:
-    """Ids with begin and end, unknown tokens as `[UNK]`."""
+    """Ids with start and end tokens; unknown tokens as `[UNK]`."""
     table = {token.encode(): index for index, token in enumerate(vocabulary)}
     return [[BOS_ID, *(table.get(token, UNK_ID) for token in text), EOS_ID] for text in texts]
 

@@ -1,9 +1,9 @@
-"""Accuracy of the sentiment model against linear baselines, over folds that are always the same.
+"""Accuracy of the sentiment model and of linear baselines, over fixed folds.
 
     python -m benchmarks.sentiment [--quick] [--data vader|muchocine-summary|muchocine-body] [--set a.b=c]
 
-Each fold: the vocabulary and the network are learnt from the training rows, the validation rows say when to
-stop, and the test rows are asked once. The baselines choose nothing, so they learn from the validation rows too.
+In each fold, the vocabulary and the network are trained on the training rows, early stopping uses the validation
+rows, and the test rows are predicted once. The baselines have nothing to choose, so they use the validation rows too.
 """
 
 import tempfile
@@ -22,13 +22,13 @@ SEED = 20_240_901
 
 
 class Plan(NamedTuple):
-    """How much is measured.
+    """Size of the benchmark for one corpus.
 
     Attributes:
-        folds: into how many parts the corpus is divided.
-        settings: what the corpus asks for: few and long texts are learnt from in stretches, in small batches.
-        quick_folds: how many of them `--quick` measures.
-        quick_settings: what `--quick` changes besides.
+        folds: number of parts of the corpus.
+        settings: for this corpus: a small number of long texts needs random segments and small batches.
+        quick_folds: number of folds that `--quick` measures.
+        quick_settings: further settings of `--quick`.
     """
 
     folds: int
@@ -61,7 +61,7 @@ PLANS: dict[str, Plan] = {
 @click.option('--set', 'settings', multiple=True, metavar='NAME=VALUE', help='As for `vaiven run --set`.')
 @click.option('--preset', default='reviews', show_default=True)
 @click.option('--on', type=click.Choice(['test', 'validation']), default='test', show_default=True,
-              help='Measure on parts of the training folds instead, to choose settings by.')  # fmt: skip
+              help='Measure on parts of the training folds instead, for choosing settings.')  # fmt: skip
 def main(data: SentimentData, quick: bool, settings: tuple[str, ...], preset: str, on: str) -> None:
     report.quiet_libraries()
     report.show_progress()
@@ -104,7 +104,7 @@ def main(data: SentimentData, quick: bool, settings: tuple[str, ...], preset: st
 
 
 def measure(fold: Fold, preset: str, settings: tuple[str, ...]) -> dict[str, Any]:
-    """Accuracy and seconds of each contestant on one fold, and how far our probabilities can be trusted."""
+    """Measures accuracy and seconds of each model on one fold, and the calibration error of the network."""
     from benchmarks.baselines.linear import LINEAR_BASELINES
     from vaiven.components.evaluation.calibration import binned, calibration_error
 

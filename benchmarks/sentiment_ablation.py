@@ -1,9 +1,9 @@
-"""What each technique is worth to the sentiment model: from a plain bidirectional LSTM to the default, one by one.
+"""Effect of each technique on the sentiment model: from a plain bidirectional LSTM to the default, one by one.
 
     python -m benchmarks.sentiment_ablation [--quick] [--only NAME]
 
-The film sentences, the first folds of `benchmarks.sentiment`, measured on parts of their training rows: no test row
-is read.
+Uses the film sentences and the first folds of `benchmarks.sentiment`, measured on parts of their training rows; test
+rows are never read.
 """
 
 import time
@@ -25,7 +25,7 @@ STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ('a plain bidirectional LSTM', ()),
     ('+ locked and token dropout', ('network.token_dropout=0.2', 'network.dropout=0.4')),
     ('+ language loss', ('training.language_weight=0.1',)),
-    ('+ vectors of pieces of words', ('network.subword_buckets=16384',)),
+    ('+ subword embeddings', ('network.subword_buckets=16384',)),
     ('+ ratings as soft labels', ('training.soft_labels=6',)),
     ('+ wide path (the default)', ('network.wide_ngrams=262144',)),
     ('+ two epochs of language first', ('training.language_epochs=2',)),
@@ -43,7 +43,12 @@ QUICK_SETTINGS = ('training.epochs=3',)
 @click.option(
     '--quick', is_flag=True, help='The first and the default, one fold, fewer epochs; the same code.'
 )
-@click.option('--only', multiple=True, type=click.Choice([name for name, _ in STEPS]), help='These alone.')
+@click.option(
+    '--only',
+    multiple=True,
+    type=click.Choice([name for name, _ in STEPS]),
+    help='Only this step; can be repeated.',
+)
 def main(quick: bool, only: tuple[str, ...]) -> None:
     report.quiet_libraries()
     started = time.monotonic()

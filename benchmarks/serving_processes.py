@@ -92,7 +92,7 @@ class Child:
         return json.loads(line)
 
     def stop(self, timeout: float = 10.0) -> None:
-        """Ends its input, and kills it (and what it started) if it goes on for `timeout` seconds."""
+        """Ends its input, and kills it (and what it started) if it still runs after `timeout` seconds."""
         try:
             if self._process.stdin is not None:
                 self._process.stdin.close()

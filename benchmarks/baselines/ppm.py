@@ -7,7 +7,7 @@ next shorter one. With c(s) occurrences of s in a context, n their sum and q the
     P(s) = (2 c(s) − 1) / 2n          P(escape) = q / 2n
 
 Characters that a longer context offered are left out of the shorter ones (exclusion), a character is counted
-in the context that predicted it and the longer ones only (update exclusion), and the model goes on learning from
+in the context that predicted it and the longer ones only (update exclusion), and the model keeps learning from
 the text that it is measured on: that is how PPMd compresses, and the fair opponent of dynamic evaluation.
 """
 
