@@ -13,23 +13,8 @@ FOLDER = Path(__file__).parent
 # With several processes, each takes the next file: long ones first, or one process waits for the other at the end.
 LONGEST_FILES = ('e2e/test_readme.py', 'e2e/test_main_job.py', 'e2e/test_novel.py')
 LONGEST_FOLDERS = ('e2e', 'models', 'components', 'serving_client', 'serving', 'gateway', 'benchmarks')
-# What `make quick` leaves out: tests with models that are made for them, and files that take seconds of a core.
-SLOW_FIXTURES = {'pushed', 'made_models', 'other_models', 'trained', 'kinds', 'half'}
-SLOW_FILES = {
-    'benchmarks': ('agreement', 'client', 'language', 'training_speed'),
-    'bootstrap': ('distribution', 'env'),
-    'components': (
-        'gates', 'language_evaluation', 'serving_check', 'text_example_gen', 'transform', 'vocabulary',
-    ),
-    'models': (
-        'assertions', 'backends', 'cells', 'combination', 'dataset', 'fine_tuning', 'fitting', 'generation', 'hardware',
-        'language_training', 'lecture', 'lecture_page', 'network', 'normalization', 'recurrence', 'streams', 'text',
-        'training', 'tuning',
-    ),
-    'pipeline': ('full_disk', 'interruption', 'runner', 'terminals'),
-    'serving_client': ('run_folder', 'rollout_statistics', 'rollout_status'),
-    'serving': ('json_values', 'server_graph_costs', 'wire_tensors'),
-}  # fmt: skip
+# Tests with models that are made for them are slow, without saying so.
+SLOW_FIXTURES = {'pushed', 'made_models', 'other_models', 'trained', 'kinds'}
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -41,13 +26,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _is_slow(item: pytest.Item) -> bool:
-    folder, *rest = item.path.relative_to(FOLDER).with_suffix('').parts
-    files = SLOW_FILES.get(folder, ())
-    return (
-        folder in ('e2e', 'forking')
-        or any(rest == [f'test_{name}'] for name in files)
-        or not SLOW_FIXTURES.isdisjoint(getattr(item, 'fixturenames', ()))
-    )
+    folder = item.path.relative_to(FOLDER).parts[0]
+    return folder == 'e2e' or not SLOW_FIXTURES.isdisjoint(getattr(item, 'fixturenames', ()))
 
 
 def _place(item: pytest.Item) -> tuple[int, int]:

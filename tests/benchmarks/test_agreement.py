@@ -15,6 +15,8 @@ from benchmarks.language import HELD_OUT, VALIDATION
 from benchmarks.prepared import tokens_of
 from vaiven.pipeline.config import configure
 
+pytestmark = pytest.mark.slow
+
 LISTS = word_lists()
 MADE = pairs(LISTS, a_cell=80)
 

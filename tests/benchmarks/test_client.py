@@ -11,6 +11,8 @@ from benchmarks.client import Plan
 from benchmarks.serving_processes import Child
 from benchmarks.serving_setup import Subject, trivial
 
+pytestmark = pytest.mark.slow
+
 PLAN = Plan(seconds=0.05, repeats=2, starts=1, lines=300, load_seconds=0.2)
 
 MODEL = """

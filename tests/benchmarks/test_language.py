@@ -6,6 +6,8 @@ import tensorflow as tf
 
 from benchmarks.language import HELD_OUT, VALIDATION, divide
 
+pytestmark = pytest.mark.slow
+
 
 def test_whole_novels_are_held_out() -> None:
     names = [*HELD_OUT, *VALIDATION, 'A', 'B']

@@ -2,10 +2,14 @@
 
 from pathlib import Path
 
+import pytest
+
 from benchmarks.corpora import Review
 from benchmarks.lstm_layers import keras_lstm, our_lstm
 from benchmarks.training_speed import contestants
 from vaiven.pipeline.config import configure
+
+pytestmark = pytest.mark.slow
 
 SETTINGS = (
     'network.units=8', 'network.embedding_size=8', 'network.wide_ngrams=0', 'training.batch_size=4',

@@ -26,6 +26,8 @@ from vaiven.configuration import ConfigError
 from vaiven.errors import UserError
 from vaiven.pipeline.results import held_out_calibration
 
+pytestmark = pytest.mark.slow
+
 
 def save_model(folder, pattern):
     """A SavedModel that finds a text positive where it has the pattern."""

@@ -25,6 +25,8 @@ from vaiven.models.network.network import Network
 from vaiven.models.text.config import TextConfig
 from vaiven.models.text.tokenization import EOS_ID, SPECIAL_TOKENS
 
+pytestmark = pytest.mark.slow
+
 CHARACTERS = 'aábcñ¿? '
 TEXT = TextConfig('character', max_tokens=1000)
 

@@ -19,6 +19,8 @@ from vaiven.configuration import ConfigError
 from vaiven.models.text.config import TextConfig
 from vaiven.models.text.tokenization import normalize
 
+pytestmark = pytest.mark.slow
+
 TEXTS = tf.TensorSpec([None], tf.string, name='text')
 
 

@@ -27,6 +27,8 @@ from vaiven.components.text_example_gen.files import DataFiles
 from vaiven.components.text_example_gen.rows import SPLITS, Row, identity
 from vaiven.components.text_example_gen.transforms import Kept, RemoveDuplicates
 
+pytestmark = pytest.mark.slow
+
 CONFIG = DataConfig(group_column='film', language_column='lang', rating_column='rating')
 
 

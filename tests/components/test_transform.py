@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 import tensorflow as tf
 from executor_runs import artifact, channel, run, write_examples
 from tfx.types import standard_artifacts
@@ -9,6 +10,8 @@ from tfx.types import standard_artifacts
 from vaiven.components.transform.component import TextTransform
 from vaiven.components.vocabulary.artifact import VocabularyArtifact
 from vaiven.models.data import dataset
+
+pytestmark = pytest.mark.slow
 
 SPLITS = {
     'train': [{'text': 'Qué bonita', 'label': 1}, {'text': '', 'label': 0}],
@@ -56,23 +59,31 @@ def test_the_function_finds_the_vocabulary_and_unlabelled_rows_have_no_label(tmp
     assert not (tmp_path / 'out/transformed_examples/Split-test').exists()
 
 
-def test_a_split_without_rows_stays_without_rows(tmp_path):
-    _, rows = transform(tmp_path, {**SPLITS, 'unlabelled': []})
-    assert rows['unlabelled'] == []
-    assert len(rows['train']) == 2
-
-
-def test_position_and_rating_reach_the_training_and_rows_without_them_too(tmp_path):
+@pytest.fixture(scope='module')
+def with_position(tmp_path_factory):
+    """The folder of the transformed rows and the rows, of data with positions and ratings and an empty split."""
+    folder = tmp_path_factory.mktemp('position')
     splits = {
         'train': [{'text': 'Qué', 'position': 2**32, 'rating': -0.5}, {'text': 'bonita'}],
         'eval': [{'text': 'otra', 'rating': 1.0}],
         'unlabelled': [],
     }
     more = 'feature { name: "position" type: INT }\nfeature { name: "rating" type: FLOAT }\n'
-    transform(tmp_path, splits, more)
+    _, rows = transform(folder, splits, more)
+    return folder / 'out/transformed_examples', rows
+
+
+def test_a_split_without_rows_stays_without_rows(with_position):
+    _, rows = with_position
+    assert rows['unlabelled'] == []
+    assert len(rows['train']) == 2
+
+
+def test_position_and_rating_reach_the_training_and_rows_without_them_too(with_position):
+    folder, _ = with_position
 
     def read(split):
-        files = map(str, (tmp_path / 'out/transformed_examples' / f'Split-{split}').iterdir())
+        files = map(str, (folder / f'Split-{split}').iterdir())
         rows = dataset.read_features(list(files)).as_numpy_iterator()
         return sorted((float(row['label']), int(row['position']), str(row['rating'])) for row in rows)
 

@@ -19,6 +19,8 @@ from vaiven.components.vocabulary.token_selection import choose
 from vaiven.configuration import ConfigError
 from vaiven.models.text.config import TextConfig
 
+pytestmark = pytest.mark.slow
+
 SPECIAL = ['[PAD]', '[UNK]', '[BOS]', '[EOS]']
 
 

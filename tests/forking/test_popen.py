@@ -10,6 +10,8 @@ import pytest
 
 from tests.forking.popen import IMPORT, StartingPopen
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = f"""
 import json, os, random, sys
 {IMPORT}

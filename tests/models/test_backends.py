@@ -22,6 +22,8 @@ from tests.models import backend_worker
 from vaiven.models.network.config import CELLS
 from vaiven.models.network.network import Network
 
+pytestmark = pytest.mark.slow
+
 TOLERANCE = 1e-5
 
 

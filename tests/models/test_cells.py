@@ -8,6 +8,8 @@ import tensorflow as tf
 from vaiven.models.network.cells import GatedCell, recurrent_layer
 from vaiven.models.network.config import CELLS
 
+pytestmark = pytest.mark.slow
+
 X = np.array([[[-0.455351, -0.276391], [-0.185934, -0.269585]]], 'float32')  # (batch, time, features)
 # Rows of two units for each gate in the order i, o, f, c.
 W = [[-0.494659, 0.0453352], [-0.487793, 0.417264], [-0.0175329, 0.489074], [-0.446013, 0.414029],

@@ -11,6 +11,8 @@ from vaiven.models.network.config import NetworkConfig
 from vaiven.models.training.config import TrainingConfig
 from vaiven.models.training.trainer import train
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def mixed(tmp_path) -> str:

@@ -10,6 +10,8 @@ from vaiven.models.training.config import TrainingConfig
 from vaiven.models.training.fine_tuning import LayerRates, layer_depths
 from vaiven.models.training.training_loop import train_phase
 
+pytestmark = pytest.mark.slow
+
 SIZES = {'layers': 2, 'units': 4, 'embedding_size': 6, 'subword_buckets': 8, 'wide_ngrams': 0}
 
 

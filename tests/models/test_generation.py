@@ -11,6 +11,8 @@ from vaiven.models.network.network import Network
 from vaiven.models.text.config import TextConfig
 from vaiven.models.text.tokenization import SPECIAL_TOKENS
 
+pytestmark = pytest.mark.slow
+
 CHARACTERS = [*' abcdeñóü¿?¡!.—', '👍', 'ש']
 WORDS = ['the', 'film', 'is', 'una', 'niña', '.', ',', '¿', '?', '(', ')', '👍', 'שלום']
 DEFAULTS = {'length': 12, 'temperature': 1.0, 'top_p': 0.9, 'top_k': 0, 'no_repeat': 0, 'seed': 1}

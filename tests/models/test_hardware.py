@@ -18,6 +18,8 @@ from vaiven.models.training.config import TrainingConfig
 from vaiven.models.training.hardware import Hardware, find_hardware, inference_network, share_cores
 from vaiven.models.training.trainer import train
 
+pytestmark = pytest.mark.slow
+
 
 def test_two_devices_train_the_same_network_as_one_also_when_resumed(tmp_path):
     command = [sys.executable, '-m', 'tests.models.two_devices', str(tmp_path)]

@@ -13,6 +13,8 @@ from vaiven.models.training.callbacks import TrainingError
 from vaiven.models.training.config import TrainingConfig
 from vaiven.models.training.language import train_language
 
+pytestmark = pytest.mark.slow
+
 NETWORK = NetworkConfig(
     bidirectional=False, units=12, embedding_size=6, dropout=0.1, token_dropout=0, wide_ngrams=0
 )

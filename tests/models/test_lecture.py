@@ -24,6 +24,8 @@ from vaiven.models.lecture.language_model import (
 from vaiven.models.network.cells import recurrent_layer
 from vaiven.models.network.config import CELLS
 
+pytestmark = pytest.mark.slow
+
 LINES = [
     f'the {noun} in the {place} .'
     for noun, place in [('cloud', 'sky'), ('fish', 'sea'), ('bread', 'oven')] * 400

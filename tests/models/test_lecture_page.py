@@ -18,6 +18,8 @@ from vaiven.models.lecture.svg import Line, heat_map, line_plot, nice_ticks, spr
 from vaiven.models.network.config import CELLS
 from vaiven.pipeline.cli import run
 
+pytestmark = pytest.mark.slow
+
 VOID = {'meta', 'br', 'link', 'img', 'hr', 'input'}
 TINY = LectureConfig(
     cells=('simple_rnn', 'lstm', 'peephole_lstm'), runs=2, units=8, embedding_size=6, window=12, batch_size=4, steps=8,

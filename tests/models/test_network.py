@@ -8,6 +8,8 @@ from vaiven.models.network.losses import language_loss, sentiment_loss
 from vaiven.models.network.network import Network
 from vaiven.models.network.wide import NO_NGRAM, WideNgrams
 
+pytestmark = pytest.mark.slow
+
 IDS = np.array([[2, 5, 6, 7, 3], [2, 8, 3, 0, 0]], 'int32')
 
 

@@ -11,6 +11,8 @@ from vaiven.models.text import normalization
 from vaiven.models.text.config import TextConfig
 from vaiven.models.text.tokenization import normalize, tokenize
 
+pytestmark = pytest.mark.slow
+
 DONT = "i don't like it , it isn't funny"
 
 

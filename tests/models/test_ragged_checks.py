@@ -8,6 +8,8 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from vaiven.models.export.ragged_checks import drop_ragged_checks
 
+pytestmark = pytest.mark.slow
+
 TEXTS = ['', 'uno dos tres', '¿qué ñandú?  👍', 'שלום עולם']
 
 

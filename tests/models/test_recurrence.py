@@ -5,6 +5,8 @@ import tensorflow as tf
 
 from vaiven.models.network.recurrence import LSTM, lstm
 
+pytestmark = pytest.mark.slow
+
 BATCH, TIME, FEATURES, UNITS = 3, 7, 4, 5
 
 

@@ -8,6 +8,8 @@ from vaiven.models.network.config import NetworkConfig
 from vaiven.models.network.network import Network
 from vaiven.models.training.stacking import stack_paths
 
+pytestmark = pytest.mark.slow
+
 TEXTS = [[5, 8], [6, 9], [5, 5, 9], [6, 6, 8], [7]]
 LABELS = [1, 0, 1, 0, -1]
 

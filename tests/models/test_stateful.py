@@ -13,6 +13,8 @@ from vaiven.models.network.network import Network
 from vaiven.models.network.stateful import StatefulLanguageModel
 from vaiven.models.text.tokenization import UNK_ID
 
+pytestmark = pytest.mark.slow
+
 TEXT = np.arange(4, 4 + 103)
 
 

@@ -16,6 +16,8 @@ from vaiven.models.text.tokenization import (
     vocabulary_table,
 )
 
+pytestmark = pytest.mark.slow
+
 PIECES = [
     *SPECIAL_TOKENS,
     *('la', 'bicicleta', 'niñ', '##os', '##o', '##a', 'b', '##b', '##i', '#', '##ñ', 'n', 'c', '.', '¿'),

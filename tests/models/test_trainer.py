@@ -17,6 +17,8 @@ from vaiven.models.training.callbacks import TrainingError
 from vaiven.models.training.config import TrainingConfig
 from vaiven.models.training.trainer import train
 
+pytestmark = pytest.mark.slow
+
 TEXTS = ('a wonderful film', 'una película horrible', '', 'nin\u0303o 👍🏽 שלום', b'\xff')
 
 

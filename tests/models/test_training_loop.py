@@ -20,6 +20,8 @@ from vaiven.models.training.config import TrainingConfig
 from vaiven.models.training.language import train_language
 from vaiven.models.training.training_loop import AveragingAdam, train_phase
 
+pytestmark = pytest.mark.slow
+
 STEPS = 5
 FAST = TrainingConfig(learning_rate=0.1, patience=2)
 

@@ -11,6 +11,8 @@ from vaiven.models.training.callbacks import TrainingError
 from vaiven.models.training.tuning import RandomSearchTuner, search_space
 from vaiven.models.training.tuning_config import TuningConfig
 
+pytestmark = pytest.mark.slow
+
 NETWORK = {'cell': 'simple_rnn', 'bidirectional': False, 'units': 4, 'embedding_size': 4, 'wide_ngrams': 0}
 TRAINING = {
     'learning_rate': 0.01,

@@ -4,6 +4,8 @@ import pytest
 from vaiven.models.network.wide import NO_NGRAM, WideNgrams
 from vaiven.models.training.wide_fit import fit_wide
 
+pytestmark = pytest.mark.slow
+
 # Odd numbers are words and pairs, even numbers are subwords.
 GOOD, BAD, GOOD_SUBWORD, BAD_SUBWORD, COMMON = 11, 13, 20, 22, 15
 

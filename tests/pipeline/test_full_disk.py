@@ -15,6 +15,8 @@ from vaiven.pipeline.paths import FolderError, RunPaths
 from vaiven.pipeline.runner import ComponentError
 from vaiven.pipeline.store import StoreError
 
+pytestmark = pytest.mark.slow
+
 FULL = 'the disk is full'
 _SIZE = 1024 * 1024
 

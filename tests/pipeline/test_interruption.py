@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 # The job with components of toys in place of the real graph, so that it takes seconds.
 PROGRAM = """
 import os, pathlib, sys, time, types

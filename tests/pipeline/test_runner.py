@@ -13,6 +13,8 @@ from vaiven.pipeline.baseline import LatestBlessedOtherStrategy
 from vaiven.pipeline.code_digest import digest
 from vaiven.pipeline.runner import ComponentError, ComponentResult, run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def root(tmp_path):

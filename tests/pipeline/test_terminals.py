@@ -12,6 +12,8 @@ import pytest
 
 from vaiven.pipeline import cli
 
+pytestmark = pytest.mark.slow
+
 COMMAND = [sys.executable, '-m', 'vaiven']
 
 

@@ -16,6 +16,8 @@ from vaiven.serving.server.json_exact import JsonError
 from vaiven.serving.wire import messages, tensors
 from vaiven.serving.wire.dtypes import NUMBERS
 
+pytestmark = pytest.mark.slow
+
 
 def inputs_of(**dtypes: str) -> dict[str, Any]:
     return {name: SimpleNamespace(dtype=NUMBERS[f'DT_{dtype.upper()}']) for name, dtype in dtypes.items()}

@@ -9,6 +9,8 @@ from vaiven.serving.server import runtime
 from vaiven.serving.server.endpoints import Endpoint
 from vaiven.serving.server.graph_costs import outputs_of_fixed_cost
 
+pytestmark = pytest.mark.slow
+
 tf = runtime.tensorflow()
 
 

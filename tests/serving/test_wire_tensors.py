@@ -9,6 +9,8 @@ import pytest
 from vaiven.serving.wire import messages, tensors
 from vaiven.serving.wire.dtypes import NUMBERS
 
+pytestmark = pytest.mark.slow
+
 NUMERIC = [
     np.float16, np.float32, np.float64, np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32,
     np.uint64, np.bool_, np.complex64, np.complex128, ml_dtypes.bfloat16, ml_dtypes.float8_e5m2,

@@ -293,7 +293,7 @@ def test_a_table_that_the_pipeline_refuses_is_refused_here_too(
     ('name', 'content'),
     [
         ('a.csv', b' text , label \nx,1\ny,0.0\nz,\n'),
-        ('A.CSV.GZ', gzip.compress(b'\xef\xbb\xbftext,label\r\nx,+1\r\ny,0\r\nz,none\r\n')),
+        ('A.CSV.GZ', gzip.compress(b'\xef\xbb\xbftext,label\r\nx,+1\r\ny,0\r\nz,none\r\n', mtime=0)),
         ('a.tsv', b'text\tlabel\nx\t"1.00"\ny\tneg\nz\t\n'),
         ('a.jsonl', b'{"text": "x", "label": 1.0}\n{"text": "y", "label": false}\n{"text": "z"}\n'),
     ],

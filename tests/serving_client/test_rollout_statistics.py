@@ -13,6 +13,8 @@ from vaiven.serving.rollout.paired_requests import Answer, Pair
 from vaiven.serving.rollout.requests import Asked
 from vaiven.serving.rollout.statistics import log_capital, mean_interval, quantile_intervals
 
+pytestmark = pytest.mark.slow
+
 
 def test_looking_after_every_few_outcomes_seldom_refutes_what_is_true() -> None:
     """With a fixed-sample test of 5 %, so many looks would err in about a third of the runs."""

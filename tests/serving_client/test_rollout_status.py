@@ -18,6 +18,8 @@ from vaiven.serving.rollout.lineage import Origin
 from vaiven.serving.rollout.rollout import Rollout
 from vaiven.serving.server.server_process import ServerProcess
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope='module')
 def base_path(pushed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:

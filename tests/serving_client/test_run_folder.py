@@ -21,6 +21,8 @@ from vaiven.serving.rollout import configuration, held_out, lineage, requests
 from vaiven.serving.rollout.rollout import Rollout
 from vaiven.serving.server.server_process import ServerProcess
 
+pytestmark = pytest.mark.slow
+
 MULTILINE = 'año, "largo"\n y malo'
 
 
