@@ -61,7 +61,7 @@ def test_the_wheel_describes_itself(metadata: Message) -> None:
         assert f'Programming Language :: Python :: {version}' in classifiers
 
 
-def test_only_the_pipeline_bounds_protobuf_and_the_extras_bring_what_they_say(metadata: Message) -> None:
+def test_only_the_pipeline_bounds_protobuf_and_the_extras_are_complete(metadata: Message) -> None:
     wanted: dict[str, dict[str, str]] = {}
     for text in metadata.get_all('Requires-Dist') or []:
         requirement, _, marker = text.partition(';')

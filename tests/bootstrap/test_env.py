@@ -156,14 +156,14 @@ def apt(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         ('sources.list.d/debian.sources', 'Types: deb\nURIs: http://mirror.example/debian\nSuites: trixie\n'),
     ],
 )
-def test_the_mirror_is_the_systems_own(apt: Path, name: str, text: str) -> None:
+def test_the_mirror_is_that_of_the_system(apt: Path, name: str, text: str) -> None:
     import glibc  # type: ignore[import-not-found]
 
     (apt / name).write_text(text)
     assert glibc.debian_mirror()[0] == 'http://mirror.example/debian'
 
 
-def test_an_old_system_without_a_debian_mirror_is_told(apt: Path) -> None:
+def test_an_old_system_without_a_debian_mirror_is_refused(apt: Path) -> None:
     import glibc  # type: ignore[import-not-found]
 
     (apt / 'sources.list').write_text('deb http://mirror.example/ubuntu jammy main\n')
@@ -171,7 +171,7 @@ def test_an_old_system_without_a_debian_mirror_is_told(apt: Path) -> None:
         glibc.debian_mirror()
 
 
-def test_a_disk_that_is_too_full_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_disk_that_is_too_full_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     import machine  # type: ignore[import-not-found]
 
     monkeypatch.setattr(machine, 'MIN_FREE_BYTES', 10**18)
@@ -179,7 +179,7 @@ def test_a_disk_that_is_too_full_is_told(monkeypatch: pytest.MonkeyPatch, tmp_pa
         machine.check_machine(tmp_path)
 
 
-def test_another_kind_of_machine_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_another_kind_of_machine_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     import machine  # type: ignore[import-not-found]
 
     monkeypatch.setattr(machine.platform, 'machine', lambda: 'aarch64')

@@ -69,7 +69,7 @@ def test_the_help_of_these_needs_no_heavy_library_and_shows_an_example(name: str
         (['predict', 'x', '--version', '-1'], '--version'),
     ],
 )
-def test_a_wrong_use_is_told_in_one_line_and_ends_with_2(arguments: list[str], said: str) -> None:
+def test_a_usage_error_is_one_line_with_exit_status_2(arguments: list[str], said: str) -> None:
     answer = run(*arguments)
     assert answer.returncode == 2
     assert answer.stdout == ''

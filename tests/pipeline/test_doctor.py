@@ -31,7 +31,7 @@ def test_a_folder_that_is_too_small_is_bad(tmp_path: Path, monkeypatch: pytest.M
     assert str(tmp_path) in check.remedy
 
 
-def test_little_memory_is_told_before_it_is_too_little(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_little_memory_is_a_note_and_too_little_is_bad(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, 'MEMORY_GB', (0.0, 1e9))
     assert machine.memory().state == NOTE
     monkeypatch.setattr(machine, 'MEMORY_GB', (1e9, 1e9))
@@ -81,7 +81,7 @@ def test_a_tensorflow_that_does_not_start_is_bad(monkeypatch: pytest.MonkeyPatch
     assert (check.state, check.found) == (BAD, 'ImportError: libfoo.so.1: cannot open shared object file')
 
 
-def test_the_doctor_ends_with_1_and_says_what_is_bad(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_doctor_names_failed_checks_with_exit_status_1(monkeypatch: pytest.MonkeyPatch) -> None:
     found = [Check('Python', OK, '3.11'), Check('memory', BAD, '0.1 GB free', 'end other programs')]
     monkeypatch.setattr(doctor, 'run_checks', lambda folder: found)
     answer = CliRunner().invoke(doctor.doctor, [], standalone_mode=False)

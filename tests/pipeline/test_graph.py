@@ -39,7 +39,7 @@ def compiled(path: Path, settings=(), **options) -> list[dict]:
     return list(yaml.safe_load_all(path.read_text()))
 
 
-def test_the_plan_names_the_components_of_the_graph_in_their_order_with_what_they_read(program):
+def test_the_stages_match_the_components_of_the_graph_in_order_and_inputs(program):
     nodes = [node.pipeline_node for node in program.nodes]
     compare(stages(configure('reviews')), nodes)
 
@@ -65,7 +65,7 @@ def test_a_search_for_settings_comes_before_the_training_that_takes_them(tmp_pat
 
 
 @pytest.mark.parametrize('preset', ['novel', 'novel_paper'])
-def test_language_alone_is_measured_by_its_own_evaluator(tmp_path, preset):
+def test_the_language_task_has_the_language_evaluator(tmp_path, preset):
     config = configure(preset)
     paths = RunPaths.at(str(tmp_path), preset)
     program = compiler.Compiler().compile(local_pipeline(config, DataFiles(('/data/book.txt',)), paths))
@@ -162,7 +162,7 @@ def test_the_kubeflow_specification_loads_and_has_every_component(tmp_path):
     assert pathlib.PurePosixPath(serving_dir).parent == pathlib.PurePosixPath(mount['mountPath'])
 
 
-def test_a_gpu_is_asked_for_by_the_trainer_alone(tmp_path):
+def test_only_the_trainer_requests_a_gpu(tmp_path):
     specification, _ = compiled(tmp_path / 'made.yaml', gpus=2)
     with_gpu = {
         name: executor['container']['resources']['accelerator']
@@ -172,7 +172,7 @@ def test_a_gpu_is_asked_for_by_the_trainer_alone(tmp_path):
     assert with_gpu == {'Trainer_executor': {'count': '2', 'type': 'nvidia.com/gpu'}}
 
 
-def test_a_resolver_is_there_where_it_is_asked_for(tmp_path):
+def test_the_resolver_is_optional(tmp_path):
     specification, _ = compiled(tmp_path / 'made.yaml', baseline='latest')
     tasks = specification['root']['dag']['tasks']
     assert {'BaselineModel-model-resolver', 'BaselineModel-model-blessing-resolver'} <= set(tasks)

@@ -36,7 +36,7 @@ def test_links_lead_to_the_files_and_are_gone_afterwards(tmp_path):
     assert not os.path.exists(paths.inputs)
 
 
-def test_where_a_file_lies_decides_nothing_about_what_must_be_made_again(tmp_path):
+def test_fingerprints_do_not_depend_on_the_location_of_a_file(tmp_path):
     marks = []
     for folder in ('here', 'there [2]'):
         (tmp_path / folder).mkdir()

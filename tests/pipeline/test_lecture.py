@@ -5,7 +5,7 @@ from vaiven.pipeline.commands.lecture import _corpora
 LINE = 'the cloud in the sky .'
 
 
-def test_files_of_one_name_are_texts_of_their_own(tmp_path):
+def test_files_with_the_same_name_are_separate_texts(tmp_path):
     paths = [tmp_path / 'a' / 'x.txt', tmp_path / 'b' / 'x.txt', tmp_path / 'b' / 'y.txt']
     for number, path in enumerate(paths):
         path.parent.mkdir(exist_ok=True)

@@ -143,7 +143,7 @@ def test_of_very_many_labels_the_most_frequent_are_shown_and_the_rest_is_counted
     assert "'12'" not in line
 
 
-def test_text_in_the_label_column_is_said_to_be_text(tmp_path, plan):
+def test_text_in_the_label_column_is_reported(tmp_path, plan):
     texts = [f'a very long review of the film number {number}' for number in range(1500)]
     path = table(tmp_path / 'a.csv', texts, ['1', '0'] * 750, header=('label', 'text'))
     line = refused(
@@ -190,7 +190,7 @@ def columns(labels):
 
 
 @pytest.mark.parametrize('write', [numbers_of_pandas, json_numbers, parquet_floats, parquet_booleans])
-def test_numbers_are_labels_in_every_format_and_no_value_is_no_label(tmp_path, plan, write):
+def test_numbers_are_labels_in_every_format_and_missing_values_are_unlabelled(tmp_path, plan, write):
     status, lines = plan(write(tmp_path / 'a'))
     assert status == 0, lines
     assert lines[1].endswith('unlabelled 100')
@@ -227,7 +227,7 @@ def test_one_column_may_be_label_and_rating(tmp_path, plan):
         )
 
 
-def test_what_is_dropped_is_told_with_the_reasons(tmp_path, plan):
+def test_dropped_rows_are_reported_with_the_reasons(tmp_path, plan):
     texts = [*(f'text {n}' for n in range(1500)), *[' '] * 250, *(f'TEXT  {n}' for n in range(450))]
     labels = [
         *(n % 2 for n in range(1750)),
@@ -325,7 +325,7 @@ def test_a_class_with_very_few_rows_is_warned_about(tmp_path, plan):
     assert 'warning: a.csv: only 30 of 990 labelled rows are negative: too few to learn from' in lines
 
 
-def test_what_the_reader_noticed_is_warned_about_in_both_kinds_of_files(tmp_path, plan):
+def test_warnings_of_the_reader_cover_both_kinds_of_files(tmp_path, plan):
     path = labelled(tmp_path / 'a.csv', '1', '0', each=100)
     with path.open('a', encoding='utf-8') as file:
         file.write('una niÃ±a,1\n')

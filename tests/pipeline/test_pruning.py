@@ -51,12 +51,12 @@ def test_a_dry_run_says_the_same_and_changes_nothing(root):
     assert pruned(root).splitlines()[:-1] == said.splitlines()[:-1]
 
 
-def test_as_many_runs_stay_as_are_asked_for(root):
+def test_keep_is_the_number_of_runs_that_stay(root):
     pruned(root, '--keep', '2')
     assert texts(root) == {'two', 'three'}
 
 
-def test_a_pruned_artifact_is_not_used_and_not_reported_as_lost(root):
+def test_a_pruned_artifact_is_neither_used_nor_reported_as_missing(root):
     pruned(root)
     assert run_toy(root, 'three') == ({'Write': True, 'Copy': True}, [])
     assert run_toy(root, 'one') == ({'Write': False, 'Copy': False}, [])
@@ -101,7 +101,7 @@ def test_a_folder_that_the_metadata_do_not_know_is_removed(root):
     assert not left.exists()
 
 
-def test_what_cannot_be_pruned_is_told_in_one_line(root, tmp_path):
+def test_an_error_while_pruning_is_one_line(root, tmp_path):
     with pytest.raises(UserError, match=r'there are no runs in .*nowhere; choose another folder with --root'):
         pruned(tmp_path / 'nowhere')
     with run_lock(str(root)), pytest.raises(RootBusyError, match='another run'):

@@ -42,7 +42,7 @@ def _raised(*errors: BaseException) -> BaseException:
         (OSError(errno.ENOSPC, 'No space left', 'a/file'), 'no space left on the device for a/file'),
     ],
 )
-def test_the_cause_is_one_line_that_names_what_began_it(error, message):
+def test_the_root_cause_is_described_in_one_line(error, message):
     assert root_cause(error)[1] == message
 
 

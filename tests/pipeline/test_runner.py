@@ -36,16 +36,16 @@ def executions(root: Path) -> list[Execution]:
         return handle.store.get_executions()
 
 
-def test_components_are_told_as_they_begin_and_end_with_their_outputs(root):
-    told = []
+def test_callbacks_get_the_start_and_the_result_of_each_component(root):
+    calls = []
     steps = run(
         toy_pipeline(root),
         (),
         {},
-        lambda name, number, count: told.append((name, number, count)),
-        lambda step: told.append(step.name),
+        lambda name, number, count: calls.append((name, number, count)),
+        lambda step: calls.append(step.name),
     )
-    assert told == [('Write', 1, 2), 'Write', ('Copy', 2, 2), 'Copy']
+    assert calls == [('Write', 1, 2), 'Write', ('Copy', 2, 2), 'Copy']
     [output] = steps[0].outputs['model']
     assert output.properties['text'] == 'hello'
     assert Path(steps[1].outputs['copy'][0].uri, 'text').read_text() == 'hello'
@@ -74,7 +74,7 @@ def test_a_deleted_artifact_is_made_again(root):
     assert not cached(run_toy(root))['Write']
 
 
-def test_a_failure_names_the_component_and_what_began_it_and_keeps_what_is_done(root):
+def test_a_failure_names_the_component_and_the_cause_and_keeps_completed_results(root):
     (root / 'mode').write_text('break')
     with pytest.raises(ComponentError, match=r"^Copy failed: ValueError: invalid literal .*'x'$") as raised:
         run_toy(root)
@@ -90,7 +90,7 @@ def test_a_fault_of_the_user_inside_a_component_keeps_its_words_and_exit_status(
     assert raised.value.exit_status == 2
 
 
-def test_a_killed_run_goes_on_where_it_was_and_leaves_nothing_half_written(root):
+def test_a_killed_run_resumes_and_leaves_no_incomplete_outputs(root):
     (root / 'mode').write_text('die')
     program = (
         'import pathlib, sys; from tests.pipeline import test_runner; '

@@ -5,7 +5,7 @@ from vaiven.pipeline.config import configure
 from vaiven.pipeline.stages import fingerprints
 
 
-def test_every_file_and_its_part_decide_what_must_be_made_again(tmp_path):
+def test_fingerprints_depend_on_every_file_and_its_role(tmp_path):
     paths = [str(tmp_path / name) for name in ('a.csv', 'b.csv', 'c.csv')]
     for path in paths:
         (tmp_path / path).write_text('text,label\n')

@@ -1,4 +1,4 @@
-"""A folder of runs that is moved, restored in part, or thinned out by hand."""
+"""A folder of runs that is moved, restored in part, or partly deleted."""
 
 import shutil
 import sqlite3
@@ -30,17 +30,17 @@ def root(tmp_path):
 
 
 def run_toy(root: Path, text: str = 'hello') -> tuple[dict[str, bool], list[MissingArtifact]]:
-    """Which components came from the cache, and what was found lost before."""
+    """Which components came from the cache, and the artifacts that were missing before."""
     done = CompletedComponents(str(root))
 
-    def ended(step: ComponentResult) -> None:
+    def on_end(step: ComponentResult) -> None:
         uris = [output.uri for outputs in step.outputs.values() for output in outputs]
         done.add(step.name, text, uris)
 
     with workspace(PlacementConfig(), DataFiles(()), RunPaths(str(root), 'toy')):
-        lost = synchronize_store(str(root), '', done)
-        steps = run(toy_pipeline(Path(), text), (), {}, lambda name, number, count: None, ended)
-    return {step.name: step.cached for step in steps}, lost
+        missing = synchronize_store(str(root), '', done)
+        steps = run(toy_pipeline(Path(), text), (), {}, lambda name, number, count: None, on_end)
+    return {step.name: step.cached for step in steps}, missing
 
 
 def query(root: Path, text: str) -> list[tuple]:
@@ -60,14 +60,14 @@ def test_a_moved_folder_keeps_its_cache_also_below_brackets(root):
     assert all((moved / uri).is_dir() and not uri.startswith('/') for (uri,) in addresses)
 
 
-def test_a_folder_that_was_copied_uses_its_own_files(root):
+def test_a_copied_folder_uses_its_own_files(root):
     run_toy(root)
     copy = shutil.copytree(root, root.parent / 'copy')
     [(uri,)] = query(copy, "SELECT uri FROM Artifact JOIN Type ON Type.id = type_id WHERE uri LIKE '%Write%'")
     (copy / uri / 'text').unlink()
-    found, [lost] = run_toy(copy)
+    found, [missing] = run_toy(copy)
     assert found == {'Write': False, 'Copy': False}
-    assert lost == MissingArtifact('Model', uri, f'{uri}/text')
+    assert missing == MissingArtifact('Model', uri, f'{uri}/text')
     assert (root / uri / 'text').exists()
 
 
@@ -76,9 +76,9 @@ def test_an_artifact_without_one_of_its_files_is_named_and_made_again(root, chan
     run_toy(root)
     [path] = (root / 'artifacts' / 'Copy' / 'copy').glob('*/text')
     path.unlink() if change == 'remove' else path.write_text('')
-    found, lost = run_toy(root)
+    found, missing = run_toy(root)
     assert found == {'Write': True, 'Copy': False}
-    assert [artifact.path for artifact in lost] == [str(path.relative_to(root))]
+    assert [artifact.path for artifact in missing] == [str(path.relative_to(root))]
 
 
 def test_an_artifact_that_is_back_is_used_again(root):
@@ -115,7 +115,7 @@ def test_absolute_addresses_of_an_old_root_are_rewritten_and_nothing_else_is(roo
 
 
 @pytest.mark.parametrize('content', [b'not a database' * 100, b''])
-def test_a_damaged_store_is_told_in_one_line(root, content):
+def test_a_damaged_store_is_reported_in_one_line(root, content):
     (root / 'metadata.sqlite').write_bytes(content)
     if content:
         with pytest.raises(StoreError, match=r'metadata\.sqlite is damaged .*; restore it') as raised:

@@ -59,7 +59,7 @@ def test_the_folder_is_removed_when_the_run_fails(parent):
     assert list(parent.iterdir()) == []
 
 
-def test_what_a_killed_run_left_is_removed_by_the_next_and_nothing_else(parent):
+def test_the_next_run_removes_only_the_folder_of_a_killed_run(parent):
     killed, left = hold(parent)
     working, used = hold(parent)
     (parent / 'vaiven-run-of-another-program').mkdir()
@@ -73,7 +73,7 @@ def test_what_a_killed_run_left_is_removed_by_the_next_and_nothing_else(parent):
     assert [entry.name for entry in parent.iterdir()] == ['vaiven-run-of-another-program']
 
 
-def test_a_full_disk_is_told_in_one_line(parent, monkeypatch):
+def test_a_full_disk_is_reported_in_one_line(parent, monkeypatch):
     usage = type('Usage', (), {'free': 1000})
     monkeypatch.setattr(module.shutil, 'disk_usage', lambda path: usage)
     with pytest.raises(TemporaryFolderError, match=f'no space .* the disk of {parent} is full') as raised:
@@ -82,7 +82,7 @@ def test_a_full_disk_is_told_in_one_line(parent, monkeypatch):
     assert raised.value.exit_status == 1
 
 
-def test_a_folder_that_cannot_be_written_is_told_with_the_way_out(parent, monkeypatch):
+def test_a_folder_that_cannot_be_written_is_reported_with_the_remedy(parent, monkeypatch):
     def refuse(*arguments, **options):
         raise OSError(errno.EROFS, 'Read-only file system')
 

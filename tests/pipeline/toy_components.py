@@ -1,4 +1,4 @@
-"""Small components for tests of the runner; the last one can be told to fail, or to be killed."""
+"""Small components for tests of the runner; the last one fails or waits if its mode says so."""
 
 import logging
 import os

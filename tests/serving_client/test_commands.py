@@ -132,7 +132,7 @@ def test_next_shows_words_with_probabilities(shell: Shell) -> None:
     assert [each['token'] for each in found['next']] == ['la+0']
 
 
-def test_generate_prints_the_seed_text_and_what_follows(shell: Shell, server: ServerProcess) -> None:
+def test_generate_prints_the_prompt_and_its_continuation(shell: Shell, server: ServerProcess) -> None:
     options = ['--model', 'reviews', '--seed', '5', '--length', '7', '--temperature', '0.5']
     options += ['--top-p', '0.25', '--top-k', '3', '--no-repeat', '4']
     told = '7 0.5 0.25 3 4 5'
@@ -142,7 +142,7 @@ def test_generate_prints_the_seed_text_and_what_follows(shell: Shell, server: Se
     assert over_rest.decode().splitlines() == lines
 
 
-def test_generate_without_a_text_begins_from_nothing_as_often_as_it_is_told(shell: Shell) -> None:
+def test_generate_without_a_prompt_writes_count_texts_from_scratch(shell: Shell) -> None:
     answer = (
         shell('generate', '--model', 'reviews', '--count', '34', '--seed', '5', '--to', 'jsonl')
         .stdout.decode()
@@ -163,14 +163,14 @@ def test_generate_without_a_seed_writes_something_else_each_time(shell: Shell) -
     assert len(seeds) == 3
 
 
-def test_generate_takes_seed_texts_from_a_file_or_standard_input(shell: Shell) -> None:
+def test_generate_reads_prompts_from_a_file_or_standard_input(shell: Shell) -> None:
     answer = shell(
         'generate', '--model', 'reviews', '--file', '-', '--seed', '1', stdin='¿qué\n\n'.encode()
     ).stdout.decode()
     assert [line.partition(' ñ ')[0] for line in answer.splitlines()] == ['¿qué', '']
 
 
-def test_what_is_asked_wrongly_is_told_in_one_line(shell: Shell, server: ServerProcess) -> None:
+def test_a_usage_error_is_reported_in_one_line(shell: Shell, server: ServerProcess) -> None:
     rest = server.rest_url
     assert "has no model 'films'" in shell.fails(2, 'predict', '--model', 'films', 'g')
     assert 'version 9' in shell.fails(2, 'predict', '--version', '9', 'g')
@@ -203,7 +203,7 @@ def test_what_is_asked_wrongly_is_told_in_one_line(shell: Shell, server: ServerP
     assert 'is not in the range' in shell.fails(2, 'generate', '--count', '0')
 
 
-def test_a_line_that_is_not_utf8_is_named_after_the_answers_before_it(shell: Shell) -> None:
+def test_a_line_that_is_not_utf8_is_reported_after_the_results_before_it(shell: Shell) -> None:
     answer = shell('predict', stdin=b'gg\nga\n\xff\xfe\ngg\n', status=2)
     assert answer.stdout == b'positive\t1.000000\tgg\nnegative\t0.500000\tga\n'
     assert b'standard input, line 3: ' in answer.stderr
@@ -215,7 +215,7 @@ def test_no_server_ends_with_1_and_says_how_to_start_one(shell: Shell) -> None:
     assert '`vaiven serve`' in shell.fails(1, 'rollout', 'status', '--server', f'127.0.0.1:{port}')
 
 
-def test_serve_without_anything_to_serve_says_what_to_do(shell: Shell, pushed: Path) -> None:
+def test_serve_without_a_model_names_the_remedy(shell: Shell, pushed: Path) -> None:
     assert '`vaiven run`' in shell.fails(2, 'serve')
     assert 'there is no folder' in shell.fails(2, 'serve', 'nothing')
     assert 'has no versions' in shell.fails(2, 'serve', str(shell.folder))

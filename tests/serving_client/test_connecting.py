@@ -32,7 +32,7 @@ def saved_model(folder: Path, *signatures: tuple[str, str]) -> None:
 
 @pytest.fixture
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Four models of two kinds, a second apart; the address that nobody chooses has nobody."""
+    """Four models of two kinds, pushed a second apart, without a server."""
     base = tmp_path / 'vaiven-runs'
     sentiment = (('serving_default', 'label'), ('next_word', 'tokens'))
     language = (('serving_default', 'score'), ('generate', 'generated'), ('next_word', 'tokens'))
@@ -47,7 +47,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return base
 
 
-def nobody(model: str = '', version: int | None = None, label: str | None = None) -> Target:
+def unused_address(model: str = '', version: int | None = None, label: str | None = None) -> Target:
     [port] = ports.free('127.0.0.1', 1)
     return Target(f'127.0.0.1:{port}', model, version, label, 5.0, explicit=False)
 
@@ -62,7 +62,7 @@ def nobody(model: str = '', version: int | None = None, label: str | None = None
         ('next_word', 'tokens', '', None, 'novel/serving/novel'),
     ],
 )
-def test_the_newest_model_that_can_answer_is_taken_and_said(
+def test_the_newest_model_with_the_signature_is_used_and_reported(
     runs: Path,
     capsys: pytest.CaptureFixture[str],
     signature: str,
@@ -71,7 +71,7 @@ def test_the_newest_model_that_can_answer_is_taken_and_said(
     version: int | None,
     address: str,
 ) -> None:
-    place = nobody(model, version)
+    place = unused_address(model, version)
     found = connecting.resolve_target(place, signature, output)
     assert found.server == f'saved-model:{runs / address}'
     assert found.model == address.split('/')[0]
@@ -84,38 +84,38 @@ def test_the_newest_model_that_can_answer_is_taken_and_said(
 @pytest.mark.parametrize(
     ('place', 'line'),
     [
-        (nobody('films'), "no pushed model 'films' with the signature generate"),
-        (nobody('reviews'), "no pushed model 'reviews' with the signature generate"),
-        (nobody(version=9), 'of version 9'),
-        (nobody(label='stable'), "only a server knows the label 'stable'"),
+        (unused_address('films'), "no pushed model 'films' with the signature generate"),
+        (unused_address('reviews'), "no pushed model 'reviews' with the signature generate"),
+        (unused_address(version=9), 'of version 9'),
+        (unused_address(label='stable'), "only a server knows the label 'stable'"),
     ],
 )
-def test_where_no_model_can_answer_the_line_says_what_to_do(runs: Path, place: Target, line: str) -> None:
+def test_the_message_without_a_model_names_the_remedy(runs: Path, place: Target, line: str) -> None:
     with pytest.raises(ServingError, match='no server answers at') as raised:
         connecting.resolve_target(place, 'generate', 'generated')
     assert line in str(raised.value)
     assert '`vaiven ' in str(raised.value)
 
 
-def test_a_server_that_was_chosen_is_asked_whatever_is_pushed_here(runs: Path) -> None:
+def test_an_explicit_server_is_used_whatever_was_pushed(runs: Path) -> None:
     place = Target('127.0.0.1:1', '', None, None, 5.0, explicit=True)
     assert connecting.resolve_target(place, 'generate', 'generated') is place
     remote = Target('models.example:8500', '', None, None, 5.0, explicit=True)
     assert connecting.resolve_target(remote, 'generate', 'generated').model == 'novel'
 
 
-def test_without_tensorflow_the_line_says_what_to_start(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_message_without_tensorflow_names_the_remedy(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr('vaiven.serving.common.installed.LIBRARIES', ('a_library_that_nobody_has',))
     with pytest.raises(ServingError, match='needs a_library_that_nobody_has') as raised:
-        connecting.resolve_target(nobody(), 'serving_default', 'label')
+        connecting.resolve_target(unused_address(), 'serving_default', 'label')
     assert 'run `vaiven serve` elsewhere' in str(raised.value)
     assert raised.value.exit_status == 1
 
 
-def test_a_server_without_the_model_gives_way_to_a_pushed_one_only_where_nobody_chose_it(
+def test_a_pushed_model_replaces_a_server_without_the_model_only_at_the_default_address(
     runs: Path, server: ServerProcess, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The server has `reviews`; it was not started by `vaiven serve`, so it is asked."""
+    """The server has `reviews`; it was not started by `vaiven serve`, so its models are unknown."""
     place = Target(server.grpc_address, '', None, None, 5.0, explicit=False)
     assert connecting.resolve_target(place, 'serving_default', 'label').model == 'reviews'
     assert capsys.readouterr().err == ''
@@ -132,7 +132,7 @@ def test_a_broken_model_cannot_answer(tmp_path: Path) -> None:
     assert not PushedModel(tmp_path, 1).has_output('generate', 'generated')
 
 
-def test_names_of_models_are_no_patterns(tmp_path: Path) -> None:
+def test_names_of_models_are_not_patterns(tmp_path: Path) -> None:
     saved_model(tmp_path / 'vaiven-runs/a[b]/serving/a[b]/1', ('generate', 'generated'))
     assert [one.folder.name for one in pushed_models('a[b]', root=tmp_path)] == ['a[b]']
     assert pushed_models('*', root=tmp_path) == []

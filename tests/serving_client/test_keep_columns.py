@@ -36,7 +36,7 @@ def read(content: bytes) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(content.decode(), newline='')))
 
 
-def test_csv_answers_keep_columns_as_they_stand(shell: Shell, table: Path) -> None:
+def test_csv_results_copy_columns_unchanged(shell: Shell, table: Path) -> None:
     for names in ('id,date', 'all'):
         answer = shell('predict', '--file', str(table), '--to', 'csv', '--keep-columns', names).stdout
         assert answer.splitlines()[0] == b'label,probability,text,id,date'
@@ -45,7 +45,7 @@ def test_csv_answers_keep_columns_as_they_stand(shell: Shell, table: Path) -> No
     assert [row.get('id') for row in read(answer)] == [None] * 3
 
 
-def test_jsonl_answers_keep_the_types_of_jsonl(shell: Shell) -> None:
+def test_jsonl_results_keep_the_types_of_jsonl(shell: Shell) -> None:
     objects = [
         {'id': 7, 'text': 'g', 'tags': ['ñ'], 'ok': True, 'score': 1.5},
         {'text': 'a', 'id': '8', 'score': None},
@@ -64,7 +64,7 @@ def test_jsonl_answers_keep_the_types_of_jsonl(shell: Shell) -> None:
     assert [each['tags'] for each in answers] == [['ñ'], None]
 
 
-def test_tab_separated_answers_end_with_the_columns(shell: Shell, table: Path) -> None:
+def test_tab_separated_results_end_with_the_columns(shell: Shell, table: Path) -> None:
     shell('predict', '--file', str(table), '--out', 'answers.tsv', '--keep-columns', 'date,id')
     lines = (shell.folder / 'answers.tsv').read_text().splitlines()
     assert [line.split('\t')[2:] for line in lines] == [
@@ -101,7 +101,7 @@ def test_each_token_of_a_course_has_the_columns(shell: Shell, table: Path) -> No
 
 @pytest.mark.parametrize('ending', ['csv', 'tsv', 'jsonl'])
 @pytest.mark.parametrize('names', ['id,date', 'all'])
-def test_an_interrupted_run_is_gone_on_with_in_the_same_columns(
+def test_an_interrupted_run_is_resumed_with_the_same_columns(
     shell: Shell, table: Path, ending: str, names: str
 ) -> None:
     out = shell.folder / f'{names}.{ending}'
@@ -118,7 +118,7 @@ def test_an_interrupted_run_is_gone_on_with_in_the_same_columns(
     assert out.read_bytes() == whole
 
 
-def test_answers_without_columns_are_not_gone_on_with_in_columns(shell: Shell, table: Path) -> None:
+def test_results_without_columns_are_not_resumed_with_columns(shell: Shell, table: Path) -> None:
     for ending in ('csv', 'tsv', 'jsonl'):
         command = ('predict', '--file', str(table), '--out', f'plain.{ending}')
         shell(*command)
@@ -146,7 +146,7 @@ def test_answers_without_columns_are_not_gone_on_with_in_columns(shell: Shell, t
         (('--from', 'csv', '--keep-columns', ''), b'text,id\ng,1\n', 'separated by commas, each once'),
     ],
 )  # fmt: skip
-def test_columns_that_cannot_be_kept_are_told_in_one_line(
+def test_columns_that_cannot_be_kept_are_reported_in_one_line(
     shell: Shell, arguments: tuple[str, ...], content: bytes, message: str
 ) -> None:
     told = shell('predict', *arguments, stdin=content, status=2).stderr.decode()

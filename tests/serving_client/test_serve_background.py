@@ -58,7 +58,7 @@ def place(pushed: Path, tmp_path: Path) -> Iterator[Place]:
         os.kill(server.pid, signal.SIGKILL)
 
 
-def test_a_server_in_the_background_answers_at_once_and_ends_when_it_is_told_to(place: Place) -> None:
+def test_a_background_server_is_ready_at_once_and_stops_on_request(place: Place) -> None:
     started = place.run('serve', '--background', *place.ports)
     server = place.record()
     assert started.stderr == ''
@@ -106,7 +106,7 @@ def test_a_command_waits_for_a_server_that_is_starting(place: Place) -> None:
     assert time.monotonic() - began < 20  # nothing runs there any more: it does not wait for a start
 
 
-def test_a_terminal_is_told_what_a_command_waits_for(place: Place) -> None:
+def test_a_terminal_shows_what_a_command_waits_for(place: Place) -> None:
     # This process is one that starts and never listens.
     with subprocess.Popen(['sleep', '60']) as process:
         (place.folder / 'state/vaiven').mkdir(parents=True)
@@ -163,6 +163,6 @@ def test_a_server_that_cannot_start_is_one_line_with_its_reason(place: Place) ->
         (('gs://bucket/models',), 'gs:// is not supported'),
     ],
 )
-def test_serve_refuses_what_makes_no_sense(place: Place, arguments: tuple[str, ...], line: str) -> None:
+def test_serve_refuses_contradicting_options(place: Place, arguments: tuple[str, ...], line: str) -> None:
     assert line in place.run('serve', *arguments, status=2).stderr
     assert not (place.folder / 'gs:').exists()

@@ -113,7 +113,7 @@ def test_a_kept_file_that_cannot_be_served_is_one_line(base_path: Path, text: st
     assert answer.stderr.count('\n') == 1
 
 
-def test_what_cannot_be_kept_is_in_force_and_in_the_log(base_path: Path, tmp_path: Path) -> None:
+def test_a_configuration_that_cannot_be_saved_is_used_and_logged(base_path: Path, tmp_path: Path) -> None:
     with serving(tmp_path / 'log', base_path) as client:
         (base_path / 'models.config').mkdir()
         Rollout(client, 'reviews', configuration.of_one_model('reviews', base_path)).promote(3)
