@@ -171,9 +171,8 @@ class TokenInterceptor(grpc.aio.ServerInterceptor):
         if not method.startswith(_HEALTH):
             metadata = handler_call_details.invocation_metadata or ()
             headers = [_text(value) for key, value in metadata if key == 'authorization']
-            header = (
-                headers[0] if len(headers) == 1 else None
-            )  # with two, a proxy and this server could disagree on the one that counts
+            # With two headers, a proxy and this server could disagree on the one that counts.
+            header = headers[0] if len(headers) == 1 else None
             admin = method.startswith(_ADMIN)
             if not (self._access.allows_admin(header) if admin else self._access.allows(header)):
                 reject = _reject_ordinary_token if self._access.recognises(header) else _reject

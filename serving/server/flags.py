@@ -241,8 +241,8 @@ def _check_ranges(options: Options) -> None:
         if getattr(options, name) < 0:
             raise ServingError(f'--{name} must not be below 0. Received: {getattr(options, name)}')
     if not 0 <= options.per_process_gpu_memory_fraction <= 1:
-        given = options.per_process_gpu_memory_fraction
-        raise ServingError(f'--per_process_gpu_memory_fraction takes a share, 0 to 1. Received: {given}')
+        fraction = options.per_process_gpu_memory_fraction
+        raise ServingError(f'--per_process_gpu_memory_fraction takes a share, 0 to 1. Received: {fraction}')
 
 
 def without_effect(options: Options) -> Iterator[tuple[str, str]]:

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from vaiven.serving.common.status import StatusError, invalid_argument
 from vaiven.serving.server.json_document import is_too_big
+from vaiven.serving.server.json_errors import check_kind, raise_first_error, shape_of, to_bytes, too_big_error
 from vaiven.serving.server.json_exact import ENCODING
-from vaiven.serving.server.json_faults import check_kind, raise_first_fault, shape_of, to_bytes, too_big_error
 from vaiven.serving.wire.dtypes import Kind, kind_of_array, kind_of_number
 
 # Values per conversion: one or two milliseconds, in which no other thread gets the interpreter lock.
@@ -24,7 +24,7 @@ _AT_ONCE = 1 << 12
 
 
 class _NotATensorError(Exception):
-    """The value has an error. `raise_first_fault` finds it."""
+    """The value has an error. `raise_first_error` finds it."""
 
 
 def to_tensor(value: Any, number: int) -> NDArray[Any]:
@@ -51,7 +51,7 @@ def to_tensor(value: Any, number: int) -> NDArray[Any]:
             del leaves[-_AT_ONCE:]
         return array.reshape(shape)
     except (_NotATensorError, OverflowError, StatusError):
-        raise_first_fault(value, kind)
+        raise_first_error(value, kind)
         raise
 
 

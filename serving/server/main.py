@@ -53,9 +53,9 @@ def main(arguments: list[str]) -> int:
 def _allow_connections() -> None:
     """Raises the soft limit of file descriptors, which is 1024 on many systems."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = FILE_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(FILE_DESCRIPTORS, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    limit = FILE_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(FILE_DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < limit:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
 async def _serve(options: flags.Options) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from vaiven.serving.common.status import invalid_argument
 from vaiven.serving.server import json_values
 from vaiven.serving.server.json_document import encode_text, is_object, members, show, type_name
-from vaiven.serving.server.json_faults import decode_base64, number_is_too_big, too_big_error
+from vaiven.serving.server.json_errors import decode_base64, number_is_too_big, too_big_error
 from vaiven.serving.wire import messages
 
 INT64 = (-(1 << 63), (1 << 63) - 1)

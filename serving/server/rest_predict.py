@@ -56,17 +56,17 @@ def predict_inputs(body: dict[str, Any], inputs: dict[str, Any]) -> tuple[dict[s
 
 def _rows(instances: list[Any], inputs: dict[str, Any]) -> dict[str, NDArray[Any]]:
     # The first row decides the form of all; `{"b64": …}` is a string and not an object.
-    named = is_object(instances[0])
-    if not named and len(inputs) > 1:
+    as_objects = is_object(instances[0])
+    if not as_objects and len(inputs) > 1:
         raise invalid_argument(
             'instances is a plain list, but expecting list of objects as multiple input tensors required '
             'as per tensorinfo_map'
         )
     try:
-        return _stacked(instances, inputs, named)
+        return _stacked(instances, inputs, as_objects)
     except (_RowMismatchError, StatusError):
         # The fast path only knows that there is an error. The slow one finds the first, for upstream's message.
-        _raise_first_error(instances, inputs, named)
+        _raise_first_error(instances, inputs, as_objects)
         raise
 
 
@@ -74,12 +74,12 @@ class _RowMismatchError(Exception):
     """Rows differ in form, or their keys are not those of the signature."""
 
 
-def _stacked(instances: list[Any], inputs: dict[str, Any], named: bool) -> dict[str, NDArray[Any]]:
+def _stacked(instances: list[Any], inputs: dict[str, Any], as_objects: bool) -> dict[str, NDArray[Any]]:
     """A tensor of all rows for each input."""
     for item in instances:
-        if is_object(item) != named or (named and item.keys() != inputs.keys()):
+        if is_object(item) != as_objects or (as_objects and item.keys() != inputs.keys()):
             raise _RowMismatchError
-    if named:
+    if as_objects:
         return {
             name: json_values.to_tensor([item[name] for item in instances], info.dtype)
             for name, info in inputs.items()
@@ -88,27 +88,27 @@ def _stacked(instances: list[Any], inputs: dict[str, Any], named: bool) -> dict[
     return {name: json_values.to_tensor(instances, info.dtype)}
 
 
-def _raise_first_error(instances: list[Any], inputs: dict[str, Any], named: bool) -> None:
+def _raise_first_error(instances: list[Any], inputs: dict[str, Any], as_objects: bool) -> None:
     """Raises StatusError for the first row that does not match, with the stock server's message."""
     first: dict[str, NDArray[Any]] = {}
     for start in range(0, len(instances), _ROWS_AT_ONCE):
         part = instances[start : start + _ROWS_AT_ONCE]
-        if first and _match_first_row(part, inputs, named, first):
+        if first and _match_first_row(part, inputs, as_objects, first):
             continue
         for index, item in enumerate(part, start):
-            if is_object(item) != named:
-                expected, got = ('object', 'list') if named else ('value/list', 'object')
+            if is_object(item) != as_objects:
+                expected, got = ('object', 'list') if as_objects else ('value/list', 'object')
                 raise invalid_argument(f'Expecting {expected} but got {got} at item {index} of input list')
-            for name, value in members(item) if named else [(next(iter(inputs)), item)]:
+            for name, value in members(item) if as_objects else [(next(iter(inputs)), item)]:
                 try:
                     _check_row(name, value, inputs, first)
                 except StatusError as error:
-                    key = f' key: {name}' if named else ''
+                    key = f' key: {name}' if as_objects else ''
                     raise invalid_argument(
                         f"Failed to process element: {index}{key} of 'instances' list. "
                         f'Error: {error.code.name}: {error.message}'
                     ) from None
-            if named and item.keys() != inputs.keys():
+            if as_objects and item.keys() != inputs.keys():
                 raise invalid_argument(
                     f"Failed to process element: {index} of 'instances' list. JSON object: {show(item)} "
                     f'keys must be equal to: {",".join(sorted(inputs))}'
@@ -128,11 +128,11 @@ def _check_row(name: str, value: Any, inputs: dict[str, Any], first: dict[str, N
 
 
 def _match_first_row(
-    items: list[Any], inputs: dict[str, Any], named: bool, first: dict[str, NDArray[Any]]
+    items: list[Any], inputs: dict[str, Any], as_objects: bool, first: dict[str, NDArray[Any]]
 ) -> bool:
     """Whether all of `items` have the form and shapes of the first row. Row by row, this would take seconds."""
     try:
-        arrays = _stacked(items, inputs, named)
+        arrays = _stacked(items, inputs, as_objects)
     except (_RowMismatchError, StatusError):
         return False
     return all(array.shape[1:] == first[name].shape for name, array in arrays.items())

@@ -32,7 +32,7 @@ def shape_of(value: Any) -> list[int]:
     return shape
 
 
-def raise_first_fault(value: Any, kind: Kind) -> None:
+def raise_first_error(value: Any, kind: Kind) -> None:
     """Raises StatusError for the first error that keeps `value` from being a tensor; returns if there is none."""
     shape = shape_of(value)
     rank = len(shape)
