@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.support import vaiven, wait_until_none_mentions
 from vaiven.pipeline import demo
-from vaiven.pipeline.demo_inputs import Questions
+from vaiven.pipeline.demo_inputs import DemoInputs
 from vaiven.pipeline.progress_display import ProgressDisplay
 from vaiven.serving.client import Client, InvalidRequestError, Vaiven
 from vaiven.serving.common.errors import ServingError
@@ -95,7 +95,7 @@ def test_a_thousand_characters_are_written_in_one_call_over_grpc_and_over_rest(s
 
 def test_the_demo_continues_equal_prompts_in_different_ways(server):
     shown = io.StringIO()
-    demo._ask(ProgressDisplay(shown), server, 'novel', Questions(begins=('',) * 4))
+    demo._show_predictions(ProgressDisplay(shown), server, 'novel', DemoInputs(prompts=('',) * 4))
     _, *written = shown.getvalue().splitlines()
     assert len(set(written)) == 4
 
