@@ -1,10 +1,10 @@
-"""The client on loopback, against a bare gRPC stub and a load generator that parses nothing, measured in the same run.
+"""The client on loopback, compared with a bare gRPC stub and a load generator without parsing, in the same run.
 
     python -m benchmarks.client [--quick] [--only PART] [--model DIR]
 
-Parts: `overhead` (a call of Client and of AsyncClient against a bare stub with the same message), `cold` (`vaiven
-predict` from the shell to its answer, and importing the client) and `stream` (lines through `vaiven predict` against
-what the server does for the load generator, and memory on the way).
+Parts: `overhead` (a call of Client and of AsyncClient, and of a bare stub with the same message), `cold` (`vaiven
+predict` from the shell to its output, and importing the client) and `stream` (lines through `vaiven predict` and the load
+generator, and memory meanwhile).
 """
 
 import tempfile
@@ -34,14 +34,14 @@ from vaiven.serving.rollout import serving_folder as serving_folders
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is measured.
+    """Sizes of the benchmark.
 
     Attributes:
-        seconds: how long each caller asks before the next one's turn.
+        seconds: duration of each caller's turn.
         repeats: how often each point is measured, in turns with its peers.
         starts: how many times a command is started.
-        lines: how many texts go through `vaiven predict`, in one go.
-        load_seconds: how long the load generator asks, before and after.
+        lines: number of texts in one run of `vaiven predict`.
+        load_seconds: duration of the load generator, before and after.
     """
 
     seconds: float = 3.0
@@ -66,7 +66,7 @@ PARTS: dict[str, tuple[str, Callable[[Plan, Subject, Subject | None, Path], dict
 @options.model_option
 def main(quick: bool, only: tuple[str, ...], model: Path | None) -> None:
     started = time.monotonic()
-    options.end_in_good_order()
+    options.interrupt_on_sigterm()
     plan = QUICK if quick else Plan()
     results, skipped = {}, {}
     try:

@@ -1,4 +1,4 @@
-"""`vaiven predict` from the shell to its answer, and what importing the client costs."""
+"""Time of `vaiven predict` from the shell to its output, and of importing the client."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ from vaiven.serving.server.server_process import ServerProcess
 if TYPE_CHECKING:
     from benchmarks.client import Plan
 
-# Prints seconds of processor time and the most memory in MB; the parent's own memory is not counted, as wait4 does.
+# Prints seconds of CPU time and the peak memory in MB; unlike wait4, it does not count the parent's memory.
 IMPORT = """
 import resource, sys
 {}
@@ -25,7 +25,7 @@ CLIENT = "from vaiven.serving.client import Client; Client('127.0.0.1:1')"
 
 
 def cold(plan: 'Plan', trivial: Subject, sentiment: Subject | None, root: Path) -> dict[str, Any]:
-    """The command against a Python that does nothing; each start is a new process, in turns."""
+    """Compares the command with an empty Python process; each start is a new process, in turns."""
     assert sentiment is not None
     with ServerProcess(sentiment.name, sentiment.folder, timeout=300) as server:
         asked = ['predict', '--server', server.grpc_address, '--model', sentiment.name, 'a moving story']

@@ -1,4 +1,4 @@
-"""What a call costs over a bare stub, which sends the same message, made once, and reads nothing of the answer."""
+"""Overhead of a call over a bare stub that sends the same message, built once, and does not parse the response."""
 
 import asyncio
 import threading
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from benchmarks.client import Plan
 
 CALLERS = (1, 32)
-# A turn is made of slices, ours and the stub's by turns, so that what else the machine does meets both alike.
+# A turn consists of alternating slices of client and stub, so other load on the machine affects both equally.
 SLICE_SECONDS = 0.2
 TARGET = 1.15
 
 
 def overhead(plan: 'Plan', trivial: Subject, sentiment: Subject | None, root: Path) -> dict[str, Any]:
-    """Seconds a call and processor time a call of this process; the ratios are ours over the stub's, turn by turn."""
+    """Measures seconds and CPU time per call in this process; the ratios are client over stub, per turn."""
     ratios: dict[str, Any] = {}
     points: dict[str, Any] = {}
     for subject in [each for each in (trivial, sentiment) if each is not None]:
@@ -67,7 +67,7 @@ def _request(name: str, inputs: dict[str, Any]) -> Any:
 
 
 class _Turn:
-    """What the slices of one turn add up to."""
+    """The sums over the slices of one turn."""
 
     def __init__(self) -> None:
         self.calls: dict[str, int] = {'stub': 0, 'client': 0}
@@ -81,7 +81,7 @@ class _Turn:
 
 
 def _figures(turns: Sequence[_Turn], callers: int) -> Turns:
-    """Of each turn but the first, which warms up."""
+    """Values of each turn except the first, which is warm-up."""
     return {
         who: {
             'seconds_a_call': [callers * turn.seconds[who] / turn.calls[who] for turn in turns[1:]],
@@ -92,7 +92,7 @@ def _figures(turns: Sequence[_Turn], callers: int) -> Turns:
 
 
 def _slices(plan: 'Plan') -> list[str]:
-    """Who asks, slice by slice, in one turn."""
+    """The order of callers in the slices of one turn."""
     pairs = max(1, round(plan.seconds / SLICE_SECONDS))
     return [who for pair in range(pairs) for who in (['stub', 'client'] if pair % 2 else ['client', 'stub'])]
 
@@ -115,7 +115,7 @@ def _waiting(plan: 'Plan', address: str, name: str, inputs: dict[str, Any], call
 
 
 def _threads(ask: Callable[[], Any], callers: int) -> tuple[int, float, float]:
-    """How many calls of all threads, and the seconds and the processor seconds that they took."""
+    """Returns the number of calls of all threads, their seconds and their CPU seconds."""
     counts = [0] * callers
     began, used = time.perf_counter(), time.process_time()
     ends = began + SLICE_SECONDS

@@ -1,4 +1,4 @@
-"""Lines through `vaiven predict`, against what the server does for a load generator; and memory on the way."""
+"""Throughput of `vaiven predict` compared with a load generator, and its memory meanwhile."""
 
 import random
 import subprocess
@@ -27,7 +27,7 @@ MAX_GROWTH = 0.05
 
 
 def stream(plan: 'Plan', trivial: Subject, sentiment: Subject | None, root: Path) -> dict[str, Any]:
-    """Texts a second of the load generator (before and after, the same texts and batches) and of the command."""
+    """Measures texts per second of the load generator (before and after, the same batches) and of the command."""
     assert sentiment is not None
     source, out = root / 'texts.txt', root / 'answers.tsv'
     with source.open('w') as file:
@@ -75,7 +75,7 @@ def stream(plan: 'Plan', trivial: Subject, sentiment: Subject | None, root: Path
 
 
 def _watch(process: 'subprocess.Popen[bytes]') -> tuple[list[float], float]:
-    """Resident memory in MB, sampled until the process ends, and the processor seconds that it used."""
+    """Samples resident memory in MB until the process ends; returns it with the CPU seconds."""
     sizes, used = [], 0.0
     try:
         while process.poll() is None:
@@ -93,7 +93,7 @@ def _watch(process: 'subprocess.Popen[bytes]') -> tuple[list[float], float]:
 
 
 def _texts(sentiment: Subject, count: int) -> Iterator[str]:
-    """Real sentences with their words changed about, so that no two lines in a row are equal."""
+    """Real sentences with permuted words, so consecutive lines differ."""
     random_words = random.Random(1)
     sentences = [each['text'][0].split() for each in sentiment.inputs]
     for number in range(count):

@@ -1,9 +1,9 @@
-"""The gateway on loopback: the same requests direct and through it, in turns; shares; failures under changes.
+"""The gateway on loopback: the same requests directly and through it, in turns; shares; failures during changes.
 
     python -m benchmarks.gateway [--quick] [--model DIR]
 
-Server, gateway and callers are processes of their own. Both ways get the same bytes, but that the gateway adds a label
-to each. A trivial model shows what the gateway costs at most, the sentiment model what it costs where there is work.
+Server, gateway and callers are separate processes. Both paths get the same bytes, except that the gateway adds a label.
+A trivial model shows the maximum relative cost of the gateway, the sentiment model the cost with a realistic load.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ STEPS = (0, 5, 25, 100)
 @options.model_option
 def main(quick: bool, model: Path | None) -> None:
     started = time.monotonic()
-    options.end_in_good_order()
+    options.interrupt_on_sigterm()
     plan = QUICK if quick else Plan()
     try:
         model = model or serving_folders.newest()
@@ -79,7 +79,7 @@ def main(quick: bool, model: Path | None) -> None:
 
 
 def speed(bench: Bench, subject: Subject) -> dict[str, Any]:
-    """Latency and throughput of both ports, direct and through the gateway."""
+    """Measures latency and throughput of both ports, directly and through the gateway."""
     with ExitStack() as stack:
         server, gateway, _ = both(stack, bench.folder / f'speed-{subject.name}', subject, {1})
         ways: dict[str, dict[str, Contestant]] = {}
@@ -112,7 +112,7 @@ def speed(bench: Bench, subject: Subject) -> dict[str, Any]:
 
 
 def changes(bench: Bench, keys: int) -> dict[str, Any]:
-    """Shares by key, and failures while the split changes step by step and the canary gets another version."""
+    """Measures shares by key, and failures while the split and the canary version change."""
     subject = bench.trivial
     with ExitStack() as stack:
         folder = bench.folder / 'changes'
@@ -175,7 +175,7 @@ def changes(bench: Bench, keys: int) -> dict[str, Any]:
 
 
 async def sides(address: str, request: bytes, keys: int) -> dict[str, int]:
-    """The version that answered each of so many keys."""
+    """Returns the version that answered each key."""
     room = asyncio.Semaphore(32)
     async with grpc.aio.insecure_channel(address, options=[('grpc.enable_http_proxy', 0)]) as channel:
         predict = channel.unary_unary(PREDICT)
@@ -191,7 +191,7 @@ async def sides(address: str, request: bytes, keys: int) -> dict[str, int]:
 def both(
     stack: ExitStack, folder: Path, subject: Subject, versions: set[int]
 ) -> tuple[ServerProcess, GatewayProcess, Path]:
-    """A server of copies of the model, and a gateway that gives all of its traffic a label; and its split."""
+    """Starts a server with copies of the model, and a gateway that labels all traffic; returns them with the split."""
     base = folder / subject.name
     base.mkdir(parents=True)
     for version in versions:
@@ -223,7 +223,7 @@ def configuration(base: Path, subject: Subject, labels: dict[str, int]) -> Any:
 
 
 def switch(address: str, base: Path, subject: Subject) -> None:
-    """Version 3 is pushed, loaded, and gets the label `canary`."""
+    """Pushes and loads version 3, and gives it the label `canary`."""
     serving_switches.put(subject.newest, base, 3)
     with Client(address) as client:
         client.wait_until_available(subject.name, version=3, timeout=60)

@@ -1,4 +1,4 @@
-"""A bidirectional LSTM's forward and backward pass over batches of given shapes, in Keras and in PyTorch."""
+"""Forward and backward pass of a bidirectional LSTM over batches of given shapes, in Keras and PyTorch."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,7 +8,7 @@ Shape = tuple[int, int]  # (batch, time)
 
 
 def our_lstm(shapes: Sequence[Shape], features: int, units: int) -> Callable[[], None]:
-    """One call: for each shape, one gradient of all weights and inputs, on fixed random numbers."""
+    """Returns a function that computes, for each shape, the gradients of all weights and inputs on fixed noise."""
     return _on_tensorflow(shapes, features, units, 'auto')
 
 
@@ -36,7 +36,7 @@ def _on_tensorflow(
     def step(batch: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
             tape.watch(batch)
-            # As our network reads: what a direction says stays in the order of its reading.
+            # Like in the network: the states of a direction stay in its reading order.
             loss = tf.reduce_sum(forward(batch)) + tf.reduce_sum(backward(tf.reverse(batch, [1])))
         gradients = tape.gradient(loss, [batch, *weights])
         return tf.add_n([tf.reduce_sum(gradient) for gradient in gradients])
@@ -49,7 +49,7 @@ def _on_tensorflow(
 
 
 def torch_lstm(shapes: Sequence[Shape], features: int, units: int) -> Callable[[], None]:
-    """The same with PyTorch's. Raises ImportError where that is not installed."""
+    """The same with PyTorch's layer. Raises ImportError if PyTorch is not installed."""
     import torch
 
     layer = torch.nn.LSTM(features, units, batch_first=True, bidirectional=True)

@@ -1,4 +1,4 @@
-"""What the benchmarks of the server and its callers have in common at the command line."""
+"""Command-line options shared by the benchmarks of server and client."""
 
 import signal
 from collections.abc import Callable, Iterable
@@ -11,7 +11,7 @@ model_option = click.option(
     '--model',
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     metavar='DIR',
-    help='Folder with numbered versions of a sentiment model; else the one pushed last below vaiven-runs/.',
+    help='Folder with numbered versions of a sentiment model; by default the newest one below vaiven-runs/.',
 )
 
 
@@ -21,12 +21,12 @@ def only_option(parts: Iterable[str]) -> Callable[..., Any]:
         '--only',
         multiple=True,
         type=click.Choice(list(parts)),
-        help='Only this part; may be given more than once.',
+        help='Only this part; can be repeated.',
     )
 
 
-def end_in_good_order() -> None:
-    """At SIGTERM as at a Ctrl-C: every `with` ends its processes."""
+def interrupt_on_sigterm() -> None:
+    """Handles SIGTERM like Ctrl-C, so every `with` block ends its processes."""
     signal.signal(signal.SIGTERM, _interrupted)
 
 

@@ -1,4 +1,4 @@
-"""Figures with their spread, and the lines that a benchmark prints."""
+"""Results with their spread, and the output of benchmarks."""
 
 import importlib.metadata
 import json
@@ -17,13 +17,13 @@ _PACKAGES = ('keras', 'numpy', 'scikit-learn', 'tensorflow', 'tensorflow-text', 
 
 
 def quiet_libraries() -> None:
-    """To be called before TensorFlow is imported: its start-up notices are no part of a report."""
+    """Silences the start-up messages of TensorFlow; call it before TensorFlow is imported."""
     os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
     warnings.filterwarnings('ignore', module='keras')
 
 
 def show_progress() -> None:
-    """Prints what training reports, one indented line each."""
+    """Prints the progress of training, indented."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(logging.Formatter('    %(message)s'))
     logger = logging.getLogger('vaiven.progress')
@@ -41,9 +41,9 @@ def spread(values: Sequence[float]) -> dict[str, Any]:
 
 
 def paired(ours: Sequence[float], theirs: Sequence[float]) -> dict[str, Any]:
-    """The difference ours − theirs over the same folds, with the p value of a two-sided paired t-test.
+    """Computes the difference ours − theirs over the same folds, with the p-value of a two-sided paired t-test.
 
-    `p` is None where it is not defined: one fold, or the same difference in all.
+    `p` is None if it is not defined: one fold, or equal differences.
     """
     from scipy import stats
 
@@ -59,7 +59,7 @@ def percent(figures: dict[str, Any]) -> str:
 
 
 def surroundings() -> dict[str, Any]:
-    """The machine and the versions of what was measured on it."""
+    """Returns the machine and the versions of the libraries."""
     versions = {'python': platform.python_version()}
     for package in _PACKAGES:
         try:

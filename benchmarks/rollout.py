@@ -30,7 +30,7 @@ LOOK_SECONDS = 0.25
 
 @dataclass(frozen=True)
 class Amount:
-    """How much is measured: requests of each step, trials of each kind, and killed commands."""
+    """Sizes of the benchmark: requests per step, trials per kind, and killed commands."""
 
     requests: int = 40_000
     trials: int = 20
@@ -50,7 +50,7 @@ PARTS = {
 @options.only_option(PARTS)
 def main(quick: bool, only: tuple[str, ...]) -> None:
     started = time.monotonic()
-    options.end_in_good_order()
+    options.interrupt_on_sigterm()
     amount = QUICK if quick else Amount()
     results: dict[str, Any] = {}
     try:
@@ -82,7 +82,7 @@ def main(quick: bool, only: tuple[str, ...]) -> None:
 
 
 def load(kinds: Path, folder: Path, requests: int) -> dict[str, Any]:
-    """Eight callers through two rollouts and a rollback; each step lasts until it has so many requests."""
+    """Runs eight callers through two rollouts and a rollback; each step lasts for a number of requests."""
     with rollout_trials.place(kinds, folder) as here:
         split = here.base_path / 'split.json'
         with Child(
@@ -146,7 +146,7 @@ def _stretch(callers: Child) -> dict[str, Any]:
 
 
 def _until(callers: Child, requests: int) -> dict[str, Any]:
-    """What happens until so many requests with keys of their own have been answered."""
+    """Returns what the callers saw until the number of requests with unique keys was reached."""
     while True:
         time.sleep(LOOK_SECONDS)
         callers.tell('look')

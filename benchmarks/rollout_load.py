@@ -1,8 +1,8 @@
-"""Callers who follow the split of a model: each asks for the label that it gives a key, and sees which version answers.
+"""Callers that follow the split of a model: each requests the label of its key, and records which version answers.
 
     python -m benchmarks.rollout_load ADDRESS SPLIT MODEL TEXT CALLERS
 
-Each line of standard input is answered by what was seen since the last stretch began; the line `next` begins another.
+Each line of standard input is answered by the counts of the current phase; the line `next` starts another phase.
 The process ends with its input.
 """
 
@@ -28,7 +28,7 @@ REQUEST_TIMEOUT = 60.0
 
 
 class Stretch:
-    """Which version answered keys that come once, and on which side those were that come again."""
+    """Counts which version answered unique keys, and on which side recurring keys were."""
 
     def __init__(self) -> None:
         self.versions: Counter[int] = Counter()
@@ -49,7 +49,7 @@ class Stretch:
 
 
 class Callers:
-    """All callers in one event loop; each has its own view of the split, as programs of their own would have."""
+    """All callers in one event loop; each has its own view of the split, like separate programs."""
 
     def __init__(self, address: str, split: Path, model: str, text: str) -> None:
         self.stretch = Stretch()

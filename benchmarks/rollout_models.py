@@ -1,9 +1,9 @@
-"""Versions of a small model for rollouts: a good one, and ones with a planted fault. Needs TensorFlow.
+"""Versions of a small model for rollouts: a good one, and versions with a planted fault. Needs TensorFlow.
 
     python -m benchmarks.rollout_models DIR        # writes DIR/<kind> for every kind
 
-A text is `good …` or `bad …`; the stable version says positive to the first and negative to the second. What a kind
-does to a text depends on a hash of it, so that the same text is always served alike.
+A text is `good …` or `bad …`; the stable version predicts positive for the first and negative for the second. The
+effect of a kind on a text depends on a hash of the text, so the same text always has the same prediction.
 """
 
 import json
@@ -14,19 +14,19 @@ from typing import Any
 
 BUCKETS = 10_000
 WORK = 60  # products of matrices in each request
-# The rows' labels contradict the stable version in so many of them.
+# Share of rows whose label contradicts the stable version.
 NOISE = 0.15
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What differs from the stable version.
+    """Differences from the stable version.
 
     Attributes:
-        flipped: share of the texts that are decided the other way round.
-        shifted: how far scores are moved.
-        failing: share of the texts that fail.
-        work: products of matrices.
+        flipped: share of texts with the opposite label.
+        shifted: difference of the scores.
+        failing: share of texts that fail.
+        work: number of matrix products.
     """
 
     flipped: float = 0.0
@@ -36,14 +36,14 @@ class Kind:
 
 
 def of_accuracy(points: float) -> float:
-    """The share of texts to flip for so many points less accuracy: some flips hit labels that are wrong."""
+    """Returns the share of texts to flip for a drop in accuracy, in points: some flips hit wrong labels."""
     return points / 100 / (1 - 2 * NOISE)
 
 
 KINDS = {
     'stable': Kind(),
     'good': Kind(flipped=0.005, shifted=0.01),
-    # An answer takes longer than its work: which of these is slower by half is to be measured.
+    # A response takes longer than its work, so which of these is 1.5 times as slow has to be measured.
     **{f'slower_{times}': Kind(work=round(WORK * times)) for times in (1.5, 1.75, 2.0, 2.5)},
     'less_accurate': Kind(flipped=of_accuracy(3)),
     'failing': Kind(failing=0.01),
@@ -84,7 +84,7 @@ def save(folder: Path, kind: Kind) -> None:
 
 
 def rows(count: int) -> list[tuple[str, str]]:
-    """Texts with their labels, half of each, `NOISE` of them not what the stable version says."""
+    """Texts with labels, half of each class; a share of `NOISE` contradicts the stable version."""
     from vaiven.serving.common.split import place_of
 
     made = []

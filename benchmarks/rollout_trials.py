@@ -1,4 +1,4 @@
-"""Trials of automatic rollouts: versions with a planted fault, and good ones; and rollouts that are killed."""
+"""Trials of automatic rollouts with good and faulty versions, and rollouts that are killed."""
 
 import random
 import signal
@@ -35,7 +35,7 @@ ROWS = 20_000
 SLOWER_BY = 1.5
 CALIBRATION_PAIRS = 300
 FAULTS = ('slower', 'less_accurate', 'failing', 'swapped')
-# As the defaults, but for the time of a step: nothing happens in these that takes a minute to see.
+# The defaults, except for the duration of a step: no effect here needs a minute to show.
 PLAN: dict[str, Any] = {
     'model': MODEL, 'requests': 'rows.tsv', 'minimum_requests': 300, 'minimum_seconds': 1,
 }  # fmt: skip
@@ -44,7 +44,7 @@ CAUGHT = 0.95  # 19 of 20
 
 @dataclass
 class Place:
-    """A serving folder with version 1 stable on a server; versions are added as they are tried."""
+    """A serving folder with version 1 stable on a server; versions are added when they are tried."""
 
     kinds: Path
     folder: Path
@@ -78,7 +78,7 @@ def place(kinds: Path, folder: Path) -> Iterator[Place]:
 
 
 def trials(kinds: Path, folder: Path, count: int) -> dict[str, Any]:
-    """`count` rollouts of a good version and of each bad one."""
+    """Runs `count` rollouts of a good version and of each faulty version."""
     with place(kinds, folder) as here:
         slower, ratios = _slower(here)
         report.say(f'    slower by half: {slower}, its answers take {ratios[slower]:.2f} times as long')
@@ -108,7 +108,7 @@ def trials(kinds: Path, folder: Path, count: int) -> dict[str, Any]:
 
 
 def _trial(here: Place, kind: str) -> tuple[Outcome, float]:
-    """One rollout, after which version 1 is stable again."""
+    """Runs one rollout and makes version 1 stable again."""
     version = here.add(kind)
     began = time.monotonic()
     rollout = here.rollout()
@@ -121,7 +121,7 @@ def _trial(here: Place, kind: str) -> tuple[Outcome, float]:
 
 
 def _slower(here: Place) -> tuple[str, dict[str, float]]:
-    """The kind whose answers, as a caller sees them, take nearest to half as long again; and the ratios of all."""
+    """Returns the kind whose latency is nearest to 1.5 times that of the stable version, and all ratios."""
     asked = read(here.folder / 'rows.tsv', MODEL)[:CALIBRATION_PAIRS]
     ratios = {}
     for kind in sorted(path.name for path in here.kinds.glob('slower_*')):
@@ -135,7 +135,7 @@ def _slower(here: Place) -> tuple[str, dict[str, float]]:
 
 
 def kills(kinds: Path, folder: Path, count: int) -> dict[str, Any]:
-    """Kills commands at random moments while somebody asks without a pause which version is stable."""
+    """Kills commands at random moments while the stable version is polled continuously."""
     draw = random.Random(0)
     with place(kinds, folder) as here:
         versions = [1, *(here.add('good') for _ in range(2))]
@@ -194,7 +194,7 @@ def kills(kinds: Path, folder: Path, count: int) -> dict[str, Any]:
 
 
 def _finishes(here: Place) -> bool:
-    """Whether what the kills have left can be brought to an end."""
+    """Returns whether the state after the kills can be resolved."""
     try:
         return here.rollout().pin(1).loaded == [1]
     except RequestError:

@@ -1,4 +1,4 @@
-"""The model server on loopback, client and server in two processes, against peers measured in the same run.
+"""The model server on loopback, client and server in two processes, compared with peers in the same run.
 
     python -m benchmarks.serving [--quick] [--only PART] [--model DIR]
 
@@ -50,14 +50,17 @@ PARTS: dict[str, tuple[str, Callable[[Bench], dict[str, Any]]]] = {
     '--peer-python',
     default=sys.executable,
     metavar='PYTHON',
-    help='Interpreter for FastAPI; it needs TensorFlow too.',
+    help='Interpreter for FastAPI; needs TensorFlow too.',
 )
 @click.option(
-    '--peer-path', default='', metavar='DIR', help='Where `pip install --target DIR` put FastAPI and uvicorn.'
+    '--peer-path',
+    default='',
+    metavar='DIR',
+    help='Folder of FastAPI and uvicorn, from `pip install --target DIR`.',
 )
 def main(quick: bool, only: tuple[str, ...], model: Path | None, peer_python: str, peer_path: str) -> None:
     started = time.monotonic()
-    options.end_in_good_order()
+    options.interrupt_on_sigterm()
     plan = QUICK if quick else Plan()
     try:
         model = model or serving_folders.newest()
@@ -83,7 +86,7 @@ def main(quick: bool, only: tuple[str, ...], model: Path | None, peer_python: st
 
 
 def run(bench: Bench, names: tuple[str, ...]) -> dict[str, Any]:
-    """The results of the parts, in the order of `PARTS`, each printed as it comes."""
+    """Runs the parts in the order of `PARTS`, prints each result, and returns all."""
     if bench.sentiment is None:
         line = 'no model pushed below vaiven-runs/, and no --model DIR'
         report.say(f'the sentiment model is left out: {line}')

@@ -1,4 +1,4 @@
-"""A model that is loaded and unloaded again and again must leave no memory behind."""
+"""Memory over repeated loads and unloads of a model."""
 
 import time
 from typing import Any
@@ -16,7 +16,7 @@ UNLOAD_SECONDS = 60.0
 
 
 def cycles(bench: Bench) -> dict[str, Any]:
-    """Resident memory after each reload that adds the trivial model, one request, and a reload without it."""
+    """Measures resident memory after each cycle: a reload with the trivial model, a request, a reload without."""
     plan, subject = bench.plan, bench.trivial
     samples = []
     began = time.monotonic()

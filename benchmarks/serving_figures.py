@@ -1,4 +1,4 @@
-"""What the serving benchmark makes of its measurements: percentiles, ratios, targets, wrong answers."""
+"""Evaluation of the serving benchmark: percentiles, ratios, targets, wrong responses."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +20,7 @@ def percentile(values: Iterable[float], share: float) -> float:
 
 
 def ratio(ours: Sequence[float], theirs: Sequence[float]) -> dict[str, Any]:
-    """ours / theirs repeat by repeat, with its spread. Repeats without a baseline (0 or NaN) are left out."""
+    """Computes ours / theirs per repeat, with the spread. Repeats without a baseline (0 or NaN) are skipped."""
     pairs = zip(ours, theirs, strict=True)
     quotients = [a / b for a, b in pairs if b and not math.isnan(a) and not math.isnan(b)]
     return report.spread(quotients) if quotients else {'mean': None, 'sd': None, 'values': []}
@@ -47,7 +47,7 @@ def text(figures: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Life:
-    """What was seen of a version, in seconds of the monotonic clock, which all processes share.
+    """Observations of a version, in seconds of the monotonic clock, which all processes share.
 
     Attributes:
         appeared: just before its folder got its name.
@@ -68,10 +68,10 @@ Answer = tuple[
 
 
 def wrong_answers(answers: Iterable[Answer], lives: Mapping[int, Life]) -> list[Answer]:
-    """Those that cannot have come from an AVAILABLE version.
+    """Returns the responses that cannot come from an AVAILABLE version.
 
-    An answer is wrong if it was there before the version was on disk or while it was still loading, or if it was
-    asked for after the version had been seen UNLOADING. A request may end while its version is UNLOADING.
+    A response is wrong if it came before the version was on disk or while it was loading, or if it was requested
+    after the version had been seen UNLOADING. A request may end while its version is UNLOADING.
     """
     return [
         (began, ended, version)
@@ -83,9 +83,9 @@ def wrong_answers(answers: Iterable[Answer], lives: Mapping[int, Life]) -> list[
 
 
 def growth(samples: Sequence[float], skip: int, window: int = 5) -> float:
-    """How much larger the last samples are than those around number `skip`, as a share of the latter.
+    """Returns the growth from the samples around number `skip` to the last ones, as a share of the former.
 
-    Both ends are medians of `window` samples, so that one collection of garbage does not decide.
+    Both ends are medians of `window` samples, so a single garbage collection does not matter.
     """
     first = percentile(samples[max(0, skip - window) : skip] or samples[:1], 0.5)
     last = percentile(samples[-window:], 0.5)

@@ -1,9 +1,9 @@
-"""The load generator of the serving benchmark: callers that ask one server over and over.
+"""The load generator of the serving benchmark: callers that send requests to one server continuously.
 
     python -m benchmarks.serving_load
 
 Each line of standard input is a `Job` as JSON; each line of the output is its result. A job without `seconds`
-runs until the next line. The process ends with its input. No message is parsed: bytes go out, bytes come back.
+runs until the next line. The process ends with its input. Messages are not parsed: it sends and receives bytes.
 """
 
 import asyncio
@@ -36,12 +36,12 @@ class Job:
 
     Attributes:
         address: `host:port` for gRPC, the whole URL to post to for REST.
-        payloads: the requests, in base64; each caller starts at another one and goes round.
+        payloads: the requests, in base64; each caller starts at another one and cycles.
         method: path of the gRPC method; empty: REST.
-        callers: how many requests are under way at any time.
+        callers: number of concurrent requests.
         warm_up: seconds before anything counts.
-        seconds: how long requests count; None: until told to stop.
-        keep: whether to give back when each request began and ended and what it was answered.
+        seconds: duration of the measurement; None: until the next line.
+        keep: whether to return start, end and response of each request.
     """
 
     address: str
@@ -69,7 +69,7 @@ class _RefusedError(Exception):
 
 
 async def run(job: Job, stop: asyncio.Event) -> dict[str, Any]:
-    """Runs a job: requests a second, latencies in ms (p50, p99), failures, and processor seconds used here."""
+    """Runs a job; returns requests per second, latencies in ms (p50, p99), failures, and own CPU seconds."""
     payloads = [base64.b64decode(each) for each in job.payloads]
     async with AsyncExitStack() as stack:
         asks = await (_grpc if job.method else _rest)(job, stack)
@@ -120,7 +120,7 @@ async def _call(ask: Ask, payloads: list[bytes], place: int, tally: _Tally, stop
 
 
 async def _grpc(job: Job, stack: AsyncExitStack) -> list[Ask]:
-    # A proxy of the environment is not for loopback, and channels share one connection unless told otherwise.
+    # Loopback must not use a proxy of the environment, and channels share one connection by default.
     options = [('grpc.enable_http_proxy', 0), ('grpc.use_local_subchannel_pool', 1)]
 
     def asking(channel: grpc.aio.Channel) -> Ask:

@@ -1,4 +1,4 @@
-"""Memory of a server after many models were loaded at once and unloaded again.
+"""Memory of a server after many models were loaded and unloaded.
 
 python -m benchmarks.serving_memory --models 22 --megabytes 50
 """
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def _measured(root: Path, names: list[str]) -> list[float]:
-    """With one model, then in turns with all and with one again."""
+    """Measures with one model, then alternately with all models and with one."""
     rows = np.ones((64, WIDTH), np.float32)
     with (
         ServerProcess(names[0], root / names[0]) as server,

@@ -1,10 +1,10 @@
-"""Steps of the serving benchmark that need TensorFlow, so that the benchmark itself does not.
+"""The steps of the serving benchmark that need TensorFlow; the benchmark itself does not import it.
 
     python -m benchmarks.serving_models import
     python -m benchmarks.serving_models trivial DIR            # writes DIR/1: y = x / 2 + 2
     python -m benchmarks.serving_models bare VERSION INPUTS    # loads VERSION, answers {"alias": [values]} once
 
-Each writes one JSON line when it is done and stays until its standard input ends, to be looked at.
+Each writes one JSON line when it is done, and waits for the end of standard input so that it can be measured.
 """
 
 import json
@@ -33,7 +33,7 @@ def trivial(folder: str) -> None:
 
 
 def bare(version: str, inputs: str) -> Any:
-    """Loads a version as the server does, with a session, and runs `serving_default` once; what to keep alive."""
+    """Loads a version with a session, like the server, and runs `serving_default` once; returns the objects to keep."""
     import tensorflow as tf
     import tensorflow_text  # noqa: F401
 

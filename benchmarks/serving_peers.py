@@ -1,9 +1,9 @@
-"""What the server is measured against, each a process of its own that ends with its standard input.
+"""The peers of the server, each in its own process that ends with its standard input.
 
-    python -m benchmarks.serving_peers echo          # gRPC in asyncio: the request is the answer
+    python -m benchmarks.serving_peers echo          # gRPC in asyncio: returns the request
     python -m benchmarks.serving_peers fastapi DIR   # FastAPI and uvicorn around the SavedModel in DIR
 
-The first line of output is a JSON object: where it listens, or what is missing.
+The first line of output is a JSON object with the address or the missing package.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ async def echo() -> None:
 
 
 def application(folder: str) -> Any:
-    """The usual alternative: the model is loaded once; a plain endpoint runs its signature in a thread pool."""
+    """The usual alternative: loads the model once; a plain endpoint runs its signature in a thread pool."""
     import tensorflow as tf
     import tensorflow_text  # noqa: F401
     from fastapi import FastAPI

@@ -1,4 +1,4 @@
-"""Child processes of the serving benchmark, what they use, and how they end: never after their parent."""
+"""Child processes of the serving benchmark and their resource usage; no child outlives its parent."""
 
 import base64
 import json
@@ -24,11 +24,11 @@ MEGABYTE = 1 << 20
 
 
 class ChildError(Exception):
-    """A child that ended, or did not answer in time; the message ends with what it wrote last."""
+    """A child exited or did not respond in time; the message ends with its last output."""
 
 
 class Child:
-    """A module of this folder in a process of its own, which writes JSON lines and ends with its input."""
+    """A module of this folder in a child process, which writes JSON lines and ends with its input."""
 
     def __init__(
         self,
@@ -136,7 +136,7 @@ class Load:
         self._child.tell(json.dumps(asdict(job)))
 
     def finish(self) -> dict[str, Any]:
-        """Ends a job that was started without `seconds`, and gives its result."""
+        """Ends a job that was started without `seconds`, and returns its result."""
         self._child.tell('stop')
         return self._child.read()
 
@@ -145,7 +145,7 @@ class Load:
 
 
 def encoded(payloads: Sequence[bytes]) -> list[str]:
-    """Requests as a `Job` has them."""
+    """Encodes requests for a `Job`."""
     return [base64.b64encode(payload).decode() for payload in payloads]
 
 
@@ -159,7 +159,7 @@ def start_together(stack: ExitStack, servers: Sequence[ServerProcess]) -> None:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Processor time that a process has used so far, user and system."""
+    """CPU time of a process so far, user and system."""
     fields = Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
 

@@ -1,4 +1,4 @@
-"""What every part of the serving benchmark shares: how much to measure, the models, and the load generator."""
+"""Shared by all parts of the serving benchmark: sizes, models, and the load generator."""
 
 import json
 from collections.abc import Sequence
@@ -24,10 +24,10 @@ SENTENCES = (
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is measured.
+    """Sizes of the benchmark.
 
     Attributes:
-        seconds: how long each point counts, after `warm_up` seconds that do not.
+        seconds: duration of each point, after `warm_up` seconds that are not counted.
         repeats: how often each point is measured, in turns with its peers.
         callers: concurrent callers of the trivial model.
         starts: how many times server and bare process are started.
@@ -61,7 +61,7 @@ QUICK = Plan(
 
 @dataclass(frozen=True)
 class Subject:
-    """A model to serve, and what to ask it: values by input alias, one row a request."""
+    """A model and its requests: values by input alias, one row per request."""
 
     name: str
     folder: Path
@@ -101,7 +101,7 @@ def trivial(folder: Path) -> Subject:
 
 
 def sentiment(folder: Path) -> Subject:
-    """A model of ours, asked for real sentences where the corpus is there."""
+    """A model of this project with real sentences, if the corpus is available."""
     try:
         texts: Sequence[str] = [row.text for row in reviews('vader')[:MAX_SENTENCES]]
     except (MissingDataError, OSError):
@@ -111,7 +111,7 @@ def sentiment(folder: Path) -> Subject:
 
 @dataclass
 class Bench:
-    """The surroundings of one run; parts note in `skipped` what they could not measure, and why."""
+    """The environment of one run; parts record in `skipped` what they could not measure, and why."""
 
     plan: Plan
     folder: Path
@@ -124,5 +124,5 @@ class Bench:
 
     @property
     def main_subject(self) -> Subject:
-        """The sentiment model where there is one, or else the trivial one."""
+        """The sentiment model if there is one, otherwise the trivial model."""
         return self.sentiment or self.trivial

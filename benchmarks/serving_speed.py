@@ -1,4 +1,4 @@
-"""The model server beside an empty service, FastAPI, and its own other port."""
+"""The model server compared with an empty service, FastAPI, and its own REST port."""
 
 import dataclasses
 import os
@@ -22,7 +22,7 @@ max_enqueued_batches {{ value: 1000 }}
 
 
 def against_echo(bench: Bench) -> dict[str, Any]:
-    """The trivial model over gRPC against a service that does nothing; both get the same bytes."""
+    """Compares the trivial model over gRPC with an empty service; both get the same bytes."""
     levels = bench.plan.callers
     with Child('serving_peers', 'echo') as echo, _server(bench.trivial) as server:
         job = bench.trivial.grpc(server.grpc_address)
@@ -43,7 +43,7 @@ def against_echo(bench: Bench) -> dict[str, Any]:
 
 
 def against_fastapi(bench: Bench) -> dict[str, Any]:
-    """The sentiment model, one sentence a request: batching off and on, against FastAPI and uvicorn."""
+    """Compares the sentiment model, one sentence per request, batching off and on, with FastAPI and uvicorn."""
     subject = bench.sentiment
     assert subject is not None
     contestants: dict[str, Contestant] = {}
@@ -75,7 +75,7 @@ def against_fastapi(bench: Bench) -> dict[str, Any]:
 
 
 def rest_against_grpc(bench: Bench) -> dict[str, Any]:
-    """Both ports of one server at 32 callers."""
+    """Compares both ports of one server at 32 callers."""
     points: dict[str, Any] = {}
     failures: dict[str, str] = {}
     ratios: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Seconds from the start of the server to AVAILABLE, and its memory, against bare TensorFlow processes."""
+"""Seconds from the start of the server to AVAILABLE, and its memory, compared with bare TensorFlow processes."""
 
 import json
 import time
@@ -14,7 +14,7 @@ MAX_SECONDS_MORE, MAX_MEGABYTES_MORE = 3.0, 150.0
 
 
 def start_and_memory(bench: Bench) -> dict[str, Any]:
-    """In turns: import TensorFlow; start the server and ask it once; load and run the model without a server."""
+    """Measures in turns: importing TensorFlow; the server and one request; the model without a server."""
     subject = bench.main_subject
     seconds: dict[str, list[float]] = {'import': [], 'server': []}
     sizes: dict[str, list[dict[str, float]]] = {'server': [], 'bare': []}

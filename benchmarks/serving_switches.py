@@ -1,4 +1,4 @@
-"""New versions under load: no request fails, none is answered by a version that was not AVAILABLE."""
+"""New versions under load: failures, and responses of versions that were not AVAILABLE."""
 
 import base64
 import dataclasses
@@ -24,7 +24,7 @@ SWITCH_TIMEOUT = 180.0
 
 
 class Observer:
-    """Looks again and again at the states of all versions, in a thread of its own."""
+    """Polls the states of all versions in a separate thread."""
 
     def __init__(self, address: str, model: str) -> None:
         self.lives: dict[int, Life] = {}
@@ -47,7 +47,7 @@ class Observer:
         self.lives[version] = Life(moment)
 
     def settled(self, version: int) -> bool:
-        """Whether `version` is AVAILABLE and all others have ended."""
+        """Returns whether `version` is AVAILABLE and all others have ended."""
         states = dict(self.states)
         return states.get(version) == 'AVAILABLE' and all(
             state == 'END' for number, state in states.items() if number != version
@@ -67,7 +67,7 @@ class Observer:
 
 
 def look(life: Life, state: str, asked: float, answered: float) -> Life:
-    """`life` with what one look adds to it: `state` held at some moment between `asked` and `answered`."""
+    """Returns `life` with one more observation: `state` held at some moment between `asked` and `answered`."""
     if state in ('START', 'LOADING'):
         return dataclasses.replace(life, not_yet=asked)
     if state == 'AVAILABLE':
@@ -76,7 +76,7 @@ def look(life: Life, state: str, asked: float, answered: float) -> Life:
 
 
 def switches(bench: Bench) -> dict[str, Any]:
-    """New versions come one by one while callers ask for the newest."""
+    """Adds versions one by one while callers request the newest."""
     subject, plan = bench.main_subject, bench.plan
     folder = bench.folder / 'switches'
     folder.mkdir()
@@ -131,7 +131,7 @@ def switches(bench: Bench) -> dict[str, Any]:
 
 
 def put(source: Path, folder: Path, version: int) -> None:
-    """Version `version` of `folder` is there at once and whole; files are shared with `source` where they can be."""
+    """Adds version `version` to `folder` atomically; files are hard links to `source` if possible."""
     hidden = folder / f'.{version}'
     shutil.copytree(source, hidden, copy_function=_link)
     hidden.rename(folder / str(version))
@@ -166,7 +166,7 @@ def _answers(result: dict[str, Any]) -> list[Answer]:
 def _percentiles(
     answers: list[Answer], began: dict[int, float], settled: dict[int, float]
 ) -> tuple[list[float], list[float]]:
-    """For each switch, p99 in ms of the requests from its folder to the end of the old version, and after it."""
+    """Returns p99 in ms for each switch, from its folder to the end of the old version, and after it."""
     around, quiet = [], []
     last = max(ended for _, ended, _ in answers)
     for version, start in began.items():

@@ -1,4 +1,4 @@
-"""Measures those who answer the same requests in turns: requests a second, latencies, and processor time."""
+"""Measures several servers in turns with the same requests: requests per second, latencies, and CPU time."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -11,20 +11,20 @@ from benchmarks.serving_processes import cpu_seconds
 from benchmarks.serving_setup import Bench
 
 TRIAL_SECONDS, MAX_TRIALS, FASTER = 0.7, 20, 1.1
-# What a point keeps of a result of the load generator.
+# The values of a load generator result that a point keeps.
 FIGURES = ('requests_a_second', 'p50_ms', 'p99_ms', 'load_cpu_share', 'server_cpu_ms')
 
 
 @dataclass(frozen=True)
 class Contestant:
-    """Somebody who answers `job`, in the process `pid`."""
+    """A server for `job`, in the process `pid`."""
 
     job: Job
     pid: int
 
 
 class Series:
-    """The points of all contestants: `values[name][callers][figure]` is a list with one item a repeat."""
+    """The points of all servers: `values[name][callers][figure]` is a list with one item per repeat."""
 
     def __init__(self) -> None:
         self.values: dict[str, dict[int, dict[str, list[float]]]] = {}
@@ -40,7 +40,7 @@ class Series:
     def ratio(
         self, ours: str, theirs: str, callers: int, figure: str = 'requests_a_second'
     ) -> dict[str, Any]:
-        """Ours over theirs, repeat by repeat."""
+        """The ratio ours / theirs, per repeat."""
         return serving_figures.ratio(*(self.values[name][callers][figure] for name in (ours, theirs)))
 
     def figures(self) -> dict[str, Any]:
@@ -55,7 +55,7 @@ class Series:
 
 
 def in_turns(bench: Bench, contestants: Mapping[str, Contestant], levels: tuple[int, ...]) -> Series:
-    """Measures every contestant at every number of callers, forwards and backwards, and prints a table."""
+    """Measures every server with every number of callers, forwards and backwards, and prints a table."""
     plan, series = bench.plan, Series()
     for contestant in contestants.values():
         settle(bench, contestant, levels)
@@ -78,7 +78,7 @@ def in_turns(bench: Bench, contestants: Mapping[str, Contestant], levels: tuple[
 
 
 def settle(bench: Bench, contestant: Contestant, levels: tuple[int, ...]) -> None:
-    """Asks, untimed, until it gets no faster: the first runs of a graph cost seconds, and not all are warmed up."""
+    """Sends untimed requests until they get no faster: the first runs of a graph can take seconds."""
     for callers in dict.fromkeys((levels[-1], levels[0])):
         last = 0.0
         for _ in range(MAX_TRIALS):

@@ -1,15 +1,15 @@
-"""Tokens a second of training, against plain `fit` on one padded array.
+"""Training speed in tokens per second, compared with plain `fit` on one padded array.
 
     python -m benchmarks.training_speed [--quick] [--set a.b=c]
 
-The same rows, the same network and the same loss in one process, in turns; padding counts for no token:
+The same rows, network and loss in one process, in turns; padding does not count as tokens:
 
 \b
-    ours         as `vaiven run` trains: length buckets, our LSTM, Adam in one pass
-    padded       `fit` on all rows padded to the longest, everything else as before
+    ours         the training of `vaiven run`: length buckets, this project's LSTM, Adam in one pass
+    padded       `fit` on all rows padded to the longest, otherwise the same
     plain        the same with Keras' own LSTM and Adam
 
-and, where PyTorch can be imported, its `nn.LSTM` beside our layer and Keras' over the shapes of the same batches.
+and, if PyTorch is installed, its `nn.LSTM` compared with this project's and Keras' layer on the same batch shapes.
 """
 
 import importlib.util
@@ -83,7 +83,7 @@ def main(quick: bool, settings: tuple[str, ...], preset: str) -> None:
 def contestants(
     rows: list[Review], config: Any, folder: Path
 ) -> tuple[dict[str, Callable[[], Any]], dict[str, int]]:
-    """What to time, by name (each call is one pass over the rows), and the size of the data."""
+    """Returns the functions to time, by name (each call is one pass over the rows), and the size of the data."""
     import keras
     import tensorflow as tf
 
