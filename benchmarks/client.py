@@ -3,8 +3,8 @@
     python -m benchmarks.client [--quick] [--only PART] [--model DIR]
 
 Parts: `overhead` (a call of Client and of AsyncClient, and of a bare stub with the same message), `cold` (`vaiven
-predict` from the shell to its output, and importing the client) and `stream` (lines through `vaiven predict` and the load
-generator, and memory meanwhile).
+predict` from the shell to its output, and importing the client) and `stream` (lines through `vaiven predict` and
+the load generator, and memory meanwhile).
 """
 
 import tempfile
