@@ -7,7 +7,7 @@ class UserError(Exception):
     The command line prints the line without a traceback and exits with `exit_status`.
 
     Attributes:
-        exit_status: 2 for a usage error, 1 where the request was valid and something else failed.
+        exit_status: 2 for a usage error or invalid input, 1 for another failure.
     """
 
     exit_status = 2

@@ -48,7 +48,7 @@ def compile_pipeline(
     nodes = components(config, files, f'{SERVING_MOUNT}/{config.name}', unfinished, baseline)
     for node in nodes:
         if node.id in ('Tuner', 'Trainer'):
-            node.with_platform_config(_resources(gpus))  # type: ignore[attr-defined]
+            node.with_platform_config(_resources(gpus))  # type: ignore[attr-defined]  # (BaseComponent has it, BaseNode has not)
     pipeline = tfx_pipeline.Pipeline(
         # Kubeflow allows lower-case letters, digits and hyphens.
         pipeline_name=config.name.lower().replace('_', '-').replace('.', '-').strip('-'),

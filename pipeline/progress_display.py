@@ -40,7 +40,7 @@ class ProgressDisplay:
         self._wraps = stream.isatty()
         self._coloured = terminal.coloured(stream)
         self._console = Console(
-            file=_PipeSafeStream(stream),  # type: ignore[arg-type]
+            file=_PipeSafeStream(stream),  # type: ignore[arg-type]  # (has the methods that rich calls)
             force_terminal=is_live,
             color_system='standard' if self._coloured else None,
             width=terminal.width() if self._wraps else _UNLIMITED_WIDTH,
@@ -134,6 +134,7 @@ class _ActivityColumn(ProgressColumn):
     max_refresh = None
 
     def render(self, task: Task) -> Text:
+        """The line of the current activity."""
         text = f'{task.description} … {task.elapsed or 0:.0f} s'
         if task.total:
             fields, done = task.fields, int(task.completed)

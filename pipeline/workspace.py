@@ -65,11 +65,11 @@ def _relative_to_beam(root: str) -> Iterator[None]:
         yield
         return
     split = LocalFileSystem.split
-    LocalFileSystem.split = lambda self, path: os.path.split(path)  # type: ignore[method-assign]
+    LocalFileSystem.split = lambda self, path: os.path.split(path)  # type: ignore[method-assign]  # (a temporary patch of Beam)
     try:
         yield
     finally:
-        LocalFileSystem.split = split  # type: ignore[method-assign]
+        LocalFileSystem.split = split  # type: ignore[method-assign]  # (a temporary patch of Beam)
 
 
 def synchronize_store(root: str, prefix: str, completed: CompletedComponents) -> list[store.MissingArtifact]:

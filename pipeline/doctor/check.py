@@ -14,7 +14,7 @@ class Check:
     Attributes:
         name: what was checked.
         state: `OK`, `NOTE` or `BAD`.
-        found: what was found.
+        found: details of the result.
         remedy: what to do; empty for nothing.
     """
 

@@ -128,12 +128,12 @@ class TensorFlow:
         return self.facts(json.loads(output.decode().splitlines()[-1]))
 
     @staticmethod
-    def facts(found: dict[str, object]) -> list[Check]:
+    def facts(output: dict[str, object]) -> list[Check]:
         """The checks for what the process printed: `version`, `built` and `gpus`."""
-        names = found['gpus']
+        names = output['gpus']
         assert isinstance(names, list)
         return [
-            Check('TensorFlow', OK, f'{found["version"]} with tensorflow-text starts'),
+            Check('TensorFlow', OK, f'{output["version"]} with tensorflow-text starts'),
             Check('GPU', OK, ', '.join(names) if names else 'none: training runs on the processor'),
             *unused_gpu(bool(names)),
         ]

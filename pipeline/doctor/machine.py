@@ -19,10 +19,10 @@ PORTS = (8500, 8501)
 
 def python() -> Check:
     """Checks the version of Python."""
-    found = f'{platform.python_version()} at {sys.executable}'
+    detail = f'{platform.python_version()} at {sys.executable}'
     if sys.version_info[:2] == PYTHON:
-        return Check('Python', OK, found)
-    return Check('Python', BAD, found, 'the pipeline needs Python 3.11: make env, then .venv/bin/vaiven')
+        return Check('Python', OK, detail)
+    return Check('Python', BAD, detail, 'the pipeline needs Python 3.11: make env, then .venv/bin/vaiven')
 
 
 def system() -> Check:
@@ -33,12 +33,12 @@ def system() -> Check:
             'system', BAD, kind, 'the libraries need Linux on x86-64: use such a machine or container'
         )
     name, _, version = (os.confstr('CS_GNU_LIBC_VERSION') or 'other 0').partition(' ')
-    found = f'{kind}, {name} {version}'
+    detail = f'{kind}, {name} {version}'
     if name != 'glibc' or tuple(map(int, version.split('.')[:2])) < GLIBC:
         return Check(
-            'system', BAD, found, 'glibc 2.38 is required: make env installs it next to the interpreter'
+            'system', BAD, detail, 'glibc 2.38 is required: make env installs it next to the interpreter'
         )
-    return Check('system', OK, found)
+    return Check('system', OK, detail)
 
 
 def cores() -> Check:
@@ -103,9 +103,9 @@ def _is_free(port: int) -> bool:
 
 
 def _check_free(name: str, gigabytes: float, thresholds: tuple[float, float], remedy: str) -> Check:
-    found = f'{gigabytes:.1f} GB free'
+    detail = f'{gigabytes:.1f} GB free'
     if gigabytes < thresholds[0]:
-        return Check(name, BAD, found, f'{thresholds[0]:g} GB are required: {remedy}')
+        return Check(name, BAD, detail, f'{thresholds[0]:g} GB are required: {remedy}')
     if gigabytes < thresholds[1]:
-        return Check(name, NOTE, found, f'{thresholds[1]:g} GB are recommended: {remedy}')
-    return Check(name, OK, found)
+        return Check(name, NOTE, detail, f'{thresholds[1]:g} GB are recommended: {remedy}')
+    return Check(name, OK, detail)

@@ -219,7 +219,7 @@ def test_serve_without_a_model_names_the_remedy(shell: Shell, pushed: Path) -> N
     assert '`vaiven run`' in shell.fails(2, 'serve')
     assert 'there is no folder' in shell.fails(2, 'serve', 'nothing')
     assert 'has no versions' in shell.fails(2, 'serve', str(shell.folder))
-    assert f'{pushed} may be meant' in shell.fails(2, 'serve', str(pushed / '1'))
+    assert f'did you mean {pushed}?' in shell.fails(2, 'serve', str(pushed / '1'))
 
 
 def test_serve_names_a_port_that_is_taken(shell: Shell, server: ServerProcess, pushed: Path) -> None:
