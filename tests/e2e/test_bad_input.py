@@ -80,7 +80,7 @@ def test_files_that_do_not_go_together_are_refused(tmp_path):
     book.write_text('A line of a book.\n' * 3)
     more.write_text('body\nMore text\n')
     for arguments, words in (
-        (['--data', book], ['without labels', 'training.task=language', '--unlabelled']),
+        (['--data', book], ['needs labels', 'training.task=language', '--unlabelled']),
         (['--data', good, '--data', book], ['not both', '--unlabelled']),
         (['--data', good, '--unlabelled', good], ['good.csv', 'one of them is enough']),
         (['--data', good, '--unlabelled', more], ['more.csv', "no column is named 'text'", "'body'"]),
@@ -126,7 +126,7 @@ def test_a_quoted_line_break_is_part_of_the_text(tmp_path):
         (['--unknown'], '--unknown'),
     ],
 )
-def test_what_was_asked_wrongly_is_told_in_one_line(tmp_path, arguments, word):
+def test_a_usage_error_is_one_line(tmp_path, arguments, word):
     refused(vaiven('run', '--root', tmp_path / 'root', *arguments), 2, word)
     assert not (tmp_path / 'root').exists()
 
@@ -168,7 +168,7 @@ def test_a_plan_below_a_file_is_refused_as_the_run_is(tmp_path):
         refused(vaiven(command, '--data', data, '--root', data / 'runs'), 1, 'is not a folder', '--root')
 
 
-def test_a_port_in_use_is_told(tmp_path):
+def test_a_port_in_use_is_reported(tmp_path):
     (tmp_path / 'model' / '1').mkdir(parents=True)
     with socket.socket() as taken:
         taken.bind(('127.0.0.1', 0))
@@ -180,7 +180,7 @@ def test_a_port_in_use_is_told(tmp_path):
     refused(result, 1, port)
 
 
-def test_a_server_that_is_not_there_is_told():
+def test_an_unreachable_server_is_reported():
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         address = f'127.0.0.1:{free.getsockname()[1]}'

@@ -63,14 +63,14 @@ def server(run, root):
         yield running
 
 
-def test_the_run_tells_bits_a_character_against_simple_ways_and_what_the_model_writes(run):
+def test_the_run_reports_bits_per_character_baselines_and_generated_text(run):
     assert 'version 1 pushed' in run.stdout
     [bits] = re.findall(
         r'^bits per character on [\d,]+ held-out characters +([\d.]+)$', run.stdout, re.MULTILINE
     )
-    [simple] = re.findall(r'^  of the frequencies of characters +([\d.]+)$', run.stdout, re.MULTILINE)
+    [simple] = re.findall(r'^  of the character frequencies +([\d.]+)$', run.stdout, re.MULTILINE)
     assert float(bits) < float(simple)
-    assert re.search(r'different words, pairs, triples: \d+% \d+% \d+%; copied at most «.+»', run.stdout)
+    assert re.search(r'distinct-1, -2, -3: \d+% \d+% \d+%; longest copied passage: «.+»', run.stdout)
     assert 'generated text over gRPC 127.0.0.1:' in run.stdout
     assert 'LinearBaseline' not in run.stdout
     assert run.stderr == ''
