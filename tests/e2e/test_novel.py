@@ -100,7 +100,7 @@ def test_the_demo_continues_equal_prompts_in_different_ways(server):
     assert len(set(written)) == 4
 
 
-def test_an_empty_seed_begins_a_text_and_no_repeat_breaks_the_circle_of_the_likeliest(server):
+def test_an_empty_prompt_starts_a_text_and_no_repeat_breaks_the_loop_of_greedy_decoding(server):
     with Client(server.grpc_address) as client:
         novel = Vaiven(client, 'novel')
         [circle] = novel.generate('', length=1000, temperature=0)
@@ -111,7 +111,7 @@ def test_an_empty_seed_begins_a_text_and_no_repeat_breaks_the_circle_of_the_like
     assert len({circle.generated[start : start + 12] for start in range(989)}) < len(stretches)
 
 
-def test_impossible_wishes_are_refused_in_one_line(server):
+def test_invalid_options_are_refused_in_one_line(server):
     for wish, words in (
         (['--length', '-5'], ['length must lie between 1 and 10000', 'Received: -5']),
         (['--length', '1000000000'], ['length must lie between 1 and 10000', 'Received: 1000000000']),
@@ -129,7 +129,7 @@ def test_impossible_wishes_are_refused_in_one_line(server):
             assert word in refused.stderr
 
 
-def test_a_model_of_language_alone_scores_and_gives_no_opinions(server):
+def test_a_language_model_scores_texts_and_has_no_classifier(server):
     with Client(server.grpc_address) as client:
         likely, unlikely = Vaiven(client, 'novel').score(
             ['El niño miraba por el mar.', 'ñiE leaam. br opa rloi mrn']

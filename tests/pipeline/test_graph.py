@@ -136,7 +136,7 @@ def test_the_kubeflow_specification_is_as_it_was(tmp_path):
     made = yaml.safe_dump_all([without_settings(specification), platform], sort_keys=True)
     if os.environ.get('VAIVEN_WRITE_GOLDEN'):
         GOLDEN.write_text(made)
-    assert made == GOLDEN.read_text(), 'VAIVEN_WRITE_GOLDEN=1 writes the golden file anew'
+    assert made == GOLDEN.read_text(), 'VAIVEN_WRITE_GOLDEN=1 writes the golden file again'
 
 
 def test_the_kubeflow_specification_is_the_same_each_time(tmp_path):
