@@ -1,10 +1,10 @@
-"""Asks a server that speaks TensorFlow Serving's APIs; needs no TensorFlow.
+"""A client for servers with TensorFlow Serving's APIs; it needs no TensorFlow.
 
 from vaiven.serving.client import Client, Vaiven
 
 with Client('127.0.0.1:8500') as client:
     client.predict('reviews', {'text': ['What a film!']})['probability']
-    Vaiven(client).sentiment(['What a film!', 'Qué pérdida de tiempo'])
+    Vaiven(client).sentiment(['What a film!', 'a waste of time'])
 """
 
 from typing import TYPE_CHECKING, Any
@@ -19,12 +19,14 @@ from vaiven.serving.client.errors import (
     UnavailableError,
 )
 from vaiven.serving.client.results import (
+    Continuation,
     Course,
     NextWord,
     Score,
     Sentiment,
     Signature,
     TensorSpec,
+    TokenSentiment,
     VersionStatus,
     Written,
 )
@@ -39,6 +41,7 @@ __all__ = [
     'AsyncVaiven',
     'Client',
     'Connection',
+    'Continuation',
     'Course',
     'DeadlineError',
     'InvalidRequestError',
@@ -49,6 +52,7 @@ __all__ = [
     'Sentiment',
     'Signature',
     'TensorSpec',
+    'TokenSentiment',
     'UnavailableError',
     'Vaiven',
     'VersionStatus',
@@ -57,7 +61,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == 'AsyncClient':  # imported when it is used: it brings asyncio
+    if name == 'AsyncClient':  # imported on first use, because asyncio is slow to import
         from vaiven.serving.client.async_client import AsyncClient
 
         return AsyncClient

@@ -1,4 +1,4 @@
-"""What clients of both kinds share: addresses, targets, and the exchanges that are the same whatever the protocol."""
+"""Addresses, targets, and the request flows that are the same over gRPC and REST."""
 
 import re
 import time
@@ -22,12 +22,12 @@ SAVED_MODEL = 'saved-model:'
 
 
 def transport(address: str, connection: Connection) -> Transport:
-    """The way to `address`, for callers that wait.
+    """Returns the blocking transport for `address`.
 
-    Each transport is imported when it is used: gRPC alone takes longer to import than all the rest.
+    A transport is imported on first use: gRPC alone takes longer to import than everything else.
 
     Raises:
-        ServingError: `address` is none.
+        ServingError: `address` is not valid.
     """
     if is_rest(address):
         from vaiven.serving.client.rest_transport import RestTransport
@@ -48,45 +48,61 @@ def is_rest(address: str) -> bool:
 
 
 def check_address(address: str) -> None:
-    """Raises ServingError where `address` is none of a gRPC API."""
+    """Raises ServingError if `address` is not the address of a gRPC API."""
     if not re.fullmatch(r'(unix:|dns:///)?\S+', address) or not (
         re.search(r':[0-9]{1,5}$', address) or address.startswith('unix:')
     ):
-        raise ServingError(f'an address is host:port or http://host:port. Received: {address!r}')
+        raise ServingError(f'an address must be host:port or http://host:port. Received: {address!r}')
 
 
 def target_of(
     model: str, signature: str = '', version: int | None = None, label: str | None = None
 ) -> Target:
-    """Raises ServingError for a version that is none, or beside a label."""
+    """Returns the target of a request.
+
+    Args:
+        model: name of the model.
+        signature: name of the signature.
+        version: version of the model.
+        label: version label.
+
+    Raises:
+        ServingError: `version` is not a version number, or is combined with a label.
+    """
     if version is not None and label is not None:
         raise ServingError(f'give a version or a label, not both. Received: {version} and {label!r}')
     if version is not None and not (hasattr(version, '__index__') and 0 <= version <= MAX_VERSION):
-        raise ServingError(f'a version is a number from 0 to {MAX_VERSION}. Received: {version!r}')
+        raise ServingError(f'a version must lie between 0 and {MAX_VERSION}. Received: {version!r}')
     return Target(model, signature, version, label)
 
 
-def label_version(exchanges: RequestFlows, target: Target) -> RequestFlow[int | None]:
-    """The loaded version that the label of `target` names; None where there is no such label."""
+def label_version(flows: RequestFlows, target: Target) -> RequestFlow[int | None]:
+    """Returns the loaded version that the label of `target` names; None if there is no such label."""
     try:
-        return (yield from exchanges.metadata(target)).version
+        return (yield from flows.metadata(target)).version
     except InvalidRequestError:
         return None
 
 
-def wait_until_available(
-    exchanges: RequestFlows, target: Target, seconds: float
-) -> RequestFlow[VersionStatus]:
-    """Asks until the version of `target` (or any) is AVAILABLE. Raises RequestError when it is too late, or vain.
+def wait_until_available(flows: RequestFlows, target: Target, seconds: float) -> RequestFlow[VersionStatus]:
+    """Polls until the version of `target`, or any version, is AVAILABLE.
 
-    A server says of a model whose first version is to come what it says of one that it does not have.
+    NOT_FOUND does not end the wait: a server answers so until it has looked for the first version of a model.
+
+    Args:
+        flows: the request flows of the protocol.
+        target: model and version.
+        seconds: how long to wait.
+
+    Raises:
+        RequestError: the time is up, or the version cannot be loaded.
     """
     deadline = time.monotonic() + seconds
     last: RequestError | None = None
     answered = False
     while time.monotonic() < deadline:
         try:
-            versions = yield from exchanges.status(Target(target.model))
+            versions = yield from flows.status(Target(target.model))
         except UnavailableError as error:
             last = error
         except NotFoundError as error:
@@ -95,24 +111,24 @@ def wait_until_available(
             last = last if answered else error
         else:
             last, answered = None, True
-            if found := _found(versions, target):
-                return found
+            if version := _available(versions, target):
+                return version
         yield min(POLL_SECONDS, max(0.0, deadline - time.monotonic()))
     raise last or _too_late(target, seconds)
 
 
-def _found(versions: Sequence[VersionStatus], target: Target) -> VersionStatus | None:
-    """The AVAILABLE one that is waited for, if it is there. Raises InvalidRequestError where it will never be."""
-    for each in versions:
-        if target.version is not None and each.version != target.version:
+def _available(versions: Sequence[VersionStatus], target: Target) -> VersionStatus | None:
+    """Returns the AVAILABLE version, if there is one. Raises InvalidRequestError if it cannot be loaded."""
+    for version in versions:
+        if target.version is not None and version.version != target.version:
             continue
-        if each.available:
-            return each
-        if each.state == 'END' and each.error and target.version is not None:
+        if version.available:
+            return version
+        if version.state == 'END' and version.error and target.version is not None:
             raise InvalidRequestError(
-                f'version {each.version} of model {target.model!r} cannot be loaded: {each.error}',
+                f'version {version.version} of model {target.model!r} cannot be loaded: {version.error}',
                 'FAILED_PRECONDITION',
-                each.error,
+                version.error,
             )
     return None
 

@@ -1,4 +1,4 @@
-"""The general client for asyncio: the twin of `Client`.
+"""`Client` for asyncio.
 
 async with AsyncClient('127.0.0.1:8500') as client:
     answers = await asyncio.gather(*(client.predict('reviews', {'text': [text]}) for text in texts))
@@ -42,7 +42,7 @@ class AsyncTransport(Protocol):
     address: str
 
     @property
-    def exchanges(self) -> RequestFlows: ...
+    def flows(self) -> RequestFlows: ...
 
     async def send(
         self, call: Call, target: Target, timeout: float, headers: Sequence[tuple[str, str]] = ()
@@ -52,7 +52,7 @@ class AsyncTransport(Protocol):
 
 
 class AsyncClient:
-    """Asks one server from one event loop. Addresses, methods, arguments and errors are those of `Client`."""
+    """Sends requests to one server from one event loop: `Client` with coroutines."""
 
     def __init__(
         self,
@@ -62,15 +62,28 @@ class AsyncClient:
         trace: 'Trace | None' = None,
         **connection: Any,
     ) -> None:
-        """As `Client`. To be made in the event loop."""
+        """Creates a client in the running event loop. It connects with the first request.
+
+        Args:
+            address: `host:port`, `dns:///name:port` or `unix:path` of a gRPC API; `http://host:port` or
+                `https://host:port` of a REST API; or `saved-model:folder` for a model in this process, which needs
+                TensorFlow. If a name has several addresses, gRPC uses them in turn.
+            timeout: seconds that one call may take, retries included. Each method accepts another value.
+            trace: called around each request, such as `tracing.OpenTelemetry()`.
+            **connection: fields of `Connection`: TLS, token, metadata, attempts, message sizes, keepalive.
+
+        Raises:
+            ServingError: the address or a setting of the connection is not valid.
+        """
         self.timeout = checked_timeout(timeout)
         self._transport = _transport(address, Connection(**connection))
         self._trace = trace
-        self._exchanges = self._transport.exchanges
-        self._known = Signatures()
+        self._flows = self._transport.flows
+        self._signatures = Signatures()
 
     @property
     def address(self) -> str:
+        """The address of the server, as it was given."""
         return self._transport.address
 
     async def predict(
@@ -84,10 +97,33 @@ class AsyncClient:
         outputs: Sequence[str] | None = None,
         timeout: float | None = None,
     ) -> Arrays:
-        """See `Client.predict`."""
+        """Runs one signature of a model.
+
+        Args:
+            model: name of the model.
+            inputs: a value for each input of the signature. Arrays keep their dtypes. Plain numbers, strings and
+                nested lists of them get the dtype that the signature declares; its metadata is requested once and
+                cached.
+            signature: name of the signature.
+            version: version of the model; None for the one that `label` names, or for the newest.
+            label: version label, such as 'stable'; not together with `version`.
+            outputs: names of the outputs to return; None for all.
+            timeout: seconds for the whole call, retries included; None for the client's default.
+
+        Returns:
+            One array for each output, by name. Strings are arrays of dtype object that hold `bytes`.
+
+        Raises:
+            RequestError: the request failed; its subclass and `code` say why.
+            ServingError: an input cannot be made an array, or a number does not fit the dtype of the signature.
+
+        Example:
+            answer = await client.predict('reviews', {'text': ['a wonderful film', 'a dull film']})
+            answer['label'].shape
+        """
         target = target_of(model, signature, version, label)
         return await self._do(
-            self._exchanges.predict(target, inputs, list(outputs or ()), self._known), target, timeout
+            self._flows.predict(target, inputs, list(outputs or ()), self._signatures), target, timeout
         )
 
     async def classify(
@@ -100,9 +136,30 @@ class AsyncClient:
         label: str | None = None,
         timeout: float | None = None,
     ) -> list[Classes]:
-        """See `Client.classify`."""
+        """Classifies examples: the `Classify` method of TensorFlow Serving.
+
+        Args:
+            model: name of the model.
+            examples: one mapping for each tf.Example, from the name of a feature to a number, a string, or a flat
+                list of one kind.
+            signature: name of a classification signature.
+            version: version of the model; None for the one that `label` names, or for the newest.
+            label: version label, such as 'stable'; not together with `version`.
+            timeout: seconds for the whole call, retries included; None for the client's default.
+
+        Returns:
+            For each example the pairs of class and score, in the order of the model's classes.
+
+        Raises:
+            RequestError: the request failed; its subclass and `code` say why.
+            ServingError: a feature is neither a string nor a number, nor a flat list or array of one kind.
+
+        Example:
+            [[(label, score), *others]] = await client.classify('reviews', [{'text': 'a wonderful film'}])
+            0 <= score <= 1
+        """
         target = target_of(model, signature, version, label)
-        return await self._do(self._exchanges.classify(target, examples), target, timeout)
+        return await self._do(self._flows.classify(target, examples), target, timeout)
 
     async def regress(
         self,
@@ -114,9 +171,26 @@ class AsyncClient:
         label: str | None = None,
         timeout: float | None = None,
     ) -> list[float]:
-        """See `Client.regress`."""
+        """Predicts one number for each example: the `Regress` method of TensorFlow Serving.
+
+        Args:
+            model: name of the model.
+            examples: one mapping for each tf.Example, from the name of a feature to a number, a string, or a flat
+                list of one kind.
+            signature: name of a regression signature.
+            version: version of the model; None for the one that `label` names, or for the newest.
+            label: version label, such as 'stable'; not together with `version`.
+            timeout: seconds for the whole call, retries included; None for the client's default.
+
+        Returns:
+            One number for each example.
+
+        Raises:
+            RequestError: the request failed; its subclass and `code` say why.
+            ServingError: a feature is neither a string nor a number, nor a flat list or array of one kind.
+        """
         target = target_of(model, signature, version, label)
-        return await self._do(self._exchanges.regress(target, examples), target, timeout)
+        return await self._do(self._flows.regress(target, examples), target, timeout)
 
     async def multi_inference(
         self,
@@ -128,9 +202,24 @@ class AsyncClient:
         label: str | None = None,
         timeout: float | None = None,
     ) -> dict[str, list[Classes] | list[float]]:
-        """See `Client.multi_inference`."""
+        """Runs several signatures on the same examples in one request. REST does not offer it.
+
+        Args:
+            model: name of the model.
+            examples: one mapping for each tf.Example, from the name of a feature to its value.
+            signatures: 'classify' or 'regress' for the name of each signature.
+            version: version of the model; None for the one that `label` names, or for the newest.
+            label: version label, such as 'stable'; not together with `version`.
+            timeout: seconds for the whole call, retries included; None for the client's default.
+
+        Returns:
+            For each signature the result of `classify` or `regress`.
+
+        Raises:
+            RequestError: the request failed; its subclass and `code` say why.
+        """
         target = target_of(model, '', version, label)
-        return await self._do(self._exchanges.multi_inference(target, examples, signatures), target, timeout)
+        return await self._do(self._flows.multi_inference(target, examples, signatures), target, timeout)
 
     async def metadata(
         self,
@@ -140,41 +229,113 @@ class AsyncClient:
         label: str | None = None,
         timeout: float | None = None,
     ) -> Metadata:
-        """See `Client.metadata`."""
+        """Returns the signatures of a model.
+
+        Args:
+            model: name of the model.
+            version: version of the model; None for the one that `label` names, or for the newest.
+            label: version label, such as 'stable'; not together with `version`.
+            timeout: seconds for the whole call, retries included; None for the client's default.
+
+        Returns:
+            The version that the request resolved to, and its signatures by name.
+
+        Raises:
+            RequestError: the request failed; its subclass and `code` say why.
+
+        Example:
+            metadata = await client.metadata('reviews')
+            metadata.signatures['serving_default'].inputs['text'].dtype
+        """
         target = target_of(model, '', version, label)
-        return await self._do(self._exchanges.metadata(target), target, timeout)
+        return await self._do(self._flows.metadata(target), target, timeout)
 
     async def status(
         self, model: str, *, version: int | None = None, timeout: float | None = None
     ) -> list[VersionStatus]:
-        """See `Client.status`."""
+        """Returns the state of each version of a model.
+
+        Args:
+            model: name of the model.
+            version: one version; None for all that the server knows.
+            timeout: seconds for the whole call, retries included; None for the client's default.
+
+        Returns:
+            The versions, newest first.
+
+        Raises:
+            RequestError: the request failed; its subclass and `code` say why.
+
+        Example:
+            await client.status('reviews')[0].state
+        """
         target = target_of(model, '', version)
-        return await self._do(self._exchanges.status(target), target, timeout)
+        return await self._do(self._flows.status(target), target, timeout)
 
     async def health(self, *, timeout: float | None = None) -> bool:
-        """See `Client.health`."""
-        return await self._do(self._exchanges.health(), Target(''), timeout)
+        """Returns whether the server is ready: every model has an AVAILABLE version.
+
+        Args:
+            timeout: seconds for the whole call, retries included; None for the client's default.
+
+        Raises:
+            RequestError: no server answered, or it does not offer a health check. The stock server offers one over
+                gRPC if it was started with `--enable_grpc_healthcheck_service`, and none over REST.
+        """
+        return await self._do(self._flows.health(), Target(''), timeout)
 
     async def label_version(self, model: str, label: str, *, timeout: float | None = None) -> int | None:
-        """See `Client.label_version`."""
+        """Returns the loaded version that a label names; None if the model has no such label.
+
+        Args:
+            model: name of the model.
+            label: version label, such as 'stable'.
+            timeout: seconds for the whole call, retries included; None for the client's default.
+
+        Raises:
+            RequestError: the request failed; its subclass and `code` say why.
+        """
         target = target_of(model, '', None, label)
-        return await self._do(addresses.label_version(self._exchanges, target), target, timeout)
+        return await self._do(addresses.label_version(self._flows, target), target, timeout)
 
     async def reload_config(self, config: Any, *, timeout: float | None = None) -> None:
-        """See `Client.reload_config`."""
-        await self._do(self._exchanges.reload(config), Target(''), timeout)
+        """Replaces the whole configuration of the server. Models that it does not list are unloaded.
+
+        Args:
+            config: a `vaiven.serving.wire.messages.ModelServerConfig`.
+            timeout: seconds for the whole call, retries included; None for the client's default.
+
+        Raises:
+            RequestError: the server refused the configuration and changed nothing.
+        """
+        await self._do(self._flows.reload(config), Target(''), timeout)
 
     async def wait_until_available(
         self, model: str, *, version: int | None = None, timeout: float | None = None
     ) -> VersionStatus:
-        """See `Client.wait_until_available`."""
+        """Waits until the server answers, knows the model, and has loaded a version of it.
+
+        Args:
+            model: name of the model.
+            version: the version to wait for; None for any.
+            timeout: seconds to wait; None for the client's default.
+
+        Returns:
+            The state of the version.
+
+        Raises:
+            RequestError: the version could not be loaded, or was not loaded in time.
+            NotFoundError: the server did not know the model when the time was up.
+
+        Example:
+            await client.wait_until_available('reviews').state
+        """
         target = target_of(model, '', version)
         seconds = self.timeout if timeout is None else timeout
-        return await self._do(
-            addresses.wait_until_available(self._exchanges, target, seconds), target, timeout
-        )
+        return await self._do(addresses.wait_until_available(self._flows, target, seconds), target, timeout)
 
     async def close(self) -> None:
+        """Closes the connections. Requests in flight end with CANCELLED."""
         await self._transport.close()
 
     async def __aenter__(self) -> 'AsyncClient':
@@ -191,53 +352,53 @@ class AsyncClient:
         with self._trace(call.method, target, self.address) as headers:
             return await self._transport.send(call, target, timeout, headers)
 
-    async def _do(self, exchange: 'RequestFlow[T]', target: Target, timeout: float | None) -> 'T':
+    async def _do(self, flow: 'RequestFlow[T]', target: Target, timeout: float | None) -> 'T':
         seconds = left = self.timeout if timeout is None else checked_timeout(timeout)
-        ends = time.monotonic() + seconds
+        deadline = time.monotonic() + seconds
         try:
-            step = next(exchange)
+            step = next(flow)
             while True:
                 if isinstance(step, tuple):
                     try:
                         answer = await self._send(step, target, left)
                     except RequestError as error:
-                        step = exchange.throw(error)
+                        step = flow.throw(error)
                     else:
-                        step = exchange.send(answer)
+                        step = flow.send(answer)
                 else:
                     await asyncio.sleep(step)
-                    step = exchange.send(None)
-                left = max(0.001, ends - time.monotonic())
+                    step = flow.send(None)
+                left = max(0.001, deadline - time.monotonic())
         except StopIteration as end:
             result: T = end.value
             return result
 
 
 class InThreads:
-    """An `AsyncTransport` of a transport that waits: REST, and a model in this process."""
+    """Runs a blocking transport in threads: REST, and a model in this process."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
-        self._threads = ThreadPoolExecutor(THREADS, 'ask')
+        self._threads = ThreadPoolExecutor(THREADS, 'request')
         self.address = transport.address
-        self.exchanges = transport.exchanges
+        self.flows = transport.flows
 
     async def send(
         self, call: Call, target: Target, timeout: float, headers: Sequence[tuple[str, str]] = ()
     ) -> Any:
-        """The wait for a thread is a part of `timeout`."""
-        ends = time.monotonic() + timeout
+        """Sends `call`; waiting for a thread counts towards `timeout`."""
+        deadline = time.monotonic() + timeout
 
-        def ask() -> Any:
+        def send_in_time() -> Any:
             details = 'no thread was free'
-            if (left := ends - time.monotonic()) > 0:
+            if (left := deadline - time.monotonic()) > 0:
                 try:
                     return self._transport.send(call, target, left, headers)
                 except DeadlineError as error:
                     details = error.details
             raise request_error('DEADLINE_EXCEEDED', details, self.address, timeout, target)
 
-        return await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, send_in_time)
 
     async def close(self) -> None:
         await asyncio.to_thread(self._transport.close)

@@ -1,4 +1,4 @@
-"""The product's own client for asyncio: the twin of `Vaiven`.
+"""`Vaiven` for asyncio.
 
 async with AsyncClient('127.0.0.1:8500') as client:
     answers = await AsyncVaiven(client).sentiment(texts)
@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from vaiven.serving.client import text_methods
 from vaiven.serving.client.async_client import AsyncClient
 from vaiven.serving.client.errors import RequestError
-from vaiven.serving.client.results import Course, NextWord, Score, Sentiment, Written
-from vaiven.serving.client.text_client import BATCH_ROWS, PARALLEL, Texts, Which
-from vaiven.serving.client.text_methods import Question
+from vaiven.serving.client.results import Continuation, NextWord, Score, Sentiment, TokenSentiment
+from vaiven.serving.client.text_client import BATCH_ROWS, PARALLEL, Texts, VersionSelector
+from vaiven.serving.client.text_methods import TextRequest
 from vaiven.serving.common.defaults import TEMPERATURE, TOP_P
 from vaiven.serving.common.split import SplitFile
 
@@ -39,26 +39,91 @@ class AsyncVaiven:
         batch_rows: int = BATCH_ROWS,
         parallel: int = PARALLEL,
     ) -> None:
-        """As `Vaiven`."""
+        """Creates a client of one model. Closing `client` remains the caller's task.
+
+        Args:
+            client: sends the requests.
+            model: name of the model.
+            version: version of the model; None for the one that `label` names, or for the newest.
+            label: version label, such as 'stable'; not together with `version`.
+            split: traffic split of a rollout: it gives each `key` a label, and a random one to a call without a key.
+            batch_rows: number of texts in one request.
+            parallel: number of requests in flight.
+
+        Raises:
+            ServingError: `batch_rows` or `parallel` is below 1, or a split is combined with a version or a label.
+        """
         self.client = client
-        self._which = Which(model, version, label, split, batch_rows, parallel)
+        self._selector = VersionSelector(model, version, label, split, batch_rows, parallel)
 
     @property
     def model(self) -> str:
-        return self._which.model
+        """Name of the model."""
+        return self._selector.model
 
     async def sentiment(self, texts: Texts, *, key: str | None = None) -> list[Sentiment]:
-        """See `Vaiven.sentiment`."""
+        """Predicts whether each text is positive or negative.
+
+        Args:
+            texts: one text, or an iterable of texts.
+            key: key of the caller, such as 'user-17', where traffic is split: the same key gets the same label.
+
+        Returns:
+            One `Sentiment` for each text, in the same order.
+
+        Raises:
+            RequestError: a request failed; its subclass and `code` say why.
+            ServingError: a text is not a valid string, or a key is given without a split.
+
+        Example:
+            [result] = await vaiven.sentiment('a wonderful film')
+        """
         return await self._all(text_methods.sentiment(self.model), texts, key)
 
-    async def course(self, texts: Texts, *, key: str | None = None) -> list[Course]:
-        """See `Vaiven.course`."""
-        return await self._all(text_methods.course(), texts, key)
+    async def token_sentiment(self, texts: Texts, *, key: str | None = None) -> list[TokenSentiment]:
+        """Predicts the sentiment of each text up to each of its tokens: the signature `sentiment_course`.
+
+        Args:
+            texts: one text, or an iterable of texts.
+            key: key of the caller, such as 'user-17', where traffic is split: the same key gets the same label.
+
+        Returns:
+            One `TokenSentiment` for each text: its tokens, and after each the probability of positive.
+
+        Raises:
+            RequestError: a request failed; its subclass and `code` say why.
+            ServingError: a text is not a valid string, or a key is given without a split.
+
+        Example:
+            [result] = await vaiven.token_sentiment('a wonderful film')
+        """
+        return await self._all(text_methods.token_sentiment(), texts, key)
+
+    async def course(self, texts: Texts, *, key: str | None = None) -> list[TokenSentiment]:
+        """The former name of `token_sentiment`."""
+        return await self.token_sentiment(texts, key=key)
 
     async def next_words(
         self, prefixes: Texts, k: int = 5, *, key: str | None = None
     ) -> list[list[NextWord]]:
-        """See `Vaiven.next_words`."""
+        """Predicts the most probable next words after each prefix.
+
+        Args:
+            prefixes: one text, or an iterable of texts.
+            k: number of words for each prefix.
+            key: key of the caller, such as 'user-17', where traffic is split: the same key gets the same label.
+
+        Returns:
+            For each prefix up to `k` words, the most probable first, with the natural logarithms of their
+            probabilities.
+
+        Raises:
+            RequestError: a request failed; its subclass and `code` say why.
+            ServingError: a text is not a valid string, or a key is given without a split.
+
+        Example:
+            [words] = await vaiven.next_words('this film is', k=3)
+        """
         return await self._all(text_methods.next_words(k), prefixes, key)
 
     async def generate(
@@ -72,49 +137,107 @@ class AsyncVaiven:
         no_repeat: int = 0,
         seed: int | None = None,
         key: str | None = None,
-    ) -> list[Written]:
-        """See `Vaiven.generate`."""
-        asked = text_methods.generate(length, temperature, top_p, top_k, no_repeat, seed)
-        return await self._all(asked, texts, key)
+    ) -> list[Continuation]:
+        """Generates a continuation of each text; an empty text starts from nothing.
+
+        Args:
+            texts: one text, or an iterable of texts. Equal texts get different continuations.
+            length: number of tokens to generate: characters, or words and punctuation marks.
+            temperature: divides the logits: below 1 safer, above 1 more varied. 0 always takes the most probable
+                token (greedy decoding), which soon repeats itself.
+            top_p: samples from the smallest set of tokens with this share of the probability (nucleus sampling,
+                Holtzman et al. 2020).
+            top_k: samples from the `top_k` most probable tokens at most (Fan et al. 2018); 0 for all.
+            no_repeat: never repeats an n-gram of this many tokens; 0 allows repetitions.
+            seed: makes the result reproducible; None for a different one each time.
+            key: key of the caller, such as 'user-17', where traffic is split: the same key gets the same label.
+
+        Returns:
+            One `Continuation` for each text.
+
+        Raises:
+            RequestError: a request failed; its subclass and `code` say why.
+            ServingError: a text is not a valid string, or a key is given without a split.
+
+        Example:
+            [result] = await vaiven.generate('this film', length=5, seed=1)
+        """
+        request = text_methods.generate(length, temperature, top_p, top_k, no_repeat, seed)
+        return await self._all(request, texts, key)
 
     async def score(self, texts: Texts, *, key: str | None = None) -> list[Score]:
-        """See `Vaiven.score`."""
+        """Computes the log-probability of each text under the language model.
+
+        Args:
+            texts: one text, or an iterable of texts.
+            key: key of the caller, such as 'user-17', where traffic is split: the same key gets the same label.
+
+        Returns:
+            One `Score` for each text: its log-probability, its bits per character, and a value for each token.
+
+        Raises:
+            RequestError: a request failed; its subclass and `code` say why.
+            ServingError: a text is not a valid string, or a key is given without a split.
+
+        Example:
+            [result] = await vaiven.score('a wonderful film')
+        """
         return await self._all(text_methods.score(), texts, key)
 
     async def embed(self, texts: Texts, *, key: str | None = None) -> NDArray[Any]:
-        """See `Vaiven.embed`."""
+        """Computes an embedding of each text.
+
+        Args:
+            texts: one text, or an iterable of texts.
+            key: key of the caller, such as 'user-17', where traffic is split: the same key gets the same label.
+
+        Returns:
+            float32 array (texts, dimensions); (0, 0) if there are no texts.
+
+        Raises:
+            RequestError: a request failed; its subclass and `code` say why.
+            ServingError: a text is not a valid string, or a key is given without a split.
+
+        Example:
+            len(await vaiven.embed(['a wonderful film', 'a dull film']))
+        """
         return text_methods.rows(await self._all(text_methods.embed(), texts, key))
 
-    async def _all(self, question: Question[T], texts: Texts, key: str | None) -> list[T]:
-        async with aclosing(self._answers(question, texts, key)) as answers:
+    async def _all(self, request: TextRequest[T], texts: Texts, key: str | None) -> list[T]:
+        async with aclosing(self._results(request, texts, key)) as answers:
             return [result async for results in answers for result in results]
 
-    async def _answers(
-        self, question: Question[T], texts: Texts, key: str | None
+    async def _results(
+        self, request: TextRequest[T], texts: Texts, key: str | None
     ) -> AsyncGenerator[list[T], None]:
         """The results of each batch, in order."""
-        which = self._which.of(key)
-        under_way: deque[asyncio.Task[list[T]]] = deque()
+        selected = self._selector.select(key)
+        in_flight: deque[asyncio.Task[list[T]]] = deque()
         try:
-            for number, batch in enumerate(text_methods.batches(texts, self._which.batch_rows)):
-                under_way.append(asyncio.create_task(self._ask(question, batch, number, which, key)))
-                if len(under_way) == self._which.parallel:
-                    yield await under_way.popleft()
-            while under_way:
-                yield await under_way.popleft()
+            for number, batch in enumerate(text_methods.batches(texts, self._selector.batch_rows)):
+                in_flight.append(asyncio.create_task(self._send(request, batch, number, selected, key)))
+                if len(in_flight) == self._selector.parallel:
+                    yield await in_flight.popleft()
+            while in_flight:
+                yield await in_flight.popleft()
         finally:
-            for task in under_way:
+            for task in in_flight:
                 task.cancel()
-            await asyncio.gather(*under_way, return_exceptions=True)
+            await asyncio.gather(*in_flight, return_exceptions=True)
 
-    async def _ask(
-        self, question: Question[T], batch: list[str], number: int, which: dict[str, Any], key: str | None
+    async def _send(
+        self,
+        request: TextRequest[T],
+        batch: list[str],
+        number: int,
+        selected: dict[str, Any],
+        key: str | None,
     ) -> list[T]:
-        ask = partial(
-            self.client.predict, self.model, question.request(batch, number), signature=question.signature
+        predict = partial(
+            self.client.predict, self.model, request.inputs_of(batch, number), signature=request.signature
         )
         try:
-            answer = await ask(**which)
+            answer = await predict(**selected)
         except RequestError as error:
-            answer = await ask(**self._which.again(error, which, key))
-        return question.read(batch, answer)
+            answer = await predict(**self._selector.reselect(error, selected, key))
+        return request.read(batch, answer)

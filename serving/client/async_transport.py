@@ -1,4 +1,4 @@
-"""gRPC for asyncio: one channel, reused."""
+"""The gRPC transport for asyncio, on one channel."""
 
 import asyncio
 from collections.abc import Sequence
@@ -18,10 +18,10 @@ from vaiven.serving.client.transport import Call, RequestFlows
 class AsyncGrpcTransport:
     """An `AsyncTransport` over gRPC."""
 
-    exchanges: RequestFlows = grpc_flows
+    flows: RequestFlows = grpc_flows
 
     def __init__(self, address: str, connection: Connection) -> None:
-        """Raises ServingError where a certificate cannot be read."""
+        """Raises ServingError if a certificate cannot be read."""
         self.address = address
         self._headers = connection.headers() or None
         self._channel = channel(grpc.aio, address, connection)
@@ -48,6 +48,6 @@ class AsyncGrpcTransport:
             raise request_error('CANCELLED', 'the client is closed', self.address, timeout, target) from None
 
     async def close(self) -> None:
-        """Ends the requests that are under way, too."""
+        """Closes the channel. Requests in flight end with CANCELLED."""
         self._closed = True
         await self._channel.close()

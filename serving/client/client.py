@@ -22,7 +22,12 @@ T = TypeVar('T')
 
 
 class Client:
-    """Asks one server. Safe to share between threads; close it, or use it as a context manager."""
+    """Sends requests to one server. Threads may share it; close it, or use it as a context manager.
+
+    Example:
+        with Client('127.0.0.1:8500') as client:
+            probabilities = client.predict('reviews', {'text': ['a wonderful film']})['probability']
+    """
 
     def __init__(
         self,
@@ -32,27 +37,28 @@ class Client:
         trace: 'Trace | None' = None,
         **connection: Any,
     ) -> None:
-        """Connects when the first request is made.
+        """Creates a client. It connects with the first request.
 
         Args:
-            address: `host:port`, `dns:///name:port` or `unix:path` of the gRPC API; `http://host:port` or
-                `https://host:port` of the REST API; or `saved-model:folder` for a model in this process, which needs
-                TensorFlow. Where a name has several addresses, gRPC takes turns.
-            timeout: seconds that one call may take, all attempts included; each method takes another.
-            trace: called around each request, as `tracing.OpenTelemetry()`.
-            **connection: see `Connection`: TLS, token, metadata, attempts, message sizes, keepalive.
+            address: `host:port`, `dns:///name:port` or `unix:path` of a gRPC API; `http://host:port` or
+                `https://host:port` of a REST API; or `saved-model:folder` for a model in this process, which needs
+                TensorFlow. If a name has several addresses, gRPC uses them in turn.
+            timeout: seconds that one call may take, retries included. Each method accepts another value.
+            trace: called around each request, such as `tracing.OpenTelemetry()`.
+            **connection: fields of `Connection`: TLS, token, metadata, attempts, message sizes, keepalive.
 
         Raises:
-            ServingError: the address is neither, or the settings make no sense.
+            ServingError: the address or a setting of the connection is not valid.
         """
         self.timeout = checked_timeout(timeout)
         self._transport = addresses.transport(address, Connection(**connection))
         self._trace = trace
-        self._exchanges = self._transport.exchanges
-        self._known = Signatures()
+        self._flows = self._transport.flows
+        self._signatures = Signatures()
 
     @property
     def address(self) -> str:
+        """The address of the server, as it was given."""
         return self._transport.address
 
     def predict(
@@ -66,28 +72,34 @@ class Client:
         outputs: Sequence[str] | None = None,
         timeout: float | None = None,
     ) -> Arrays:
-        """Runs a signature.
+        """Runs one signature of a model.
 
         Args:
             model: name of the model.
-            inputs: a value for each input: arrays, which keep their dtypes, or numbers, strings and nested lists of
-                them. Plain numbers get the dtype of the signature, whose metadata is asked for once and kept.
-            signature: its name.
-            version: a version, or None for what `label` names, or for the newest.
-            label: a label, as 'stable'.
-            outputs: which outputs to send back; None for all.
-            timeout: seconds; None for the client's.
+            inputs: a value for each input of the signature. Arrays keep their dtypes. Plain numbers, strings and
+                nested lists of them get the dtype that the signature declares; its metadata is requested once and
+                cached.
+            signature: name of the signature.
+            version: version of the model; None for the one that `label` names, or for the newest.
+            label: version label, such as 'stable'; not together with `version`.
+            outputs: names of the outputs to return; None for all.
+            timeout: seconds for the whole call, retries included; None for the client's default.
 
         Returns:
-            arrays by output name; strings are arrays of dtype object that hold `bytes`.
+            One array for each output, by name. Strings are arrays of dtype object that hold `bytes`.
 
         Raises:
-            RequestError: or the one of its subclasses that says why.
-            ServingError: an input is no array, or a number in it does not fit the dtype of the signature.
+            RequestError: the request failed; its subclass and `code` say why.
+            ServingError: an input cannot be made an array, or a number does not fit the dtype of the signature.
+
+        Example:
+            >>> answer = client.predict('reviews', {'text': ['a wonderful film', 'a dull film']})
+            >>> answer['label'].shape
+            (2,)
         """
         target = target_of(model, signature, version, label)
         return self._do(
-            self._exchanges.predict(target, inputs, list(outputs or ()), self._known), target, timeout
+            self._flows.predict(target, inputs, list(outputs or ()), self._signatures), target, timeout
         )
 
     def classify(
@@ -100,14 +112,31 @@ class Client:
         label: str | None = None,
         timeout: float | None = None,
     ) -> list[Classes]:
-        """Classes and their scores for each example, given as a mapping of its features.
+        """Classifies examples: the `Classify` method of TensorFlow Serving.
+
+        Args:
+            model: name of the model.
+            examples: one mapping for each tf.Example, from the name of a feature to a number, a string, or a flat
+                list of one kind.
+            signature: name of a classification signature.
+            version: version of the model; None for the one that `label` names, or for the newest.
+            label: version label, such as 'stable'; not together with `version`.
+            timeout: seconds for the whole call, retries included; None for the client's default.
+
+        Returns:
+            For each example the pairs of class and score, in the order of the model's classes.
 
         Raises:
-            RequestError: or the one of its subclasses that says why.
+            RequestError: the request failed; its subclass and `code` say why.
             ServingError: a feature is neither a string nor a number, nor a flat list or array of one kind.
+
+        Example:
+            >>> [[(label, score), *others]] = client.classify('reviews', [{'text': 'a wonderful film'}])
+            >>> 0 <= score <= 1
+            True
         """
         target = target_of(model, signature, version, label)
-        return self._do(self._exchanges.classify(target, examples), target, timeout)
+        return self._do(self._flows.classify(target, examples), target, timeout)
 
     def regress(
         self,
@@ -119,9 +148,26 @@ class Client:
         label: str | None = None,
         timeout: float | None = None,
     ) -> list[float]:
-        """A number for each example. Takes and raises what `classify` does."""
+        """Predicts one number for each example: the `Regress` method of TensorFlow Serving.
+
+        Args:
+            model: name of the model.
+            examples: one mapping for each tf.Example, from the name of a feature to a number, a string, or a flat
+                list of one kind.
+            signature: name of a regression signature.
+            version: version of the model; None for the one that `label` names, or for the newest.
+            label: version label, such as 'stable'; not together with `version`.
+            timeout: seconds for the whole call, retries included; None for the client's default.
+
+        Returns:
+            One number for each example.
+
+        Raises:
+            RequestError: the request failed; its subclass and `code` say why.
+            ServingError: a feature is neither a string nor a number, nor a flat list or array of one kind.
+        """
         target = target_of(model, signature, version, label)
-        return self._do(self._exchanges.regress(target, examples), target, timeout)
+        return self._do(self._flows.regress(target, examples), target, timeout)
 
     def multi_inference(
         self,
@@ -133,24 +179,24 @@ class Client:
         label: str | None = None,
         timeout: float | None = None,
     ) -> dict[str, list[Classes] | list[float]]:
-        """Several signatures on the same examples, which travel once; not over REST.
+        """Runs several signatures on the same examples in one request. REST does not offer it.
 
         Args:
             model: name of the model.
-            examples: a mapping of its features each.
-            signatures: `classify` or `regress` by the name of each signature.
-            version: a version, or None for what `label` names, or for the newest.
-            label: a label, as 'stable'.
-            timeout: seconds; None for the client's.
+            examples: one mapping for each tf.Example, from the name of a feature to its value.
+            signatures: 'classify' or 'regress' for the name of each signature.
+            version: version of the model; None for the one that `label` names, or for the newest.
+            label: version label, such as 'stable'; not together with `version`.
+            timeout: seconds for the whole call, retries included; None for the client's default.
 
         Returns:
-            by signature, what `classify` or `regress` gives.
+            For each signature the result of `classify` or `regress`.
 
         Raises:
-            RequestError: or the one of its subclasses that says why.
+            RequestError: the request failed; its subclass and `code` say why.
         """
         target = target_of(model, '', version, label)
-        return self._do(self._exchanges.multi_inference(target, examples, signatures), target, timeout)
+        return self._do(self._flows.multi_inference(target, examples, signatures), target, timeout)
 
     def metadata(
         self,
@@ -160,57 +206,116 @@ class Client:
         label: str | None = None,
         timeout: float | None = None,
     ) -> Metadata:
-        """The signatures of a model, and the version that was looked at. Raises RequestError."""
+        """Returns the signatures of a model.
+
+        Args:
+            model: name of the model.
+            version: version of the model; None for the one that `label` names, or for the newest.
+            label: version label, such as 'stable'; not together with `version`.
+            timeout: seconds for the whole call, retries included; None for the client's default.
+
+        Returns:
+            The version that the request resolved to, and its signatures by name.
+
+        Raises:
+            RequestError: the request failed; its subclass and `code` say why.
+
+        Example:
+            >>> metadata = client.metadata('reviews')
+            >>> metadata.signatures['serving_default'].inputs['text'].dtype
+            'DT_STRING'
+        """
         target = target_of(model, '', version, label)
-        return self._do(self._exchanges.metadata(target), target, timeout)
+        return self._do(self._flows.metadata(target), target, timeout)
 
     def status(
         self, model: str, *, version: int | None = None, timeout: float | None = None
     ) -> list[VersionStatus]:
-        """The versions that the server knows, newest first. Raises RequestError."""
-        target = target_of(model, '', version)
-        return self._do(self._exchanges.status(target), target, timeout)
-
-    def health(self, *, timeout: float | None = None) -> bool:
-        """Whether the server is ready: every model has an AVAILABLE version.
-
-        Raises:
-            RequestError: no answer; or a stock server, which tells it over gRPC if started so, and not over REST.
-        """
-        return self._do(self._exchanges.health(), Target(''), timeout)
-
-    def label_version(self, model: str, label: str, *, timeout: float | None = None) -> int | None:
-        """The loaded version that a label names; None where there is no such label. Raises RequestError."""
-        target = target_of(model, '', None, label)
-        return self._do(addresses.label_version(self._exchanges, target), target, timeout)
-
-    def reload_config(self, config: Any, *, timeout: float | None = None) -> None:
-        """Replaces the server's whole configuration: models that are not in it are unloaded.
+        """Returns the state of each version of a model.
 
         Args:
-            config: a `wire.messages.ModelServerConfig`.
-            timeout: seconds; None for the client's.
+            model: name of the model.
+            version: one version; None for all that the server knows.
+            timeout: seconds for the whole call, retries included; None for the client's default.
+
+        Returns:
+            The versions, newest first.
 
         Raises:
-            RequestError: it was refused, and nothing was changed.
+            RequestError: the request failed; its subclass and `code` say why.
+
+        Example:
+            >>> client.status('reviews')[0].state
+            'AVAILABLE'
         """
-        self._do(self._exchanges.reload(config), Target(''), timeout)
+        target = target_of(model, '', version)
+        return self._do(self._flows.status(target), target, timeout)
+
+    def health(self, *, timeout: float | None = None) -> bool:
+        """Returns whether the server is ready: every model has an AVAILABLE version.
+
+        Args:
+            timeout: seconds for the whole call, retries included; None for the client's default.
+
+        Raises:
+            RequestError: no server answered, or it does not offer a health check. The stock server offers one over
+                gRPC if it was started with `--enable_grpc_healthcheck_service`, and none over REST.
+        """
+        return self._do(self._flows.health(), Target(''), timeout)
+
+    def label_version(self, model: str, label: str, *, timeout: float | None = None) -> int | None:
+        """Returns the loaded version that a label names; None if the model has no such label.
+
+        Args:
+            model: name of the model.
+            label: version label, such as 'stable'.
+            timeout: seconds for the whole call, retries included; None for the client's default.
+
+        Raises:
+            RequestError: the request failed; its subclass and `code` say why.
+        """
+        target = target_of(model, '', None, label)
+        return self._do(addresses.label_version(self._flows, target), target, timeout)
+
+    def reload_config(self, config: Any, *, timeout: float | None = None) -> None:
+        """Replaces the whole configuration of the server. Models that it does not list are unloaded.
+
+        Args:
+            config: a `vaiven.serving.wire.messages.ModelServerConfig`.
+            timeout: seconds for the whole call, retries included; None for the client's default.
+
+        Raises:
+            RequestError: the server refused the configuration and changed nothing.
+        """
+        self._do(self._flows.reload(config), Target(''), timeout)
 
     def wait_until_available(
         self, model: str, *, version: int | None = None, timeout: float | None = None
     ) -> VersionStatus:
-        """Waits for a version (or any) to be AVAILABLE, for the model to be known, and for the server itself.
+        """Waits until the server answers, knows the model, and has loaded a version of it.
+
+        Args:
+            model: name of the model.
+            version: the version to wait for; None for any.
+            timeout: seconds to wait; None for the client's default.
+
+        Returns:
+            The state of the version.
 
         Raises:
-            RequestError: the version could not be loaded, or was not ready in time; NotFoundError where the server
-                did not know the model in the end.
+            RequestError: the version could not be loaded, or was not loaded in time.
+            NotFoundError: the server did not know the model when the time was up.
+
+        Example:
+            >>> client.wait_until_available('reviews').state
+            'AVAILABLE'
         """
         target = target_of(model, '', version)
         seconds = self.timeout if timeout is None else timeout
-        return self._do(addresses.wait_until_available(self._exchanges, target, seconds), target, timeout)
+        return self._do(addresses.wait_until_available(self._flows, target, seconds), target, timeout)
 
     def close(self) -> None:
-        """Ends the requests that are under way, too, with CANCELLED."""
+        """Closes the connections. Requests in flight end with CANCELLED."""
         self._transport.close()
 
     def __enter__(self) -> 'Client':
@@ -227,23 +332,23 @@ class Client:
         with self._trace(call.method, target, self.address) as headers:
             return self._transport.send(call, target, timeout, headers)
 
-    def _do(self, exchange: 'RequestFlow[T]', target: Target, timeout: float | None) -> 'T':
+    def _do(self, flow: 'RequestFlow[T]', target: Target, timeout: float | None) -> 'T':
         seconds = left = self.timeout if timeout is None else checked_timeout(timeout)
-        ends = time.monotonic() + seconds
+        deadline = time.monotonic() + seconds
         try:
-            step = next(exchange)
+            step = next(flow)
             while True:
                 if isinstance(step, tuple):
                     try:
                         answer = self._send(step, target, left)
                     except RequestError as error:
-                        step = exchange.throw(error)
+                        step = flow.throw(error)
                     else:
-                        step = exchange.send(answer)
+                        step = flow.send(answer)
                 else:
                     time.sleep(step)
-                    step = exchange.send(None)
-                left = max(0.001, ends - time.monotonic())
+                    step = flow.send(None)
+                left = max(0.001, deadline - time.monotonic())
         except StopIteration as end:
             result: T = end.value
             return result

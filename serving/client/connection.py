@@ -1,4 +1,4 @@
-"""How a client reaches its server: encryption, credentials, patience."""
+"""How a client connects to its server: encryption, credentials, retries."""
 
 import re
 from collections.abc import Mapping
@@ -10,24 +10,24 @@ from vaiven.serving.common.errors import ServingError
 from vaiven.serving.common.limits import MAX_MESSAGE_BYTES, MAX_SECONDS
 
 DEFAULT_MESSAGE_BYTES = 64 << 20
-MAX_ATTEMPTS = 5  # gRPC itself makes no more
+MAX_ATTEMPTS = 5  # the limit of gRPC's retry policy
 
 
 @dataclass(frozen=True)
 class Connection:
-    """Settings of a client beside the address. Nothing secret is shown when one is printed.
+    """Options of a client beside the address. Its `repr` shows no secrets.
 
     Attributes:
-        max_message_bytes: the largest request and the largest answer; at most 2 GiB.
-        tls: whether to encrypt; so it is wherever one of the next three is given.
-        ca: file with the certificates (PEM) that the server's must be signed by; None for the system's own.
-        certificate, key: files (PEM) that prove who the client is, for mutual TLS.
-        server_name: the name that the server's certificate must have, where that is not its address.
-        token: sent as a bearer token; over an unencrypted connection anybody on the way can read it.
-        metadata: text sent with every request, as headers.
-        attempts: how often a request is tried that found the server UNAVAILABLE, with growing pauses in between; the
-            timeout of the call covers them all. 1 for once.
-        keepalive_seconds: asks a silent server for a sign of life so often; 0 for never.
+        max_message_bytes: maximum size of a request and of a response; at most 2 GiB.
+        tls: whether to encrypt the connection; `ca`, `certificate` and `key` imply it.
+        ca: file with the root certificates (PEM); None for those of the system.
+        certificate, key: files (PEM) with the client's certificate and private key, for mutual TLS.
+        server_name: name to verify in the server's certificate, if it is not the host of the address.
+        token: bearer token of each request. Without TLS it can be read on the network.
+        metadata: headers of every request.
+        attempts: attempts for a request that fails with UNAVAILABLE, with exponential backoff, all within the
+            timeout of the call. 1 for no retries.
+        keepalive_seconds: interval of keepalive pings while the server is silent; 0 for none.
     """
 
     max_message_bytes: int = DEFAULT_MESSAGE_BYTES
@@ -43,13 +43,13 @@ class Connection:
 
     def __post_init__(self) -> None:
         if (self.certificate is None) != (self.key is None):
-            raise ServingError('mutual TLS takes a certificate and its key: give both, or neither')
+            raise ServingError('mutual TLS needs a certificate and its key: give both, or neither')
         if not 1 <= self.attempts <= MAX_ATTEMPTS:
             raise ServingError(f'attempts must lie between 1 and {MAX_ATTEMPTS}. Received: {self.attempts}')
         if self.token is not None and (
             not self.token.isascii() or not self.token.isprintable() or not self.token
         ):
-            raise ServingError('a token is a line of printable ASCII: look at where it was read from')
+            raise ServingError('a token must be one line of printable ASCII: check where it was read from')
         if not 1 <= self.max_message_bytes <= MAX_MESSAGE_BYTES:
             raise ServingError(
                 f'max_message_bytes must lie between 1 and {MAX_MESSAGE_BYTES}. '
@@ -57,29 +57,30 @@ class Connection:
             )
         if self.keepalive_seconds != 0 and not 0.001 <= self.keepalive_seconds <= MAX_SECONDS:
             raise ServingError(
-                f'keepalive_seconds must be 0, for never, or lie between 0.001 and {MAX_SECONDS:.0f}. '
+                f'keepalive_seconds must be 0 or lie between 0.001 and {MAX_SECONDS:.0f}. '
                 f'Received: {self.keepalive_seconds}'
             )
         for name, value in self.metadata.items():
             if not re.fullmatch('[a-z0-9_-]+', name) or name.startswith('grpc-') or name.endswith('-bin'):
                 raise ServingError(
-                    'names of metadata are lower-case ASCII, and neither begin with grpc- nor end in -bin. '
+                    'metadata names must be lower-case ASCII, not start with grpc- and not end with -bin. '
                     f'Received: {name!r}'
                 )
             if not isinstance(value, str) or not value.isascii() or not value.isprintable():
-                raise ServingError(f'values of metadata are printable ASCII: look at {name!r}')
+                raise ServingError(f'metadata values must be printable ASCII: check {name!r}')
 
     @property
     def encrypted(self) -> bool:
+        """Whether the connection uses TLS."""
         return self.tls or self.ca is not None or self.certificate is not None
 
     def headers(self) -> list[tuple[str, str]]:
-        """The metadata of each request."""
-        found = list(self.metadata.items())
-        return found if self.token is None else [*found, ('authorization', f'Bearer {self.token}')]
+        """Returns the headers of each request, the token included."""
+        headers = list(self.metadata.items())
+        return headers if self.token is None else [*headers, ('authorization', f'Bearer {self.token}')]
 
     def grpc_options(self) -> list[tuple[str, Any]]:
-        """What a gRPC channel is made with."""
+        """Returns the channel arguments for gRPC."""
         import json
 
         config: dict[str, Any] = {'loadBalancingConfig': [{'round_robin': {}}]}
@@ -99,11 +100,11 @@ class Connection:
         options: list[tuple[str, Any]] = [
             ('grpc.max_send_message_length', self.max_message_bytes),
             ('grpc.max_receive_message_length', self.max_message_bytes),
-            # A proxy of the environment is for the way out, never for a model server.
+            # HTTP proxies of the environment are for the internet, not for model servers.
             ('grpc.enable_http_proxy', 0),
             ('grpc.service_config', json.dumps(config)),
             ('grpc.enable_retries', int(self.attempts > 1)),
-            # A server that comes back is found again at once, not after gRPC's two minutes.
+            # Reconnects quickly to a restarted server; gRPC's default backoff grows to two minutes.
             ('grpc.initial_reconnect_backoff_ms', 200),
             ('grpc.max_reconnect_backoff_ms', 2000),
         ]
@@ -117,10 +118,10 @@ class Connection:
         return options
 
     def grpc_credentials(self) -> Any:
-        """For a secure channel.
+        """Returns the credentials of a secure channel.
 
         Raises:
-            ServingError: a file cannot be read, or is not what it should be; gRPC itself would say so of no file.
+            ServingError: a file cannot be read, or is not valid; gRPC itself would not say which.
         """
         import grpc
 
@@ -133,10 +134,10 @@ class Connection:
         return credentials
 
     def ssl_context(self) -> Any:
-        """For HTTPS; None where the system's own certificates and no name but the address's will do.
+        """Returns the context for HTTPS; None for the defaults of the system.
 
         Raises:
-            ServingError: a file cannot be read, or is not what it should be.
+            ServingError: a file cannot be read, or is not valid.
         """
         if self.ca is None and self.certificate is None:
             return None
@@ -157,7 +158,7 @@ class Connection:
 
 
 def checked_timeout(seconds: float) -> float:
-    """The seconds that a call may take. Raises ServingError where no call could."""
+    """Returns `seconds` if it is a valid timeout. Raises ServingError otherwise."""
     if not 0 <= seconds <= MAX_SECONDS:
         raise ServingError(f'a timeout must lie between 0 and {MAX_SECONDS:.0f} seconds. Received: {seconds}')
     return seconds

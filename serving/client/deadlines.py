@@ -1,4 +1,4 @@
-"""Connections of http.client that keep to one deadline, however slowly a server takes or gives its bytes."""
+"""Deadlines for connections of http.client, which hold however slowly a server reads or writes."""
 
 import contextlib
 import io
@@ -9,14 +9,14 @@ from typing import Any
 
 
 class Timed:
-    """Stands for the socket of a connection; every wait ends at one deadline."""
+    """Wraps the socket of a connection; every wait ends at one deadline."""
 
     def __init__(self, sock: Any, deadline: float) -> None:
         self.deadline = deadline  # on the monotonic clock
         self._sock = sock
 
     def wait(self) -> None:
-        """The next wait takes no longer than is left. Raises TimeoutError where nothing is."""
+        """Limits the next wait to the time that is left. Raises TimeoutError if the deadline has passed."""
         left = self.deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError('timed out')
@@ -32,7 +32,7 @@ class Timed:
         return io.BufferedReader(_Reads(self, self._sock.makefile(mode, 0)))
 
     def shutdown(self) -> None:
-        """Ends the waits of other threads, too."""
+        """Closes the socket, which also ends the waits of other threads."""
         with contextlib.suppress(OSError):  # the server was first
             socket.socket.shutdown(self._sock, socket.SHUT_RDWR)  # of TLS too, under the reader's feet
 
@@ -59,7 +59,7 @@ class _Reads(io.RawIOBase):
 
 
 def within(connection: HTTPConnection, deadline: float) -> None:
-    """What `connection` does next ends at `deadline`, on the monotonic clock; opens it where it is not.
+    """Sets the deadline of what `connection` does next, on the monotonic clock; opens it if it is closed.
 
     Raises OSError, and TimeoutError where nothing is left.
     """

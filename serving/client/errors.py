@@ -1,4 +1,15 @@
-"""What may go wrong with a request: typed, with the server's code and details, and a line that says what to do."""
+"""The exceptions of the client, with the server's code and details, and a line that says what to do.
+
+    UserError                      any error that the user can correct
+    └── ServingError               an argument is not valid; nothing was sent
+        └── RequestError           a request failed; `code` is the gRPC status
+            ├── UnavailableError       UNAVAILABLE: no server, or it takes no requests; safe to retry
+            ├── DeadlineError          DEADLINE_EXCEEDED: no answer in time
+            ├── NotFoundError          NOT_FOUND: no such model, or no such version
+            └── InvalidRequestError    INVALID_ARGUMENT, FAILED_PRECONDITION, OUT_OF_RANGE: refused
+
+Any other code, such as PERMISSION_DENIED or INTERNAL, raises `RequestError` itself.
+"""
 
 import re
 
@@ -7,11 +18,11 @@ from vaiven.serving.common.errors import ServingError
 
 
 class RequestError(ServingError):
-    """A request that failed.
+    """A request failed.
 
     Attributes:
-        code: name of the gRPC status, as 'NOT_FOUND'; for REST, the one that fits the HTTP status.
-        details: the server's own words.
+        code: name of the gRPC status, such as 'NOT_FOUND'; over REST the code that corresponds to the HTTP status.
+        details: the message of the server, unchanged.
     """
 
     exit_status = 1
@@ -23,11 +34,11 @@ class RequestError(ServingError):
 
 
 class UnavailableError(RequestError):
-    """No server answers there, or it takes no requests now. Safe to try again."""
+    """No server answers at the address, or it takes no requests now. The request can be retried."""
 
 
 class DeadlineError(RequestError):
-    """No answer came in time."""
+    """The server did not answer in time."""
 
 
 class NotFoundError(RequestError):
@@ -37,12 +48,12 @@ class NotFoundError(RequestError):
 
 
 class InvalidRequestError(RequestError):
-    """The server understood the request and refused it: unknown label, signature, input, or a bad value."""
+    """The server refused the request: an unknown label, signature or input, or a bad value."""
 
     exit_status = 2
 
 
-# In the order of their numbers.
+# In the order of their numbers in google.rpc.Code.
 CODES = (
     'OK',
     'CANCELLED',
@@ -72,30 +83,32 @@ ASSERTION = re.compile(r'^.*assertion failed: \[(.*? Received:)\] \[(.*?)\](?: \
 
 
 def request_error(code: str, details: str, address: str, timeout: float, target: Target) -> RequestError:
-    """The exception for a status.
+    """Returns the exception for a gRPC status.
 
     Args:
         code: name of the gRPC status.
-        details: its text.
-        address: where the server is.
-        timeout: seconds that were allowed.
-        target: what was asked.
+        details: message of the status.
+        address: address of the server.
+        timeout: seconds that the call was allowed to take.
+        target: model and signature of the request.
     """
-    text = _plain(' '.join(details.split()))  # a message is one line; `details` stays as it came
+    text = _plain(' '.join(details.split()))  # a message is one line; `details` is unchanged
     if code == 'UNAVAILABLE' and 'http1' in details.lower():
         return UnavailableError(
-            f'what listens at {address} speaks HTTP, not gRPC: give the gRPC port, or use REST', code, details
+            f'the server at {address} speaks HTTP, not gRPC: name its gRPC port, or use http://',
+            code,
+            details,
         )
     if code == 'UNAVAILABLE' and NOT_ENCRYPTED.search(details):
         return UnavailableError(
-            f'no encrypted connection to {address}: look at its certificate and at ca, certificate and key: '
+            f'cannot encrypt the connection to {address}: check its certificate, and ca, certificate and key: '
             f'{text}',
             code,
             details,
         )
     if code == 'UNAVAILABLE' and NOT_CONNECTED.search(details):
         return UnavailableError(
-            f'no server answers at {address}: start one with `vaiven serve`, or name where one is',
+            f'no server answers at {address}: start one with `vaiven serve`, or name the address of one',
             code,
             details,
         )
@@ -103,11 +116,13 @@ def request_error(code: str, details: str, address: str, timeout: float, target:
         return UnavailableError(f'the server at {address} takes no requests now: {text}', code, details)
     if code == 'DEADLINE_EXCEEDED':
         return DeadlineError(
-            f'no answer from {address} within {timeout:g} s: allow more, or send less at once', code, details
+            f'no answer from {address} within {timeout:g} s: raise the timeout, or send less at once',
+            code,
+            details,
         )
     if code == 'UNIMPLEMENTED':
         return RequestError(
-            f'what listens at {address} is no TensorFlow Serving server: {text}', code, details
+            f'the server at {address} is not a TensorFlow Serving server: {text}', code, details
         )
     if code == 'NOT_FOUND':
         return NotFoundError(_not_found(details, address, target), code, details)
@@ -119,7 +134,7 @@ def request_error(code: str, details: str, address: str, timeout: float, target:
         )
     if code in INVALID and _unknown_signature(details):
         return InvalidRequestError(
-            f'model {target.model!r} has no signature {target.signature!r}: it was not made for this',
+            f'model {target.model!r} has no signature {target.signature!r}',
             code,
             details,
         )
@@ -129,13 +144,13 @@ def request_error(code: str, details: str, address: str, timeout: float, target:
 
 
 def no_target(target: Target) -> ServingError:
-    """The exception for names that cannot travel."""
+    """Returns the exception for a name that is not valid UTF-8."""
     names = f'{target.model!r}, {target.signature!r}, {target.label!r}'
-    return ServingError(f'a model, a signature and a label are strings of valid UTF-8. Received: {names}')
+    return ServingError(f'model, signature and label must be strings of valid UTF-8. Received: {names}')
 
 
 def status_error(number: int, details: str) -> RequestError:
-    """The exception for a StatusProto in an answer."""
+    """Returns the exception for a StatusProto in a response."""
     code = CODES[number] if number < len(CODES) else 'UNKNOWN'
     text = _plain(' '.join(details.split()))
     if code in INVALID:
@@ -144,7 +159,7 @@ def status_error(number: int, details: str) -> RequestError:
 
 
 def _plain(text: str) -> str:
-    """Of a rule that a model states in its graph, only what it says: `assertion failed: [rule. Received:] [what]`."""
+    """Reduces an assertion of the graph, `assertion failed: [rule. Received:] [value]`, to its rule and value."""
     return ASSERTION.sub(r'\1 \2', text)
 
 

@@ -1,4 +1,4 @@
-"""The features of a tf.Example: what a caller may give for one, in the three kinds that travel."""
+"""Features of tf.Examples: the values that callers may give, converted to the three kinds of lists."""
 
 from math import inf
 from typing import Any
@@ -12,7 +12,7 @@ Values = list[bytes] | list[int] | list[float]
 
 
 def values_of(name: str, value: Any) -> Values:
-    """A feature as a list of one kind; whole numbers among others are floats.
+    """Converts a feature to a list of one kind; integers among floats become floats.
 
     Args:
         name: of the feature.

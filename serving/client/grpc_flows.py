@@ -32,7 +32,14 @@ METHODS = {
 def predict(
     target: Target, inputs: Mapping[str, ArrayLike], outputs: Sequence[str], known: Signatures
 ) -> RequestFlow[Arrays]:
-    """Arrays by output name. Asks for the metadata first where an input has no dtype of its own."""
+    """Runs a signature. Requests its metadata first if an input has no dtype of its own.
+
+    Args:
+        target: model, version and signature.
+        inputs: values by input name.
+        outputs: names of the outputs to return; empty for all.
+        known: cache of metadata.
+    """
     signatures, fresh = None, True
     if any(map(is_open, inputs.values())):
         signatures, fresh = known.get(target), False
@@ -69,7 +76,7 @@ def _predict_request(
 
 
 def classify(target: Target, examples: Sequence[Features]) -> RequestFlow[list[Classes]]:
-    """Classes and scores of each example."""
+    """Returns classes and scores of each example."""
     request = messages.ClassificationRequest(model_spec=_spec(target))
     for features in examples:
         _fill(request.input.example_list.examples.add(), features)
@@ -78,7 +85,7 @@ def classify(target: Target, examples: Sequence[Features]) -> RequestFlow[list[C
 
 
 def regress(target: Target, examples: Sequence[Features]) -> RequestFlow[list[float]]:
-    """A number for each example."""
+    """Returns a number for each example."""
     request = messages.RegressionRequest(model_spec=_spec(target))
     for features in examples:
         _fill(request.input.example_list.examples.add(), features)
@@ -89,7 +96,13 @@ def regress(target: Target, examples: Sequence[Features]) -> RequestFlow[list[fl
 def multi_inference(
     target: Target, examples: Sequence[Features], signatures: Mapping[str, str]
 ) -> RequestFlow[dict[str, list[Classes] | list[float]]]:
-    """For each signature, `classify` or `regress` by name, what it makes of the examples."""
+    """Runs several signatures on the same examples.
+
+    Args:
+        target: model and version.
+        examples: one mapping of features for each.
+        signatures: 'classify' or 'regress' for each signature.
+    """
     request = messages.MultiInferenceRequest()
     for signature, method in signatures.items():
         if method not in INFERENCE_METHODS:
@@ -110,7 +123,7 @@ def multi_inference(
 
 
 def metadata(target: Target) -> RequestFlow[Metadata]:
-    """The signatures of a version."""
+    """Returns the signatures of a version."""
     request = messages.GetModelMetadataRequest(model_spec=_spec(target), metadata_field=['signature_def'])
     answer = yield Call('GetModelMetadata', request)
     signatures = messages.SignatureDefMap.FromString(answer.metadata['signature_def'].value)
@@ -128,7 +141,7 @@ def metadata(target: Target) -> RequestFlow[Metadata]:
 
 
 def status(target: Target) -> RequestFlow[list[VersionStatus]]:
-    """The versions that the server knows, newest first."""
+    """Returns the versions that the server knows, newest first."""
     answer = yield Call('GetModelStatus', messages.GetModelStatusRequest(model_spec=_spec(target)))
     states = messages.ModelVersionStatus.State
     found = [
@@ -139,19 +152,19 @@ def status(target: Target) -> RequestFlow[list[VersionStatus]]:
 
 
 def health() -> RequestFlow[bool]:
-    """Whether the server as a whole is SERVING."""
+    """Returns whether the server as a whole is SERVING."""
     try:
         answer = yield Call('Check', messages.HealthCheckRequest())
     except RequestError as error:
         if error.code != 'UNIMPLEMENTED':
             raise
-        told = 'the server says nothing of its health: start it with --enable_grpc_healthcheck_service'
-        raise RequestError(told, error.code, error.details) from error
+        message = 'the server has no health service: start it with --enable_grpc_healthcheck_service'
+        raise RequestError(message, error.code, error.details) from error
     return bool(answer.status == messages.HealthCheckResponse.SERVING)
 
 
 def reload(config: Any) -> RequestFlow[None]:
-    """Raises RequestError where the StatusProto of the answer says that it failed."""
+    """Replaces the configuration. Raises RequestError if the StatusProto of the response reports a failure."""
     answer = yield Call('HandleReloadConfigRequest', messages.ReloadConfigRequest(config=config))
     if answer.status.error_code:
         raise status_error(answer.status.error_code, answer.status.error_message)

@@ -1,4 +1,4 @@
-"""gRPC: one channel, reused; for callers that wait, and for those of asyncio."""
+"""The gRPC transport, on one channel; and what it shares with the transport for asyncio."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,10 +15,10 @@ from vaiven.serving.client.transport import Call, RequestFlows
 class GrpcTransport:
     """A `Transport` over gRPC."""
 
-    exchanges: RequestFlows = grpc_flows
+    flows: RequestFlows = grpc_flows
 
     def __init__(self, address: str, connection: Connection) -> None:
-        """Raises ServingError where a certificate cannot be read."""
+        """Raises ServingError if a certificate cannot be read."""
         self.address = address
         self._headers = connection.headers() or None
         self._channel = channel(grpc, address, connection)
@@ -43,7 +43,16 @@ class GrpcTransport:
 
 
 def channel(kind: Any, address: str, connection: Connection) -> Any:
-    """A channel of `kind`: the module grpc or grpc.aio. Raises ServingError where a certificate cannot be read."""
+    """Opens a channel.
+
+    Args:
+        kind: the module `grpc` or `grpc.aio`.
+        address: address of the gRPC API.
+        connection: encryption, credentials and channel arguments.
+
+    Raises:
+        ServingError: a certificate cannot be read.
+    """
     options = connection.grpc_options()
     if connection.encrypted:
         return kind.secure_channel(address, connection.grpc_credentials(), options)
@@ -51,7 +60,7 @@ def channel(kind: Any, address: str, connection: Connection) -> Any:
 
 
 def stubs(channel: Any) -> dict[str, Callable[..., Any]]:
-    """A callable for each method, of a channel of either kind."""
+    """Returns a callable for each RPC method of a channel of either kind."""
     return {
         name: channel.unary_unary(f'{service}/{name}', request.SerializeToString, response.FromString)
         for name, (service, request, response) in grpc_flows.METHODS.items()
@@ -59,5 +68,5 @@ def stubs(channel: Any) -> dict[str, Callable[..., Any]]:
 
 
 def failed(error: grpc.RpcError, address: str, timeout: float, target: Target) -> RequestError:
-    """The exception for what gRPC raised."""
+    """Returns the exception for an error that gRPC raised."""
     return request_error(error.code().name, error.details() or '', address, timeout, target)

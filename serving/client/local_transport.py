@@ -1,4 +1,4 @@
-"""A SavedModel in this process: no server, no ports, the same answers. It needs TensorFlow.
+"""A SavedModel in this process: no server, no ports, the same responses. It needs TensorFlow.
 
 with Client('saved-model:vaiven-runs/reviews/serving/reviews') as client:
     client.predict('reviews', {'text': ['What a film!']})
@@ -29,12 +29,12 @@ THREADS = 8
 
 
 class LocalTransport:
-    """A `Transport` to the embedded server's own code. The model is loaded by the first request, out of its time."""
+    """A `Transport` to the code of the embedded server. The first request loads the model, outside its timeout."""
 
-    exchanges: RequestFlows = grpc_flows
+    flows: RequestFlows = grpc_flows
 
     def __init__(self, address: str) -> None:
-        """`address` is `saved-model:` and a folder: a SavedModel, or numbered versions, of which the newest counts.
+        """Opens `saved-model:` and a folder: a SavedModel, or numbered versions, of which the newest is loaded.
 
         The model is called like the folder of versions, and new versions are loaded as they appear.
 
@@ -72,7 +72,7 @@ class LocalTransport:
             raise request_error('CANCELLED', 'the client is closed', self.address, timeout, target) from error
 
     def close(self) -> None:
-        """Ends the requests that are under way, too."""
+        """Unloads the model. Requests in flight end with CANCELLED."""
         with self._lock:
             if self._closed:
                 return
@@ -87,7 +87,7 @@ class LocalTransport:
                 self._links.cleanup()
 
     def _load(self) -> None:
-        """Raises ServingError without TensorFlow, and StatusError where no version can be loaded."""
+        """Loads the model. Raises ServingError without TensorFlow, and StatusError if no version can be loaded."""
         try:
             from vaiven.serving.server.in_process import InProcessServer
         except ModuleNotFoundError as error:
@@ -116,7 +116,7 @@ class LocalTransport:
         self._loop.close()
 
     def _model(self) -> tuple[str, Path, VersionPolicy]:
-        """Name of the model, folder of its versions, and which of them to load."""
+        """Returns the name of the model, the folder of its versions, and the versions to load."""
         if not is_saved_model(self._folder):
             return self._folder.name, self._folder, VersionPolicy()
         if self._folder.name.isdecimal():
@@ -145,5 +145,5 @@ def _check(folder: Path) -> None:
         )
     if not is_saved_model(folder) and not any(each.name.isdecimal() for each in folder.iterdir()):
         raise ServingError(
-            f'{folder} is no SavedModel, and holds no numbered version of one: name the right folder'
+            f'{folder} is not a SavedModel and has no numbered version of one: name another folder'
         )

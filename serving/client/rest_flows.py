@@ -17,8 +17,8 @@ from vaiven.serving.client.transport import Arrays, Call, Classes, Features, Req
 from vaiven.serving.wire.dtypes import kind_of_array
 
 
-class Asked(NamedTuple):
-    """What a `Call` carries over HTTP: a path, a body for POST, and the name in a 503 that makes it an answer."""
+class HttpRequest(NamedTuple):
+    """One HTTP request: its path, its body for POST, and the key that makes the body of a 503 a valid response."""
 
     path: str
     body: Any = None
@@ -28,10 +28,17 @@ class Asked(NamedTuple):
 def predict(
     target: Target, inputs: Mapping[str, ArrayLike], outputs: Sequence[str], known: Signatures
 ) -> RequestFlow[Arrays]:
-    """Arrays by output name; JSON says no dtypes, nor the name of a single output: both are in the metadata."""
+    """Runs a signature. JSON omits dtypes and the name of a single output: both come from the metadata.
+
+    Args:
+        target: model, version and signature.
+        inputs: values by input name.
+        outputs: names of the outputs to return; empty for all.
+        known: cache of metadata.
+    """
     values = {name: _to_json(name, value) for name, value in inputs.items()}
     body = _body(target, 'inputs', values)
-    whole = yield Call('Predict', Asked(_path(target) + ':predict', body))
+    whole = yield Call('Predict', HttpRequest(_path(target) + ':predict', body))
     with _reading():
         answer = whole['outputs']
     signatures = known.get(target)
@@ -51,17 +58,17 @@ def predict(
 
 
 def classify(target: Target, examples: Sequence[Features]) -> RequestFlow[list[Classes]]:
-    """Classes and scores of each example."""
+    """Returns classes and scores of each example."""
     body = _body(target, 'examples', list(map(_example, examples)))
-    answer = yield Call('Classify', Asked(_path(target) + ':classify', body))
+    answer = yield Call('Classify', HttpRequest(_path(target) + ':classify', body))
     with _reading():
         return [[(label, float(score)) for label, score in each] for each in answer['results']]
 
 
 def regress(target: Target, examples: Sequence[Features]) -> RequestFlow[list[float]]:
-    """A number for each example."""
+    """Returns a number for each example."""
     body = _body(target, 'examples', list(map(_example, examples)))
-    answer = yield Call('Regress', Asked(_path(target) + ':regress', body))
+    answer = yield Call('Regress', HttpRequest(_path(target) + ':regress', body))
     with _reading():
         return [float(value) for value in answer['results']]
 
@@ -69,14 +76,14 @@ def regress(target: Target, examples: Sequence[Features]) -> RequestFlow[list[fl
 def multi_inference(
     target: Target, examples: Sequence[Features], signatures: Mapping[str, str]
 ) -> RequestFlow[dict[str, list[Classes] | list[float]]]:
-    """Raises RequestError."""
+    """Raises RequestError: REST does not offer it."""
     _over_grpc_alone('several signatures at once are')
     yield 0.0
 
 
 def metadata(target: Target) -> RequestFlow[Metadata]:
-    """The signatures of a version."""
-    answer = yield Call('GetModelMetadata', Asked(_path(target) + '/metadata'))
+    """Returns the signatures of a version."""
+    answer = yield Call('GetModelMetadata', HttpRequest(_path(target) + '/metadata'))
     with _reading():
         signatures = answer['metadata']['signature_def']['signature_def']
         return Metadata(
@@ -91,8 +98,8 @@ def metadata(target: Target) -> RequestFlow[Metadata]:
 
 
 def status(target: Target) -> RequestFlow[list[VersionStatus]]:
-    """The versions that the server knows, newest first."""
-    answer = yield Call('GetModelStatus', Asked(_path(target)))
+    """Returns the versions that the server knows, newest first."""
+    answer = yield Call('GetModelStatus', HttpRequest(_path(target)))
     with _reading():
         found = [
             VersionStatus(
@@ -104,32 +111,32 @@ def status(target: Target) -> RequestFlow[list[VersionStatus]]:
 
 
 def health() -> RequestFlow[bool]:
-    """Whether the server is ready; the stock server says nothing of it over REST."""
+    """Returns whether the server is ready. The stock server has no such page."""
     try:
-        answer = yield Call('Check', Asked('/readyz', in_503='ready'))
+        answer = yield Call('Check', HttpRequest('/readyz', in_503='ready'))
     except RequestError as error:
         if error.code not in ('NOT_FOUND', 'UNIMPLEMENTED'):
             raise
-        told = 'the server says nothing of its health over REST: ask over gRPC, or for the status of a model'
-        raise RequestError(told, 'UNIMPLEMENTED', error.details) from error
+        message = 'the server has no health page over REST: use gRPC, or the status of a model'
+        raise RequestError(message, 'UNIMPLEMENTED', error.details) from error
     with _reading():
         return bool(answer['ready'])
 
 
 def reload(config: Any) -> RequestFlow[None]:
-    """Raises RequestError."""
+    """Raises RequestError: REST does not offer it."""
     _over_grpc_alone('labels and versions can be changed')
     yield 0.0
 
 
 @contextmanager
 def _reading() -> Iterator[None]:
-    """Around what reads an answer. Raises RequestError where it has another form than TensorFlow Serving's."""
+    """Raises RequestError if reading a response fails, because its form is not that of TensorFlow Serving."""
     try:
         yield
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RequestError(
-            'what answers is no TensorFlow Serving server: its JSON has another form',
+            'the server is not a TensorFlow Serving server: its JSON has another form',
             'UNIMPLEMENTED',
             repr(error),
         ) from error
@@ -157,7 +164,7 @@ def _path(target: Target) -> str:
 
 
 def _to_json(name: str, value: ArrayLike) -> Any:
-    """Raises ServingError for what gRPC could not carry either, and for complex numbers."""
+    """Converts a value to JSON. Raises ServingError for values that gRPC cannot carry either, and complex ones."""
     array = as_array(name, value)
     try:
         kind_of_array(array)
@@ -177,7 +184,7 @@ def _example(features: Features) -> dict[str, Any]:
 
 
 def _text(value: Any) -> Any:
-    """Strings as they are; bytes as text, or in base64 where they are no UTF-8. Raises ValueError for all else."""
+    """Converts strings and bytes; bytes that are not UTF-8 become base64. Raises ValueError for other types."""
     if isinstance(value, list):
         return [_text(item) for item in value]
     if isinstance(value, bytes):

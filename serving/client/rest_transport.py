@@ -1,4 +1,4 @@
-"""REST over HTTP connections that are kept, with the standard library alone."""
+"""REST over persistent HTTP connections, with the standard library only."""
 
 import http.client
 import json
@@ -14,7 +14,7 @@ from vaiven.serving.client import rest_flows
 from vaiven.serving.client.connection import Connection
 from vaiven.serving.client.deadlines import Timed, within
 from vaiven.serving.client.errors import request_error
-from vaiven.serving.client.rest_flows import Asked
+from vaiven.serving.client.rest_flows import HttpRequest
 from vaiven.serving.client.results import Target
 from vaiven.serving.client.transport import Call, RequestFlows
 from vaiven.serving.common.errors import ServingError
@@ -34,12 +34,12 @@ CODES = {
 
 
 class RestTransport:
-    """A `Transport` over HTTP. As many connections are kept as there were callers at the same time."""
+    """A `Transport` over HTTP. It keeps as many connections open as there were concurrent callers."""
 
-    exchanges: RequestFlows = rest_flows
+    flows: RequestFlows = rest_flows
 
     def __init__(self, url: str, connection: Connection) -> None:
-        """Raises ServingError where the address is none, or the settings cannot be used."""
+        """Raises ServingError if the address or the connection is not valid."""
         self.address = url.rstrip('/')
         self._secure, self._host, self._port, self._prefix = _parts(self.address)
         if connection.server_name:
@@ -57,7 +57,7 @@ class RestTransport:
     def send(
         self, call: Call, target: Target, timeout: float, headers: Sequence[tuple[str, str]] = ()
     ) -> Any:
-        asked: Asked = call.request
+        asked: HttpRequest = call.request
         data = None if asked.body is None else json.dumps(asked.body).encode()
         if data is not None and len(data) > self._max_bytes:
             details = f'the request has {len(data)} bytes; the most allowed is {self._max_bytes}'
@@ -76,7 +76,7 @@ class RestTransport:
         return answer
 
     def close(self) -> None:
-        """Ends the requests that are under way, too."""
+        """Closes the connections. Requests in flight end with CANCELLED."""
         self._closed.set()
         for connection in list(self._busy):
             if isinstance(connection.sock, Timed):
@@ -88,9 +88,9 @@ class RestTransport:
                 return
 
     def _try(
-        self, asked: Asked, data: bytes | None, deadline: float, headers: dict[str, str]
+        self, asked: HttpRequest, data: bytes | None, deadline: float, headers: dict[str, str]
     ) -> tuple[str, str, Any]:
-        """Code and details of what went wrong, '' for nothing; and the answer."""
+        """Sends one request; returns code and details of its failure ('' for success), and the parsed body."""
         try:
             status, reason, body = self._exchange(asked.path, data, deadline, headers)
         except TimeoutError as error:
@@ -106,7 +106,7 @@ class RestTransport:
         except (ValueError, RecursionError):
             answer = None
             if status == 200:
-                return 'UNIMPLEMENTED', 'its answer is no JSON', None
+                return 'UNIMPLEMENTED', 'its response is not JSON', None
         if status == 200 or (status == 503 and isinstance(answer, dict) and asked.in_503 in answer):
             return '', '', answer
         details = answer.get('error', reason) if isinstance(answer, dict) else reason
@@ -115,7 +115,7 @@ class RestTransport:
     def _exchange(
         self, path: str, data: bytes | None, deadline: float, headers: dict[str, str]
     ) -> tuple[int, str, bytes]:
-        """Status, reason and body, over a connection that is idle, or over a new one.
+        """Returns status, reason and body, over an idle connection or a new one.
 
         Of a body that is too long, one byte too many is read.
         """
@@ -156,7 +156,7 @@ class RestTransport:
 
 
 def _parts(url: str) -> tuple[bool, str, int | None, str]:
-    """Whether it is encrypted, host, port and path. Raises ServingError where the address is none."""
+    """Splits an address into scheme, host, port and path. Raises ServingError if it is not valid."""
     if '@' in url.split('/')[2]:
         raise ServingError('an address carries no user and no password: give a token or metadata instead')
     try:

@@ -1,4 +1,4 @@
-"""What the client answers with: small, frozen, typed."""
+"""The results of client methods: small frozen dataclasses."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ AVAILABLE = 'AVAILABLE'
 
 @dataclass(frozen=True)
 class Target:
-    """Which signature of which version of a model a request is for; neither version nor label: the newest."""
+    """The signature and version of a model that a request is for; without version and label, the newest version."""
 
     model: str
     signature: str = ''
@@ -17,7 +17,7 @@ class Target:
 
 @dataclass(frozen=True)
 class VersionStatus:
-    """One version of a model, as the server sees it."""
+    """The state of one version of a model on the server."""
 
     version: int
     state: str  # START, LOADING, AVAILABLE, UNLOADING or END
@@ -25,6 +25,7 @@ class VersionStatus:
 
     @property
     def available(self) -> bool:
+        """Whether the version takes requests."""
         return self.state == AVAILABLE
 
 
@@ -38,7 +39,7 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class Signature:
-    """What can be asked, and what comes back."""
+    """Inputs and outputs of one signature, by name, and its method name in TensorFlow Serving."""
 
     inputs: dict[str, TensorSpec]
     outputs: dict[str, TensorSpec]
@@ -47,7 +48,7 @@ class Signature:
 
 @dataclass(frozen=True)
 class Metadata:
-    """The version that a target means just now, and its signatures by name."""
+    """The version that a target resolves to now, and its signatures by name."""
 
     version: int
     signatures: dict[str, Signature]
@@ -55,7 +56,7 @@ class Metadata:
 
 @dataclass(frozen=True)
 class Sentiment:
-    """What one text says."""
+    """The predicted sentiment of one text."""
 
     text: str
     label: str  # negative or positive
@@ -68,8 +69,8 @@ class Sentiment:
 
 
 @dataclass(frozen=True)
-class Course:
-    """What is thought of one text after each of its tokens."""
+class TokenSentiment:
+    """The sentiment of one text up to each of its tokens."""
 
     text: str
     tokens: tuple[str, ...]
@@ -78,26 +79,30 @@ class Course:
 
 @dataclass(frozen=True)
 class NextWord:
-    """One way for a text to go on."""
+    """One possible next word."""
 
     token: str
     log_probability: float  # natural logarithm
 
 
 @dataclass(frozen=True)
-class Written:
-    """A text, and how it was written on."""
+class Continuation:
+    """A text and its generated continuation."""
 
     text: str
-    generated: str  # to be put after the text as it is
+    generated: str  # appended to the text unchanged
 
 
 @dataclass(frozen=True)
 class Score:
-    """How likely the language model finds one text."""
+    """The log-probability of one text under the language model."""
 
     text: str
     log_probability: float  # natural logarithm, of the whole text
     tokens: int
     bits_per_character: float
     token_log_probabilities: tuple[float, ...]
+
+
+# Former names, still accepted.
+Course, Written = TokenSentiment, Continuation

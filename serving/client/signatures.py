@@ -1,4 +1,4 @@
-"""What is known of the signatures of models, so that plain numbers and lists get the dtypes that are wanted."""
+"""A cache of signatures, which give plain numbers and lists the dtypes that the model declares."""
 
 import threading
 import time
@@ -14,9 +14,9 @@ from vaiven.serving.common.errors import ServingError
 from vaiven.serving.wire import dtypes
 
 MAX_AGE_SECONDS = 60.0
-# Which dtypes a number of Python may become: never one that would change its value without a word.
+# The numpy kinds that a Python number may become: never one that silently changes its value.
 _INTO: dict[type, str] = {bool: 'b', int: 'iufc', float: 'fc', complex: 'c', list: 'biufcO', tuple: 'biufcO'}
-# And which kinds of arrays, as numpy makes them of such numbers, may become those of a dtype.
+# The kinds of arrays that may be converted to a dtype of the kind on the left.
 _FROM = {'b': 'b', 'i': 'biuO', 'u': 'biuO', 'f': 'biufO', 'c': 'biufcO', 'O': ''}
 _LISTS = (list, tuple)
 _FLOAT, _DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
@@ -24,32 +24,34 @@ _TOO_LARGE = float(np.finfo(_FLOAT).max) ** 2
 
 
 class Signatures:
-    """Metadata by what it was asked for. Safe to share between threads.
+    """A cache of metadata by target. Threads may share it.
 
-    What was asked of a version by its number stays; the rest is forgotten when an answer tells of another version,
-    and after a minute.
+    Metadata of a version number is kept. Metadata of a label or of the newest version expires after a minute, and
+    when a response comes from another version.
     """
 
     def __init__(self) -> None:
-        self._found: dict[tuple[str, int | None, str | None], tuple[float, Metadata]] = {}
+        self._cache: dict[tuple[str, int | None, str | None], tuple[float, Metadata]] = {}
         self._lock = threading.Lock()
 
     def get(self, target: Target) -> Metadata | None:
-        since, found = self._found.get(_key(target), (0.0, None))
+        """Returns the cached metadata of `target`, if there is any."""
+        since, metadata = self._cache.get(_key(target), (0.0, None))
         if target.version is None and time.monotonic() - since > MAX_AGE_SECONDS:
             return None
-        return found
+        return metadata
 
     def put(self, target: Target, metadata: Metadata) -> None:
+        """Caches the metadata of `target`."""
         with self._lock:
-            self._found[_key(target)] = time.monotonic(), metadata
+            self._cache[_key(target)] = time.monotonic(), metadata
 
     def seen(self, target: Target, version: int) -> None:
-        """An answer for `target` came from `version`."""
-        found = self._found.get(_key(target))
-        if found is not None and found[1].version != version:
+        """Drops the metadata of `target` if a response shows that it is now another version."""
+        cached = self._cache.get(_key(target))
+        if cached is not None and cached[1].version != version:
             with self._lock:
-                self._found.pop(_key(target), None)
+                self._cache.pop(_key(target), None)
 
 
 def _key(target: Target) -> tuple[str, int | None, str | None]:
@@ -57,15 +59,21 @@ def _key(target: Target) -> tuple[str, int | None, str | None]:
 
 
 def is_open(value: ArrayLike) -> bool:
-    """Whether the dtype of `value` is not said: a plain number, lists of them, or an empty list."""
+    """Whether `value` has no dtype of its own: a plain number, a list of them, or an empty list."""
     return type(_first(value)) in _INTO
 
 
 def fitted(metadata: Metadata | None, signature: str, name: str, value: ArrayLike) -> ArrayLike:
-    """An input of open dtype in the dtype that the signature wants; else `value`, for the server to judge.
+    """Converts a value without a dtype to the dtype of the signature; returns other values unchanged.
+
+    Args:
+        metadata: of the model; None if unknown.
+        signature: name of the signature.
+        name: name of the input.
+        value: the value.
 
     Raises:
-        ServingError: a whole number would change, a large one would become infinite, or it is no array.
+        ServingError: an integer would change, a number would become infinite, or the value is not an array.
     """
     if metadata is None:
         return value
@@ -81,12 +89,12 @@ def fitted(metadata: Metadata | None, signature: str, name: str, value: ArrayLik
     if natural.dtype is dtype:
         return natural
     if dtype is _FLOAT and natural.dtype is _DOUBLE and (flat := natural.ravel()).dot(flat) < _TOO_LARGE:
-        return natural.astype(dtype)  # as all may be, where not even the sum of their squares is too large
+        return natural.astype(dtype)  # the sum of squares is in range, so all values are
     if natural.size and natural.dtype.kind not in _FROM[dtype.kind]:
-        return value  # [1, 2.5]: the first is no sign of the others
+        return value  # as in [1, 2.5]: the first number does not show the kind of the others
     if (
         natural.dtype.kind in 'iu'
-        and dtype.char != 'e'  # float16, which whole numbers overflow
+        and dtype.char != 'e'  # integers overflow float16
         and (array := natural.astype(dtype)).tolist() == natural.tolist()
     ):
         return array
@@ -102,7 +110,7 @@ def fitted(metadata: Metadata | None, signature: str, name: str, value: ArrayLik
 
 @cache
 def numpy_dtype(name: str) -> np.dtype[Any] | None:
-    """The dtype called so in TensorFlow; None where numpy here has none for it."""
+    """Returns the numpy dtype for the name of a TensorFlow dtype; None if numpy has none."""
     try:
         return dtypes.kind_of_number(dtypes.NUMBERS[name]).dtype
     except (KeyError, ValueError):
@@ -110,12 +118,12 @@ def numpy_dtype(name: str) -> np.dtype[Any] | None:
 
 
 def unsendable(name: str, error: Exception) -> ServingError:
-    """What is raised for an input that is no array."""
+    """Returns the exception for an input that cannot be made an array."""
     return ServingError(f'input {name!r} cannot be made an array: {error}')
 
 
 def as_array(name: str, value: ArrayLike) -> NDArray[Any]:
-    """The value as an array. Raises ServingError where it is none."""
+    """Returns `value` as an array. Raises ServingError if that is not possible."""
     try:
         return np.asarray(value, object if isinstance(_first(value), str | bytes) else None)
     except (ValueError, TypeError, OverflowError) as error:

@@ -1,4 +1,4 @@
-"""The product's own client: texts in, small typed results out."""
+"""The client of models made by vaiven: texts in, small typed results out."""
 
 import itertools
 import random
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from vaiven.serving.client import text_methods
 from vaiven.serving.client.client import Client
 from vaiven.serving.client.errors import NotFoundError, RequestError
-from vaiven.serving.client.results import Course, NextWord, Score, Sentiment, Written
-from vaiven.serving.client.text_methods import Question
+from vaiven.serving.client.results import Continuation, NextWord, Score, Sentiment, TokenSentiment
+from vaiven.serving.client.text_methods import TextRequest
 from vaiven.serving.common.defaults import TEMPERATURE, TOP_P
 from vaiven.serving.common.errors import ServingError
 from vaiven.serving.common.split import SplitFile
@@ -26,8 +26,8 @@ T = TypeVar('T')
 Texts = str | Iterable[str]
 
 
-class Which:
-    """Which version of which model is asked, and how much at a time; the same for both clients."""
+class VersionSelector:
+    """VersionSelector version of which model is asked, and how much at a time; the same for both clients."""
 
     def __init__(
         self,
@@ -38,44 +38,50 @@ class Which:
         batch_rows: int,
         parallel: int,
     ) -> None:
-        """Raises ServingError where this makes no sense."""
+        """Arguments and errors are those of `Vaiven`."""
         for name, value in (('batch_rows', batch_rows), ('parallel', parallel)):
             if value < 1:
                 raise ServingError(f'{name} must be at least 1. Received: {value}')
         if split is not None and (version is not None or label is not None):
-            raise ServingError('a split chooses the label: give no version and no label beside it')
+            raise ServingError('a split selects the label: omit version and label')
         self.model = model
         self.batch_rows = batch_rows
         self.parallel = parallel
         self._fixed = {'version': version, 'label': label}
         self._split = split
 
-    def of(self, key: str | None) -> dict[str, Any]:
-        """Version and label for one call. Raises ServingError for a key without a split."""
+    def select(self, key: str | None) -> dict[str, Any]:
+        """Version and label of one call. Raises ServingError for a key without a split."""
         if self._split is None:
             if key is not None:
-                raise ServingError(f'a key is for a split of traffic: give split=. Received: {key!r}')
+                raise ServingError(f'a key needs a traffic split: give split=. Received: {key!r}')
             return self._fixed
-        now = self._split.now()
-        return {'label': now.label_at(100 * random.random()) if key is None else now.label_of(key)}
+        split = self._split.now()
+        return {'label': split.label_at(100 * random.random()) if key is None else split.label_of(key)}
 
-    def again(self, error: RequestError, chosen: dict[str, Any], key: str | None) -> dict[str, Any]:
-        """Version and label in place of `chosen`, whose label has left the split and the server during a long call.
+    def reselect(self, error: RequestError, selected: dict[str, Any], key: str | None) -> dict[str, Any]:
+        """Version and label after a rollout removed the label of `selected` during a long call.
 
         Raises:
-            RequestError: `error`, where that is not why a request failed.
+            RequestError: `error`, if the request failed for another reason.
         """
         gone = isinstance(error, NotFoundError) or 'version label' in error.details
-        if not gone or self._split is None or self._split.now().weights.get(chosen['label']):
+        if not gone or self._split is None or self._split.now().weights.get(selected['label']):
             raise error
-        return self.of(key)
+        return self.select(key)
 
 
 class Vaiven:
     """A model made by vaiven, on a server.
 
-    Long lists are sent in batches, some at a time, and come back in order; of an iterator no more is taken than is
-    under way.
+    Long lists are sent in batches, several at a time; results keep the order of the texts. An iterator is read only
+    as far as requests are in flight.
+
+    Example:
+        >>> vaiven = Vaiven(client, 'reviews')
+        >>> [result] = vaiven.sentiment('a wonderful film')
+        >>> result.text
+        'a wonderful film'
     """
 
     def __init__(
@@ -89,46 +95,97 @@ class Vaiven:
         batch_rows: int = BATCH_ROWS,
         parallel: int = PARALLEL,
     ) -> None:
-        """Asks through `client`, which stays the caller's to close.
+        """Creates a client of one model. Closing `client` remains the caller's task.
 
         Args:
-            client: where to ask.
+            client: sends the requests.
             model: name of the model.
-            version: a version, or None for what `label` names, or for the newest.
-            label: a label, as 'stable'.
-            split: the file of a rollout; it says which label each `key` gets, and each call without one by chance.
-            batch_rows: texts in one request.
-            parallel: requests under way at a time.
+            version: version of the model; None for the one that `label` names, or for the newest.
+            label: version label, such as 'stable'; not together with `version`.
+            split: traffic split of a rollout: it gives each `key` a label, and a random one to a call without a key.
+            batch_rows: number of texts in one request.
+            parallel: number of requests in flight.
 
         Raises:
-            ServingError: one of these numbers is below 1, or a split and a version or label are given.
+            ServingError: `batch_rows` or `parallel` is below 1, or a split is combined with a version or a label.
         """
         self.client = client
-        self._which = Which(model, version, label, split, batch_rows, parallel)
+        self._selector = VersionSelector(model, version, label, split, batch_rows, parallel)
 
     @property
     def model(self) -> str:
-        return self._which.model
+        """Name of the model."""
+        return self._selector.model
 
     def sentiment(self, texts: Texts, *, key: str | None = None) -> list[Sentiment]:
-        """Whether each text speaks well or ill.
+        """Predicts whether each text is positive or negative.
 
         Args:
-            texts: one, or several.
-            key: who asks, as 'user-17', where there is a split of traffic.
+            texts: one text, or an iterable of texts.
+            key: key of the caller, such as 'user-17', where traffic is split: the same key gets the same label.
+
+        Returns:
+            One `Sentiment` for each text, in the same order.
 
         Raises:
-            RequestError: the request failed.
-            ServingError: a text is none, or there is a key without a split.
+            RequestError: a request failed; its subclass and `code` say why.
+            ServingError: a text is not a valid string, or a key is given without a split.
+
+        Example:
+            >>> [result] = vaiven.sentiment('a wonderful film')
+            >>> result.label in ('negative', 'positive')
+            True
+            >>> 0.5 <= result.score <= 1
+            True
         """
         return self._all(text_methods.sentiment(self.model), texts, key)
 
-    def course(self, texts: Texts, *, key: str | None = None) -> list[Course]:
-        """What is thought of each text after each of its tokens. See `sentiment`."""
-        return self._all(text_methods.course(), texts, key)
+    def token_sentiment(self, texts: Texts, *, key: str | None = None) -> list[TokenSentiment]:
+        """Predicts the sentiment of each text up to each of its tokens: the signature `sentiment_course`.
+
+        Args:
+            texts: one text, or an iterable of texts.
+            key: key of the caller, such as 'user-17', where traffic is split: the same key gets the same label.
+
+        Returns:
+            One `TokenSentiment` for each text: its tokens, and after each the probability of positive.
+
+        Raises:
+            RequestError: a request failed; its subclass and `code` say why.
+            ServingError: a text is not a valid string, or a key is given without a split.
+
+        Example:
+            >>> [result] = vaiven.token_sentiment('a wonderful film')
+            >>> len(result.tokens) == len(result.probabilities)
+            True
+        """
+        return self._all(text_methods.token_sentiment(), texts, key)
+
+    def course(self, texts: Texts, *, key: str | None = None) -> list[TokenSentiment]:
+        """The former name of `token_sentiment`."""
+        return self.token_sentiment(texts, key=key)
 
     def next_words(self, prefixes: Texts, k: int = 5, *, key: str | None = None) -> list[list[NextWord]]:
-        """The `k` likeliest words after each prefix, likeliest first. See `sentiment`."""
+        """Predicts the most probable next words after each prefix.
+
+        Args:
+            prefixes: one text, or an iterable of texts.
+            k: number of words for each prefix.
+            key: key of the caller, such as 'user-17', where traffic is split: the same key gets the same label.
+
+        Returns:
+            For each prefix up to `k` words, the most probable first, with the natural logarithms of their
+            probabilities.
+
+        Raises:
+            RequestError: a request failed; its subclass and `code` say why.
+            ServingError: a text is not a valid string, or a key is given without a split.
+
+        Example:
+            >>> [words] = vaiven.next_words('this film is', k=3)
+            >>> len(words)
+            3
+        """
         return self._all(text_methods.next_words(k), prefixes, key)
 
     def generate(
@@ -142,67 +199,115 @@ class Vaiven:
         no_repeat: int = 0,
         seed: int | None = None,
         key: str | None = None,
-    ) -> list[Written]:
-        """Writes on after each text; after an empty one, from nothing. See `sentiment`.
+    ) -> list[Continuation]:
+        """Generates a continuation of each text; an empty text starts from nothing.
 
         Args:
-            texts: one, or several, each written on in its own way, also where they are equal.
-            length: how many tokens to write: characters, or words and signs.
-            temperature: how bold; 0 takes the likeliest token always, which soon goes round in circles.
-            top_p: draws from the fewest tokens that have this share of the probability.
-            top_k: and from so many of the likeliest at most; 0 for all.
-            no_repeat: does not write so many tokens in a row that were there before; 0 for no such rule.
-            seed: the same one, with the rest, gives the same texts again; None for another each time.
-            key: who asks, where there is a split of traffic.
+            texts: one text, or an iterable of texts. Equal texts get different continuations.
+            length: number of tokens to generate: characters, or words and punctuation marks.
+            temperature: divides the logits: below 1 safer, above 1 more varied. 0 always takes the most probable
+                token (greedy decoding), which soon repeats itself.
+            top_p: samples from the smallest set of tokens with this share of the probability (nucleus sampling,
+                Holtzman et al. 2020).
+            top_k: samples from the `top_k` most probable tokens at most (Fan et al. 2018); 0 for all.
+            no_repeat: never repeats an n-gram of this many tokens; 0 allows repetitions.
+            seed: makes the result reproducible; None for a different one each time.
+            key: key of the caller, such as 'user-17', where traffic is split: the same key gets the same label.
+
+        Returns:
+            One `Continuation` for each text.
+
+        Raises:
+            RequestError: a request failed; its subclass and `code` say why.
+            ServingError: a text is not a valid string, or a key is given without a split.
+
+        Example:
+            >>> [result] = vaiven.generate('this film', length=5, seed=1)
+            >>> result.text
+            'this film'
         """
-        asked = text_methods.generate(length, temperature, top_p, top_k, no_repeat, seed)
-        return self._all(asked, texts, key)
+        request = text_methods.generate(length, temperature, top_p, top_k, no_repeat, seed)
+        return self._all(request, texts, key)
 
     def score(self, texts: Texts, *, key: str | None = None) -> list[Score]:
-        """How likely the language model finds each text. See `sentiment`."""
+        """Computes the log-probability of each text under the language model.
+
+        Args:
+            texts: one text, or an iterable of texts.
+            key: key of the caller, such as 'user-17', where traffic is split: the same key gets the same label.
+
+        Returns:
+            One `Score` for each text: its log-probability, its bits per character, and a value for each token.
+
+        Raises:
+            RequestError: a request failed; its subclass and `code` say why.
+            ServingError: a text is not a valid string, or a key is given without a split.
+
+        Example:
+            >>> [result] = vaiven.score('a wonderful film')
+            >>> result.log_probability < 0
+            True
+        """
         return self._all(text_methods.score(), texts, key)
 
     def embed(self, texts: Texts, *, key: str | None = None) -> NDArray[Any]:
-        """A vector for each text. See `sentiment`.
+        """Computes an embedding of each text.
+
+        Args:
+            texts: one text, or an iterable of texts.
+            key: key of the caller, such as 'user-17', where traffic is split: the same key gets the same label.
 
         Returns:
-            float32 array (texts, dimensions); (0, 0) for no texts.
+            float32 array (texts, dimensions); (0, 0) if there are no texts.
+
+        Raises:
+            RequestError: a request failed; its subclass and `code` say why.
+            ServingError: a text is not a valid string, or a key is given without a split.
+
+        Example:
+            >>> len(vaiven.embed(['a wonderful film', 'a dull film']))
+            2
         """
         return text_methods.rows(self._all(text_methods.embed(), texts, key))
 
-    def _all(self, question: Question[T], texts: Texts, key: str | None) -> list[T]:
-        return [result for results in self._answers(question, texts, key) for result in results]
+    def _all(self, request: TextRequest[T], texts: Texts, key: str | None) -> list[T]:
+        return [result for results in self._results(request, texts, key) for result in results]
 
-    def _answers(self, question: Question[T], texts: Texts, key: str | None) -> Iterator[list[T]]:
+    def _results(self, request: TextRequest[T], texts: Texts, key: str | None) -> Iterator[list[T]]:
         """The results of each batch, in order."""
-        which = self._which.of(key)
-        batches = enumerate(text_methods.batches(texts, self._which.batch_rows))
-        begin = list(itertools.islice(batches, 2))
-        if len(begin) < 2 or self._which.parallel == 1:  # threads would be for nothing
-            for number, batch in itertools.chain(begin, batches):
-                yield self._ask(question, batch, number, which, key)
+        selected = self._selector.select(key)
+        batches = enumerate(text_methods.batches(texts, self._selector.batch_rows))
+        first = list(itertools.islice(batches, 2))
+        if len(first) < 2 or self._selector.parallel == 1:  # no threads for one request at a time
+            for number, batch in itertools.chain(first, batches):
+                yield self._send(request, batch, number, selected, key)
             return
-        under_way: deque[Future[list[T]]] = deque()
-        with ThreadPoolExecutor(self._which.parallel, 'ask') as threads:
+        in_flight: deque[Future[list[T]]] = deque()
+        with ThreadPoolExecutor(self._selector.parallel, 'request') as threads:
             try:
-                for number, batch in itertools.chain(begin, batches):
-                    under_way.append(threads.submit(self._ask, question, batch, number, which, key))
-                    if len(under_way) == self._which.parallel:
-                        yield under_way.popleft().result()
-                while under_way:
-                    yield under_way.popleft().result()
+                for number, batch in itertools.chain(first, batches):
+                    in_flight.append(threads.submit(self._send, request, batch, number, selected, key))
+                    if len(in_flight) == self._selector.parallel:
+                        yield in_flight.popleft().result()
+                while in_flight:
+                    yield in_flight.popleft().result()
             finally:
-                for asked in under_way:
-                    asked.cancel()
+                for future in in_flight:
+                    future.cancel()
 
-    def _ask(
-        self, question: Question[T], batch: list[str], number: int, which: dict[str, Any], key: str | None
+    def _send(
+        self,
+        request: TextRequest[T],
+        batch: list[str],
+        number: int,
+        selected: dict[str, Any],
+        key: str | None,
     ) -> list[T]:
-        ask = partial(
-            self.client.predict, self.model, question.request(batch, number), signature=question.signature
+        predict = partial(
+            self.client.predict, self.model, request.inputs_of(batch, number), signature=request.signature
         )
         try:
-            answer = ask(**which)
+            answer = predict(**selected)
         except RequestError as error:
-            answer = ask(**self._which.again(error, which, key))
-        return question.read(batch, answer)
+            answer = predict(**self._selector.reselect(error, selected, key))
+        return request.read(batch, answer)

@@ -1,6 +1,6 @@
-"""What can be asked of a model made by vaiven: the signature, its inputs, and how answers are read.
+"""The methods of `Vaiven` and `AsyncVaiven`: for each its signature, its inputs, and how its outputs are read.
 
-Nothing is sent here, so that `Vaiven` and `AsyncVaiven` are one.
+Nothing is sent here, so both clients share all of it.
 """
 
 import random
@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from vaiven.serving.client.results import Course, NextWord, Score, Sentiment, Written
+from vaiven.serving.client.results import Continuation, NextWord, Score, Sentiment, TokenSentiment
 from vaiven.serving.client.transport import Arrays
 from vaiven.serving.common.errors import ServingError
 
@@ -20,26 +20,26 @@ Inputs = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Question(Generic[T]):
-    """One way to ask about texts.
+class TextRequest(Generic[T]):
+    """One method that takes texts.
 
     Attributes:
-        signature: which to ask.
-        read: makes one result for each text of a batch from the answer to it.
-        inputs: what a batch is asked with beside its texts; it gets the number of the batch, from 0.
+        signature: name of the signature.
+        read: converts the outputs for a batch to one result for each of its texts.
+        parameters: the inputs beside the texts, by the number of the batch, from 0.
     """
 
     signature: str
     read: Callable[[list[str], Arrays], list[T]]
-    inputs: Callable[[int], Inputs] = lambda number: {}
+    parameters: Callable[[int], Inputs] = lambda number: {}
 
-    def request(self, batch: list[str], number: int) -> Inputs:
-        """The inputs for a batch of checked texts."""
-        return {'text': [text.encode() for text in batch], **self.inputs(number)}
+    def inputs_of(self, batch: list[str], number: int) -> Inputs:
+        """The inputs of the signature for a batch of checked texts."""
+        return {'text': [text.encode() for text in batch], **self.parameters(number)}
 
 
 def batches(texts: str | Iterable[str], rows: int) -> Iterator[list[str]]:
-    """Lists of at most `rows` texts. Raises ServingError for a text that is none."""
+    """Divides texts into lists of at most `rows`. Raises ServingError for a value that is not a valid string."""
     batch: list[str] = []
     for number, text in enumerate([texts] if isinstance(texts, str) else texts, 1):
         batch.append(_checked(text, number))
@@ -50,49 +50,67 @@ def batches(texts: str | Iterable[str], rows: int) -> Iterator[list[str]]:
         yield batch
 
 
-def sentiment(model: str) -> Question[Sentiment]:
-    def read(batch: list[str], answer: Arrays) -> list[Sentiment]:
-        if 'label' not in answer:
-            raise ServingError(f'model {model!r} gives no opinions: it has learnt language alone')
-        labels = [label.decode() for label in answer['label'].tolist()]
-        columns = batch, labels, answer['probability'].tolist()
-        return [Sentiment(*each) for each in zip(*columns, strict=True)]
+def sentiment(model: str) -> TextRequest[Sentiment]:
+    """The request behind `Vaiven.sentiment`; `model` is for its errors."""
 
-    return Question('serving_default', read)
+    def read(batch: list[str], outputs: Arrays) -> list[Sentiment]:
+        if 'label' not in outputs:
+            raise ServingError(f'model {model!r} has no sentiment classifier: it is a language model')
+        labels = [label.decode() for label in outputs['label'].tolist()]
+        columns = batch, labels, outputs['probability'].tolist()
+        return [Sentiment(*row) for row in zip(*columns, strict=True)]
+
+    return TextRequest('serving_default', read)
 
 
-def course() -> Question[Course]:
-    def read(batch: list[str], answer: Arrays) -> list[Course]:
-        ends = np.cumsum(answer['row_lengths'])[:-1]
-        parts = [np.split(answer[name], ends) for name in ('tokens', 'probabilities')]
+def token_sentiment() -> TextRequest[TokenSentiment]:
+    """The request behind `Vaiven.token_sentiment`."""
+
+    def read(batch: list[str], outputs: Arrays) -> list[TokenSentiment]:
+        ends = np.cumsum(outputs['row_lengths'])[:-1]
+        columns = [np.split(outputs[name], ends) for name in ('tokens', 'probabilities')]
         return [
-            Course(text, tuple(map(_decoded, tokens.tolist())), tuple(probabilities.tolist()))
-            for text, tokens, probabilities in zip(batch, *parts, strict=True)
+            TokenSentiment(text, tuple(map(_decoded, tokens.tolist())), tuple(probabilities.tolist()))
+            for text, tokens, probabilities in zip(batch, *columns, strict=True)
         ]
 
-    return Question('sentiment_course', read)
+    return TextRequest('sentiment_course', read)
 
 
-def next_words(k: int) -> Question[list[NextWord]]:
+def next_words(k: int) -> TextRequest[list[NextWord]]:
+    """The request behind `Vaiven.next_words`. Raises ServingError if `k` is not a positive 32-bit integer."""
     if k < 1:
         raise ServingError(f'k must be at least 1. Received: {k}')
     number_of_words = _int32('k', k)
 
-    def read(batch: list[str], answer: Arrays) -> list[list[NextWord]]:
+    def read(batch: list[str], outputs: Arrays) -> list[list[NextWord]]:
         return [
             [NextWord(_decoded(token), value) for token, value in zip(tokens, values, strict=True)]
             for tokens, values in zip(
-                answer['tokens'].tolist(), answer['log_probabilities'].tolist(), strict=True
+                outputs['tokens'].tolist(), outputs['log_probabilities'].tolist(), strict=True
             )
         ]
 
-    return Question('next_word', read, lambda number: {'k': number_of_words})
+    return TextRequest('next_word', read, lambda number: {'k': number_of_words})
 
 
 def generate(
     length: int, temperature: float, top_p: float, top_k: int, no_repeat: int, seed: int | None
-) -> Question[Written]:
-    chosen = random.randrange(2**31) if seed is None else int(_int32('seed', seed))
+) -> TextRequest[Continuation]:
+    """The request behind `Vaiven.generate`.
+
+    Args:
+        length: number of tokens to generate.
+        temperature: divides the logits.
+        top_p: share of the probability to sample from.
+        top_k: number of tokens to sample from; 0 for all.
+        no_repeat: length of the n-grams that are not repeated; 0 for none.
+        seed: of the first batch; None for a random one.
+
+    Raises:
+        ServingError: a number is not a 32-bit integer.
+    """
+    base_seed = random.randrange(2**31) if seed is None else int(_int32('seed', seed))
     numbers = {'length': length, 'top_k': top_k, 'no_repeat': no_repeat}
     inputs = {
         'temperature': np.float32(temperature),
@@ -100,33 +118,36 @@ def generate(
         **{name: _int32(name, value) for name, value in numbers.items()},
     }
 
-    def read(batch: list[str], answer: Arrays) -> list[Written]:
-        written = map(bytes.decode, answer['generated'].tolist())
-        return [Written(*each) for each in zip(batch, written, strict=True)]
+    def read(batch: list[str], outputs: Arrays) -> list[Continuation]:
+        generated = map(bytes.decode, outputs['generated'].tolist())
+        return [Continuation(*row) for row in zip(batch, generated, strict=True)]
 
-    def inputs_of(number: int) -> Inputs:
-        """Each batch has a seed of its own, or equal texts in two of them would be written on alike."""
-        return {**inputs, 'seed': np.uint32((chosen + number) % 2**32).astype(np.int32)}
+    def parameters(number: int) -> Inputs:
+        """Each batch has a seed of its own, so that equal texts in two batches get different continuations."""
+        return {**inputs, 'seed': np.uint32((base_seed + number) % 2**32).astype(np.int32)}
 
-    return Question('generate', read, inputs_of)
-
-
-def score() -> Question[Score]:
-    def read(batch: list[str], answer: Arrays) -> list[Score]:
-        values = np.split(answer['token_values'], np.cumsum(answer['token_row_lengths'])[:-1])
-        columns = [answer[name].tolist() for name in ('log_probability', 'tokens', 'bits_per_character')]
-        tokens = [tuple(each.tolist()) for each in values]
-        return [Score(*each) for each in zip(batch, *columns, tokens, strict=True)]
-
-    return Question('score', read)
+    return TextRequest('generate', read, parameters)
 
 
-def embed() -> Question[NDArray[Any]]:
-    return Question('embed', lambda batch, answer: list(answer['embedding']))
+def score() -> TextRequest[Score]:
+    """The request behind `Vaiven.score`."""
+
+    def read(batch: list[str], outputs: Arrays) -> list[Score]:
+        values = np.split(outputs['token_values'], np.cumsum(outputs['token_row_lengths'])[:-1])
+        columns = [outputs[name].tolist() for name in ('log_probability', 'tokens', 'bits_per_character')]
+        tokens = [tuple(row.tolist()) for row in values]
+        return [Score(*row) for row in zip(batch, *columns, tokens, strict=True)]
+
+    return TextRequest('score', read)
+
+
+def embed() -> TextRequest[NDArray[Any]]:
+    """The request behind `Vaiven.embed`."""
+    return TextRequest('embed', lambda batch, outputs: list(outputs['embedding']))
 
 
 def rows(vectors: list[NDArray[Any]]) -> NDArray[Any]:
-    """One array of all; (0, 0) for none."""
+    """Stacks vectors to an array (texts, dimensions); (0, 0) if there are none."""
     return np.stack(vectors) if vectors else np.zeros((0, 0), np.float32)
 
 
@@ -136,7 +157,7 @@ def _decoded(token: bytes) -> str:
 
 def _int32(name: str, value: int) -> np.int32:
     if not -(2**31) <= value < 2**31:
-        raise ServingError(f'{name} must be a number of 32 bits. Received: {value}')
+        raise ServingError(f'{name} must be a 32-bit integer. Received: {value}')
     return np.int32(value)
 
 

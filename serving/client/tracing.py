@@ -18,7 +18,7 @@ Headers = Sequence[tuple[str, str]]
 
 
 class Trace(Protocol):
-    """Called for each request that is sent; the request is made inside of what it returns.
+    """Called for each request; the request is sent inside the context that it returns.
 
     What the request raises passes through. What the context manager gives is sent as headers.
     """
@@ -27,10 +27,10 @@ class Trace(Protocol):
 
 
 class OpenTelemetry:
-    """A client span for each request, after the semantic conventions for RPC, passed on to the server."""
+    """Creates a client span for each request by the semantic conventions for RPC, and propagates it."""
 
     def __init__(self, tracer_provider: Any = None) -> None:
-        """`tracer_provider` is the process's own where it is None. Raises ServingError without OpenTelemetry."""
+        """Uses the global tracer provider if `tracer_provider` is None. Raises ServingError without OpenTelemetry."""
         try:
             from opentelemetry import propagate, trace
         except ModuleNotFoundError as error:

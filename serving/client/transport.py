@@ -1,4 +1,4 @@
-"""What a way to a server must offer. `Client` adds the defaults; a transport moves the values."""
+"""The interface of transports, which send requests, and of request flows, which build them."""
 
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -10,24 +10,24 @@ from vaiven.serving.client.signatures import Signatures
 
 T = TypeVar('T')
 Arrays = dict[str, NDArray[Any]]
-Features = Mapping[str, Any]  # of one tf.Example: a number, a string, or a list of one kind
+Features = Mapping[str, Any]  # of one tf.Example; a value is a number, a string, or a list of one kind
 Classes = list[tuple[str, float]]
 
 
 class Call(NamedTuple):
-    """One request on its way: the method's name in gRPC, and what the transport sends for it."""
+    """One RPC: the name of its gRPC method, and the request that the transport sends."""
 
     method: str
     request: Any
 
 
-# Yields what to send and is sent the answer, or thrown the RequestError; returns the result. A number is a pause, in
-# seconds. So nothing is said of how anything travels, and the client that waits and the one of asyncio are one.
+# Yields each RPC and is sent the response, or thrown the RequestError; returns the result. A yielded number is a pause
+# in seconds. A flow does no input or output itself, so `Client` and `AsyncClient` share it.
 RequestFlow = Generator[Call | float, Any, T]
 
 
 class RequestFlows(Protocol):
-    """What can be asked, in the form of one protocol; a module. A generator raises RequestError or ServingError."""
+    """The flows of one protocol, gRPC or REST; a module. Each may raise RequestError or ServingError."""
 
     def predict(
         self, target: Target, inputs: Mapping[str, ArrayLike], outputs: Sequence[str], known: Signatures
@@ -51,16 +51,26 @@ class RequestFlows(Protocol):
 
 
 class Transport(Protocol):
-    """One way to one server."""
+    """A connection to one server."""
 
     address: str
 
     @property
-    def exchanges(self) -> RequestFlows: ...
+    def flows(self) -> RequestFlows: ...
 
     def send(
         self, call: Call, target: Target, timeout: float, headers: Sequence[tuple[str, str]] = ()
     ) -> Any:
-        """The answer to `call`, within `timeout` seconds; `target` is for what an error says. Raises RequestError."""
+        """Sends one RPC and waits for its response.
+
+        Args:
+            call: the RPC.
+            target: model and signature, for error messages.
+            timeout: seconds.
+            headers: more metadata of the request, such as trace headers.
+
+        Raises:
+            RequestError: it failed.
+        """
 
     def close(self) -> None: ...

@@ -20,9 +20,9 @@ from vaiven.serving.common import terminal
 from vaiven.serving.common.defaults import TEMPERATURE, TOP_P
 
 if TYPE_CHECKING:
-    from vaiven.serving.client import Written
+    from vaiven.serving.client import Continuation
 
-    Seeded = tuple[Written, int]
+    Seeded = tuple[Continuation, int]
 
 BATCH_ROWS = 32
 
@@ -115,7 +115,7 @@ def generate(
             writer.write(batch_result, batch, texts.share())
 
 
-def _terminal_lines(text: Written) -> Iterable[str]:
+def _terminal_lines(text: Continuation) -> Iterable[str]:
     """The prompt in bold and its continuation, wrapped to the width of the terminal."""
     prompt = printable(text.text)
     lines = terminal.folded(prompt + printable(text.generated), sys.stdout, '').split('\n')

@@ -18,7 +18,7 @@ from vaiven.serving.commands.text_inputs import Input, batches, input_options, p
 from vaiven.serving.common import terminal
 
 if TYPE_CHECKING:
-    from vaiven.serving.client import Course, Sentiment
+    from vaiven.serving.client import Sentiment, TokenSentiment
 
 BATCH_ROWS = 128
 
@@ -61,7 +61,7 @@ def predict(
         writer = stack.enter_context(output.open(form, not course, stack, keep))
         target = resolve_target(target, *signature)
         model = target.vaiven(stack.enter_context(target.client()))
-        send: Callable[[list[str]], list[Any]] = model.course if course else model.sentiment
+        send: Callable[[list[str]], list[Any]] = model.token_sentiment if course else model.sentiment
         from vaiven.serving.commands.batch_requests import batch_results
 
         results = batch_results(
@@ -80,7 +80,7 @@ def sentiment_lines(result: Sentiment, number: int) -> Iterable[str]:
     return (f'{click.style(f"{result.label:8}", fg=colour)}  {result.score:6.1%}  {text}',)
 
 
-def per_token_lines(result: Course, number: int) -> Iterator[str]:
+def per_token_lines(result: TokenSentiment, number: int) -> Iterator[str]:
     """The text, and for each token a line with the probability of positive, as a number and as a bar."""
     yield click.style(printable(result.text, terminal.width()), bold=True)
     for token, probability in zip(result.tokens, result.probabilities, strict=True):
@@ -88,7 +88,7 @@ def per_token_lines(result: Course, number: int) -> Iterator[str]:
         yield f'  {probability:6.1%}  {bar}  {printable(token, terminal.width() - 32)}'
 
 
-def per_token_rows(result: Course, number: int) -> Iterator[tuple[str, str, str]]:
+def per_token_rows(result: TokenSentiment, number: int) -> Iterator[tuple[str, str, str]]:
     """A row for each token: number of the text, probability of positive, token."""
     for token, probability in zip(result.tokens, result.probabilities, strict=True):
         yield str(number), f'{probability:.6f}', token
@@ -105,7 +105,7 @@ SENTIMENT: Form[Sentiment] = Form(
     terminal_lines=sentiment_lines,
     text_rows=lambda result, number: ((result.label, f'{result.score:.6f}', result.text),),
 )
-PER_TOKEN_SENTIMENT: Form[Course] = Form(
+PER_TOKEN_SENTIMENT: Form[TokenSentiment] = Form(
     columns=('number', 'probability', 'token'),
     rows=per_token_rows,
     values=lambda result, number: {

@@ -135,7 +135,7 @@ def test_a_language_model_scores_texts_and_has_no_classifier(server):
             ['El niño miraba por el mar.', 'ñiE leaam. br opa rloi mrn']
         )
         assert likely.bits_per_character < unlikely.bits_per_character
-        with pytest.raises(ServingError, match='gives no opinions'):
+        with pytest.raises(ServingError, match='has no sentiment classifier'):
             Vaiven(client, 'novel').sentiment('El niño')
         with pytest.raises(InvalidRequestError, match="no signature 'classify'"):
             client.predict('novel', {'inputs': ['x']}, signature='classify')

@@ -11,11 +11,11 @@ import pytest
 
 from vaiven.serving.client import (
     Client,
-    Course,
     DeadlineError,
     InvalidRequestError,
     NotFoundError,
     RequestError,
+    TokenSentiment,
     UnavailableError,
     Vaiven,
 )
@@ -191,7 +191,7 @@ def test_the_rest_port_given_for_grpc_is_told(server: ServerProcess) -> None:
 
 @pytest.mark.parametrize('address', ['', 'localhost', '8500', 'http://', 'a b:1'])
 def test_an_address_without_a_port_is_refused(address: str) -> None:
-    with pytest.raises(ServingError, match='an address is host:port'):
+    with pytest.raises(ServingError, match='an address must be host:port'):
         Client(address)
 
 
@@ -260,7 +260,7 @@ def test_without_a_text_and_a_seed_something_else_is_written_each_time(client: C
 
 @pytest.mark.parametrize('name', ['length', 'top_k', 'no_repeat', 'seed'])
 def test_numbers_that_no_request_can_carry_are_refused(client: Client, name: str) -> None:
-    with pytest.raises(ServingError, match=f'{name} must be a number of 32 bits'):
+    with pytest.raises(ServingError, match=f'{name} must be a 32-bit integer'):
         Vaiven(client).generate('a', **{name: 2**31})
 
 
@@ -284,10 +284,10 @@ def test_score_splits_the_values_by_text(client: Client) -> None:
 
 
 def test_the_course_is_split_by_text(client: Client) -> None:
-    one, empty, other = Vaiven(client, batch_rows=2).course(['gg año', '', 'x gx'])
-    assert one == Course('gg año', ('gg', 'año'), (1.0, 0.0))
-    assert empty == Course('', (), ())
-    assert other == Course('x gx', ('x', 'gx'), (0.0, 0.5))
+    one, empty, other = Vaiven(client, batch_rows=2).token_sentiment(['gg año', '', 'x gx'])
+    assert one == TokenSentiment('gg año', ('gg', 'año'), (1.0, 0.0))
+    assert empty == TokenSentiment('', (), ())
+    assert other == TokenSentiment('x gx', ('x', 'gx'), (0.0, 0.5))
     assert Vaiven(client).course([]) == []
 
 

@@ -181,7 +181,7 @@ def test_a_usage_error_is_reported_in_one_line(shell: Shell, server: ServerProce
     assert 'directory' in shell.fails(2, 'predict', '--file', '.')
     assert 'holds no text' in shell.fails(2, 'predict')
     assert 'must be UTF-8' in shell.fails(2, 'predict', b'\xff')
-    assert 'an address is host:port' in shell.fails(2, 'predict', '--server', 'nonsense', 'g')
+    assert 'an address must be host:port' in shell.fails(2, 'predict', '--server', 'nonsense', 'g')
     assert 'is not in the range' in shell.fails(2, 'next', '--k', '0', 'g')
     assert 'not be empty' in shell.fails(2, 'predict', '--model', '', 'g')
     assert "'--version'" in shell.fails(2, 'predict', '--version', str(2**63), 'g')
@@ -199,7 +199,7 @@ def test_a_usage_error_is_reported_in_one_line(shell: Shell, server: ServerProce
         == f'{refused}-0.5\n'
     )
     assert "has no model 'novel'" in shell.fails(2, 'generate')
-    assert 'length must be a number of 32 bits' in shell.fails(2, 'generate', '--length', str(10**12))
+    assert 'length must be a 32-bit integer' in shell.fails(2, 'generate', '--length', str(10**12))
     assert 'is not in the range' in shell.fails(2, 'generate', '--count', '0')
 
 

@@ -91,5 +91,5 @@ def test_what_json_cannot_carry_is_refused(value: Any, rule: str) -> None:
 @pytest.mark.parametrize('target', [Target('\udcff'), Target('m', label=3), Target(7)])  # type: ignore[arg-type]
 @pytest.mark.parametrize('kind', [grpc_flows, rest_flows])
 def test_names_that_cannot_travel_are_refused(kind: Any, target: Target) -> None:
-    with pytest.raises(ServingError, match=r'are strings of valid UTF-8\. Received: '):
+    with pytest.raises(ServingError, match=r'must be strings of valid UTF-8\. Received: '):
         next(kind.metadata(target))

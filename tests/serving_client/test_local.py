@@ -146,7 +146,7 @@ def test_the_command_line_takes_it_too(pushed: Path) -> None:
 def test_a_folder_that_holds_no_model_is_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(ServingError, match='there is no folder'):
         Client(f'saved-model:{tmp_path}/nothing')
-    with pytest.raises(ServingError, match='is no SavedModel'):
+    with pytest.raises(ServingError, match='is not a SavedModel'):
         Client(f'saved-model:{tmp_path}')
 
 

@@ -60,7 +60,7 @@ def test_no_more_is_taken_than_is_under_way() -> None:
             yield str(number)
 
     vaiven = Vaiven(Slow(), batch_rows=2, parallel=2)  # type: ignore[arg-type]
-    answers = vaiven._answers(text_methods.sentiment('reviews'), texts(), None)
+    answers = vaiven._results(text_methods.sentiment('reviews'), texts(), None)
     next(answers)
     assert len(taken) <= 6
     answers.close()  # type: ignore[attr-defined]

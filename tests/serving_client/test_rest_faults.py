@@ -101,7 +101,7 @@ def test_the_answers_of_other_servers_are_told(body: bytes) -> None:
             lambda: client.classify('m', [{'x': 'a'}]),
             lambda: client.regress('m', [{'x': 'a'}]),
         ):
-            with pytest.raises(RequestError, match='is no TensorFlow Serving server') as caught:
+            with pytest.raises(RequestError, match='is not a TensorFlow Serving server') as caught:
                 ask()
             assert caught.value.code == 'UNIMPLEMENTED'
         with pytest.raises(RequestError) as caught:
@@ -134,7 +134,7 @@ def test_a_certificate_that_is_not_trusted_is_told(certificates: Path) -> None:
             assert client.status('m')[0].version == client.status('m')[0].version == 7
         with (
             Client(address, attempts=1) as client,
-            pytest.raises(UnavailableError, match=r'no encrypted connection .* ca.*verify failed'),
+            pytest.raises(UnavailableError, match=r'cannot encrypt the connection .* ca.*verify failed'),
         ):
             client.status('m')
 

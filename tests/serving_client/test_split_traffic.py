@@ -51,9 +51,9 @@ def test_a_key_keeps_its_version_and_calls_without_one_are_spread(pushed: Path, 
 def test_a_split_beside_a_label_and_a_key_without_a_split_are_refused(tmp_path: Path) -> None:
     split = SplitFile(tmp_path / 'split.json', 'reviews')
     with Client('127.0.0.1:1') as client:
-        with pytest.raises(ServingError, match='a split chooses the label'):
+        with pytest.raises(ServingError, match='a split selects the label'):
             Vaiven(client, label='stable', split=split)
-        with pytest.raises(ServingError, match='a key is for a split of traffic'):
+        with pytest.raises(ServingError, match='a key needs a traffic split'):
             Vaiven(client).sentiment('g', key='user-1')
 
 
