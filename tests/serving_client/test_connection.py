@@ -202,7 +202,9 @@ def test_calls_that_make_no_sense_are_refused(address: str) -> None:
                     ask('m', timeout=timeout)
         for version in (10**20, -1, '3'):
             for ask in (client.status, client.metadata, client.wait_until_available):
-                with pytest.raises(ServingError, match='a version must lie between 0 and 9223372036854775807'):
+                with pytest.raises(
+                    ServingError, match='a version must lie between 0 and 9223372036854775807'
+                ):
                     ask('m', version=version)
 
 
