@@ -1,5 +1,6 @@
 """The Python API for training: `train` does what `vaiven run` does."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -169,8 +170,9 @@ def _run_process(request: str, progress: bool) -> dict[str, Any]:
         ):
             try:
                 assert process.stdin is not None
-                process.stdin.write(request)
-                process.stdin.close()
+                # The pipe stays open: the child stops at its end, also if this process is killed.
+                with contextlib.suppress(BrokenPipeError):  # the exit status says why the child ended
+                    os.write(process.stdin.fileno(), f'{request}\n'.encode())
                 # Printed through `sys.stdout`, which a notebook shows.
                 for line in process.stdout or ():
                     print(line, end='', flush=True)

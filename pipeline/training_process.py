@@ -1,6 +1,7 @@
 """The child process of `vaiven.pipeline.train`: `python -m vaiven.pipeline.training_process RESULT_FILE`.
 
-Reads the request as JSON from standard input, and writes the results of the run, or its error, as JSON to the file.
+Reads the request as a line of JSON from standard input, and writes the results of the run, or its error, as JSON to the
+file. The run stops when standard input ends, so it does not outlive the process that started it.
 """
 
 import dataclasses
@@ -8,6 +9,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import traceback
 from pathlib import Path
 from typing import Any
@@ -24,12 +26,18 @@ from vaiven.pipeline.paths import RunPaths
 def main() -> int:
     """Runs the pipeline; returns the exit status."""
     signal.signal(signal.SIGTERM, terminate)
-    request = json.load(sys.stdin)
+    request = json.loads(sys.stdin.readline())
+    threading.Thread(target=_stop_with_stdin, name='stdin', daemon=True).start()
     config = from_json(Config, request['config'])
     files = DataFiles(tuple(request['data']), tuple(request['unlabelled']))
     status, answer = _run(config, files, RunPaths(request['root'], config.name))
     Path(sys.argv[1]).write_text(json.dumps(answer), 'utf-8')
     return status
+
+
+def _stop_with_stdin() -> None:
+    sys.stdin.read()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _run(config: Config, files: DataFiles, paths: RunPaths) -> tuple[int, dict[str, Any]]:
