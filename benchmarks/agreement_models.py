@@ -13,7 +13,7 @@ from benchmarks.agreement_pairs import Pair
 from benchmarks.baselines.kneser_ney import TokenKneserNey
 from benchmarks.language import HELD_OUT, VALIDATION
 from benchmarks.prepared import to_ids, tokens_of
-from vaiven.components.vocabulary.token_selection import choose
+from vaiven.components.vocabulary.token_selection import select_tokens
 from vaiven.configuration import to_json
 from vaiven.models.network.network import Network
 from vaiven.models.text.tokenization import BOS_ID, CONTINUATION_PREFIX, PAD_ID, UNK_ID
@@ -67,7 +67,7 @@ def read_corpus(texts: Mapping[str, str], config: Config, words: int, measured_w
         for part, (names, most) in parts.items()
     }
     counts = Counter(word for _, words in paragraphs['train'] for word in words)
-    vocabulary = choose(counts.items(), config.vocabulary, config.text.unit).tokens
+    vocabulary = select_tokens(counts.items(), config.vocabulary, config.text.unit).tokens
 
     def ids(part: str) -> np.ndarray:
         rows = tokens_of([text for text, _ in paragraphs[part]], config, vocabulary)

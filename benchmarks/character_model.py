@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.baselines.kneser_ney import UNICODE_CHARACTERS
-from vaiven.components.vocabulary.token_selection import choose
+from vaiven.components.vocabulary.token_selection import select_tokens
 from vaiven.models.network.network import Network
 from vaiven.models.text.tokenization import SPECIAL_TOKENS, UNK_ID
 from vaiven.models.training.language import train_language
@@ -37,7 +37,7 @@ class CharacterModel:
     def fit(cls, config: Config, text: str, validation: str) -> 'CharacterModel':
         """Trains on one text, with early stopping on another."""
         counts = Counter(text)
-        vocabulary = choose(((c.encode(), n) for c, n in counts.items()), config.vocabulary).tokens
+        vocabulary = select_tokens(((c.encode(), n) for c, n in counts.items()), config.vocabulary).tokens
         read, heard = (np.array(to_ids(part, vocabulary)) for part in (text, validation))
         network = train_language(config.network, config.training, vocabulary, read, heard)
         return cls(network, vocabulary)

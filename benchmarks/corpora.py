@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from vaiven.components.text_example_gen.default_data import default_data
-from vaiven.components.text_example_gen.rows import identity, nfc
+from vaiven.components.text_example_gen.rows import nfc, text_fingerprint
 
 SentimentData = Literal['vader', 'muchocine-summary', 'muchocine-body']
 DATA_FOLDER = Path(__file__).parent.parent.parent / 'shared' / 'data'
@@ -47,7 +47,7 @@ def reviews(data: SentimentData) -> list[Review]:
     seen: dict[bytes, Review] = {}
     for row in rows:
         if row.text.strip():
-            seen.setdefault(identity(row.text), row)
+            seen.setdefault(text_fingerprint(row.text), row)
     # The film sentences are sorted by class.
     return [row for _, row in sorted(seen.items(), key=lambda item: item[0])]
 
@@ -56,7 +56,7 @@ def _vader() -> Iterator[Review]:
     with open(default_data(), encoding='utf-8', newline='') as file:
         for row in csv.DictReader(file, delimiter='\t', quoting=csv.QUOTE_NONE):
             label = {'negative': 0, 'positive': 1, '': None}[row['label']]
-            group = hashlib.sha256(identity(row['text'])).hexdigest()
+            group = hashlib.sha256(text_fingerprint(row['text'])).hexdigest()
             yield Review(nfc(row['text']), label, group, float(row['rating']))
 
 

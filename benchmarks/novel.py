@@ -121,7 +121,7 @@ def _configs(
 
 def _write(models: dict[str, Any], text: str, window: int) -> dict[str, Any]:
     """Generates continuations of one prompt in each way; measures their variety and the longest copy."""
-    from vaiven.components.language_evaluation.originality import distinct, longest_copied
+    from vaiven.components.language_evaluation.originality import distinct_n, longest_copied_passage
     from vaiven.serving.common.defaults import TEMPERATURE, TOP_P
 
     start = int(np.random.default_rng(0).integers(len(text) - window))
@@ -138,8 +138,8 @@ def _write(models: dict[str, Any], text: str, window: int) -> dict[str, Any]:
     found = {}
     report.say(f'after «{begin}»')
     for way, written in ways.items():
-        shares = [distinct([written], n) for n in (1, 2, 3)]
-        copied = longest_copied([written], [text])
+        shares = [distinct_n([written], n) for n in (1, 2, 3)]
+        copied = longest_copied_passage([written], [text])
         found[way] = {'distinct': shares, 'copied': copied, 'copied_characters': len(copied), 'text': written}
         report.say(
             f'{way}: distinct-1, 2, 3: {" ".join(f"{share:.2f}" for share in shares)}; {len(copied)} characters '

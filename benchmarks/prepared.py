@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from benchmarks.corpora import Review
 from benchmarks.folds import Fold
-from vaiven.components.vocabulary.token_selection import choose
+from vaiven.components.vocabulary.token_selection import select_tokens
 from vaiven.models.data import dataset
 from vaiven.models.data.preprocessing import IDS, LABEL, NGRAMS, NO_LABEL, RATING
 from vaiven.models.network.network import Network
@@ -43,7 +43,7 @@ def prepare(fold: Fold, config: Config, folder: Path) -> Prepared:
     }
     texts = {name: [row.text for row in rows] for name, rows in parts.items()}
     counts = collections.Counter(token for text in tokens_of(texts['train'], config) for token in text)
-    vocabulary = choose(counts.items(), config.vocabulary, config.text.unit).tokens
+    vocabulary = select_tokens(counts.items(), config.vocabulary, config.text.unit).tokens
     tokens = {name: tokens_of(part, config, vocabulary) for name, part in texts.items()}
     files = {
         name: write_rows(folder / f'{name}.gz', to_ids(tokens[name], vocabulary), rows, config)

@@ -1,4 +1,4 @@
-"""Reads the examples that TextExampleGen wrote, without Beam."""
+"""Reads tf.Examples from an Examples artifact without Beam."""
 
 import os
 from collections.abc import Iterator
@@ -7,29 +7,86 @@ import numpy as np
 import tensorflow as tf
 from tfx.types import Artifact, artifact_utils
 
-_TEXT = {'text': tf.io.FixedLenFeature([], tf.string)}
-_LABEL = {'label': tf.io.FixedLenFeature([], tf.int64)}
+from vaiven.errors import UserError
+
+TEXT_FEATURE, LABEL_FEATURE = 'text', 'label'
+TRAIN_SPLIT, TEST_SPLIT, UNLABELLED_SPLIT = 'train', 'test', 'unlabelled'
+
+# Serialized examples that are parsed at once.
+_BATCH_SIZE = 4096
 
 
-def read_texts(examples: Artifact, split: str) -> list[str]:
-    """Texts (n) of a split, whether they have labels or not."""
-    return [text.decode() for rows in _batches(examples, split, _TEXT) for text in rows['text'].numpy()]
+def read_texts(examples: Artifact, split: str, text_feature: str = TEXT_FEATURE) -> list[str]:
+    """Reads the texts of a split, with or without labels.
+
+    Args:
+        examples: gzipped TFRecords of tf.Examples.
+        split: name of the split.
+        text_feature: name of the feature with the text, one UTF-8 string in each example.
+
+    Returns:
+        The texts (n).
+
+    Raises:
+        UserError: if the artifact does not have this split.
+    """
+    features = {text_feature: tf.io.FixedLenFeature([], tf.string)}
+    return [
+        text.decode() for batch in _batches(examples, split, features) for text in batch[text_feature].numpy()
+    ]
 
 
-def read_labelled(examples: Artifact, split: str) -> tuple[list[str], np.ndarray]:
-    """Texts (n) and labels int (n), 0 or 1, of a split of labelled rows."""
+def read_labelled(
+    examples: Artifact, split: str, text_feature: str = TEXT_FEATURE, label_feature: str = LABEL_FEATURE
+) -> tuple[list[str], np.ndarray]:
+    """Reads the texts and labels of a split in which every example has a label.
+
+    Args:
+        examples: gzipped TFRecords of tf.Examples.
+        split: name of the split.
+        text_feature: name of the feature with the text, one UTF-8 string in each example.
+        label_feature: name of the feature with the label, one int64 in each example.
+
+    Returns:
+        Texts (n), and labels int64 (n), 0 or 1.
+
+    Raises:
+        UserError: if the artifact does not have this split.
+    """
+    features = {
+        text_feature: tf.io.FixedLenFeature([], tf.string),
+        label_feature: tf.io.FixedLenFeature([], tf.int64),
+    }
     texts: list[str] = []
     labels: list[np.ndarray] = []
-    for rows in _batches(examples, split, {**_TEXT, **_LABEL}):
-        texts += [text.decode() for text in rows['text'].numpy()]
-        labels.append(rows['label'].numpy())
+    for batch in _batches(examples, split, features):
+        texts += [text.decode() for text in batch[text_feature].numpy()]
+        labels.append(batch[label_feature].numpy())
     return texts, np.concatenate(labels) if labels else np.zeros(0, np.int64)
+
+
+def split_pattern(examples: Artifact, split: str) -> str:
+    """The glob pattern of a split's files.
+
+    Args:
+        examples: the artifact.
+        split: name of the split.
+
+    Raises:
+        UserError: if the artifact does not have this split.
+    """
+    present = artifact_utils.decode_split_names(examples.split_names)
+    if split not in present:
+        raise UserError(
+            f'the examples have no split {split!r}. Received the splits: {", ".join(present) or "none"}; '
+            'give the component the name of one of them'
+        )
+    return os.path.join(artifact_utils.get_split_uri([examples], split), '*')
 
 
 def _batches(
     examples: Artifact, split: str, features: dict[str, tf.io.FixedLenFeature]
 ) -> Iterator[dict[str, tf.Tensor]]:
-    folder = artifact_utils.get_split_uri([examples], split)
-    files = sorted(tf.io.gfile.glob(os.path.join(folder, '*')))
-    for batch in tf.data.TFRecordDataset(files, compression_type='GZIP').batch(4096):
+    files = sorted(tf.io.gfile.glob(split_pattern(examples, split)))
+    for batch in tf.data.TFRecordDataset(files, compression_type='GZIP').batch(_BATCH_SIZE):
         yield tf.io.parse_example(batch, features)

@@ -1,12 +1,12 @@
-"""What a Kubeflow step runs in the image: TFX's executor, after the project's own artifact types are known.
+"""Entry point of a Kubeflow step: registers the project's artifact types, then runs the TFX executor.
 
-TFX finds the class of an artifact by its type's name, which Kubeflow wants as `<namespace>.<Title>`, too short for
-the dotted path that TFX would import. Command of a step: `python -m vaiven.components.kubeflow_entry`.
+TFX finds the class of an artifact by the name of its type. Kubeflow requires `<namespace>.<Title>`, which is too short
+for the dotted path that TFX would import. The command of a step is `python -m vaiven.components.kubeflow_entry`.
 """
 
 import runpy
 
-# The Evaluator loads models that need the operations of the tokeniser.
+# Registers the tokeniser's ops: the Evaluator loads models that use them.
 import tensorflow_text  # noqa: F401
 from tfx.orchestration.kubeflow.v2 import compiler_utils
 
@@ -17,6 +17,7 @@ ARTIFACT_CLASSES = {
 
 
 def register_artifact_types() -> None:
+    """Lets TFX find the artifact classes of the project by their type names."""
     compiler_utils.TITLE_TO_CLASS_PATH.update(ARTIFACT_CLASSES)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from vaiven.components.text_example_gen.files import DataFiles
 from vaiven.components.text_example_gen.reading import read_data
-from vaiven.components.text_example_gen.rows import CLASSES, identity, split_of
+from vaiven.components.text_example_gen.rows import CLASSES, assign_split, text_fingerprint
 from vaiven.pipeline.config import Config
 
 PREFIX_WORDS = 3
@@ -55,7 +55,7 @@ def held_out_demo_inputs(files: DataFiles, config: Config, count: int = 6) -> De
         count: how many texts.
     """
     rows = (row for row in read_data(files, config.data) if row.text.strip())
-    test_rows = (row for row in rows if split_of(row, identity(row.text), config.data) == 'test')
+    test_rows = (row for row in rows if assign_split(row, text_fingerprint(row.text), config.data) == 'test')
     if config.training.task == 'language':
         return DemoInputs(prompts=('', *_prefixes(row.text for row in itertools.islice(test_rows, count))))
     by_class: list[list[str]] = [[], []]

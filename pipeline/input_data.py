@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from vaiven.components.text_example_gen import default_data
 from vaiven.components.text_example_gen.check import check_data
-from vaiven.components.text_example_gen.data_warnings import warnings_of
+from vaiven.components.text_example_gen.data_warnings import list_warnings
 from vaiven.components.text_example_gen.errors import DataError
-from vaiven.components.text_example_gen.files import DataFiles, found
+from vaiven.components.text_example_gen.files import DataFiles, find_local_files
 from vaiven.pipeline.config import Config
 from vaiven.pipeline.local_addresses import require_local_path
 
@@ -29,10 +29,10 @@ def find_data(data: Sequence[str], unlabelled: Sequence[str], config: Config) ->
     """
     data = [require_local_path(path, '--data') for path in data]
     unlabelled = [require_local_path(path, '--unlabelled') for path in unlabelled]
-    files = found(data or [default_data.default_data()], unlabelled)
+    files = find_local_files(data or [default_data.default_data()], unlabelled)
     require_compatible_data(files, config)
     summary = check_data(files, config.data)
-    return files, [*summary.lines(), *warnings_of(summary, config.data, files)]
+    return files, [*summary.lines(), *list_warnings(summary, config.data, files)]
 
 
 def require_compatible_data(files: DataFiles, config: Config) -> None:
@@ -45,7 +45,7 @@ def require_compatible_data(files: DataFiles, config: Config) -> None:
     Raises:
         DataError: the task is sentiment, and the data has no labels.
     """
-    if config.training.task == 'sentiment' and (files.are_texts or config.data.label_column is None):
+    if config.training.task == 'sentiment' and (files.is_running_text or config.data.label_column is None):
         raise DataError(
             f'{files.name}: sentiment needs labels; train only a language model with --preset novel or '
             '--set training.task=language, or give labelled rows with --data and this file with --unlabelled'

@@ -1,1 +1,1 @@
-"""What is measured on held-out rows, and which bounds bless a model."""
+"""The PairedEvaluator component: metrics on held-out examples, and the thresholds that bless a classifier."""

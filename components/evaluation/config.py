@@ -1,4 +1,4 @@
-"""What a model must reach to be pushed."""
+"""Configuration of the evaluation."""
 
 import dataclasses
 import math
@@ -8,16 +8,17 @@ from vaiven.configuration import require
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationConfig:
-    """The bounds between which a model is blessed, and what is measured.
+    """The thresholds that bless a model, and what is measured.
 
     Attributes:
-        min_accuracy: a model below this accuracy on held-out rows is not blessed.
-        max_accuracy_drop: nor is one whose drop below the latest blessed model is surely larger: by the same held-out
-            rows, with a confidence of 95 %.
-        by_language: also measures each language on its own (no bounds there).
-        max_bits_per_character: a language model that needs more on held-out text is not blessed.
-        max_bits_rise: nor is one that needs more than the latest blessed model by more than this.
-        max_texts: the most held-out texts that a language model is measured on.
+        min_accuracy: a model with a lower accuracy on the test split is not blessed.
+        max_accuracy_drop: a model whose accuracy is lower than the latest blessed model's by more than this is not
+            blessed, if the drop is proven on the same test examples at 95 % confidence. 0.01 is one percentage point.
+        by_language: also measures each language (no threshold applies to them).
+        max_bits_per_character: a language model with more bits per character on the test split is not blessed.
+        max_bits_rise: a language model with more bits per character than the latest blessed model, by more than this,
+            is not blessed.
+        max_texts: maximum number of test texts that a language model is measured on.
     """
 
     min_accuracy: float = 0.6

@@ -1,25 +1,33 @@
-"""The configuration of TensorFlow Model Analysis for a classifier that is served raw text."""
+"""The TensorFlow Model Analysis configuration of a classifier whose signature takes raw text."""
 
 import json
 
-# The Evaluator loads models that need the operations of the tokeniser.
+# Registers the tokeniser's ops: the Evaluator loads models that use them.
 import tensorflow_text  # noqa: F401
 from tensorflow_model_analysis.proto import config_pb2
 
 from vaiven.components.evaluation.calibration import BINS
 from vaiven.components.evaluation.config import EvaluationConfig
+from vaiven.components.examples import LABEL_FEATURE
 
-# The likelier class is right.
+# Counts a prediction as correct if the probability of the label exceeds 0.5.
 _ACCURACY = 'BinaryAccuracy'
-# The mean squared error of a probability is its Brier score.
-_OTHERS = ('AUC', 'Precision', 'Recall', 'MeanSquaredError', 'ExampleCount')
+# The mean squared error of the probabilities is the Brier score (Brier 1950).
+_OTHER_METRICS = ('AUC', 'Precision', 'Recall', 'MeanSquaredError', 'ExampleCount')
 
 
-def eval_config(config: EvaluationConfig) -> config_pb2.EvalConfig:
-    """What the Evaluator measures on the split `test`, and the bounds that bless a model.
+def eval_config(config: EvaluationConfig, label_feature: str = LABEL_FEATURE) -> config_pb2.EvalConfig:
+    """Builds the metrics and thresholds of the Evaluator.
 
-    The model is called by its signature `serving_default`: `text` in, `probability` and `label` out. Without a
-    blessed model before it, only the lower bound counts.
+    The model is called by its signature `serving_default`, which takes raw text and returns `probability`. Without a
+    baseline model, only the lower bound of the accuracy applies.
+
+    Args:
+        config: the thresholds.
+        label_feature: name of the feature with the label, 0 or 1.
+
+    Returns:
+        A configuration for `PairedEvaluator` or TFX's Evaluator.
     """
     thresholds = config_pb2.MetricThreshold(
         value_threshold=config_pb2.GenericValueThreshold(lower_bound={'value': config.min_accuracy}),
@@ -29,7 +37,7 @@ def eval_config(config: EvaluationConfig) -> config_pb2.EvalConfig:
         ),
     )
     metrics = [config_pb2.MetricConfig(class_name=_ACCURACY, threshold=thresholds)]
-    metrics += [config_pb2.MetricConfig(class_name=name) for name in _OTHERS]
+    metrics += [config_pb2.MetricConfig(class_name=name) for name in _OTHER_METRICS]
     bins = json.dumps({'num_buckets': BINS, 'left': 0, 'right': 1})
     metrics.append(config_pb2.MetricConfig(class_name='CalibrationPlot', config=bins))
     slices = [config_pb2.SlicingSpec()]
@@ -38,7 +46,7 @@ def eval_config(config: EvaluationConfig) -> config_pb2.EvalConfig:
     return config_pb2.EvalConfig(
         model_specs=[
             config_pb2.ModelSpec(
-                signature_name='serving_default', prediction_key='probability', label_key='label'
+                signature_name='serving_default', prediction_key='probability', label_key=label_feature
             )
         ],
         metrics_specs=[config_pb2.MetricsSpec(metrics=metrics)],

@@ -1,1 +1,1 @@
-"""What a language model is worth on held-out text, whether it may be pushed, and what it writes."""
+"""The LanguageEvaluator component: bits per character, originality of generated text, and the blessing."""

@@ -1,4 +1,4 @@
-"""The component that blesses a language model, or does not."""
+"""The LanguageEvaluator component."""
 
 from typing import Any
 
@@ -6,15 +6,22 @@ from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import BaseChannel, Channel, component_spec, standard_artifacts
 
 from vaiven.components.evaluation.config import EvaluationConfig
+from vaiven.components.examples import TEST_SPLIT, TEXT_FEATURE, TRAIN_SPLIT
 from vaiven.components.language_evaluation import executor
+from vaiven.components.parameters import require_names
 from vaiven.configuration import to_json
 from vaiven.models.text.config import TextConfig
 
 
 class LanguageEvaluatorSpec(component_spec.ComponentSpec):
+    """Parameters, inputs and outputs of `LanguageEvaluator`."""
+
     PARAMETERS = {  # noqa: RUF012
         'config': component_spec.ExecutionParameter(type=str),
         'text': component_spec.ExecutionParameter(type=str),
+        'train_split': component_spec.ExecutionParameter(type=str, optional=True),
+        'test_split': component_spec.ExecutionParameter(type=str, optional=True),
+        'text_feature': component_spec.ExecutionParameter(type=str, optional=True),
     }
     INPUTS = {  # noqa: RUF012
         'examples': component_spec.ChannelParameter(type=standard_artifacts.Examples),
@@ -28,17 +35,25 @@ class LanguageEvaluatorSpec(component_spec.ComponentSpec):
 
 
 class LanguageEvaluator(base_component.BaseComponent):
-    """Measures bits a character on the split `test`; lets the model write, and looks for what it has copied.
+    """A TFX component that measures a language model on held-out text and blesses it.
 
-    `evaluation` is a folder with `language.json`; `blessing` is what TFX's own Evaluator would make, with the custom
-    property `reason` besides.
+    It reports bits per character and perplexity beside two baselines without a network, generates samples, and finds
+    the longest passage of the samples that is copied from the training text. The model is exported by this project's
+    Trainer: its signatures `score` and `generate` are called.
 
-    Args:
-        examples: with the splits `train` and `test`.
-        model: what the Trainer made.
-        config: the bounds.
-        text: how the model's texts are normalised.
-        baseline_model: the blessed model that it is compared with.
+    Example:
+        evaluator = LanguageEvaluator(
+            examples=example_gen.outputs['examples'],
+            model=trainer.outputs['model'],
+            config=EvaluationConfig(max_bits_per_character=2.5),
+            text=TextConfig(unit='character'),
+            test_split='eval',
+        )
+
+    Component `outputs` contains:
+        `evaluation`: channel of type `standard_artifacts.ModelEvaluation`, a folder with `language.json`.
+        `blessing`: channel of type `standard_artifacts.ModelBlessing`, as TFX's Evaluator writes it; the custom
+            property `reason` says why a model is not blessed.
     """
 
     SPEC_CLASS = LanguageEvaluatorSpec
@@ -51,7 +66,27 @@ class LanguageEvaluator(base_component.BaseComponent):
         config: EvaluationConfig,
         text: TextConfig,
         baseline_model: BaseChannel[Any] | None = None,
+        train_split: str = TRAIN_SPLIT,
+        test_split: str = TEST_SPLIT,
+        text_feature: str = TEXT_FEATURE,
     ) -> None:
+        """Constructs a LanguageEvaluator component.
+
+        Args:
+            examples: channel of type `standard_artifacts.Examples`, gzipped TFRecords of tf.Examples.
+            model: channel of type `standard_artifacts.Model`: the candidate.
+            config: the thresholds.
+            text: how the model normalises texts.
+            baseline_model: channel of type `standard_artifacts.Model`: usually the latest blessed model.
+            train_split: name of the split that the model learned from.
+            test_split: name of the split that is measured.
+            text_feature: name of the feature with the text, one UTF-8 string in each example.
+
+        Raises:
+            ConfigError: if a name is empty.
+        """
+        names = {'train_split': train_split, 'test_split': test_split, 'text_feature': text_feature}
+        require_names('LanguageEvaluator', **names)
         super().__init__(
             LanguageEvaluatorSpec(
                 examples=examples,
@@ -61,5 +96,6 @@ class LanguageEvaluator(base_component.BaseComponent):
                 text=to_json(text),
                 evaluation=Channel(type=standard_artifacts.ModelEvaluation),
                 blessing=Channel(type=standard_artifacts.ModelBlessing),
+                **names,
             )
         )

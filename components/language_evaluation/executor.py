@@ -1,4 +1,4 @@
-"""Evaluates the candidate, and blesses it or not."""
+"""The executor of the LanguageEvaluator component."""
 
 import logging
 import os
@@ -11,7 +11,7 @@ from tfx.types import Artifact, artifact_utils
 from tfx.utils import io_utils, path_utils
 
 from vaiven.components.evaluation.config import EvaluationConfig
-from vaiven.components.examples import read_texts
+from vaiven.components.examples import TEST_SPLIT, TEXT_FEATURE, TRAIN_SPLIT, read_texts
 from vaiven.components.language_evaluation.evaluate import evaluate
 from vaiven.configuration import from_json
 from vaiven.models.text.config import TextConfig
@@ -21,7 +21,7 @@ progress = logging.getLogger('vaiven.progress')
 
 
 class Executor(base_executor.BaseExecutor):
-    """Writes `language.json`, and marks the blessing as TFX's Evaluator does."""
+    """Writes `language.json`, and blesses the model as TFX's Evaluator does."""
 
     def Do(  # noqa: N802
         self,
@@ -29,38 +29,49 @@ class Executor(base_executor.BaseExecutor):
         output_dict: dict[str, list[Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
+        """Evaluates the candidate and writes the result and the blessing.
+
+        Args:
+            input_dict: `examples`, `model` and, optionally, `baseline_model`.
+            output_dict: `evaluation` and `blessing`.
+            exec_properties: `config` and `text` as JSON; `train_split`, `test_split` and `text_feature`.
+
+        Raises:
+            UserError: if the examples do not have one of the splits.
+        """
         self._log_startup(input_dict, output_dict, exec_properties)
         examples = artifact_utils.get_single_instance(input_dict['examples'])
         model = artifact_utils.get_single_instance(input_dict['model'])
-        before = next(iter(input_dict.get('baseline_model') or ()), None)
-        found = evaluate(
+        baseline = next(iter(input_dict.get('baseline_model') or ()), None)
+        text_feature = exec_properties.get('text_feature') or TEXT_FEATURE
+        result = evaluate(
             path_utils.serving_model_path(model.uri),
-            path_utils.serving_model_path(before.uri) if before else None,
-            read_texts(examples, 'train'),
-            read_texts(examples, 'test'),
+            path_utils.serving_model_path(baseline.uri) if baseline else None,
+            read_texts(examples, exec_properties.get('train_split') or TRAIN_SPLIT, text_feature),
+            read_texts(examples, exec_properties.get('test_split') or TEST_SPLIT, text_feature),
             from_json(EvaluationConfig, exec_properties['config']),
             from_json(TextConfig, exec_properties['text']),
         )
         evaluation = artifact_utils.get_single_instance(output_dict['evaluation'])
         fileio.makedirs(evaluation.uri)
-        io_utils.write_string_file(os.path.join(evaluation.uri, EVALUATION_FILE), found.to_json())
-        _bless(artifact_utils.get_single_instance(output_dict['blessing']), model, before, found.reason)
+        io_utils.write_string_file(os.path.join(evaluation.uri, EVALUATION_FILE), result.to_json())
+        _bless(artifact_utils.get_single_instance(output_dict['blessing']), model, baseline, result.reason)
         progress.info(
-            'held-out text: %.3f bits a character; %.3f by single characters, %.3f by a compressor (xz)',
-            found.bits_per_character,
-            found.unigram,
-            found.compressor,
+            'held-out text: %.3f bits per character; %.3f by character frequencies, %.3f by a compressor (xz)',
+            result.bits_per_character,
+            result.unigram,
+            result.compressor,
         )
-        if found.reason:
-            progress.info('not blessed: %s', found.reason)
+        if result.reason:
+            progress.info('not blessed: %s', result.reason)
 
 
-def _bless(blessing: Artifact, model: Artifact, before: Artifact | None, reason: str) -> None:
+def _bless(blessing: Artifact, model: Artifact, baseline: Artifact | None, reason: str) -> None:
     blessing.set_string_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_URI_KEY, model.uri)
     blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY, model.id)
-    if before:
-        blessing.set_string_custom_property(constants.ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY, before.uri)
-        blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BASELINE_MODEL_ID_KEY, before.id)
+    if baseline:
+        blessing.set_string_custom_property(constants.ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY, baseline.uri)
+        blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BASELINE_MODEL_ID_KEY, baseline.id)
     value, name = (
         (constants.NOT_BLESSED_VALUE, constants.NOT_BLESSED_FILE_NAME)
         if reason

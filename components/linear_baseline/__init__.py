@@ -1,1 +1,1 @@
-"""What a linear model reaches on the same rows."""
+"""The LinearBaseline component: the accuracy of a linear model on the same examples."""

@@ -1,4 +1,4 @@
-"""Trains the baseline and measures it."""
+"""The executor of the LinearBaseline component."""
 
 import json
 import logging
@@ -11,7 +11,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.dsl.io import fileio
 from tfx.types import Artifact, artifact_utils
 
-from vaiven.components.examples import read_labelled
+from vaiven.components.examples import LABEL_FEATURE, TEST_SPLIT, TEXT_FEATURE, TRAIN_SPLIT, read_labelled
 from vaiven.components.linear_baseline.artifact import BASELINE_FILE
 from vaiven.components.linear_baseline.nb_svm import NbSvm
 
@@ -19,7 +19,7 @@ progress = logging.getLogger('vaiven.progress')
 
 
 class Executor(base_executor.BaseExecutor):
-    """Writes `baseline.json`; see `LinearBaselineArtifact`."""
+    """Writes `baseline.json` to the folder of the artifact."""
 
     def Do(  # noqa: N802
         self,
@@ -27,11 +27,29 @@ class Executor(base_executor.BaseExecutor):
         output_dict: dict[str, list[Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
+        """Trains the NB-SVM, measures it and the majority class, and writes the result.
+
+        Args:
+            input_dict: `examples`.
+            output_dict: `baseline`.
+            exec_properties: `train_split`, `test_split`, `text_feature` and `label_feature`.
+
+        Raises:
+            UserError: if the examples do not have one of the splits.
+        """
         self._log_startup(input_dict, output_dict, exec_properties)
         started = time.monotonic()
         examples = artifact_utils.get_single_instance(input_dict['examples'])
         baseline = artifact_utils.get_single_instance(output_dict['baseline'])
-        result = measure(*read_labelled(examples, 'train'), *read_labelled(examples, 'test'))
+        train_split = exec_properties.get('train_split') or TRAIN_SPLIT
+        test_split = exec_properties.get('test_split') or TEST_SPLIT
+        features = (
+            exec_properties.get('text_feature') or TEXT_FEATURE,
+            exec_properties.get('label_feature') or LABEL_FEATURE,
+        )
+        result = measure_accuracies(
+            *read_labelled(examples, train_split, *features), *read_labelled(examples, test_split, *features)
+        )
         seconds = time.monotonic() - started
         fileio.makedirs(baseline.uri)
         with fileio.open(os.path.join(baseline.uri, BASELINE_FILE), 'w') as file:
@@ -44,10 +62,20 @@ class Executor(base_executor.BaseExecutor):
         )
 
 
-def measure(
+def measure_accuracies(
     texts: list[str], labels: np.ndarray, test_texts: list[str], test_labels: np.ndarray
 ) -> dict[str, float]:
-    """Accuracies on the test rows of the larger class of the training rows, and of an NB-SVM learnt from them."""
+    """Accuracies of the majority class of the training examples, and of an NB-SVM trained on them.
+
+    Args:
+        texts: training texts (n).
+        labels: their labels int (n), 0 or 1; both occur.
+        test_texts: test texts (m).
+        test_labels: their labels int (m), 0 or 1.
+
+    Returns:
+        `majority` and `nb_svm`, accuracies from 0 to 1; `rows`, the number of test examples.
+    """
     majority = int(labels.mean() > 0.5)
     predicted = NbSvm().fit(texts, labels).predict(test_texts)
     return {

@@ -1,4 +1,4 @@
-"""The linear baseline: NB-SVM on words and pairs of words, see `vaiven.models.training.nb_svm`."""
+"""NB-SVM on word unigrams and bigrams (Wang & Manning 2012), the linear baseline."""
 
 from collections.abc import Sequence
 
@@ -9,28 +9,37 @@ from sklearn.svm import LinearSVC
 
 from vaiven.models.training.nb_svm import INTERPOLATION, interpolate, log_ratios
 
-_C = 1.0  # the paper's
+# C = 1, as in the paper.
+_REGULARIZATION = 1.0
 
-# A word with its apostrophes, or one other sign: exclamation marks carry sentiment.
+# A word with its apostrophes, or a single other symbol: exclamation marks carry sentiment.
 _TOKEN = r"\w+(?:['’]\w+)*|[^\w\s]"
 
 
 class NbSvm:
-    """A binary classifier of texts by words and pairs of words."""
+    """A binary text classifier: an SVM on binary n-gram features scaled by naive Bayes log-count ratios."""
 
     def __init__(self) -> None:
         self._vectorizer = CountVectorizer(ngram_range=(1, 2), binary=True, token_pattern=_TOKEN)
 
     def fit(self, texts: Sequence[str], labels: Sequence[int] | np.ndarray) -> 'NbSvm':
-        """Learns from texts (n) and labels (n) of 0 and 1, both of which occur."""
+        """Trains the classifier.
+
+        Args:
+            texts: training texts (n).
+            labels: their labels (n), 0 or 1; both occur.
+
+        Returns:
+            The classifier itself, as in scikit-learn.
+        """
         counts = self._vectorizer.fit_transform(texts).astype(np.float64)  # (n, features)
-        ratios = log_ratios(counts, np.asarray(labels, np.float64))
-        machine = LinearSVC(C=_C, random_state=0).fit(counts @ sparse.diags(ratios), labels)
-        self._weights = interpolate(machine.coef_[0], ratios)
-        self._bias = INTERPOLATION * float(machine.intercept_[0])
+        ratios = log_ratios(counts, np.asarray(labels, np.float64))  # (features,)
+        svm = LinearSVC(C=_REGULARIZATION, random_state=0).fit(counts @ sparse.diags(ratios), labels)
+        self._weights = interpolate(svm.coef_[0], ratios)
+        self._bias = INTERPOLATION * float(svm.intercept_[0])
         return self
 
     def predict(self, texts: Sequence[str]) -> np.ndarray:
-        """Labels int (n), 0 or 1."""
-        scores = self._vectorizer.transform(texts) @ self._weights + self._bias
+        """Predicts the labels int (n), 0 or 1, of texts (n)."""
+        scores = self._vectorizer.transform(texts) @ self._weights + self._bias  # (n,)
         return np.asarray((scores > 0).astype(np.int64))

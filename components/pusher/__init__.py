@@ -1,1 +1,1 @@
-"""Puts a blessed model where a server finds it, whole or not at all."""
+"""The AtomicPusher component: copies a blessed model to the serving folder in one atomic step."""

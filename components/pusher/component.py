@@ -1,4 +1,4 @@
-"""The component that hands a model over to the servers."""
+"""The AtomicPusher component."""
 
 from typing import Any
 
@@ -9,6 +9,8 @@ from vaiven.components.pusher import executor
 
 
 class AtomicPusherSpec(component_spec.ComponentSpec):
+    """Parameters, inputs and outputs of `AtomicPusher`."""
+
     PARAMETERS = {'serving_dir': component_spec.ExecutionParameter(type=str)}  # noqa: RUF012
     INPUTS = {  # noqa: RUF012
         'model': component_spec.ChannelParameter(type=standard_artifacts.Model),
@@ -25,15 +27,23 @@ class AtomicPusherSpec(component_spec.ComponentSpec):
 
 
 class AtomicPusher(base_component.BaseComponent):
-    """Copies a blessed model to `<serving_dir>/<next number>`, in one step; TFX's own Pusher copies file by file.
+    """A TFX component that copies a blessed model to `<serving_dir>/<next version>` in one atomic step.
 
-    The artifact `pushed_model` has the custom properties `pushed` (1 if a version was added), `pushed_version` and
-    `pushed_destination` (also where the same model was there already), or `reason` where a blessing is missing.
+    TFX's own Pusher copies file by file, so that a server can find a version before it is complete. This one copies
+    under a hidden name on the same disk and renames the folder. A model that was already pushed gets no new version.
 
-    Args:
-        model: what the Trainer made.
-        serving_dir: folder of the served model, on a mounted disk.
-        model_blessing, infra_blessing: of Evaluator and ServingCheck.
+    Example:
+        pusher = AtomicPusher(
+            model=trainer.outputs['model'],
+            model_blessing=evaluator.outputs['blessing'],
+            infra_blessing=serving_check.outputs['blessing'],
+            serving_dir='/srv/models/reviews',
+        )
+
+    Component `outputs` contains:
+        `pushed_model`: channel of type `standard_artifacts.PushedModel` with the custom properties `pushed` (1 if a
+            version was added), `pushed_version` and `pushed_destination` (also of an earlier version with the same
+            content), or `reason` if a blessing is missing.
     """
 
     SPEC_CLASS = AtomicPusherSpec
@@ -46,6 +56,15 @@ class AtomicPusher(base_component.BaseComponent):
         model_blessing: BaseChannel[Any] | None = None,
         infra_blessing: BaseChannel[Any] | None = None,
     ) -> None:
+        """Constructs an AtomicPusher component.
+
+        Args:
+            model: channel of type `standard_artifacts.Model`, in the layout of TFX's Trainer.
+            serving_dir: base path of the served model, on a mounted file system; it is created if it does not exist.
+            model_blessing: channel of type `standard_artifacts.ModelBlessing`, from an Evaluator; without it the
+                model is pushed whatever its quality.
+            infra_blessing: channel of type `standard_artifacts.InfraBlessing`, from a ServingCheck or InfraValidator.
+        """
         super().__init__(
             AtomicPusherSpec(
                 model=model,

@@ -1,4 +1,4 @@
-"""Pushes where both the evaluation and the serving check have blessed the model."""
+"""The executor of the AtomicPusher component."""
 
 import logging
 from collections.abc import Callable
@@ -10,14 +10,14 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import Artifact, artifact_utils
 from tfx.utils import io_utils, path_utils
 
-from vaiven.components.pusher.push import copier, push
+from vaiven.components.pusher.push import folder_copier, push
 from vaiven.errors import UserError
 
 progress = logging.getLogger('vaiven.progress')
 
 
 class Executor(base_executor.BaseExecutor):
-    """Sets the custom properties that TFX's own Pusher sets, and `reason` where nothing was pushed."""
+    """Pushes a blessed model; sets the custom properties of TFX's own Pusher, and `reason` if nothing was pushed."""
 
     def Do(  # noqa: N802
         self,
@@ -25,42 +25,56 @@ class Executor(base_executor.BaseExecutor):
         output_dict: dict[str, list[Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Raises PushError where the serving folder cannot be written."""
+        """Pushes the model unless a given blessing is negative.
+
+        Args:
+            input_dict: `model` and, optionally, `model_blessing` and `infra_blessing`.
+            output_dict: `pushed_model`.
+            exec_properties: `serving_dir`.
+
+        Raises:
+            PushError: if the serving folder cannot be written.
+            UserError: if the serving folder is not on a mounted file system.
+        """
         self._log_startup(input_dict, output_dict, exec_properties)
         pushed_model = artifact_utils.get_single_instance(output_dict['pushed_model'])
         serving_dir = exec_properties['serving_dir']
         if '://' in serving_dir:
             raise UserError(
-                f'the serving folder must lie on a mounted disk: nothing else renames in one step. '
+                'the serving folder must be on a mounted disk: object stores cannot rename a folder atomically. '
                 f'Received: {serving_dir!r}'
             )
-        if reason := why_not(input_dict):
+        if reason := rejection_reason(input_dict):
             pushed_model.set_int_custom_property('pushed', 0)
             pushed_model.set_string_custom_property('reason', reason)
             progress.info('not pushed: %s', reason)
             return
         model = artifact_utils.get_single_instance(input_dict['model'])
-        pushed = push(_copier(path_utils.serving_model_path(model.uri)), Path(serving_dir))
+        pushed = push(_model_copier(path_utils.serving_model_path(model.uri)), Path(serving_dir))
         pushed_model.set_int_custom_property('pushed', int(pushed.new))
         pushed_model.set_string_custom_property('pushed_version', str(pushed.version))
         pushed_model.set_string_custom_property('pushed_destination', pushed.destination)
         progress.info(
-            'pushed version %d' if pushed.new else 'this very model is version %d already; nothing to push',
+            'pushed version %d' if pushed.new else 'the same model is already version %d; nothing to push',
             pushed.version,
         )
 
 
-def why_not(input_dict: dict[str, list[Artifact]]) -> str:
-    """The reason not to push, or nothing. A gate that the pipeline lacks keeps nothing back."""
+def rejection_reason(input_dict: dict[str, list[Artifact]]) -> str:
+    """Why a model is not pushed; empty if it is. A blessing that is not an input of the component is not required.
+
+    Args:
+        input_dict: inputs of the component, by name.
+    """
     if (blessings := input_dict.get('model_blessing')) and not model_utils.is_model_blessed(blessings[0]):
         reason = blessings[0].get_string_custom_property('reason')
-        return f'the evaluation did not bless the model: {reason or "it is below the bounds of accuracy"}'
+        return f'the evaluation did not bless the model: {reason or "its accuracy is below the threshold"}'
     if (blessings := input_dict.get('infra_blessing')) and not model_utils.is_infra_validated(blessings[0]):
-        return 'the serving check did not bless the model: it does not answer as it should when served'
+        return 'the serving check did not bless the model: its served answers are not those of the SavedModel'
     return ''
 
 
-def _copier(uri: str) -> Callable[[Path], object]:
+def _model_copier(uri: str) -> Callable[[Path], object]:
     if '://' in uri:
         return lambda folder: io_utils.copy_dir(uri, str(folder))
-    return copier(Path(uri))
+    return folder_copier(Path(uri))

@@ -1,7 +1,7 @@
-"""Copies a SavedModel to where a server finds it: a version appears whole or not at all.
+"""Copies a SavedModel into a serving folder so that a version appears complete or not at all.
 
-A server takes every folder whose name is a number for a version. The copy is therefore made under a hidden name
-beside them, forced to the disk, and renamed, which the file system does in one step.
+TensorFlow Serving takes every folder whose name is a number for a version. The copy is therefore written under a hidden
+name in the same folder, synced to disk and renamed; POSIX `rename` is atomic.
 """
 
 import contextlib
@@ -23,35 +23,44 @@ _LOCK = '.push-lock'
 
 
 class PushError(UserError):
-    """The model could not be copied; the serving folder is as it was."""
+    """The model could not be copied; the serving folder is unchanged."""
 
     exit_status = 1
 
 
 @dataclasses.dataclass(frozen=True)
-class Pushed:
-    """The version's number, its folder, and whether it is new or was there already with the same content."""
+class PushedVersion:
+    """A version in the serving folder.
+
+    Attributes:
+        version: its number.
+        destination: its folder.
+        new: whether it was added; False for an earlier version with the same content.
+    """
 
     version: int
     destination: str
     new: bool
 
 
-def push(copy: Callable[[Path], object], serving_dir: Path) -> Pushed:
-    """Adds a version to a serving folder, unless one with the same content is there.
+def push(copy: Callable[[Path], object], serving_dir: Path) -> PushedVersion:
+    """Adds a version to a serving folder unless a version with the same content exists.
 
     Args:
-        copy: puts the SavedModel's content into the empty folder that it is given.
-        serving_dir: folder of one model, `…/<version>/saved_model.pb`; made if it is not there.
+        copy: copies the SavedModel into the empty folder that it is given.
+        serving_dir: base path of one model, `…/<version>/saved_model.pb`; created if it does not exist.
+
+    Returns:
+        The new version, or the earlier one with the same content.
 
     Raises:
-        PushError: where the file system refuses: full, read-only, no permission.
+        PushError: if the file system refuses: disk full, read-only, no permission.
     """
     try:
         serving_dir.mkdir(parents=True, exist_ok=True)
-        with _alone(serving_dir) as alone:
-            if alone:
-                # Nobody else is pushing, so these are what a killed process left.
+        with _push_lock(serving_dir) as locked:
+            if locked:
+                # No other process is pushing, so a killed process left these folders.
                 for leftover in serving_dir.glob(f'{_HIDDEN}*'):
                     shutil.rmtree(leftover, ignore_errors=True)
             return _push(copy, serving_dir)
@@ -60,13 +69,17 @@ def push(copy: Callable[[Path], object], serving_dir: Path) -> Pushed:
             'the disk is full' if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror or error
         )
         raise PushError(
-            f'the model was not pushed to {serving_dir}: {reason}; the versions there are as they were. '
-            'Make room, or check the permissions, and run again'
+            f'the model was not pushed to {serving_dir}: {reason}; its versions are unchanged. '
+            'Free disk space or check the permissions, then run again'
         ) from error
 
 
-def copier(source: Path) -> Callable[[Path], None]:
-    """Copies a folder of this machine, and stops at the first error: `shutil.copytree` would go on to the end."""
+def folder_copier(source: Path) -> Callable[[Path], None]:
+    """Returns a function that copies a local folder and stops at the first error, unlike `shutil.copytree`.
+
+    Args:
+        source: the folder to copy.
+    """
 
     def copy(folder: Path) -> None:
         for path in sorted(source.rglob('*')):
@@ -80,14 +93,14 @@ def copier(source: Path) -> Callable[[Path], None]:
 
 
 def versions(serving_dir: Path) -> dict[int, Path]:
-    """The versions that a server would see."""
+    """The versions that a server sees: number → folder."""
     if not serving_dir.is_dir():
         return {}
     return {int(path.name): path for path in serving_dir.iterdir() if path.is_dir() and path.name.isdecimal()}
 
 
 def fingerprint(folder: Path) -> str:
-    """SHA-256 of the names and contents of all files but the fingerprint's own."""
+    """SHA-256 of the names and contents of all files, without the fingerprint file itself."""
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.rglob('*') if path.is_file()):
         name = path.relative_to(folder)
@@ -98,26 +111,26 @@ def fingerprint(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _push(copy: Callable[[Path], object], serving_dir: Path) -> Pushed:
+def _push(copy: Callable[[Path], object], serving_dir: Path) -> PushedVersion:
     hidden = serving_dir / f'{_HIDDEN}{uuid.uuid4().hex}'
     try:
         hidden.mkdir()
         copy(hidden)
         content = fingerprint(hidden)
         for version, folder in sorted(versions(serving_dir).items(), reverse=True):
-            if _recorded(folder) == content:
-                return Pushed(version, str(folder), new=False)
-        mark = hidden / FINGERPRINT_FILE
-        mark.parent.mkdir(exist_ok=True)
-        mark.write_text(f'{content}\n')
-        _to_disk(hidden)
+            if _stored_fingerprint(folder) == content:
+                return PushedVersion(version, str(folder), new=False)
+        file = hidden / FINGERPRINT_FILE
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(f'{content}\n')
+        _sync_tree(hidden)
         version, folder = _rename(hidden, serving_dir)
-        return Pushed(version, str(folder), new=True)
+        return PushedVersion(version, str(folder), new=True)
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
 
 
-def _recorded(version: Path) -> str | None:
+def _stored_fingerprint(version: Path) -> str | None:
     try:
         return (version / FINGERPRINT_FILE).read_text().strip()
     except OSError:
@@ -130,7 +143,7 @@ def _rename(hidden: Path, serving_dir: Path) -> tuple[int, Path]:
         try:
             hidden.rename(serving_dir / str(version))
         except OSError as error:
-            # Where locks do not reach, another machine may have taken the number in this moment.
+            # Without a lock, another machine may have taken the number since it was chosen.
             if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
                 continue
             raise
@@ -139,8 +152,8 @@ def _rename(hidden: Path, serving_dir: Path) -> tuple[int, Path]:
 
 
 @contextlib.contextmanager
-def _alone(serving_dir: Path) -> Iterator[bool]:
-    """Waits until no other process pushes here; yields False on file systems without locks."""
+def _push_lock(serving_dir: Path) -> Iterator[bool]:
+    """Holds the lock of a serving folder; yields False on file systems that do not support locks."""
     handle = os.open(serving_dir / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         try:
@@ -153,7 +166,7 @@ def _alone(serving_dir: Path) -> Iterator[bool]:
         os.close(handle)
 
 
-def _to_disk(folder: Path) -> None:
+def _sync_tree(folder: Path) -> None:
     for path in folder.rglob('*'):
         _sync(path)
     _sync(folder)

@@ -1,1 +1,1 @@
-"""Asks a real server before a model is pushed."""
+"""The ServingCheck component: compares served answers with those of the SavedModel before a push."""

@@ -1,4 +1,4 @@
-"""Whether a model answers, served, as it does in this process."""
+"""Compares the answers of a served model with those of the SavedModel in this process."""
 
 import dataclasses
 import json
@@ -17,16 +17,17 @@ _MODEL = 'candidate'
 
 
 @dataclasses.dataclass
-class Check:
-    """What came out.
+class ServingCheckResult:
+    """The outcome of a serving check; `check.json` has the same keys.
 
     Attributes:
-        rows: how many texts were asked.
-        grpc, rest: the largest differences of the answers of `serving_default` to them.
-        signatures: the largest difference of each signature's answers to the probes, over either.
-        spellings: the largest difference between the answers to one text with other apostrophes and letter forms.
-        seconds: from before the server's start to after its end.
-        reason: why the model is not blessed; empty where it is.
+        rows: number of texts that were sent.
+        grpc: maximum difference of the answers of `serving_default` over gRPC.
+        rest: the same over REST.
+        signatures: maximum difference of each signature's answers to the probe texts, over gRPC and REST.
+        spellings: maximum difference between the answers to one text with other apostrophes and letter forms.
+        seconds: duration, including the start and the end of the server.
+        reason: why the model is not blessed; empty if it is.
     """
 
     rows: int = 0
@@ -38,73 +39,88 @@ class Check:
     reason: str = ''
 
     def to_json(self) -> str:
+        """The result as JSON; infinity becomes the string `inf`."""
         return json.dumps(_finite(dataclasses.asdict(self)), indent=2, ensure_ascii=False)
 
 
 def _finite(value: Any) -> Any:
-    """JSON knows no infinity."""
+    # JSON has no infinity.
     if isinstance(value, dict):
         return {name: _finite(inner) for name, inner in value.items()}
     return 'inf' if value == float('inf') else value
 
 
-def check_model(folder: str, texts: Sequence[str], config: ServingCheckConfig) -> Check:
-    """Starts a server on a SavedModel and asks it over gRPC and REST.
+def check_model(
+    folder: str, texts: Sequence[str], config: ServingCheckConfig, text_feature: str = 'text'
+) -> ServingCheckResult:
+    """Starts a server on a SavedModel and compares its answers over gRPC and REST.
 
     Args:
-        folder: of the SavedModel, on this machine.
-        texts: those beyond `config.max_rows` are not asked.
-        config: rows, batch, tolerance.
+        folder: local folder of the SavedModel.
+        texts: held-out texts; at most `config.max_rows` of them are sent.
+        config: number of texts, batch size, tolerance and time to load.
+        text_feature: name of the text in serialized examples.
+
+    Returns:
+        The differences. Any error of the server or the model becomes the reason; nothing is raised.
     """
     started = time.monotonic()
-    check = Check()
+    result = ServingCheckResult()
     try:
-        _ask(check, folder, texts[: config.max_rows], config)
-        check.reason = _reason(check, config.tolerance)
+        _compare(result, folder, texts[: config.max_rows], config, text_feature)
+        result.reason = _reason(result, config.tolerance)
     except Exception as error:
-        # Whatever a candidate does to the server is a reason not to push it, never one to stop the pipeline.
-        check.reason = f'{type(error).__name__}: {" ".join(str(error).split())}'
-    check.seconds = round(time.monotonic() - started, 2)
-    return check
+        # A candidate that breaks the server is not pushed, but does not stop the pipeline.
+        result.reason = f'{type(error).__name__}: {" ".join(str(error).split())}'
+    result.seconds = round(time.monotonic() - started, 2)
+    return result
 
 
-def _ask(check: Check, folder: str, texts: Sequence[str], config: ServingCheckConfig) -> None:
+def _compare(
+    result: ServingCheckResult,
+    folder: str,
+    texts: Sequence[str],
+    config: ServingCheckConfig,
+    text_feature: str,
+) -> None:
     with tempfile.TemporaryDirectory(prefix='vaiven-check-') as base:
         Path(base, '1').symlink_to(Path(folder).resolve(), target_is_directory=True)
         with ServerProcess(_MODEL, base, timeout=config.start_seconds) as server:
-            # Loaded while the server runs: the operating system has the files in memory by now.
-            model = comparison.InProcess(folder)
-            check.spellings = model.spelling_difference()
+            # Loaded after the server: the files are in the page cache by then.
+            model = comparison.InProcessModel(folder, text_feature)
+            result.spellings = model.spelling_difference()
             with Client(server.grpc_address) as grpc, Client(server.rest_url) as rest:
                 for name in model.signatures():
                     inputs = model.inputs(
-                        name, comparison.BEGINS if name == 'generate' else comparison.PROBES
+                        name, comparison.PROMPTS if name == 'generate' else comparison.PROBES
                     )
                     expected = model.predict(name, inputs)
-                    check.signatures[name] = max(
-                        comparison.difference(expected, client.predict(_MODEL, inputs, signature=name))
+                    result.signatures[name] = max(
+                        comparison.max_difference(expected, client.predict(_MODEL, inputs, signature=name))
                         for client in (grpc, rest)
                     )
                 for batch in comparison.batches(texts, config.batch_size):
                     inputs = model.inputs('serving_default', batch)
                     expected = model.predict('serving_default', inputs)
-                    check.grpc = max(
-                        check.grpc, comparison.difference(expected, grpc.predict(_MODEL, inputs))
+                    result.grpc = max(
+                        result.grpc, comparison.max_difference(expected, grpc.predict(_MODEL, inputs))
                     )
-                    check.rest = max(
-                        check.rest, comparison.difference(expected, rest.predict(_MODEL, inputs))
+                    result.rest = max(
+                        result.rest, comparison.max_difference(expected, rest.predict(_MODEL, inputs))
                     )
-                    check.rows += len(batch)
+                    result.rows += len(batch)
 
 
-def _reason(check: Check, tolerance: float) -> str:
-    differences = {'gRPC': check.grpc, 'REST': check.rest, **check.signatures}
-    wrong = [f'{name} {value:.2g}' for name, value in differences.items() if value > tolerance]
-    if wrong:
-        return f'served answers differ by more than {tolerance:g} from those in process: {", ".join(wrong)}'
-    if check.spellings > tolerance:
+def _reason(result: ServingCheckResult, tolerance: float) -> str:
+    differences = {'gRPC': result.grpc, 'REST': result.rest, **result.signatures}
+    exceeding = [f'{name} {value:.2g}' for name, value in differences.items() if value > tolerance]
+    if exceeding:
         return (
-            'one text gets other answers where its apostrophes or letters are typed in another way, '
-            f'as in {comparison.SPELLINGS[1]!r}; normalise text inside the model'
+            f'served answers differ by more than {tolerance:g} from those in process: {", ".join(exceeding)}'
+        )
+    if result.spellings > tolerance:
+        return (
+            'the same text gets different answers when its apostrophes or letters are spelled differently, '
+            f'as in {comparison.SPELLINGS[1]!r}; normalise the text inside the model'
         )
     return ''

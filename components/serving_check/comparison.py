@@ -1,4 +1,4 @@
-"""Asks a served model, and the same model in this process, the same questions."""
+"""The SavedModel in this process, the texts it is probed with, and the difference between two answers."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -6,19 +6,19 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-# Registers the operations of the tokeniser.
+# Registers the tokeniser's ops.
 import tensorflow_text  # noqa: F401
 
 Answers = dict[str, np.ndarray]
 
-# One text as keyboards, phones, word processors and styled posts write it; a model must read them alike.
+# One text as keyboards, phones, word processors and styled posts spell it; a model must give the same answer to all.
 SPELLINGS = (
     "I don't like it",
     'I don’t like it',
     'I do\u00adn\u02bct like\u200b it',
     'Ｉ ｄｏｎ＇ｔ ｌｉｋｅ ｉｔ',
 )
-# Where texts break programs: nothing, white space, accents in both Unicode forms, right-to-left, emoji with joiners.
+# Texts that often break programs: empty, white space, accents in both Unicode forms, right-to-left, joined emoji.
 PROBES = (
     '',
     ' ',
@@ -30,56 +30,94 @@ PROBES = (
     'word ' * 400,
     *SPELLINGS,
 )
-# A model of characters refuses to go on with some that it never saw, which is no fault of a server.
-BEGINS = ('', ' ')
-# Inputs beside the texts. Text is written on without chance: temperature 0.
-_SCALARS = {'k': 3, 'length': 5, 'temperature': 0.0, 'top_p': 1.0, 'top_k': 0, 'no_repeat': 0, 'seed': 1}
+# Prompts of `generate`: a character model refuses to continue characters that it never saw, which is not a fault.
+PROMPTS = ('', ' ')
+# Inputs besides the texts. A temperature of 0 makes generation deterministic.
+_SCALAR_INPUTS = {
+    'k': 3,
+    'length': 5,
+    'temperature': 0.0,
+    'top_p': 1.0,
+    'top_k': 0,
+    'no_repeat': 0,
+    'seed': 1,
+}
 
 
-class InProcess:
-    """The SavedModel called directly."""
+class InProcessModel:
+    """A SavedModel that is called in this process.
 
-    def __init__(self, folder: str) -> None:
+    Args:
+        folder: of the SavedModel.
+        text_feature: name of the text in serialized examples, and of inputs besides `text`.
+    """
+
+    def __init__(self, folder: str, text_feature: str = 'text') -> None:
+        self._text_feature = text_feature
         self._loaded = tf.saved_model.load(folder)
 
     def signatures(self) -> list[str]:
+        """Names of the signatures."""
         return sorted(self._loaded.signatures)
 
     def inputs(self, signature: str, texts: Sequence[str]) -> dict[str, Any]:
-        """Values for all inputs of a signature: the texts, as strings or as serialized tf.Examples, and numbers."""
+        """Values for all inputs of a signature.
+
+        Args:
+            signature: its name.
+            texts: texts (n); they become the input `text`, or serialized tf.Examples for other string inputs.
+
+        Returns:
+            Arrays by input name; scalars for all inputs that are not strings.
+        """
         _, specs = self._loaded.signatures[signature].structured_input_signature
         values: dict[str, Any] = {}
         for name, spec in specs.items():
-            if name == 'text':
+            if name in ('text', self._text_feature):
                 values[name] = np.array([text.encode() for text in texts], dtype=object)
             elif spec.dtype == tf.string:
-                values[name] = np.array([_example(text) for text in texts], dtype=object)
+                values[name] = np.array([_example(text, self._text_feature) for text in texts], dtype=object)
             else:
-                values[name] = np.array(_SCALARS.get(name, 1), dtype=spec.dtype.as_numpy_dtype)
+                values[name] = np.array(_SCALAR_INPUTS.get(name, 1), dtype=spec.dtype.as_numpy_dtype)
         return values
 
     def predict(self, signature: str, inputs: dict[str, Any]) -> Answers:
+        """Calls a signature.
+
+        Args:
+            signature: its name.
+            inputs: as `inputs` returns them.
+        """
         function = self._loaded.signatures[signature]
         _, specs = function.structured_input_signature
         tensors = {name: tf.constant(value, specs[name].dtype) for name, value in inputs.items()}
         return {name: _array(tensor) for name, tensor in function(**tensors).items()}
 
     def spelling_difference(self) -> float:
-        """How far the answers of `serving_default` to `SPELLINGS` lie from the one to the first of them."""
+        """Maximum difference between the answers of `serving_default` to the first of `SPELLINGS` and the others."""
         plain, *others = (
             self.predict('serving_default', self.inputs('serving_default', [text])) for text in SPELLINGS
         )
-        return max(difference(plain, other) for other in others)
+        return max(max_difference(plain, other) for other in others)
 
 
-def difference(expected: Answers, received: Answers) -> float:
-    """The largest difference of numbers, relative above 1; infinite where names, shapes or strings differ."""
+def max_difference(expected: Answers, received: Answers) -> float:
+    """The maximum difference between two answers.
+
+    Args:
+        expected: outputs by name.
+        received: outputs by name.
+
+    Returns:
+        The maximum difference of numbers, relative for numbers above 1; infinite if names, shapes or strings differ.
+    """
     if expected.keys() != received.keys():
         return float('inf')
     return max(_difference(expected[name], received[name]) for name in expected)
 
 
 def batches(texts: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    """Splits texts into batches of at most `size`."""
     for start in range(0, len(texts), size):
         yield texts[start : start + size]
 
@@ -106,6 +144,8 @@ def _array(tensor: tf.Tensor) -> np.ndarray:
     return np.asarray(tensor.numpy())
 
 
-def _example(text: str) -> bytes:
+def _example(text: str, text_feature: str) -> bytes:
     feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=[text.encode()]))
-    return bytes(tf.train.Example(features=tf.train.Features(feature={'text': feature})).SerializeToString())
+    return bytes(
+        tf.train.Example(features=tf.train.Features(feature={text_feature: feature})).SerializeToString()
+    )

@@ -1,4 +1,4 @@
-"""How closely a served model is looked at before it is pushed."""
+"""Configuration of the serving check."""
 
 import dataclasses
 
@@ -7,12 +7,12 @@ from vaiven.configuration import require
 
 @dataclasses.dataclass(frozen=True)
 class ServingCheckConfig:
-    """What the served model is asked, and how far its answers may lie from the model's own.
+    """What is sent to the served model, and how much its answers may differ from those of the SavedModel.
 
     Attributes:
-        max_rows: the most held-out rows that are asked, over gRPC and over REST.
-        batch_size: rows a request.
-        tolerance: the largest difference of a probability that passes.
+        max_rows: maximum number of held-out texts that are sent over gRPC and over REST.
+        batch_size: texts per request.
+        tolerance: maximum difference of a number; relative for numbers above 1.
         start_seconds: how long the server may take to load the model.
     """
 

@@ -1,1 +1,1 @@
-"""From tables and texts to examples in splits."""
+"""The TextExampleGen component: reads tables and running text into examples and splits."""

@@ -1,4 +1,4 @@
-"""What the label, group, language and rating columns of the data hold, counted while the rows are read."""
+"""Counts of the values in the label, group, language and rating columns, taken while the rows are read."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -6,9 +6,10 @@ from typing import Any
 
 from vaiven.serving.common.tables.notes import Notes
 
-# Data with more labels than this are refused in any case; so many are counted one by one.
+# Labels that are counted one by one. Data with more labels is refused in any case.
 MAX_DISTINCT = 1000
-_MAX_SHOWN = 100
+# Characters of an unknown label that are kept.
+_MAX_LABEL_LENGTH = 100
 
 
 @dataclasses.dataclass
@@ -16,8 +17,8 @@ class LabelCount:
     """One label of the data.
 
     Attributes:
-        rows: rows with it.
-        spelling: as it stands in its first row; cut where it is long.
+        rows: number of rows with it.
+        spelling: the label as its first row spells it; cut if it is long.
         where: file and line of its first row.
     """
 
@@ -28,19 +29,21 @@ class LabelCount:
 
 @dataclasses.dataclass
 class ColumnCounts:
-    """Counts over rows that were read, those without a text and duplicates too.
+    """Counts over all rows, including rows without text and duplicates.
+
+    A part is what a column is used for: `label`, `group`, `language` or `rating`.
 
     Attributes:
-        rows: all of them.
-        labels: of rows with a text, by `label_key`.
-        unknown: those of `labels` that no setting names.
-        more_labels: rows with labels beyond the first `MAX_DISTINCT`.
-        no_label: rows with a text and an empty label, null or NaN.
-        absent: rows that lack the key of a part (`label`, `group`, `language`, `rating`), by part.
-        empty: rows whose field of a part is there and empty, by part.
-        rated: rows with a label and a rating on either side of the middle of its range.
-        contradicting: those of `rated` whose rating is on the other side than the label.
-        notes: what the reader of the files noticed, in those of `--unlabelled` too.
+        rows: number of rows.
+        labels: labels of rows with text, by `label_key`.
+        unknown: keys of the labels that the configuration does not name.
+        more_labels: rows whose label is not among the first `MAX_DISTINCT` labels.
+        no_label: rows with text whose label is empty, null or NaN.
+        absent: by part, rows that do not have its key.
+        empty: by part, rows that have its key with an empty value.
+        rated: rows with a label and a rating other than the middle of its range.
+        contradicting: rated rows whose rating and label disagree.
+        notes: irregularities of the files, including those of `--unlabelled`.
     """
 
     rows: int = 0
@@ -55,16 +58,16 @@ class ColumnCounts:
     notes: Notes = dataclasses.field(default_factory=Notes)
 
     def add_label(self, key: str, spelling: str, where: str, known: bool) -> None:
-        """Counts a label of a row.
+        """Counts the label of a row.
 
         Args:
-            key: by `label_key`.
-            spelling: as it stands in the row.
+            key: the label's `label_key`.
+            spelling: the label as the row spells it.
             where: file and line of the row.
             known: whether the configuration names it.
         """
         if not known:
-            # A text in the label column may have megabytes.
+            # The label column may by mistake hold texts of megabytes.
             key, spelling = _cut(key), _cut(spelling)
         if key in self.labels:
             self.labels[key].rows += 1
@@ -72,7 +75,12 @@ class ColumnCounts:
             self._add(key, LabelCount(1, spelling, where), known)
 
     def add_fields(self, fields: Mapping[str, str | None], parts: tuple[str, ...]) -> None:
-        """Counts a row, and which of `parts` it lacks."""
+        """Counts a row, and the parts that it does not have.
+
+        Args:
+            fields: values of the row by part.
+            parts: the parts that the configuration names.
+        """
         self.rows += 1
         for part in parts:
             if part not in fields:
@@ -81,20 +89,26 @@ class ColumnCounts:
                 self.empty[part] = self.empty.get(part, 0) + 1
 
     def add_rating(self, label: int | None, rating: float | None) -> None:
+        """Counts whether label and rating of a row agree.
+
+        Args:
+            label: 0 negative, 1 positive, None unlabelled.
+            rating: from -1 to 1.
+        """
         if label is not None and rating:
             self.rated += 1
             self.contradicting += (rating > 0) != (label == 1)
 
     def merge(self, later: 'ColumnCounts') -> None:
-        """Adds what was counted in a file that comes later in the data."""
+        """Adds the counts of a file that comes later in the data."""
         for key, label in later.labels.items():
             if key in self.labels:
                 self.labels[key].rows += label.rows
             else:
                 self._add(key, dataclasses.replace(label), key not in later.unknown)
-        for mine, others in ((self.absent, later.absent), (self.empty, later.empty)):
-            for part, count in others.items():
-                mine[part] = mine.get(part, 0) + count
+        for counts, later_counts in ((self.absent, later.absent), (self.empty, later.empty)):
+            for part, count in later_counts.items():
+                counts[part] = counts.get(part, 0) + count
         for name, count in later.notes.counts().items():
             setattr(self.notes, name, getattr(self.notes, name) + count)
         if later.notes.first:
@@ -115,9 +129,10 @@ class ColumnCounts:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> 'ColumnCounts':
+        """The counts from the values of `dataclasses.asdict`."""
         labels = {key: LabelCount(**label) for key, label in values['labels'].items()}
         return cls(**{**values, 'labels': labels, 'notes': Notes(**values['notes'])})
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + '…'
+    return text if len(text) <= _MAX_LABEL_LENGTH else text[:_MAX_LABEL_LENGTH] + '…'

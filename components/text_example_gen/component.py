@@ -1,8 +1,8 @@
-"""The component that begins the pipeline."""
+"""The TextExampleGen component."""
 
 import glob
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tfx.components.example_gen import component
 from tfx.dsl.components.base import executor_spec
@@ -12,53 +12,84 @@ from vaiven.components.text_example_gen import driver, executor
 from vaiven.components.text_example_gen.config import DataConfig
 from vaiven.components.text_example_gen.errors import DataError
 from vaiven.components.text_example_gen.files import DATA_INPUT, UNLABELLED_INPUT, DataFiles
-from vaiven.configuration import to_json
+from vaiven.components.text_example_gen.output_names import OutputNames
 
 
 class TextExampleGen(component.FileBasedExampleGen):
-    """Reads tables or running texts into tf.Examples, without duplicates, divided by a hash.
+    """A TFX component that reads tables or running text into tf.Examples.
 
-    Splits: `train`, `eval`, `test` and `unlabelled` (may be empty). Features: `text` bytes,
-    `label` int64 (0 negative, 1 positive), `group`, `language` bytes and `rating` float (from -1 to 1) where there
-    are such columns, `position` int64 in passages of running text.
+    It removes duplicates and assigns each row to a split by a hash of its group or text, so that the same row is always
+    in the same split. Files are recognised by their content: unchanged files are taken from the cache.
+
+    The splits are `train`, `eval`, `test` and `unlabelled` (may be empty). The features are `text` (bytes), `label`
+    (int64: 0 negative, 1 positive) and, where the data has them, `group` and `language` (bytes), `rating` (float, from
+    -1 to 1), and `position` (int64) of passages of running text.
 
     Example:
         files = DataFiles(('/data/reviews.csv',), unlabelled=('/data/more.txt',))
-        examples = TextExampleGen(files, DataConfig(text_column='body', label_column='stars'))
-        statistics = StatisticsGen(examples=examples.outputs['examples'], exclude_splits=['unlabelled'])
+        example_gen = TextExampleGen(
+            files,
+            DataConfig(text_column='body', label_column='stars'),
+            split_names={'eval': 'validation'},
+            feature_names={'text': 'review'},
+        )
+        statistics_gen = StatisticsGen(examples=example_gen.outputs['examples'], exclude_splits=['unlabelled'])
+
+    Component `outputs` contains:
+        `examples`: channel of type `standard_artifacts.Examples`, gzipped TFRecords; the folder also has `ingest.json`
+            with the counts of rows.
     """
 
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
     DRIVER_CLASS = driver.ContentDriver
 
-    def __init__(self, files: DataFiles, config: DataConfig) -> None:
+    def __init__(
+        self,
+        files: DataFiles,
+        config: DataConfig,
+        split_names: Mapping[str, str] | None = None,
+        feature_names: Mapping[str, str] | None = None,
+    ) -> None:
+        """Constructs a TextExampleGen component.
+
+        Args:
+            files: tables or running text, and optionally files with further unlabelled text.
+            config: columns, labels and sizes of the splits.
+            split_names: default name of a split → name to write; splits that are not named keep their default name.
+            feature_names: default name of a feature → name to write.
+
+        Raises:
+            ConfigError: if a split or feature is unknown, or two of them get the same name.
+            DataError: if the files are not all on this machine or all in one store.
+        """
+        names = OutputNames(split_names or {}, feature_names or {})
         base = _base([*files.data, *files.unlabelled])
         inputs = example_gen_pb2.Input()  # type: ignore[attr-defined]
         for name, paths in ((DATA_INPUT, files.data), (UNLABELLED_INPUT, files.unlabelled)):
             for number, path in enumerate(paths):
-                # The driver takes base and pattern as patterns; a local file's own brackets are none.
+                # TFX's driver reads base and pattern as glob patterns, so brackets in local file names are escaped.
                 pattern = _escape(path)[len(_escape(base)) :].lstrip('/')
                 inputs.splits.add(name=f'{name}-{number}', pattern=pattern)
         splits = [
-            example_gen_pb2.SplitConfig.Split(name=split, hash_buckets=buckets)  # type: ignore[attr-defined]
+            example_gen_pb2.SplitConfig.Split(name=names.split(split), hash_buckets=buckets)  # type: ignore[attr-defined]
             for split, buckets in config.buckets().items()
         ]
         super().__init__(
             input_base=_escape(base),
             input_config=inputs,
             output_config=example_gen_pb2.Output(split_config=example_gen_pb2.SplitConfig(splits=splits)),  # type: ignore[attr-defined]
-            custom_config=executor.pack_config(to_json(config)),
+            custom_config=executor.pack_config(config, names),
         )
 
 
 def _base(paths: Sequence[str]) -> str:
-    """The folder that holds all files, at some depth; TFX names files by their paths below one."""
-    # By characters: an address is no path.
+    """The deepest folder that contains all files: TFX names input files relative to one folder."""
+    # `commonprefix` compares characters; `commonpath` does not accept addresses.
     prefix = os.path.commonprefix(paths)  # noqa: RUF071
     folder = prefix[: prefix.rfind('/') + 1]
     if not folder:
         raise DataError(
-            f'all files must lie on this machine, or all in one store. Received: {", ".join(paths)}'
+            f'the files must all be on this machine, or all in one store. Received: {", ".join(paths)}'
         )
     return folder if folder == '/' or folder.endswith('://') else folder.rstrip('/')
 

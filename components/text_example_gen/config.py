@@ -1,4 +1,4 @@
-"""How a file becomes examples."""
+"""Configuration of the data: columns, labels and splits."""
 
 import dataclasses
 import math
@@ -11,34 +11,37 @@ from vaiven.serving.common.tables.encodings import ENCODING_RULE, known_encoding
 
 LabelKind = typing.Literal['negative', 'positive', 'unlabelled']
 
-# Largest row that one message of the serving API could still carry together with a few others.
-_LARGEST_ROW = 16 * 1024 * 1024
+# Largest row that one request of the serving API can still carry together with a few others.
+_MAX_ROW_BYTES = 16 * 1024 * 1024
 
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
-    """Which columns of a file are what, and how its rows are divided.
+    """Columns and labels of the data, and sizes of the splits.
 
     Attributes:
         text_column: name of the column with the text.
-        label_column: name of the column with the label; an empty field, null or NaN is an unlabelled row, whatever
-            else is set. None: no row has a label, and the rows are divided as those with labels are.
-        group_column: rows of one group (a film, an author) never lie in different splits.
-        language_column: copied into the examples, so that the evaluation can be sliced by it.
-        rating_column: name of a column with numbers, how good the text finds its subject; empty for none. It may be
-            the label column.
-        rating_range: the lowest and the highest rating; they become -1 and 1.
+        label_column: name of the column with the label. An empty field, null or NaN is an unlabelled row, whatever
+            else is set. With None, no row has a label, and all rows are split as labelled rows are.
+        group_column: name of a column; rows of one group (a film, an author) are always in the same split.
+        language_column: name of a column that is copied to the examples, so that the evaluation can be sliced by it.
+        rating_column: name of a column with numbers that say how positive the text is; empty for none. It may be the
+            label column.
+        rating_range: the lowest and the highest rating; they are scaled to -1 and 1.
         columns: names of the columns of csv and tsv files without a header, from the left.
-        encoding: of the files, a text encoding of Python; None for UTF-8.
-        delimiter: what divides the fields; by default a tab in `.tsv` files, a comma in `.csv` files.
-        negative_labels, positive_labels: labels of the two classes. Case does not matter, and numbers compare as
-            numbers: 1, 1.0 and +1 are one label.
-        unlabelled_labels: labels of rows that are neither, as three stars of five. Where it is set, it wins over the
-            default labels of the two classes.
-        passage_characters: running text is divided into passages of as many whole paragraphs as this holds.
-        max_row_bytes: a longer row is refused: it is most likely a quotation mark that is never closed.
-        min_rows: fewer rows (or passages) to be divided than this, without duplicates, are refused.
-        train_buckets, eval_buckets, test_buckets: parts of the three splits.
+        encoding: text encoding of the files, by its Python name; None for UTF-8.
+        delimiter: separates the fields; by default a tab in `.tsv` files and a comma in `.csv` files.
+        negative_labels: labels of the negative class. Case is ignored, and numbers compare as numbers: 1, 1.0 and +1
+            are one label.
+        positive_labels: labels of the positive class.
+        unlabelled_labels: labels of rows that belong to neither class, such as three stars of five. If set, they take
+            precedence over the default labels of the two classes.
+        passage_characters: running text is split into passages of as many whole paragraphs as fit in this length.
+        max_row_bytes: a longer row is refused: most probably a quotation mark is not closed.
+        min_rows: minimum number of rows (or passages) after duplicates are removed.
+        train_buckets: size of the split `train` relative to the other splits.
+        eval_buckets: size of the split `eval`.
+        test_buckets: size of the split `test`.
     """
 
     text_column: str = 'text'
@@ -69,8 +72,8 @@ class DataConfig:
             named.append(self.rating_column)
         require(
             len(named) == len(set(named)),
-            'data: text, label, group, language and rating are columns of their own; '
-            'only label and rating may share one',
+            'data: text, label, group, language and rating must be different columns; '
+            'only label and rating may be the same',
             named,
         )
         require(
@@ -91,13 +94,13 @@ class DataConfig:
         )
         self._require_labels()
         require(
-            64 <= self.passage_characters <= _LARGEST_ROW // 4,
-            f'data.passage_characters must lie between 64 and {_LARGEST_ROW // 4}',
+            64 <= self.passage_characters <= _MAX_ROW_BYTES // 4,
+            f'data.passage_characters must lie between 64 and {_MAX_ROW_BYTES // 4}',
             self.passage_characters,
         )
         require(
-            64 <= self.max_row_bytes <= _LARGEST_ROW,
-            f'data.max_row_bytes must lie between 64 and {_LARGEST_ROW}',
+            64 <= self.max_row_bytes <= _MAX_ROW_BYTES,
+            f'data.max_row_bytes must lie between 64 and {_MAX_ROW_BYTES}',
             self.max_row_bytes,
         )
         require(self.min_rows >= 2, 'data.min_rows must be at least 2', self.min_rows)
@@ -105,24 +108,32 @@ class DataConfig:
             require(1 <= buckets <= 1000, f'data.{name}_buckets must lie between 1 and 1000', buckets)
 
     def named_columns(self) -> dict[str, str]:
-        """What is read of a row (`text`, `label`, …) → the name of its column."""
+        """Part of a row (`text`, `label`, …) → name of its column."""
         parts = ('text', 'label', 'group', 'language', 'rating')
         named = {part: getattr(self, f'{part}_column') for part in parts}
         return {part: column for part, column in named.items() if column is not None}
 
     def labels_of(self, kind: LabelKind) -> frozenset[str]:
-        """The labels of a kind in the form in which they are compared."""
+        """The keys (`label_key`) of the labels of a kind.
+
+        Args:
+            kind: negative, positive or unlabelled.
+        """
         return frozenset(map(label_key, getattr(self, f'{kind}_labels')))
 
     def is_set(self, kind: LabelKind) -> bool:
-        """Whether the labels of a kind are other than the default ones."""
+        """Whether the labels of a kind differ from the defaults.
+
+        Args:
+            kind: negative, positive or unlabelled.
+        """
         default = next(field for field in dataclasses.fields(self) if field.name == f'{kind}_labels').default
         return bool(getattr(self, f'{kind}_labels') != default)
 
     def classes(self) -> dict[str, int | None]:
-        """Each label, in the form in which it is compared → 0 negative, 1 positive, None unlabelled.
+        """Key of each label → 0 negative, 1 positive, None unlabelled.
 
-        Labels that were set win over the default ones, and rows without any label are always unlabelled.
+        Labels that were set take precedence over the defaults. Empty labels are always unlabelled.
         """
         classes: dict[str, int | None] = dict.fromkeys(labels.MISSING)
         kinds: tuple[tuple[LabelKind, int | None], ...] = (
@@ -136,11 +147,11 @@ class DataConfig:
 
     def _require_labels(self) -> None:
         for kind in typing.get_args(LabelKind)[:2]:
-            name, keys = f'data.{kind}_labels', self.labels_of(kind)
-            require(bool(keys), f'{name} must name a label', getattr(self, f'{kind}_labels'))
+            setting, keys = f'data.{kind}_labels', self.labels_of(kind)
+            require(bool(keys), f'{setting} must name a label', getattr(self, f'{kind}_labels'))
             require(
                 '' not in keys,
-                f'{name}: an empty label is always unlabelled',
+                f'{setting}: an empty label is always unlabelled',
                 getattr(self, f'{kind}_labels'),
             )
         both = self.labels_of('negative') & self.labels_of('positive')
@@ -157,4 +168,5 @@ class DataConfig:
                 require(not both, f'data: a label cannot be {kind} and unlabelled', sorted(both))
 
     def buckets(self) -> dict[str, int]:
+        """Split → its size in buckets."""
         return {'train': self.train_buckets, 'eval': self.eval_buckets, 'test': self.test_buckets}

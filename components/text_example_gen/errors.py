@@ -1,13 +1,13 @@
-"""What can be wrong with a user's data."""
+"""Errors in a user's data."""
 
 from vaiven.errors import UserError
 
 
 class DataError(UserError):
-    """The data cannot be learnt from; says which rule, what came, and what to do."""
+    """A model cannot be trained on the data; the message gives the rule, what was received, and the remedy."""
 
 
 class DownloadError(UserError):
-    """The default data is not in the cache and could not be fetched: no fault of the asking."""
+    """The default data is not in the cache and cannot be fetched; the command was correct, so the exit status is 1."""
 
     exit_status = 1

@@ -1,5 +1,6 @@
-"""Runs the Beam pipeline that turns files into examples."""
+"""The executor of the TextExampleGen component: runs the Beam pipeline that turns files into examples."""
 
+import json
 import logging
 import os
 from typing import Any
@@ -15,38 +16,54 @@ from tfx.types import Artifact, artifact_utils, standard_component_specs
 
 from vaiven.components.text_example_gen import transforms, writing
 from vaiven.components.text_example_gen.config import DataConfig
-from vaiven.components.text_example_gen.data_warnings import warnings_of
+from vaiven.components.text_example_gen.data_warnings import list_warnings
 from vaiven.components.text_example_gen.errors import DataError
 from vaiven.components.text_example_gen.files import UNLABELLED_INPUT, DataFiles, Source
+from vaiven.components.text_example_gen.output_names import OutputNames
 from vaiven.components.text_example_gen.rows import SPLITS
 from vaiven.components.text_example_gen.summary import Summary, require_learnable
-from vaiven.configuration import from_json
+from vaiven.configuration import from_json, to_json
 
 logger = logging.getLogger(__name__)
 
 SUMMARY_FILE = 'ingest.json'
 _ERROR_FILE = 'error.txt'
 
-# About what one worker sorts in memory.
+# Size of the input per shard: a worker sorts one shard in memory.
 _SHARD_BYTES = 64 * 1024 * 1024
 
 
-def pack_config(config_json: str) -> example_gen_pb2.CustomConfig:  # type: ignore[name-defined]
+def pack_config(config: DataConfig, names: OutputNames) -> example_gen_pb2.CustomConfig:  # type: ignore[name-defined]
+    """The configuration as the execution parameter `custom_config`.
+
+    Args:
+        config: columns, labels and sizes of the splits.
+        names: names of the splits and features.
+    """
+    values: dict[str, Any] = {'config': to_json(config)}
+    # Default names stay out, so that executions cached without them are still found.
+    if names != OutputNames():
+        values['names'] = to_json(names)
     custom = example_gen_pb2.CustomConfig()  # type: ignore[attr-defined]
-    custom.custom_config.Pack(json_format.ParseDict({'config': config_json}, struct_pb2.Struct()))
+    custom.custom_config.Pack(json_format.ParseDict(values, struct_pb2.Struct()))
     return custom
 
 
-def unpack_config(custom_config: str) -> DataConfig:
-    """The configuration from the execution property `custom_config`, a JSON message CustomConfig."""
+def unpack_config(custom_config: str) -> tuple[DataConfig, OutputNames]:
+    """The configuration from the execution parameter `custom_config`.
+
+    Args:
+        custom_config: a CustomConfig message as JSON.
+    """
     custom = json_format.Parse(custom_config, example_gen_pb2.CustomConfig())  # type: ignore[attr-defined]
     struct = struct_pb2.Struct()
     custom.custom_config.Unpack(struct)
-    return from_json(DataConfig, str(struct['config']))
+    names = json.loads(str(struct['names'])) if 'names' in struct else {}
+    return from_json(DataConfig, str(struct['config'])), OutputNames(**names)
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
-    """Writes `Split-<name>/data_tfrecord-*.gz` and `ingest.json` below the artifact's address."""
+    """Writes `Split-<name>/data_tfrecord-*.gz` and `ingest.json` to the folder of the artifact."""
 
     def Do(  # noqa: N802
         self,
@@ -54,15 +71,24 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         output_dict: dict[str, list[Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Raises DataError for files that cannot be learnt from."""
+        """Reads the files, removes duplicates, and writes the splits.
+
+        Args:
+            input_dict: empty.
+            output_dict: `examples`.
+            exec_properties: those of TFX's FileBasedExampleGen; `custom_config` holds the configuration.
+
+        Raises:
+            DataError: if a file cannot be read, or a model cannot be trained on the data.
+        """
         self._log_startup(input_dict, output_dict, exec_properties)
-        config = unpack_config(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY])
+        config, names = unpack_config(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY])
         examples = artifact_utils.get_single_instance(output_dict[standard_component_specs.EXAMPLES_KEY])
         files, size = find_files(exec_properties)
         fileio.makedirs(examples.uri)
 
         with self._make_beam_pipeline() as pipeline:
-            ingest(pipeline, files, examples.uri, config, shards=1 + size // _SHARD_BYTES)
+            ingest(pipeline, files, examples.uri, config, names, shards=1 + size // _SHARD_BYTES)
 
         error_file = os.path.join(examples.uri, _ERROR_FILE)
         if fileio.exists(error_file):
@@ -71,10 +97,10 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         require_learnable(summary, config, files)
         for line in summary.lines():
             logger.info(line)
-        for line in warnings_of(summary, config, files):
+        for line in list_warnings(summary, config, files):
             logger.warning(line)
 
-        examples.split_names = artifact_utils.encode_split_names(list(SPLITS))
+        examples.split_names = artifact_utils.encode_split_names([names.split(split) for split in SPLITS])
         examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)  # type: ignore[attr-defined]
         examples_utils.set_file_format(examples, 'tfrecords_gzip')
         for name in ('rows', 'empty', 'duplicates', 'conflicting', 'unlabelled'):
@@ -82,12 +108,23 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         examples.set_string_custom_property('summary', summary.line())
 
 
-def ingest(pipeline: beam.Pipeline, files: DataFiles, uri: str, config: DataConfig, shards: int) -> None:
-    """Adds the steps that read `files` and write below `uri`."""
+def ingest(
+    pipeline: beam.Pipeline, files: DataFiles, uri: str, config: DataConfig, names: OutputNames, shards: int
+) -> None:
+    """Adds the steps that read files and write examples.
+
+    Args:
+        pipeline: gets the steps.
+        files: the files to read.
+        uri: folder of the artifact.
+        config: columns, labels and sizes of the splits.
+        names: names of the splits and features.
+        shards: number of files per split.
+    """
     read = (
         pipeline
         | 'Files' >> beam.Create(list(files.sources())).with_output_types(Source)
-        # A worker each, where there are many.
+        # Breaks fusion, so that many files are read by many workers.
         | 'Spread' >> beam.Reshuffle()
         | 'ReadRows'
         >> beam.ParDo(transforms.ReadRows(config)).with_outputs(
@@ -95,10 +132,8 @@ def ingest(pipeline: beam.Pipeline, files: DataFiles, uri: str, config: DataConf
         )
     )
     kept = read.rows | 'RemoveDuplicates' >> transforms.RemoveDuplicates(config, bool(files.unlabelled))
-    _ = kept | 'WriteSplits' >> writing.WriteSplits(uri, config, shards)
-    counts = kept | 'CountKept' >> beam.Map(transforms.count_kept, config).with_output_types(
-        transforms.Counts
-    )
+    _ = kept | 'WriteSplits' >> writing.WriteSplits(uri, config, names, shards)
+    counts = kept | 'CountRows' >> beam.Map(transforms.count_row, config).with_output_types(transforms.Counts)
     _ = (
         (read[transforms.ReadRows.COUNTS], counts)
         | 'AllCounts' >> beam.Flatten()
@@ -119,24 +154,32 @@ def ingest(pipeline: beam.Pipeline, files: DataFiles, uri: str, config: DataConf
 
 
 def find_files(exec_properties: dict[str, Any]) -> tuple[DataFiles, int]:
-    """The files, and the bytes that they have together."""
+    """Finds the input files.
+
+    Args:
+        exec_properties: those of TFX's FileBasedExampleGen.
+
+    Returns:
+        The files, and their total size in bytes.
+
+    Raises:
+        DataError: if a pattern matches nothing.
+    """
     base = exec_properties[standard_component_specs.INPUT_BASE_KEY]
     inputs = json_format.Parse(
         exec_properties[standard_component_specs.INPUT_CONFIG_KEY],
         example_gen_pb2.Input(),  # type: ignore[attr-defined]
     )
-    found: dict[bool, list[str]] = {False: [], True: []}
+    paths: dict[bool, list[str]] = {False: [], True: []}
     size = 0
     for split in inputs.splits:
         pattern = os.path.join(base, split.pattern)
-        matching = FileSystems.match([pattern])[0].metadata_list
-        if not matching:
-            raise DataError(
-                f'{pattern}: there is no such file; check what is given with --data and --unlabelled'
-            )
-        found[split.name.startswith(UNLABELLED_INPUT)] += sorted(file.path for file in matching)
-        size += sum(file.size_in_bytes for file in matching)
-    return DataFiles(tuple(found[False]), tuple(found[True])), size
+        matches = FileSystems.match([pattern])[0].metadata_list
+        if not matches:
+            raise DataError(f'{pattern}: no such file; check the values of --data and --unlabelled')
+        paths[split.name.startswith(UNLABELLED_INPUT)] += sorted(file.path for file in matches)
+        size += sum(file.size_in_bytes for file in matches)
+    return DataFiles(tuple(paths[False]), tuple(paths[True])), size
 
 
 def _write(text: str, path: str) -> None:

@@ -1,4 +1,4 @@
-"""Which files a run reads, and in which order."""
+"""The files that a run reads, and their order."""
 
 import dataclasses
 import glob
@@ -10,34 +10,34 @@ from vaiven.components.text_example_gen.errors import DataError
 from vaiven.serving.common.tables.names import COMPRESSIONS, TABLES, split_name
 
 TEXT = '.txt'
-# What the names of the component's inputs begin with.
+# Prefixes of the names of the component's inputs.
 DATA_INPUT, UNLABELLED_INPUT = 'data', 'unlabelled'
 
 
 class Source(NamedTuple):
-    """One file.
+    """One file of a run.
 
     Attributes:
-        number: of the file in the run: those of `--data`, then those of `--unlabelled`, from 0.
-        path: absolute, or an address.
-        more: whether it came with `--unlabelled`.
+        number: index of the file in the run, from 0: first the files of `--data`, then those of `--unlabelled`.
+        path: an absolute path, or an address (`gs://…`).
+        is_unlabelled: whether it was given with `--unlabelled`.
     """
 
     number: int
     path: str
-    more: bool
+    is_unlabelled: bool
 
 
 @dataclasses.dataclass(frozen=True)
 class DataFiles:
-    """The files of a run: absolute paths, or addresses that Beam can open (`gs://…`) and that may be patterns.
+    """The files of a run: absolute paths, or addresses (`gs://…`), which may be patterns, that Beam can open.
 
     Attributes:
-        data: tables, or running texts (`.txt`); not both.
-        unlabelled: files with more text for the language part.
+        data: tables, or running text (`.txt`); not both.
+        unlabelled: files with further text for language modelling.
 
     Raises:
-        DataError: where a name says nothing about what is in the file, or the files do not go together.
+        DataError: if the format of a file is unknown, tables and text are mixed, or a file is given twice.
     """
 
     data: tuple[str, ...]
@@ -45,46 +45,60 @@ class DataFiles:
 
     def __post_init__(self) -> None:
         for path in self.unlabelled:
-            suffix_of(path)
+            data_suffix(path)
             if path in self.data:
-                raise DataError(f'{path}: comes with --data and with --unlabelled; one of them is enough')
-        if len({suffix_of(path) == TEXT for path in self.data}) > 1:
+                raise DataError(
+                    f'{path}: is given with --data and with --unlabelled; name it with one of them'
+                )
+        if len({data_suffix(path) == TEXT for path in self.data}) > 1:
             raise DataError(
                 f'--data takes texts (.txt) or tables, not both. Received: {", ".join(self.data)}; '
-                'text beside labelled rows comes with --unlabelled'
+                'give text beside labelled rows with --unlabelled'
             )
 
     @property
-    def are_texts(self) -> bool:
-        """Whether the data is running text, which has no labels."""
-        return all(suffix_of(path) == TEXT for path in self.data)
+    def is_running_text(self) -> bool:
+        """Whether the data is running text (`.txt`), which has no labels."""
+        return all(data_suffix(path) == TEXT for path in self.data)
 
     @property
     def name(self) -> str:
-        """What a message about all of the data begins with."""
+        """Start of a message about all of the data: the file name, or the number of files."""
         return os.path.basename(self.data[0]) if len(self.data) == 1 else f'{len(self.data)} files'
 
     def sources(self) -> Iterator[Source]:
+        """The files in the order in which they are read."""
         for number, path in enumerate((*self.data, *self.unlabelled)):
             yield Source(number, path, number >= len(self.data))
 
 
-def suffix_of(path: str) -> str:
-    """What kind of file a name promises: `.txt` or one of `names.TABLES`, be it compressed or not."""
+def data_suffix(path: str) -> str:
+    """The format of a file by its name: `.txt` or one of `names.TABLES`, without the suffix of a compression.
+
+    Args:
+        path: a path, an address or a file name.
+
+    Raises:
+        DataError: if the suffix is unknown.
+    """
     suffix = split_name(path)[0]
     if suffix == TEXT or suffix in TABLES:
         return suffix
     raise DataError(
         f'{path}: a data file must be named .csv, .tsv, .jsonl, .json, .parquet, .txt, or .ft.txt (lines of fastText), '
-        f'with {" or ".join(COMPRESSIONS)} after that where it is compressed (parquet never is); rename or convert it'
+        f'followed by {" or ".join(COMPRESSIONS)} if it is compressed (parquet never is); rename or convert it'
     )
 
 
-def found(data: Iterable[str], unlabelled: Iterable[str] = ()) -> DataFiles:
-    """The files of this machine that are meant: files, folders of `.txt` files, and patterns (`books/*.txt`).
+def find_local_files(data: Iterable[str], unlabelled: Iterable[str] = ()) -> DataFiles:
+    """Expands files, folders of `.txt` files, and patterns (`books/*.txt`) on this machine.
+
+    Args:
+        data: names given with `--data`.
+        unlabelled: names given with `--unlabelled`.
 
     Raises:
-        DataError: where nothing is found.
+        DataError: if a pattern matches nothing, or a folder has no `.txt` file.
     """
     return DataFiles(
         tuple(dict.fromkeys(path for name in data for path in _expand(name, '--data'))),
@@ -97,21 +111,26 @@ def _expand(name: str, option: str) -> list[str]:
     if os.path.isdir(path):
         texts = [os.path.join(path, file) for file in sorted(os.listdir(path)) if _is_text(file)]
         if not texts:
-            raise DataError(f'{name}: is a directory without .txt files; name the files that are meant')
+            raise DataError(f'{name}: is a directory without .txt files; name the files to read')
         return texts
     if os.path.exists(path) or not glob.has_magic(name):
         return [path]
     if matching := sorted(glob.glob(path, recursive=True)):
         return matching
-    raise DataError(f'{name}: no file fits this pattern; check what is given with {option}')
+    raise DataError(f'{name}: no file matches this pattern; check the value of {option}')
 
 
 def _is_text(name: str) -> bool:
     return not name.startswith('.') and split_name(name)[0] == TEXT
 
 
-def addressed(data: Iterable[str], unlabelled: Iterable[str] = ()) -> DataFiles:
-    """Files that only the steps of a pipeline can see. An address that ends in `/` means the `.txt` files there."""
+def remote_files(data: Iterable[str], unlabelled: Iterable[str] = ()) -> DataFiles:
+    """Files that only the steps of a pipeline can access.
+
+    Args:
+        data: paths and addresses given with `--data`; an address that ends in `/` stands for its `.txt` files.
+        unlabelled: those given with `--unlabelled`.
+    """
 
     def address(path: str) -> str:
         if '://' not in path:

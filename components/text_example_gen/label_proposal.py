@@ -1,4 +1,4 @@
-"""Proposes what the labels of unknown data mean, as settings that can be pasted."""
+"""Proposes the classes of unknown labels, as command-line options to paste."""
 
 import json
 import re
@@ -9,43 +9,43 @@ from typing import NamedTuple
 from vaiven.components.text_example_gen.config import DataConfig, LabelKind
 from vaiven.serving.common.labels import usual_class
 
-# Parts of words in the labels of public data sets, English and Spanish.
+# Regular expressions of word stems in the labels of public English and Spanish data sets.
 _STEMS: dict[LabelKind, str] = {
     'unlabelled': r'neu|mix|ambig|irrel|unknown|unsure|desconocid|so-so|regular|normal|average|other|otr[oa]',
     'negative': r'neg|^n[+-]?$|bad|poor|awful|terrible|hate|dislike|mal[oa]|peor|p[eé]sim|odi|^no\b|^not\b|down',
     'positive': r'pos|^p[+-]?$|good|great|excellent|love|like|buen[oa]|mejor|excelente|am[oa]r|^yes$|^s[ií]$|up$',
 }
 _CLASSES: tuple[LabelKind, ...] = ('negative', 'positive')
-# What makes the opposite of a label that is there too: unlike, non-positive, no recomendado, desfavorable.
+# Prefixes that negate another label of the data: unlike, non-positive, no recomendado, desfavorable.
 _NEGATION = re.compile(r'(?:(?:not?|sin)[ _-]|(?:non|un|dis|in|des)[ _-]?)(.+)')
 # A hyphen inside a word is not a sign: class-1, class-2.
 _NUMBER = re.compile(r'(?:(?<!\S)[+-])?[0-9]+(?:\.[0-9]+)?')
 
 
-class Proposal(NamedTuple):
-    """Labels by what they probably mean.
+class LabelProposal(NamedTuple):
+    """Labels by their probable class.
 
     Attributes:
-        labels: keys of labels by kind.
-        is_guess: whether some label could not be understood and was only put somewhere, or a class has no label.
+        labels: keys of the labels by kind.
+        is_guess: whether a label was not understood and was placed arbitrarily, or a class has no label.
     """
 
     labels: dict[LabelKind, list[str]]
     is_guess: bool
 
 
-def propose(keys: Iterable[str], config: DataConfig) -> Proposal:
-    """What labels probably mean.
+def propose_labels(keys: Iterable[str], config: DataConfig) -> LabelProposal:
+    """Proposes a class for each label.
 
-    Labels that settings name keep their meaning. Numbers are divided at the middle between the lowest and the highest;
-    the middle itself is unlabelled. Words are compared with those of common data sets.
+    Labels that the configuration names keep their class. Numbers are split at the middle of their range; the middle
+    itself is unlabelled. Words are compared with the labels of common data sets.
 
     Args:
-        keys: labels by `label_key`, without the missing one.
-        config: names some of them, perhaps.
+        keys: labels by `label_key`, without the empty label.
+        config: may name some of the labels.
     """
     labels: dict[LabelKind, list[str]] = {'positive': [], 'negative': [], 'unlabelled': []}
-    unplaced = []
+    unknown = []
     keys = list(keys)
     named = dict(_named(config))
     numbers = _numbers(keys)
@@ -55,20 +55,20 @@ def propose(keys: Iterable[str], config: DataConfig) -> Proposal:
         if kind:
             labels[kind].append(key)
         else:
-            unplaced.append(key)
-    for key in unplaced:
-        # A class without a label cannot be learned, so it comes first.
-        place = next((labels[kind] for kind in _CLASSES if not labels[kind]), labels['unlabelled'])
-        place.append(key)
-    return Proposal(labels, bool(unplaced) or not (labels['negative'] and labels['positive']))
+            unknown.append(key)
+    for key in unknown:
+        # A class without a label cannot be learned, so it is filled first.
+        target = next((labels[kind] for kind in _CLASSES if not labels[kind]), labels['unlabelled'])
+        target.append(key)
+    return LabelProposal(labels, bool(unknown) or not (labels['negative'] and labels['positive']))
 
 
-def settings_for(proposal: Proposal, spellings: Mapping[str, str]) -> Iterator[str]:
-    """Options for a shell, `--set data.positive_labels=4,5` and so on.
+def label_options(proposal: LabelProposal, spellings: Mapping[str, str]) -> Iterator[str]:
+    """Shell-quoted options such as `--set data.positive_labels=4,5`.
 
     Args:
-        proposal: what is set.
-        spellings: of labels, by their keys.
+        proposal: the labels by kind.
+        spellings: spelling of each label by its key.
     """
     for kind, keys in proposal.labels.items():
         if keys:
@@ -88,10 +88,10 @@ def _named(config: DataConfig) -> Iterator[tuple[str, LabelKind]]:
 
 
 def _numbers(keys: list[str]) -> dict[str, float]:
-    """The number in each label, as `4 stars` or `__label__2`; where some have none, only labels that are numbers."""
-    found = {key: _NUMBER.findall(key) for key in keys}
-    if all(len(numbers) == 1 for numbers in found.values()):
-        return {key: float(numbers[0]) for key, numbers in found.items()}
+    """The number in each label, as in `4 stars` or `__label__2`; if one has none, only labels that are numbers."""
+    matches = {key: _NUMBER.findall(key) for key in keys}
+    if all(len(numbers) == 1 for numbers in matches.values()):
+        return {key: float(numbers[0]) for key, numbers in matches.items()}
     return {key: float(key) for key in keys if _NUMBER.fullmatch(key)}
 
 
@@ -101,7 +101,7 @@ def _by_number(key: str, numbers: Mapping[str, float], words: set[LabelKind | No
     distance = 2 * numbers[key] - min(numbers.values()) - max(numbers.values())
     if len(numbers) > 1:
         return 'unlabelled' if distance == 0 else 'positive' if distance > 0 else 'negative'
-    # Beside words for both classes, a zero is what they leave open.
+    # Beside words for both classes, a zero means neither.
     return 'unlabelled' if numbers[key] == 0 and {'negative', 'positive'} <= words else None
 
 

@@ -1,4 +1,4 @@
-"""Opens a file, and says what is wrong with its path."""
+"""Opens local files."""
 
 import os
 import stat
@@ -11,7 +11,14 @@ Opener = Callable[[str], BinaryIO]
 
 
 def open_local(path: str) -> BinaryIO:
-    """Opens a file of this machine, with one line for everything that can be wrong with its path."""
+    """Opens a local file for reading.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        DataError: if the path does not exist, is a folder, a pipe or a device, or cannot be read.
+    """
     if not os.path.exists(path):
         raise DataError(f'{path}: there is no such file; check the path')
     if os.path.isdir(path):

@@ -1,4 +1,4 @@
-"""Divides running text into paragraphs and passages."""
+"""Splits running text into paragraphs and passages."""
 
 import re
 import unicodedata
@@ -6,19 +6,21 @@ from collections.abc import Iterable, Iterator
 
 from vaiven.components.text_example_gen.rows import nfc
 
-# With the quotation marks and brackets that close behind it; some scripts put no space after it.
+# Including closing quotation marks and brackets; CJK punctuation is not followed by a space.
 _SENTENCE_END = re.compile(r'[.!?…]["\'»”’)\]]*(?=\s)|[。！？][」』”’）]*')
 _JOINERS = '\u200d\ufe0e\ufe0f'
 _SKIN_TONES = range(0x1F3FB, 0x1F400)
 
 
 def passages(blocks: Iterable[str], limit: int) -> Iterator[str]:
-    """Consecutive paragraphs (lines) in NFC, as many as fit; of several blank lines one stays.
+    """Joins consecutive paragraphs (lines), in NFC, to passages that are as long as possible.
+
+    Several blank lines become one.
 
     Args:
-        blocks: the text in pieces of any length, line feeds between its paragraphs.
-        limit: characters of a passage, at most. A longer paragraph is cut behind a sentence, else behind a word,
-            else behind a character with its marks.
+        blocks: the text in blocks of any length, with line feeds between the paragraphs.
+        limit: maximum number of characters of a passage. A longer paragraph is cut after a sentence, else after a
+            word, else after a grapheme.
     """
     passage = ''
     for paragraph in paragraphs(blocks, limit):
@@ -34,28 +36,33 @@ def passages(blocks: Iterable[str], limit: int) -> Iterator[str]:
 
 
 def paragraphs(blocks: Iterable[str], limit: int) -> Iterator[str]:
-    """Lines in NFC without the white space at their end, those above `limit` cut; of a blank line an empty text."""
+    """Splits text into lines, in NFC and without trailing white space; a blank line gives an empty string.
+
+    Args:
+        blocks: the text in blocks of any length.
+        limit: maximum number of characters; longer lines are cut.
+    """
     rest = ''
     for block in blocks:
         *lines, rest = (rest + block).split('\n')
         for line in lines:
             yield from _cut(nfc(line.rstrip()), limit)
-        # A line that goes on for ever is not kept until its end.
-        *pieces, rest = _cut(nfc(rest), limit)
-        yield from filter(None, pieces)
+        # A line without end is not kept in memory: what is longer than the limit is emitted.
+        *chunks, rest = _cut(nfc(rest), limit)
+        yield from filter(None, chunks)
     yield from _cut(rest.rstrip(), limit)
 
 
 def _cut(paragraph: str, limit: int) -> Iterator[str]:
     while len(paragraph) > limit:
-        end = _border(paragraph, limit)
+        end = _cut_position(paragraph, limit)
         yield paragraph[:end].rstrip()
         paragraph = paragraph[end:].lstrip()
     yield paragraph
 
 
-def _border(paragraph: str, limit: int) -> int:
-    """Where to cut a paragraph that is longer than `limit`."""
+def _cut_position(paragraph: str, limit: int) -> int:
+    """Index at which a paragraph longer than `limit` is cut."""
     ends = [match.end() for match in _SENTENCE_END.finditer(paragraph, limit // 2, limit + 1)]
     if ends := [end for end in ends if end <= limit]:
         return ends[-1]
@@ -63,12 +70,13 @@ def _border(paragraph: str, limit: int) -> int:
         if paragraph[end].isspace():
             return end
     for end in range(limit, limit // 2, -1):
-        if not _belong_together(paragraph[end - 1], paragraph[end]):
+        if not _is_one_grapheme(paragraph[end - 1], paragraph[end]):
             return end
     return limit
 
 
-def _belong_together(before: str, after: str) -> bool:
+def _is_one_grapheme(before: str, after: str) -> bool:
+    """Whether two adjacent characters belong to one grapheme: combining marks and emoji sequences."""
     return (
         unicodedata.category(after).startswith('M')
         or before == '\u200d'

@@ -1,4 +1,4 @@
-"""Reads the rows of a file, whatever its format, and says what is wrong with one."""
+"""Reads the rows of files of any supported format."""
 
 import os
 from collections.abc import Iterator
@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from vaiven.components.text_example_gen.column_counts import ColumnCounts
 from vaiven.components.text_example_gen.config import DataConfig
 from vaiven.components.text_example_gen.errors import DataError
-from vaiven.components.text_example_gen.files import TEXT, DataFiles, Source, suffix_of
+from vaiven.components.text_example_gen.files import TEXT, DataFiles, Source, data_suffix
 from vaiven.components.text_example_gen.local_files import Opener, open_local
 from vaiven.components.text_example_gen.passages import paragraphs, passages
-from vaiven.components.text_example_gen.rows import MORE, Row, RowReader, nfc
+from vaiven.components.text_example_gen.rows import UNLABELLED, Row, RowParser, nfc
 from vaiven.serving.common.tables.blocks import Blocks
 from vaiven.serving.common.tables.errors import TableError
 from vaiven.serving.common.tables.fasttext import PREFIX
@@ -26,72 +26,100 @@ _REMEDIES = Remedies(
     names='--set data.columns={names}',
     delimiter='--set data.delimiter={value}',
     encoding='--set data.encoding={value}',
-    row_bytes='raise the bound with --set data.max_row_bytes=N',
+    row_bytes='raise the limit with --set data.max_row_bytes=N',
 )
-# More rows than any file has.
-_FILE = 2**32
+# Distance between the row numbers of two files: more rows than a file has.
+_FILE_STRIDE = 2**32
 
 
 def read_data(files: DataFiles, config: DataConfig, counts: ColumnCounts | None = None) -> Iterator[Row]:
-    """The rows of `--data`, one file after the other."""
+    """Reads the rows of `--data`, one file after the other.
+
+    Args:
+        files: the files of the run.
+        config: columns and labels.
+        counts: is updated.
+
+    Raises:
+        DataError: if a file cannot be read.
+    """
     for source in files.sources():
-        if not source.more:
+        if not source.is_unlabelled:
             yield from read_source(source, config, counts=counts)
 
 
 def read_source(
     source: Source, config: DataConfig, opener: Opener = open_local, counts: ColumnCounts | None = None
 ) -> Iterator[Row]:
-    """The rows of one of several files: their numbers and positions go on from file to file."""
-    before = source.number * _FILE
-    read = read_more if source.more else read_rows
+    """Reads the rows of one of several files; numbers and positions increase from file to file.
+
+    Args:
+        source: the file.
+        config: columns and labels.
+        opener: opens a path for reading.
+        counts: is updated.
+
+    Raises:
+        DataError: if the file cannot be read.
+    """
+    offset = source.number * _FILE_STRIDE
+    read = read_unlabelled if source.is_unlabelled else read_rows
     for row in read(source.path, config, opener, counts):
-        position = None if row.position is None else before + row.position
-        yield row._replace(number=before + row.number, position=position)
+        position = None if row.position is None else offset + row.position
+        yield row._replace(number=offset + row.number, position=position)
 
 
 def read_rows(
     path: str, config: DataConfig, opener: Opener = open_local, counts: ColumnCounts | None = None
 ) -> Iterator[Row]:
-    """The rows of a table, or the passages of a text, in their order.
+    """Reads the rows of a table, or the passages of running text.
 
     Args:
-        path: its ending says what it is, see `suffix_of`.
-        config: names the columns and the labels.
-        opener: gives the bytes of a path; by default of this machine's file.
-        counts: is filled with what the columns hold; labels that no setting names are in it.
+        path: the suffix gives the format (`.csv`, `.txt`, …).
+        config: columns and labels.
+        opener: opens a path for reading; by default a local file.
+        counts: is updated with the values of the columns, including labels that the configuration does not name.
 
     Raises:
-        DataError: for anything that makes the file unusable, with the line's number.
+        DataError: if the file cannot be read; the message gives the line number.
     """
     counts = counts or ColumnCounts()
-    if suffix_of(path) == TEXT:
-        found = passages(_texts(path, config, opener, counts.notes), config.passage_characters)
-        for number, text in enumerate(found, start=1):
+    if data_suffix(path) == TEXT:
+        texts = passages(_texts(path, config, opener, counts.notes), config.passage_characters)
+        for number, text in enumerate(texts, start=1):
             yield Row(number, text, None, position=number)
         return
-    row_of = RowReader(config, counts)
+    parse = RowParser(config, counts)
     records = _records(path, config, config.named_columns(), opener, counts.notes)
     for number, record in enumerate(records, start=1):
-        yield row_of(number, record.fields, record.where)
+        yield parse(number, record.fields, record.where)
 
 
-def read_more(
+def read_unlabelled(
     path: str, config: DataConfig, opener: Opener = open_local, counts: ColumnCounts | None = None
 ) -> Iterator[Row]:
-    """The texts of a file given with `--unlabelled`: the text column of a table, or the lines of a `.txt` file.
+    """Reads the texts of a file given with `--unlabelled`: the text column of a table, or the lines of a `.txt` file.
 
-    A line that is longer than a passage is cut as those are.
+    Lines longer than a passage are cut.
+
+    Args:
+        path: the suffix gives the format.
+        config: text column and maximum length of a passage.
+        opener: opens a path for reading; by default a local file.
+        counts: its notes are updated.
+
+    Raises:
+        DataError: if the file cannot be read; the message gives the line number.
     """
     counts = counts or ColumnCounts()
-    if suffix_of(path) == TEXT:
-        found = paragraphs(_texts(path, config, opener, counts.notes), config.passage_characters)
-        for number, text in enumerate(found, start=1):
-            yield Row(number, text, None, origin=MORE)
+    if data_suffix(path) == TEXT:
+        texts = paragraphs(_texts(path, config, opener, counts.notes), config.passage_characters)
+        for number, text in enumerate(texts, start=1):
+            yield Row(number, text, None, origin=UNLABELLED)
         return
     records = _records(path, config, {'text': config.text_column}, opener, counts.notes)
     for number, record in enumerate(records, start=1):
-        yield Row(number, nfc(record.fields['text'] or ''), None, origin=MORE)
+        yield Row(number, nfc(record.fields['text'] or ''), None, origin=UNLABELLED)
 
 
 def _options(config: DataConfig, columns: dict[str, str]) -> Options:
@@ -111,30 +139,30 @@ def _records(
     try:
         with Blocks(opener(path), os.path.basename(path), path) as blocks:
             options = _options(config, columns)
-            for record in table_rows(blocks, suffix_of(path), options, notes):
+            for record in table_rows(blocks, data_suffix(path), options, notes):
                 if record is not None:
                     yield record
     except TableError as error:
         raise DataError(str(error)) from error
-    except OSError as error:  # as a store that is far away gives it
+    except OSError as error:  # raised by remote file systems
         raise DataError(f'{path}: cannot be read ({error.strerror or error})') from error
 
 
 def _texts(path: str, config: DataConfig, opener: Opener, notes: Notes) -> Iterator[str]:
-    """The pieces of a running text."""
+    """The blocks of running text."""
     name = os.path.basename(path)
     try:
         with Blocks(opener(path), name, path) as blocks:
-            first = True
-            for piece in text_blocks(blocks, _options(config, {})):
-                if first and piece.startswith(PREFIX):
+            is_start = True
+            for block in text_blocks(blocks, _options(config, {})):
+                if is_start and block.startswith(PREFIX):
                     raise DataError(
                         f'{name}, line 1: looks like a line of fastText ({PREFIX}…), which is a table: '
                         'rename the file to NAME.ft.txt'
                     )
-                first = first and not piece
-                yield clean(piece, name, notes)
+                is_start = is_start and not block
+                yield clean(block, name, notes)
     except TableError as error:
         raise DataError(str(error)) from error
-    except OSError as error:  # as a store that is far away gives it
+    except OSError as error:  # raised by remote file systems
         raise DataError(f'{path}: cannot be read ({error.strerror or error})') from error

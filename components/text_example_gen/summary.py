@@ -1,4 +1,4 @@
-"""What was found in the data, and whether a model can be learnt from it."""
+"""Counts of the rows, and the check that a model can be trained on them."""
 
 import dataclasses
 import json
@@ -11,18 +11,18 @@ from vaiven.components.text_example_gen.files import DataFiles
 from vaiven.components.text_example_gen.label_check import require_keys, require_labels
 from vaiven.components.text_example_gen.rows import CLASSES, SPLITS, UNLABELLED_SPLIT
 
-_DIVIDED = tuple(split for split in SPLITS if split != UNLABELLED_SPLIT)
+_LABELLED_SPLITS = tuple(split for split in SPLITS if split != UNLABELLED_SPLIT)
 
 
-def _no_rows() -> dict[str, dict[str, int]]:
-    return {split: dict.fromkeys(CLASSES, 0) for split in _DIVIDED}
+def _zero_split_classes() -> dict[str, dict[str, int]]:
+    return {split: dict.fromkeys(CLASSES, 0) for split in _LABELLED_SPLITS}
 
 
-def _no_texts() -> dict[str, int]:
-    return dict.fromkeys(_DIVIDED, 0)
+def _zero_splits() -> dict[str, int]:
+    return dict.fromkeys(_LABELLED_SPLITS, 0)
 
 
-def _of_classes() -> dict[str, int]:
+def _zero_classes() -> dict[str, int]:
     return dict.fromkeys(CLASSES, 0)
 
 
@@ -31,46 +31,52 @@ class Summary:
     """Counts of rows.
 
     Attributes:
-        rows: all that were read.
-        empty: those without a text; they are dropped.
-        duplicates: those whose text another row has as well, which stands for all; they are dropped.
-        outvoted: those among the duplicates whose label is not the one that was kept, by class.
-        unlabelled: rows kept in the split of that name.
-        splits: labelled rows kept, `splits['train']['positive']`.
-        texts: passages, and rows of data without labels, kept, `texts['train']`.
-        columns: what the columns of `--data` hold.
+        rows: all rows that were read.
+        empty: dropped rows without text.
+        duplicates: dropped rows whose text is the same as that of the row that was kept.
+        conflicting_by_class: duplicates whose label differs from the label that was kept, by class.
+        unlabelled: rows in the split `unlabelled`.
+        splits: labelled rows by split and class, `splits['train']['positive']`.
+        texts: by split, passages of running text and rows of data without labels.
+        columns: counts of the values in the columns of `--data`.
     """
 
     rows: int = 0
     empty: int = 0
     duplicates: int = 0
-    outvoted: dict[str, int] = dataclasses.field(default_factory=_of_classes)
+    conflicting_by_class: dict[str, int] = dataclasses.field(default_factory=_zero_classes)
     unlabelled: int = 0
-    splits: dict[str, dict[str, int]] = dataclasses.field(default_factory=_no_rows)
-    texts: dict[str, int] = dataclasses.field(default_factory=_no_texts)
+    splits: dict[str, dict[str, int]] = dataclasses.field(default_factory=_zero_split_classes)
+    texts: dict[str, int] = dataclasses.field(default_factory=_zero_splits)
     columns: ColumnCounts = dataclasses.field(default_factory=ColumnCounts)
 
     @property
     def conflicting(self) -> int:
-        """Duplicates whose label is not the one that was kept."""
-        return sum(self.outvoted.values())
+        """Number of duplicates whose label differs from the label that was kept."""
+        return sum(self.conflicting_by_class.values())
 
     def labelled(self) -> int:
+        """Number of labelled rows."""
         return sum(sum(classes.values()) for classes in self.splits.values())
 
-    def of_class(self, name: str) -> int:
+    def rows_of_class(self, name: str) -> int:
+        """Number of labelled rows of a class.
+
+        Args:
+            name: negative or positive.
+        """
         return sum(classes[name] for classes in self.splits.values())
 
     def lines(self) -> list[str]:
-        """One to three plain lines: how many rows are in which split, the classes, and what was dropped."""
+        """One to three lines: rows per split, rows per class, and dropped rows."""
         splits = {name: sum(classes.values()) + self.texts[name] for name, classes in self.splits.items()}
         parts = [f'{name} {rows:,}' for name, rows in (*splits.items(), ('unlabelled', self.unlabelled))]
         lines = [f'{self.rows:,} rows: {", ".join(parts)}']
         if self.labelled():
-            lines.append('labels: ' + ', '.join(f'{name} {self.of_class(name):,}' for name in CLASSES))
+            lines.append('labels: ' + ', '.join(f'{name} {self.rows_of_class(name):,}' for name in CLASSES))
         dropped = [f'{self.empty:,} without text'] if self.empty else []
         if self.duplicates:
-            classes = ', '.join(f'{name} {rows:,}' for name, rows in self.outvoted.items())
+            classes = ', '.join(f'{name} {rows:,}' for name, rows in self.conflicting_by_class.items())
             other = f' ({self.conflicting:,} with the other label: {classes})' if self.conflicting else ''
             dropped.append(f'{self.duplicates:,} duplicates{other}')
         if dropped:
@@ -78,29 +84,48 @@ class Summary:
         return lines
 
     def line(self) -> str:
-        """All of `lines` in one."""
+        """The lines, joined to one."""
         return '; '.join(self.lines())
 
     def to_json(self) -> str:
+        """The content of `ingest.json`."""
         return json.dumps({**dataclasses.asdict(self), 'conflicting': self.conflicting}, indent=2)
 
     @classmethod
     def from_json(cls, text: str) -> 'Summary':
+        """Reads the content of `ingest.json`."""
         values = json.loads(text)
         del values['conflicting']
+        # Name of the key in earlier versions.
+        if 'outvoted' in values:
+            values['conflicting_by_class'] = values.pop('outvoted')
         return cls(**{**values, 'columns': ColumnCounts.from_dict(values['columns'])})
 
 
-def outvoted(labels: Mapping[int | None, int], kept: int | None) -> dict[str, int]:
-    """How many rows of one text carry another label than the one that was kept, by class; no label is no conflict."""
+def conflicting_rows(labels: Mapping[int | None, int], kept: int | None) -> dict[str, int]:
+    """By class, the rows with one text whose label differs from the one that was kept. No label is not a conflict.
+
+    Args:
+        labels: label → number of rows.
+        kept: the label that was kept.
+    """
     return {CLASSES[label]: rows for label, rows in labels.items() if label is not None and label != kept}
 
 
 def require_learnable(summary: Summary, config: DataConfig, files: DataFiles) -> None:
-    """Raises DataError unless all labels are known and each split has enough rows, of both classes with labels."""
+    """Checks that all labels are known, and that each split has enough rows (of both classes, if there are labels).
+
+    Args:
+        summary: counts of the rows.
+        config: names of columns and labels, and the minimum number of rows.
+        files: named in the message.
+
+    Raises:
+        DataError: if a model cannot be trained on the data.
+    """
     if summary.rows == 0:
         raise DataError(
-            f'{files.name}: there is no {"text" if files.are_texts else "row"} in it; name another file'
+            f'{files.name}: there is no {"text" if files.is_running_text else "row"} in it; name another file'
         )
     if summary.empty == summary.rows:
         raise DataError(
@@ -114,29 +139,29 @@ def require_learnable(summary: Summary, config: DataConfig, files: DataFiles) ->
         raise DataError(
             f'{files.name}: all {summary.rows} rows have the same text; a model needs different ones'
         )
-    if files.are_texts or config.label_column is None:
+    if files.is_running_text or config.label_column is None:
         _require_texts(summary, config, files)
     else:
         _require_classes(summary, config, files.name)
 
 
 def _require_texts(summary: Summary, config: DataConfig, files: DataFiles) -> None:
-    what, advice = 'rows', 'add rows'
-    if files.are_texts:
-        what = f'passages of at most {config.passage_characters} characters'
-        advice = 'bring more text, or shorter passages with --set data.passage_characters=N'
+    unit, remedy = 'rows', 'add rows'
+    if files.is_running_text:
+        unit = f'passages of at most {config.passage_characters} characters'
+        remedy = 'add text, or shorten the passages with --set data.passage_characters=N'
     kept = sum(summary.texts.values())
     if kept < config.min_rows:
         raise DataError(
-            f'{files.name}: {kept} {what} are left of {summary.rows} '
+            f'{files.name}: {kept} {unit} are left of {summary.rows} '
             f'({summary.duplicates} duplicates, {summary.empty} empty); '
-            f'at least {config.min_rows} are needed (data.min_rows): {advice}'
+            f'at least {config.min_rows} are needed (data.min_rows): {remedy}'
         )
     for split, count in summary.texts.items():
         if count == 0:
             raise DataError(
-                f'{files.name}: split {split!r} has none of the {kept} {what}; {advice}, '
-                f'or give the split more with --set data.{split}_buckets=N'
+                f'{files.name}: split {split!r} has none of the {kept} {unit}; {remedy}, '
+                f'or enlarge the split with --set data.{split}_buckets=N'
             )
 
 
@@ -147,7 +172,7 @@ def _require_classes(summary: Summary, config: DataConfig, name: str) -> None:
             'name another with --label-column=NAME'
         )
     for present, absent in (CLASSES, CLASSES[::-1]):
-        if summary.of_class(absent) == 0:
+        if summary.rows_of_class(absent) == 0:
             raise DataError(
                 f'{name}: all {summary.labelled()} labelled rows are {present}; a classifier needs both '
                 f'classes: add {absent} rows or name their labels with --set data.{absent}_labels=A,B'
@@ -164,6 +189,6 @@ def _require_classes(summary: Summary, config: DataConfig, name: str) -> None:
                 raise DataError(
                     f'{name}: split {split!r} has {sum(classes.values())} rows, none of them {label}; '
                     + 'add rows'
-                    + (', or take a finer --set data.group_column' if config.group_column else '')
-                    + f', or give the split more with --set data.{split}_buckets=N'
+                    + (', or set a finer data.group_column' if config.group_column else '')
+                    + f', or enlarge the split with --set data.{split}_buckets=N'
                 )

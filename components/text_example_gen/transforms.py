@@ -1,7 +1,7 @@
 """The Beam steps between files and their splits.
 
-files ─ ReadRows ─ rows ─ KeyByText ─ KeepOne ─┬─ ToExample ─ GroupByShard ─ WriteShard    Split-train/…
-              └─ counts, columns, errors       └─ CountKept ─ WriteSummary                 ingest.json
+files ─ ReadRows ─ rows ─ KeyByFingerprint ─ Deduplicate ─┬─ ToExample ─ GroupByShard ─ WriteShard    Split-train/…
+              └─ counts, columns, errors                  └─ CountRows ─ WriteSummary                 ingest.json
 """
 
 import io
@@ -24,32 +24,43 @@ from vaiven.components.text_example_gen.rows import (
     HELD_OUT_LINE,
     UNLABELLED_SPLIT,
     Row,
-    elected,
-    identity,
-    split_of,
+    assign_split,
+    majority_label,
+    text_fingerprint,
 )
-from vaiven.components.text_example_gen.summary import Summary, outvoted
+from vaiven.components.text_example_gen.summary import Summary, conflicting_rows
 
 NAMESPACE = 'vaiven.TextExampleGen'
 
 Counts = dict[str, int]
 
 
-class Kept(NamedTuple):
-    """The row that stands for all with its text, and how many rows of a file had which label."""
+class DeduplicatedRow(NamedTuple):
+    """The row that is kept of all rows with one text.
+
+    Attributes:
+        row: the row.
+        labels: label → number of rows of files with this text.
+    """
 
     row: Row
     labels: dict[int | None, int]
 
 
-class Candidates(NamedTuple):
-    """Of the rows with one text, the first with each label, and how many rows of a file had which label."""
+class DuplicateAccumulator(NamedTuple):
+    """The rows with one text, as far as they are needed to choose one.
+
+    Attributes:
+        rows: label → first row with it.
+        labels: label → number of rows of files with it.
+    """
 
     rows: dict[int | None, Row]
     labels: dict[int | None, int]
 
 
 def open_anywhere(path: str) -> BinaryIO:
+    """Opens a local path, or an address that Beam's file systems know."""
     if '://' not in path:
         return open_local(path)
     stream: Any = FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
@@ -59,9 +70,9 @@ def open_anywhere(path: str) -> BinaryIO:
 @beam.typehints.with_input_types(Source)
 @beam.typehints.with_output_types(Row)
 class ReadRows(beam.DoFn):
-    """Yields the rows of a file that have a text; the side outputs get counts and at most one error.
+    """Yields the rows of a file that have text; the side outputs get counts and at most one error.
 
-    An error is data here, not an exception: a runner would wrap that in pages of its own.
+    Errors are elements, not exceptions: a runner would wrap an exception in pages of its own messages.
     """
 
     COUNTS, COLUMNS, ERRORS = 'counts', 'columns', 'errors'
@@ -90,76 +101,94 @@ class ReadRows(beam.DoFn):
 
 
 @beam.typehints.with_input_types(Row)
-@beam.typehints.with_output_types(Kept)
-class KeepOneFn(beam.CombineFn):
-    """Keeps the first row with the label of most; independent of the order in which a runner brings the rows."""
+@beam.typehints.with_output_types(DeduplicatedRow)
+class DeduplicateFn(beam.CombineFn):
+    """Keeps the first row with the majority label, whatever the order in which a runner delivers the rows."""
 
-    def create_accumulator(self) -> Candidates:
-        return Candidates({}, {})
+    def create_accumulator(self) -> DuplicateAccumulator:
+        return DuplicateAccumulator({}, {})
 
-    def add_input(self, accumulator: Candidates, row: Row) -> Candidates:
+    def add_input(self, accumulator: DuplicateAccumulator, row: Row) -> DuplicateAccumulator:
         labels = {} if row.origin == HELD_OUT_LINE else {row.label: 1}
-        return self._merge(accumulator, Candidates({row.label: row}, labels))
+        return self._merge(accumulator, DuplicateAccumulator({row.label: row}, labels))
 
-    def merge_accumulators(self, accumulators: Iterable[Candidates]) -> Candidates:
+    def merge_accumulators(self, accumulators: Iterable[DuplicateAccumulator]) -> DuplicateAccumulator:
         merged = self.create_accumulator()
         for accumulator in accumulators:
             merged = self._merge(merged, accumulator)
         return merged
 
-    def extract_output(self, accumulator: Candidates) -> Kept:
+    def extract_output(self, accumulator: DuplicateAccumulator) -> DeduplicatedRow:
         rows, labels = accumulator
         in_order = sorted(labels, key=lambda label: rows[label].number)
-        return Kept(rows[elected({label: labels[label] for label in in_order})], labels)
+        return DeduplicatedRow(rows[majority_label({label: labels[label] for label in in_order})], labels)
 
-    def _merge(self, first: Candidates, second: Candidates) -> Candidates:
+    def _merge(self, first: DuplicateAccumulator, second: DuplicateAccumulator) -> DuplicateAccumulator:
         rows, labels = dict(first.rows), dict(first.labels)
         for label, row in second.rows.items():
             rows[label] = min(rows.get(label, row), row, key=lambda row: (row.origin, row.number))
         for label, count in second.labels.items():
             labels[label] = labels.get(label, 0) + count
-        return Candidates(rows, labels)
+        return DuplicateAccumulator(rows, labels)
 
 
-def key_rows(row: Row, config: DataConfig, more: bool) -> Iterator[tuple[bytes, Row]]:
-    """A row under its identity; where there may be `more` text, the lines of a held-out row under theirs as well."""
-    key = identity(row.text)
-    yield key, row
-    if more and '\n' in row.text and split_of(row, key, config) in ('eval', 'test'):
+def key_by_fingerprint(row: Row, config: DataConfig, has_unlabelled: bool) -> Iterator[tuple[bytes, Row]]:
+    """Keys a row by the fingerprint of its text; also the lines of a held-out row, if there are `--unlabelled` files.
+
+    Args:
+        row: the row.
+        config: sizes of the splits.
+        has_unlabelled: whether the run reads `--unlabelled` files. Their lines must not repeat held-out text.
+    """
+    fingerprint = text_fingerprint(row.text)
+    yield fingerprint, row
+    if has_unlabelled and '\n' in row.text and assign_split(row, fingerprint, config) in ('eval', 'test'):
         for line in filter(str.strip, row.text.split('\n')):
-            yield identity(line), Row(row.number, '', None, origin=HELD_OUT_LINE)
+            yield text_fingerprint(line), Row(row.number, '', None, origin=HELD_OUT_LINE)
 
 
 class RemoveDuplicates(beam.PTransform[Any, Any]):
-    """Rows → (identity of the text, the row that stands for it).
+    """Rows → (fingerprint of a text, the row that is kept of all rows with it).
 
     Args:
-        config: says which rows are held out.
-        more: whether there are texts of `--unlabelled`; those that occur in held-out rows go.
+        config: sizes of the splits.
+        has_unlabelled: whether the run reads `--unlabelled` files; their texts that occur in held-out rows are dropped.
     """
 
-    def __init__(self, config: DataConfig, more: bool) -> None:
+    def __init__(self, config: DataConfig, has_unlabelled: bool) -> None:
         super().__init__()
-        self._config, self._more = config, more
+        self._config, self._has_unlabelled = config, has_unlabelled
 
-    def expand(self, rows: beam.PCollection[Row]) -> beam.PCollection[tuple[bytes, Kept]]:
-        kept: beam.PCollection[tuple[bytes, Kept]] = (
+    def expand(self, rows: beam.PCollection[Row]) -> beam.PCollection[tuple[bytes, DeduplicatedRow]]:
+        kept: beam.PCollection[tuple[bytes, DeduplicatedRow]] = (
             rows
-            | 'KeyByText'
-            >> beam.FlatMap(key_rows, self._config, self._more).with_output_types(tuple[bytes, Row])
-            | 'KeepOne' >> beam.CombinePerKey(KeepOneFn()).with_output_types(tuple[bytes, Kept])
+            | 'KeyByFingerprint'
+            >> beam.FlatMap(key_by_fingerprint, self._config, self._has_unlabelled).with_output_types(
+                tuple[bytes, Row]
+            )
+            | 'Deduplicate'
+            >> beam.CombinePerKey(DeduplicateFn()).with_output_types(tuple[bytes, DeduplicatedRow])
         )
         return kept
 
 
-def count_kept(element: tuple[bytes, Kept], config: DataConfig) -> Counts:
-    key, (row, labels) = element
+def count_row(element: tuple[bytes, DeduplicatedRow], config: DataConfig) -> Counts:
+    """The counts that a kept row adds to the summary.
+
+    Args:
+        element: fingerprint of the text, and the row that is kept.
+        config: sizes of the splits.
+
+    Returns:
+        Counts by name: `duplicates`, `unlabelled`, `<split>/texts`, `<split>/<class>`, `conflicting/<class>`.
+    """
+    fingerprint, (row, labels) = element
     if row.origin == HELD_OUT_LINE:
         return {'duplicates': sum(labels.values())}
     counts = {'duplicates': sum(labels.values()) - 1}
-    for name, rows in outvoted(labels, row.label).items():
-        counts[f'outvoted/{name}'] = rows
-    split = split_of(row, key, config)
+    for name, rows in conflicting_rows(labels, row.label).items():
+        counts[f'conflicting/{name}'] = rows
+    split = assign_split(row, fingerprint, config)
     if split == UNLABELLED_SPLIT:
         return {**counts, 'unlabelled': 1}
     return {**counts, f'{split}/{"texts" if row.label is None else CLASSES[row.label]}': 1}
@@ -168,6 +197,8 @@ def count_kept(element: tuple[bytes, Kept], config: DataConfig) -> Counts:
 @beam.typehints.with_input_types(Counts)
 @beam.typehints.with_output_types(Counts)
 class AddCountsFn(beam.CombineFn):
+    """Adds counts by name."""
+
     def create_accumulator(self) -> Counts:
         return Counter()
 
@@ -187,19 +218,19 @@ class AddCountsFn(beam.CombineFn):
 
 
 def to_summary(counts: Counts, columns: Iterable[tuple[int, ColumnCounts]]) -> Summary:
-    """The summary of a run.
+    """Builds the summary of a run.
 
     Args:
-        counts: of all rows, by the names that `count_kept` gives them.
-        columns: number of a file, and what was counted in it.
+        counts: counts of all rows, by the names of `count_row`.
+        columns: (number of the file, counts of its columns) for each file.
     """
     summary = Summary()
-    for _, of_file in sorted(columns, key=lambda item: item[0]):
-        summary.columns.merge(of_file)
+    for _, file_counts in sorted(columns, key=lambda item: item[0]):
+        summary.columns.merge(file_counts)
     for name, count in counts.items():
         part, _, label = name.partition('/')
-        if part == 'outvoted':
-            summary.outvoted[label] = count
+        if part == 'conflicting':
+            summary.conflicting_by_class[label] = count
         elif label == 'texts':
             summary.texts[part] = count
         elif label:

@@ -1,4 +1,4 @@
-"""The Beam steps from rows to the files of their splits."""
+"""The Beam steps that write rows to the files of their splits."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -8,15 +8,21 @@ import apache_beam as beam
 import tensorflow as tf
 
 from vaiven.components.text_example_gen.config import DataConfig
-from vaiven.components.text_example_gen.rows import HELD_OUT_LINE, SPLITS, Row, split_of
-from vaiven.components.text_example_gen.transforms import NAMESPACE, Kept
+from vaiven.components.text_example_gen.output_names import OutputNames
+from vaiven.components.text_example_gen.rows import HELD_OUT_LINE, SPLITS, Row, assign_split
+from vaiven.components.text_example_gen.transforms import NAMESPACE, DeduplicatedRow
 
 Shard = tuple[str, int]  # name of the split, number of the file in it
-Record = tuple[bytes, bytes]  # identity of the text, serialized tf.Example
+Record = tuple[bytes, bytes]  # fingerprint of the text, serialized tf.Example
 
 
-def to_example(row: Row) -> bytes:
-    """A serialized tf.Example with `text`, and each other feature where the row has it."""
+def to_example(row: Row, names: OutputNames) -> bytes:
+    """Serializes a row as a tf.Example with the feature `text`, and the other features that the row has.
+
+    Args:
+        row: the row.
+        names: names of the features.
+    """
     features = {'text': _bytes(row.text)}
     if row.label is not None:
         features['label'] = _int(row.label)
@@ -28,7 +34,8 @@ def to_example(row: Row) -> bytes:
         features['rating'] = tf.train.Feature(float_list=tf.train.FloatList(value=[row.rating]))
     if row.position is not None:
         features['position'] = _int(row.position)
-    example = tf.train.Example(features=tf.train.Features(feature=features))
+    named = {names.feature(default): feature for default, feature in features.items()}
+    example = tf.train.Example(features=tf.train.Features(feature=named))
     return bytes(example.SerializeToString(deterministic=True))
 
 
@@ -40,26 +47,39 @@ def _bytes(text: str) -> tf.train.Feature:
     return tf.train.Feature(bytes_list=tf.train.BytesList(value=[text.encode()]))
 
 
-@beam.typehints.with_input_types(tuple[bytes, Kept])
+@beam.typehints.with_input_types(tuple[bytes, DeduplicatedRow])
 @beam.typehints.with_output_types(tuple[Shard, Record])
 class ToExample(beam.DoFn):
-    """One tf.Example a text, under the file that it belongs to."""
+    """Serializes rows, keyed by the shard that they belong to.
 
-    def __init__(self, config: DataConfig, shards: int) -> None:
-        self._config, self._shards = config, shards
+    Args:
+        config: sizes of the splits.
+        names: names of the splits and features.
+        shards: number of files per split.
+    """
 
-    def process(self, element: tuple[bytes, Kept]) -> Iterator[tuple[Shard, Record]]:
-        key, kept = element
+    def __init__(self, config: DataConfig, names: OutputNames, shards: int) -> None:
+        self._config, self._names, self._shards = config, names, shards
+
+    def process(self, element: tuple[bytes, DeduplicatedRow]) -> Iterator[tuple[Shard, Record]]:
+        fingerprint, kept = element
         if kept.row.origin == HELD_OUT_LINE:
             return
-        split = split_of(kept.row, key, self._config)
-        yield (split, int.from_bytes(key[8:16], 'big') % self._shards), (key, to_example(kept.row))
+        split = self._names.split(assign_split(kept.row, fingerprint, self._config))
+        # Other bytes than those that choose the split.
+        shard = int.from_bytes(fingerprint[8:16], 'big') % self._shards
+        yield (split, shard), (fingerprint, to_example(kept.row, self._names))
 
 
 @beam.typehints.with_input_types(tuple[Shard, Iterable[Record]])
 @beam.typehints.with_output_types(str)
 class WriteShard(beam.DoFn):
-    """Writes a file whole or not at all, by the texts' hashes: shuffled, yet always the same bytes."""
+    """Writes a file completely or not at all, sorted by fingerprint: shuffled, yet reproducible to the byte.
+
+    Args:
+        uri: folder of the artifact.
+        shards: number of files per split.
+    """
 
     def __init__(self, uri: str, shards: int) -> None:
         self._uri, self._shards = uri, shards
@@ -80,19 +100,31 @@ class WriteShard(beam.DoFn):
 
 
 class WriteSplits(beam.PTransform[Any, Any]):
-    """Writes every file of every split, those of an empty split too: readers of a split want to find one."""
+    """Writes every file of every split. Empty splits get files too: readers of a split require one.
 
-    def __init__(self, uri: str, config: DataConfig, shards: int) -> None:
+    Args:
+        uri: folder of the artifact.
+        config: sizes of the splits.
+        names: names of the splits and features.
+        shards: number of files per split.
+    """
+
+    def __init__(self, uri: str, config: DataConfig, names: OutputNames, shards: int) -> None:
         super().__init__()
-        self._uri, self._config, self._shards = uri, config, shards
+        self._uri, self._config, self._names, self._shards = uri, config, names, shards
 
-    def expand(self, kept: beam.PCollection[tuple[bytes, Kept]]) -> beam.PCollection[str]:
-        nothing = [((split, shard), (b'', b'')) for split in SPLITS for shard in range(self._shards)]
-        examples = kept | 'ToExample' >> beam.ParDo(ToExample(self._config, self._shards))
-        files = kept.pipeline | 'EveryFile' >> beam.Create(nothing).with_output_types(tuple[Shard, Record])
+    def expand(self, kept: beam.PCollection[tuple[bytes, DeduplicatedRow]]) -> beam.PCollection[str]:
+        # A record without an example creates the file.
+        empty = [
+            ((self._names.split(split), shard), (b'', b''))
+            for split in SPLITS
+            for shard in range(self._shards)
+        ]
+        examples = kept | 'ToExample' >> beam.ParDo(ToExample(self._config, self._names, self._shards))
+        files = kept.pipeline | 'CreateFiles' >> beam.Create(empty).with_output_types(tuple[Shard, Record])
         paths: beam.PCollection[str] = (
             (examples, files)
-            | 'WithEmptyFiles' >> beam.Flatten()
+            | 'AddEmptyFiles' >> beam.Flatten()
             | 'GroupByShard' >> beam.GroupByKey()
             | 'WriteShard' >> beam.ParDo(WriteShard(self._uri, self._shards))
         )

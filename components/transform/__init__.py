@@ -1,1 +1,1 @@
-"""TFX's Transform, given the vocabulary."""
+"""The TextTransform component: TFX's Transform with a vocabulary."""

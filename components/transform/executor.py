@@ -1,4 +1,4 @@
-"""Tells `preprocessing_fn` where the vocabulary is."""
+"""The executor of the TextTransform component."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from tfx.utils import json_utils
 
 
 class Executor(executor.Executor):
-    """TFX's Transform, whose `custom_config` also has `vocabulary_uri`, a folder with `vocab.txt`."""
+    """TFX's Transform executor; adds `vocabulary_uri`, the folder with `vocab.txt`, to `custom_config`."""
 
     def Do(  # noqa: N802
         self,
@@ -16,8 +16,15 @@ class Executor(executor.Executor):
         output_dict: dict[str, list[Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
+        """Transforms the examples as TFX does, with the vocabulary's address in `custom_config`.
+
+        Args:
+            input_dict: `examples`, `schema` and `vocabulary`.
+            output_dict: `transform_graph` and `transformed_examples`.
+            exec_properties: those of TFX's Transform.
+        """
         key = standard_component_specs.CUSTOM_CONFIG_KEY
-        # Only the executor knows the address: it is that of this run's artifact.
+        # Added here and not by the component: the address is known only when this run's artifact exists.
         custom_config = dict(json_utils.loads(exec_properties.get(key) or 'null') or {})
         custom_config['vocabulary_uri'] = artifact_utils.get_single_uri(input_dict['vocabulary'])
         super().Do(input_dict, output_dict, {**exec_properties, key: json_utils.dumps(custom_config)})

@@ -1,1 +1,1 @@
-"""Counts tokens and makes the list of those that get an id."""
+"""The Vocabulary component: counts tokens and selects those that get an id."""

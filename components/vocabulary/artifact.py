@@ -1,4 +1,4 @@
-"""What the Vocabulary component makes."""
+"""The artifact of the Vocabulary component."""
 
 from tfx.types.artifact import Artifact
 
@@ -10,10 +10,10 @@ SUMMARY_FILE = 'summary.json'
 class VocabularyArtifact(Artifact):
     """A folder with three files.
 
-    `vocab.txt`: one token a line, its number being the id; first the special tokens.
-    `counts.tsv`: token, tab, count; every token that occurs, the most frequent first.
-    `summary.json`: `size` of the vocabulary, `distinct` tokens, `total` occurrences, `coverage` (the part of
-    those that is in the vocabulary), `texts` that were read.
+    `vocab.txt`: one token per line; the line number, from 0, is the id. The special tokens come first.
+    `counts.tsv`: token, tab, count, for every token that occurs, in descending order of count.
+    `summary.json`: `size` of the vocabulary, number of `distinct` tokens, `total` occurrences, `coverage` (the share of
+    the occurrences whose token is in the vocabulary), number of `texts` that were read.
     """
 
     TYPE_NAME = 'vaiven.Vocabulary'

@@ -1,4 +1,4 @@
-"""How large a vocabulary may become."""
+"""Configuration of the vocabulary."""
 
 import dataclasses
 
@@ -7,11 +7,11 @@ from vaiven.configuration import require
 
 @dataclasses.dataclass(frozen=True)
 class VocabularyConfig:
-    """Which tokens get an id of their own; the others share that of `[UNK]`.
+    """Which tokens get their own id; the others share the id of `[UNK]`.
 
     Attributes:
-        max_size: the most entries, the special tokens among them.
-        min_count: a rarer token gets no entry; of pieces of words, one that is a single character does.
+        max_size: maximum number of entries, including the special tokens.
+        min_count: a token with a lower count gets no entry. A wordpiece of a single character always gets one.
     """
 
     max_size: int = 20_000

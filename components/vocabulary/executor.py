@@ -1,4 +1,4 @@
-"""Counts, chooses, and writes the vocabulary."""
+"""The executor of the Vocabulary component."""
 
 import os
 from typing import Any
@@ -8,19 +8,21 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.dsl.io import fileio
 from tfx.types import Artifact, artifact_utils
 
+from vaiven.components.examples import TEXT_FEATURE, TRAIN_SPLIT, UNLABELLED_SPLIT, split_pattern
+from vaiven.components.parameters import names_from_json
 from vaiven.components.vocabulary import artifact as files
 from vaiven.components.vocabulary.config import VocabularyConfig
 from vaiven.components.vocabulary.counting import CountTokens, TokenCount, read_examples
-from vaiven.components.vocabulary.token_selection import choose
+from vaiven.components.vocabulary.token_selection import select_tokens
 from vaiven.configuration import from_json
 from vaiven.models.text.config import TextConfig, Unit
 
 # Held-out text must not shape the vocabulary.
-_SPLITS = ('train', 'unlabelled')
+SPLITS = (TRAIN_SPLIT, UNLABELLED_SPLIT)
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
-    """Writes `vocab.txt`, `counts.tsv` and `summary.json`; see `VocabularyArtifact`."""
+    """Writes `vocab.txt`, `counts.tsv` and `summary.json` to the folder of the artifact."""
 
     def Do(  # noqa: N802
         self,
@@ -28,16 +30,29 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         output_dict: dict[str, list[Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
+        """Counts the tokens, selects the vocabulary and writes it.
+
+        Args:
+            input_dict: `examples`.
+            output_dict: `vocabulary`.
+            exec_properties: `config` and `text` as JSON; `splits`, a JSON list; `text_feature`.
+
+        Raises:
+            UserError: if the examples have none of the splits.
+        """
         self._log_startup(input_dict, output_dict, exec_properties)
         config = from_json(VocabularyConfig, exec_properties['config'])
         text = from_json(TextConfig, exec_properties['text'])
         examples = artifact_utils.get_single_instance(input_dict['examples'])
-        present = artifact_utils.decode_split_names(examples.split_names)
+        splits = names_from_json(exec_properties, 'splits', SPLITS)
+        present = set(artifact_utils.decode_split_names(examples.split_names))
+        # With none of the splits present, the first one is looked up, which raises the error.
         patterns = [
-            os.path.join(artifact_utils.get_split_uri([examples], split), '*')
-            for split in _SPLITS
-            if split in present
+            split_pattern(examples, split)
+            for split in splits
+            if split in present or not present & set(splits)
         ]
+        text_feature = exec_properties.get('text_feature') or TEXT_FEATURE
         uri = artifact_utils.get_single_uri(output_dict['vocabulary'])
         fileio.makedirs(uri)
         with self._make_beam_pipeline() as pipeline:
@@ -45,19 +60,21 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             texts = serialized | 'CountTexts' >> beam.combiners.Count.Globally()
             _ = (
                 serialized
-                | 'CountTokens' >> CountTokens(text)
-                # The distinct tokens of a language fit one worker; the text need not.
-                | 'Gather' >> beam.combiners.ToList()
+                | 'CountTokens' >> CountTokens(text, text_feature)
+                # The distinct tokens of a language fit in the memory of one worker; the corpus need not.
+                | 'ToList' >> beam.combiners.ToList()
                 | 'Write' >> beam.Map(_write, config, text.unit, uri, beam.pvalue.AsSingleton(texts))
             )
 
 
-def _write(counted: list[TokenCount], config: VocabularyConfig, unit: Unit, uri: str, texts: int) -> None:
-    choice = choose(counted, config, unit)
+def _write(
+    token_counts: list[TokenCount], config: VocabularyConfig, unit: Unit, uri: str, texts: int
+) -> None:
+    selection = select_tokens(token_counts, config, unit)
     contents = {
-        files.VOCABULARY_FILE: choice.vocabulary_text(),
-        files.COUNTS_FILE: choice.counts_text(),
-        files.SUMMARY_FILE: choice.summary_text(texts),
+        files.VOCABULARY_FILE: selection.vocabulary_text(),
+        files.COUNTS_FILE: selection.counts_text(),
+        files.SUMMARY_FILE: selection.summary_text(texts),
     }
     for name, content in contents.items():
         with fileio.open(os.path.join(uri, name), 'w') as file:

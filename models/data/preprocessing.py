@@ -26,7 +26,8 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> d
     Args:
         inputs: `text` string and, if the data have them, `label` and `position` int64 and `rating` float; all sparse,
             (n, ≤ 1).
-        custom_config: `config`, the configuration as JSON, and `vocabulary_uri`, a folder that contains `vocab.txt`.
+        custom_config: `config`, the configuration as JSON, and `vocabulary_uri`, a folder that contains `vocab.txt`;
+            optionally `text_feature` and `label_feature`, the names of those features if they differ.
 
     Returns:
         `ids` int64 sparse (n, None); `label` int64 (n): 1 positive, 0 negative, −1 unlabelled; `position` int64 (n): of
@@ -38,7 +39,7 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> d
         lambda: text_lib.vocabulary_table(f'{custom_config["vocabulary_uri"]}/{VOCABULARY_FILE}'),
         'vocabulary',
     )
-    text = _one_value(inputs[TEXT], '')
+    text = _one_value(inputs[custom_config.get('text_feature', TEXT)], '')
     tokens = text_lib.tokenize(text, config, table)
     batch_shape = tf.shape(tokens.row_lengths())  # (1): n
 
@@ -47,7 +48,7 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> d
             return _one_value(inputs[name], default)
         return tf.fill(batch_shape, tf.constant(default, dtype))
 
-    label = column(LABEL, tf.int64, NO_LABEL)
+    label = column(custom_config.get('label_feature', LABEL), tf.int64, NO_LABEL)
     return {
         IDS: text_lib.tokens_to_ids(tokens, table).to_sparse(),
         # Only labelled examples train the wide path: n-grams of the others would be written for nothing.

@@ -4,7 +4,7 @@ import os
 
 import click
 
-from vaiven.components.text_example_gen.files import addressed
+from vaiven.components.text_example_gen.files import remote_files
 from vaiven.pipeline.commands.options import ConfigOptions, DataOptions, config_options
 from vaiven.pipeline.local_addresses import require_local_path
 from vaiven.serving.commands.options import option_group
@@ -73,7 +73,7 @@ def compile_command(
     """
     output = require_local_path(output, '--output')
     config = config_options.build(data)
-    files = addressed(data.data, data.unlabelled)
+    files = remote_files(data.data, data.unlabelled)
     from vaiven.pipeline.input_data import require_compatible_data
 
     require_compatible_data(files, config)

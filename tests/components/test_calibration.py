@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from vaiven.components.evaluation.calibration import binned, calibration_error
+from vaiven.components.evaluation.calibration import bin_probabilities, calibration_error
 
 
 def error(probabilities, labels) -> float:
-    return calibration_error(binned(np.array(probabilities), np.array(labels)))
+    return calibration_error(bin_probabilities(np.array(probabilities), np.array(labels)))
 
 
 def test_probabilities_that_come_true_as_often_as_they_say_have_no_error():

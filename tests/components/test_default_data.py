@@ -64,7 +64,7 @@ def test_without_an_index_one_line_says_so_and_nothing_is_left(tmp_path, monkeyp
     empty.mkdir()
     monkeypatch.setenv('PIP_NO_INDEX', '1')
     monkeypatch.setenv('PIP_FIND_LINKS', str(empty))
-    with pytest.raises(DownloadError, match='bring your own with --data') as caught:
+    with pytest.raises(DownloadError, match='name your own data with --data') as caught:
         default_data.default_data(tmp_path / 'cache')
     assert '\n' not in str(caught.value)
     assert caught.value.exit_status == 1

@@ -5,7 +5,13 @@ import os
 import pytest
 
 from vaiven.components.text_example_gen.errors import DataError
-from vaiven.components.text_example_gen.files import DataFiles, Source, addressed, found, suffix_of
+from vaiven.components.text_example_gen.files import (
+    DataFiles,
+    Source,
+    data_suffix,
+    find_local_files,
+    remote_files,
+)
 
 
 @pytest.fixture
@@ -23,18 +29,18 @@ def names(paths):
 
 
 def test_a_folder_means_its_texts_in_order(folder):
-    assert names(found([folder]).data) == ['a.TXT.gz', 'b.txt', 'novelas [1].txt']
-    assert all(os.path.isabs(path) for path in found(['.']).data)
+    assert names(find_local_files([folder]).data) == ['a.TXT.gz', 'b.txt', 'novelas [1].txt']
+    assert all(os.path.isabs(path) for path in find_local_files(['.']).data)
 
 
 def test_a_pattern_means_what_fits_and_a_file_with_brackets_itself(folder):
-    assert names(found(['c*.csv']).data) == ['c.csv', 'cc.csv']
-    assert names(found(['**/*.txt']).data) == ['b.txt', 'd.txt', 'novelas [1].txt']
-    assert names(found(['novelas [1].txt']).data) == ['novelas [1].txt']
+    assert names(find_local_files(['c*.csv']).data) == ['c.csv', 'cc.csv']
+    assert names(find_local_files(['**/*.txt']).data) == ['b.txt', 'd.txt', 'novelas [1].txt']
+    assert names(find_local_files(['novelas [1].txt']).data) == ['novelas [1].txt']
 
 
 def test_files_keep_the_order_in_which_they_are_given_and_are_read_once(folder):
-    files = found(['b.txt', 'a.TXT.gz', folder], ['c.csv', 'c.csv'])
+    files = find_local_files(['b.txt', 'a.TXT.gz', folder], ['c.csv', 'c.csv'])
     assert names(files.data) == ['b.txt', 'a.TXT.gz', 'novelas [1].txt']
     assert [(source.number, source.more) for source in files.sources()] == [
         (0, False), (1, False), (2, False), (3, True),
@@ -47,15 +53,15 @@ def test_files_keep_the_order_in_which_they_are_given_and_are_read_once(folder):
     [
         (['deep'], [], 'deep: is a directory without .txt files'),
         (['c.csv', 'b.txt'], [], r'texts \(.txt\) or tables, not both'),
-        (['*.md'], [], r'\*.md: no file fits this pattern; check what is given with --data'),
+        (['*.md'], [], r'\*.md: no file matches this pattern; check the value of --data'),
         (['c.csv'], ['*.md'], 'check what is given with --unlabelled'),
-        (['b.txt'], ['b.txt'], 'comes with --data and with --unlabelled'),
+        (['b.txt'], ['b.txt'], 'is given with --data and with --unlabelled'),
         (['c.csv'], ['x.xlsx'], 'x.xlsx: a data file must be named'),
     ],
 )
 def test_files_that_are_not_meant_together_are_refused(folder, data, unlabelled, message):
     with pytest.raises(DataError, match=message):
-        found(data, unlabelled)
+        find_local_files(data, unlabelled)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +79,7 @@ def test_files_that_are_not_meant_together_are_refused(folder, data, unlabelled,
     ],
 )
 def test_a_name_says_what_is_in_the_file(name, suffix):
-    assert suffix_of(name) == suffix
+    assert data_suffix(name) == suffix
 
 
 @pytest.mark.parametrize('name', ['a', 'a.xlsx', 'a.parquet.gz', 'a.zip', 'txt', '.gz'])
@@ -81,10 +87,10 @@ def test_a_name_that_says_nothing_is_refused(name):
     with pytest.raises(
         DataError, match=r'must be named \.csv, \.tsv, \.jsonl, \.json, \.parquet, \.txt, or \.ft\.txt'
     ):
-        suffix_of(name)
+        data_suffix(name)
 
 
 def test_addresses_are_taken_as_they_are_and_a_folder_means_its_texts():
-    assert addressed(['gs://bucket/books/', 'gs://bucket/*.txt.gz'], ['s3://other/a.csv']) == DataFiles(
+    assert remote_files(['gs://bucket/books/', 'gs://bucket/*.txt.gz'], ['s3://other/a.csv']) == DataFiles(
         ('gs://bucket/books/*.txt', 'gs://bucket/*.txt.gz'), ('s3://other/a.csv',)
     )

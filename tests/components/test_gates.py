@@ -152,7 +152,7 @@ def test_the_reason_of_a_refusal_has_the_numbers_and_the_setting(examples, model
             ),
             (
                 {'min_accuracy': 0.5, 'max_accuracy_drop': 0.01},
-                '5 rows only that model gets right, 0 only this one',
+                '5 rows only that model predicts correctly, 0 only this one',
             ),
             (
                 {'min_accuracy': 0.5, 'max_accuracy_drop': 0.01},

@@ -17,7 +17,7 @@ from vaiven.components.language_evaluation import evaluate as evaluate_module
 from vaiven.components.language_evaluation.baselines import compressor_bits, unigram_bits
 from vaiven.components.language_evaluation.component import LanguageEvaluator
 from vaiven.components.language_evaluation.evaluate import SAMPLE_TOKENS, SAMPLES
-from vaiven.components.language_evaluation.originality import distinct, longest_copied
+from vaiven.components.language_evaluation.originality import distinct_n, longest_copied_passage
 from vaiven.configuration import ConfigError
 from vaiven.models.export.signatures import Signatures
 from vaiven.models.network.config import NetworkConfig
@@ -192,9 +192,9 @@ def test_bounds_that_make_no_sense_are_refused(settings, rule):
 
 
 def test_distinct_counts_different_sequences_of_words_within_a_text():
-    assert distinct(['el sol y el mar'], 1) == 4 / 5
-    assert distinct(['el sol', 'el sol y'], 2) == 2 / 3
-    assert distinct(['', 'sol'], 2) == 0.0
+    assert distinct_n(['el sol y el mar'], 1) == 4 / 5
+    assert distinct_n(['el sol', 'el sol y'], 2) == 2 / 3
+    assert distinct_n(['', 'sol'], 2) == 0.0
 
 
 def test_the_longest_copied_stretch_is_that_of_a_search_character_by_character():
@@ -204,15 +204,20 @@ def test_the_longest_copied_stretch_is_that_of_a_search_character_by_character()
         written = [''.join(draw.choices('abñ👍', k=draw.randrange(40))) for _ in range(3)]
         spans = {text[i:j] for text in written for i in range(len(text)) for j in range(i + 1, len(text) + 1)}
         longest = max((len(span) for span in spans if any(span in source for source in sources)), default=0)
-        found = longest_copied(written, sources)
+        found = longest_copied_passage(written, sources)
         assert len(found) == longest
         assert any(found in source for source in sources) or not sources
 
 
 def test_a_stretch_does_not_reach_from_one_source_to_the_next():
-    assert longest_copied(['abcdef'], ['xabc', 'defx']) in ('abc', 'def')
-    assert longest_copied(['ñandú'], ['un ñandú corre']) == 'ñandú'
-    assert longest_copied([''], ['a']) == longest_copied(['a'], []) == longest_copied([], ['a']) == ''
+    assert longest_copied_passage(['abcdef'], ['xabc', 'defx']) in ('abc', 'def')
+    assert longest_copied_passage(['ñandú'], ['un ñandú corre']) == 'ñandú'
+    assert (
+        longest_copied_passage([''], ['a'])
+        == longest_copied_passage(['a'], [])
+        == longest_copied_passage([], ['a'])
+        == ''
+    )
 
 
 def test_frequencies_and_compressor_need_fewer_bits_where_there_is_less_to_tell():

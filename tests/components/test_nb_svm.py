@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vaiven.components.linear_baseline.executor import measure
+from vaiven.components.linear_baseline.executor import measure_accuracies
 from vaiven.components.linear_baseline.nb_svm import NbSvm
 
 GOOD = ['una película muy bonita', 'great film !', 'bonita', 'a great great film', '👍 bonita']
@@ -32,5 +32,5 @@ def test_the_same_rows_give_the_same_weights():
 
 
 def test_the_majority_is_that_of_the_training_rows():
-    result = measure(['a', 'a b', 'c'], np.array([1, 1, 0]), ['c', 'c', 'a'], np.array([0, 0, 1]))
+    result = measure_accuracies(['a', 'a b', 'c'], np.array([1, 1, 0]), ['c', 'c', 'a'], np.array([0, 0, 1]))
     assert result == {'majority': pytest.approx(1 / 3), 'nb_svm': 1.0, 'rows': 3}

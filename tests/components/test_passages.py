@@ -13,7 +13,7 @@ from vaiven.components.text_example_gen.config import DataConfig
 from vaiven.components.text_example_gen.errors import DataError
 from vaiven.components.text_example_gen.files import DataFiles
 from vaiven.components.text_example_gen.passages import passages
-from vaiven.components.text_example_gen.reading import read_more, read_rows, read_source
+from vaiven.components.text_example_gen.reading import read_rows, read_source, read_unlabelled
 from vaiven.components.text_example_gen.rows import nfc
 from vaiven.serving.common.tables import blocks
 
@@ -108,7 +108,7 @@ def test_a_gzipped_text_is_read(tmp_path):
 
 def test_more_text_is_read_line_by_line_and_a_long_line_in_pieces(tmp_path):
     path = text_file(tmp_path, f'\ufeffuno\r\n\r\n{"dos. " * 20}\r\nnin\u0303a')
-    assert [(row.number, row.text, row.position) for row in read_more(path, CONFIG)] == [
+    assert [(row.number, row.text, row.position) for row in read_unlabelled(path, CONFIG)] == [
         (1, 'uno', None), (2, '', None), (3, ('dos. ' * 13).strip(), None), (4, ('dos. ' * 7).strip(), None),
         (5, 'niña', None),
     ]  # fmt: skip

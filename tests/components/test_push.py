@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from vaiven.components.pusher.push import PushError, copier, fingerprint, push, versions
+from vaiven.components.pusher.push import PushError, fingerprint, folder_copier, push, versions
 
 # Runs in a process of its own: pushes the folder argv[1] to argv[2], and prints the version or the error.
 PUSH = """
 import sys
 from pathlib import Path
-from vaiven.components.pusher.push import PushError, copier, push
+from vaiven.components.pusher.push import PushError, folder_copier, push
 try:
-    print(push(copier(Path(sys.argv[1])), Path(sys.argv[2])).version)
+    print(push(folder_copier(Path(sys.argv[1])), Path(sys.argv[2])).version)
 except PushError as error:
     print(error)
     sys.exit(error.exit_status)
@@ -44,7 +44,7 @@ def start(source, serving, before=''):
 def test_versions_count_up_from_one(tmp_path):
     serving = tmp_path / 'serving' / 'reviews'
     for number in (1, 2, 3):
-        pushed = push(copier(model(tmp_path / f'm{number}', f'graph {number}')), serving)
+        pushed = push(folder_copier(model(tmp_path / f'm{number}', f'graph {number}')), serving)
         assert (pushed.version, pushed.new) == (number, True)
         assert (Path(pushed.destination) / 'saved_model.pb').read_text() == f'graph {number}'
     assert visible(serving) == ['1', '2', '3']
@@ -54,14 +54,14 @@ def test_the_next_number_follows_the_highest_that_is_there(tmp_path):
     for name in ('7', '0012', 'tmp', '9.old', '-3'):
         (tmp_path / 'serving' / name).mkdir(parents=True)
     (tmp_path / 'serving' / '99').write_text('a file is no version')
-    assert push(copier(model(tmp_path / 'm')), tmp_path / 'serving').version == 13
+    assert push(folder_copier(model(tmp_path / 'm')), tmp_path / 'serving').version == 13
 
 
 def test_the_same_model_is_not_pushed_twice(tmp_path):
     serving = tmp_path / 'serving'
-    first = push(copier(model(tmp_path / 'a')), serving)
-    push(copier(model(tmp_path / 'b', 'another')), serving)
-    again = push(copier(model(tmp_path / 'c')), serving)
+    first = push(folder_copier(model(tmp_path / 'a')), serving)
+    push(folder_copier(model(tmp_path / 'b', 'another')), serving)
+    again = push(folder_copier(model(tmp_path / 'c')), serving)
     assert (again.version, again.new, again.destination) == (first.version, False, first.destination)
     assert visible(serving) == ['1', '2']
 
@@ -77,7 +77,7 @@ def test_the_fingerprint_knows_names_and_contents_and_nothing_else(tmp_path):
 
 def test_a_full_disk_leaves_the_serving_folder_as_it_was(tmp_path):
     serving = tmp_path / 'serving'
-    push(copier(model(tmp_path / 'a')), serving)
+    push(folder_copier(model(tmp_path / 'a')), serving)
     # The kernel refuses to let a file grow, as it does on a full disk.
     full = 'import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);'
     full += 'resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n'
@@ -85,7 +85,7 @@ def test_a_full_disk_leaves_the_serving_folder_as_it_was(tmp_path):
     output = process.communicate()[0]
     assert process.returncode == 1
     assert output.count('\n') == 1
-    assert f'was not pushed to {serving}: File too large; the versions there are as they were' in output
+    assert f'was not pushed to {serving}: File too large; its versions are unchanged' in output
     assert visible(serving) == ['1']
     assert not list(serving.glob('.incoming-*'))
 
@@ -103,7 +103,7 @@ def test_a_copy_that_fails_leaves_nothing(tmp_path):
 
 def test_killed_in_the_middle_it_leaves_nothing_that_a_server_would_load(tmp_path):
     serving = tmp_path / 'serving'
-    push(copier(model(tmp_path / 'a')), serving)
+    push(folder_copier(model(tmp_path / 'a')), serving)
     source = model(tmp_path / 'b', 'graph b')
     # The copy stops after the graph, the file that a server looks for.
     before = (
@@ -124,7 +124,7 @@ def test_killed_in_the_middle_it_leaves_nothing_that_a_server_would_load(tmp_pat
     assert visible(serving) == ['1']
     assert list(versions(serving)) == [1]
     # The next push clears up, and takes the number.
-    assert push(copier(source), serving).version == 2
+    assert push(folder_copier(source), serving).version == 2
     assert not list(serving.glob('.incoming-*'))
 
 
@@ -148,7 +148,7 @@ def test_a_number_taken_in_the_last_moment_is_passed_over(tmp_path, monkeypatch)
         return rename(path, target)
 
     monkeypatch.setattr(Path, 'rename', late)
-    assert push(copier(model(tmp_path / 'a')), tmp_path / 'serving').version == 2
+    assert push(folder_copier(model(tmp_path / 'a')), tmp_path / 'serving').version == 2
     assert (tmp_path / 'serving' / '1' / 'saved_model.pb').read_text() == 'of another machine'
 
 

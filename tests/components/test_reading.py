@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vaiven.components.text_example_gen.check import check_data, summarise
+from vaiven.components.text_example_gen.check import check_data, summarize_rows
 from vaiven.components.text_example_gen.config import DataConfig
 from vaiven.components.text_example_gen.errors import DataError
 from vaiven.components.text_example_gen.files import DataFiles
@@ -225,17 +225,17 @@ def test_a_file_that_cannot_be_learnt_from_is_refused_in_one_line(tmp_path, cont
 
 def test_duplicates_are_counted_and_those_with_another_label_too(tmp_path):
     content = 'text,label\nA film,1\nother,0\na  FILM,0\na film,\nA film,1\nlater,\nLATER,0\n'
-    summary = summarise(DataFiles((file_of(tmp_path, content),)), CONFIG)
+    summary = summarize_rows(DataFiles((file_of(tmp_path, content),)), CONFIG)
     assert (summary.rows, summary.duplicates, summary.conflicting, summary.unlabelled) == (7, 4, 1, 0)
     # A labelled row stands for its text even where an unlabelled one came first.
-    assert (summary.of_class('positive'), summary.of_class('negative')) == (1, 2)
+    assert (summary.rows_of_class('positive'), summary.rows_of_class('negative')) == (1, 2)
 
 
 def test_of_rows_with_one_text_most_decide_and_else_the_first(tmp_path):
     content = 'text,label\na,1\n' + 'a,0\n' * 9 + 'b,1\nb,0\nc,\nc,0\nc,1\nc,1\n'
-    summary = summarise(DataFiles((file_of(tmp_path, content),)), CONFIG)
-    assert (summary.of_class('positive'), summary.of_class('negative')) == (2, 1)
-    assert summary.outvoted == {'negative': 2, 'positive': 1}
+    summary = summarize_rows(DataFiles((file_of(tmp_path, content),)), CONFIG)
+    assert (summary.rows_of_class('positive'), summary.rows_of_class('negative')) == (2, 1)
+    assert summary.conflicting_by_class == {'negative': 2, 'positive': 1}
 
 
 def test_a_good_file_is_summarised(tmp_path):

@@ -1,4 +1,4 @@
-"""Rows: labels, identity, split."""
+"""Rows: labels, fingerprint, split."""
 
 import math
 import unicodedata
@@ -8,14 +8,21 @@ import pytest
 from vaiven.components.text_example_gen.column_counts import ColumnCounts
 from vaiven.components.text_example_gen.config import DataConfig
 from vaiven.components.text_example_gen.errors import DataError
-from vaiven.components.text_example_gen.rows import LabelReader, RatingReader, Row, identity, nfc, split_of
+from vaiven.components.text_example_gen.rows import (
+    LabelParser,
+    RatingParser,
+    Row,
+    assign_split,
+    nfc,
+    text_fingerprint,
+)
 from vaiven.configuration import ConfigError, from_json, replace, to_json
 
 CONFIG = DataConfig()
 
 
 def split(text, group=None, label=1, config=CONFIG):
-    return split_of(Row(1, text, label, group), identity(text), config)
+    return assign_split(Row(1, text, label, group), text_fingerprint(text), config)
 
 
 @pytest.mark.parametrize(
@@ -28,19 +35,19 @@ def split(text, group=None, label=1, config=CONFIG):
     ],
 )
 def test_case_white_space_and_unicode_form_do_not_make_another_text(other):
-    assert identity(other) == identity('¡Qué película!')
+    assert text_fingerprint(other) == text_fingerprint('¡Qué película!')
 
 
 @pytest.mark.parametrize('other', ['Que película!', '¡Qué película', '¡Quépelícula!', ''])
 def test_an_accent_a_sign_or_a_missing_space_make_another_text(other):
-    assert identity(other) != identity('¡Qué película!')
+    assert text_fingerprint(other) != text_fingerprint('¡Qué película!')
 
 
 def test_case_folding_that_undoes_the_normal_form_does_not_make_another_text():
     # U+0345 folds to iota, after which the marks stand in another order.
     text = '\u03b1\u0345\u0301'
-    assert identity(text) == identity(unicodedata.normalize('NFD', text))
-    assert identity('STRASSE') == identity('straße')
+    assert text_fingerprint(text) == text_fingerprint(unicodedata.normalize('NFD', text))
+    assert text_fingerprint('STRASSE') == text_fingerprint('straße')
 
 
 def test_a_split_never_changes():
@@ -72,20 +79,20 @@ def test_the_text_of_a_row_is_in_nfc():
     [('1', 1), (' Positive ', 1), ('NEGATIVO', 0), ('-1', 0), ('', None), ('None', None), ('+1', 1)],
 )
 def test_labels_are_read_whatever_their_case(label, expected):
-    assert LabelReader(CONFIG, ColumnCounts())(label, 'row') == expected
+    assert LabelParser(CONFIG, ColumnCounts())(label, 'row') == expected
 
 
 def test_stars_become_labels_by_configuration():
     config = replace(CONFIG, 'positive_labels', '4,5')
     config = replace(replace(config, 'negative_labels', '1,2'), 'unlabelled_labels', '3')
-    assert [LabelReader(config, ColumnCounts())(stars, 'row') for stars in '12345'] == [0, 0, None, 1, 1]
+    assert [LabelParser(config, ColumnCounts())(stars, 'row') for stars in '12345'] == [0, 0, None, 1, 1]
 
 
 @pytest.mark.parametrize(
     ('rating', 'expected'), [('1', -1.0), ('3', 0.0), (' 5 ', 1.0), ('4.5', 0.75), ('', None), (' ', None)]
 )
 def test_a_rating_becomes_a_number_between_minus_one_and_one(rating, expected):
-    assert RatingReader(replace(CONFIG, 'rating_range', '1,5'))(rating, 'row') == expected
+    assert RatingParser(replace(CONFIG, 'rating_range', '1,5'))(rating, 'row') == expected
 
 
 @pytest.mark.parametrize('rating', ['5.1', '0', 'good', 'nan', 'inf', '4/5', '4,5'])
@@ -93,15 +100,15 @@ def test_a_rating_that_is_none_says_where_it_is_and_how_to_give_the_range(rating
     config = replace(replace(CONFIG, 'rating_column', 'stars'), 'rating_range', '1,5')
     with pytest.raises(
         DataError,
-        match=rf"a.csv, line 7: '{rating}' in column 'stars' is no number between 1 and 5; .*range=1,5",
+        match=rf"a.csv, line 7: '{rating}' in column 'stars' is not a number between 1 and 5; .*range=1,5",
     ):
-        RatingReader(config)(rating, 'a.csv, line 7')
+        RatingParser(config)(rating, 'a.csv, line 7')
 
 
 @pytest.mark.parametrize(
     ('values', 'rule'),
     [
-        ({'label_column': 'text'}, 'columns of their own'),
+        ({'label_column': 'text'}, 'must be different columns'),
         ({'text_column': ''}, 'must name a column'),
         ({'delimiter': '"'}, 'must be one character'),
         ({'delimiter': '||'}, 'must be one character'),
@@ -110,8 +117,8 @@ def test_a_rating_that_is_none_says_where_it_is_and_how_to_give_the_range(rating
         ({'negative_labels': ('0', ' ')}, 'an empty label is always unlabelled'),
         ({'negative_labels': ('1.0', '2')}, 'set both data.negative_labels and data.positive_labels'),
         ({'negative_labels': ('2',), 'unlabelled_labels': ('2.0',)}, 'cannot be negative and unlabelled'),
-        ({'language_column': 'label'}, 'columns of their own'),
-        ({'rating_column': 'text'}, 'columns of their own'),
+        ({'language_column': 'label'}, 'must be different columns'),
+        ({'rating_column': 'text'}, 'must be different columns'),
         ({'rating_range': (5.0, 1.0)}, 'two numbers'),
         ({'rating_range': (1.0,)}, 'two numbers'),
         ({'rating_range': (math.nan, 1.0)}, 'two numbers'),

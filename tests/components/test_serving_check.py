@@ -11,8 +11,8 @@ from executor_runs import artifact, channel, run, write_examples
 from tfx.types import standard_artifacts
 
 from vaiven.components.serving_check import comparison
-from vaiven.components.serving_check.check import Check, check_model
-from vaiven.components.serving_check.comparison import PROBES, difference
+from vaiven.components.serving_check.check import ServingCheckResult, check_model
+from vaiven.components.serving_check.comparison import PROBES, max_difference
 from vaiven.components.serving_check.component import ServingCheck
 from vaiven.components.serving_check.config import ServingCheckConfig
 from vaiven.configuration import ConfigError
@@ -88,7 +88,7 @@ def test_a_model_that_reads_another_apostrophe_as_another_word_is_not_blessed(tm
         return tf.where(plain, 0.9, 0.2)
 
     check = check_model(export(tmp_path, apostrophes), ['some text'], ServingCheckConfig())
-    assert 'one text gets other answers where its apostrophes' in check.reason
+    assert 'the same text gets different answers when its apostrophes' in check.reason
 
 
 def test_a_model_that_fails_on_an_empty_text_is_not_blessed(tmp_path):
@@ -127,17 +127,17 @@ def values(*numbers):
     ],
 )
 def test_a_difference_is_relative_above_one_and_infinite_where_it_has_no_size(expected, received, result):
-    assert difference(expected, received) == pytest.approx(result)
+    assert max_difference(expected, received) == pytest.approx(result)
 
 
 def test_a_check_is_written_as_strict_json():
-    text = Check(grpc=math.inf, signatures={'embed': math.inf}).to_json()
+    text = ServingCheckResult(grpc=math.inf, signatures={'embed': math.inf}).to_json()
     assert 'Infinity' not in text
     assert json.loads(text)['grpc'] == 'inf'
 
 
 def test_the_probes_reach_a_signature_in_the_form_that_it_takes(tmp_path):
-    model = comparison.InProcess(export(tmp_path, length))
+    model = comparison.InProcessModel(export(tmp_path, length))
     assert model.inputs('next_word', PROBES)['k'].dtype == np.int32
     assert model.inputs('serving_default', PROBES)['text'][3] == '¡Qué película más bonita!'.encode()
     assert tf.train.Example.FromString(model.inputs('classify', PROBES)['inputs'][0]).features.feature['text']

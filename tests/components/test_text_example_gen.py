@@ -24,8 +24,8 @@ from vaiven.components.text_example_gen.config import DataConfig
 from vaiven.components.text_example_gen.errors import DataError
 from vaiven.components.text_example_gen.executor import unpack_config
 from vaiven.components.text_example_gen.files import DataFiles
-from vaiven.components.text_example_gen.rows import SPLITS, Row, identity
-from vaiven.components.text_example_gen.transforms import Kept, RemoveDuplicates
+from vaiven.components.text_example_gen.rows import SPLITS, Row, text_fingerprint
+from vaiven.components.text_example_gen.transforms import DeduplicatedRow, RemoveDuplicates
 
 pytestmark = pytest.mark.slow
 
@@ -70,8 +70,8 @@ def test_the_first_of_equal_texts_is_kept_in_whatever_order_they_come(seed):
         assert_that(
             kept,
             equal_to([
-                (identity('a film'), Kept(Row(2, 'A film', 1), {None: 1, 1: 1, 0: 1})),
-                (identity('otra'), Kept(Row(4, 'otra', 0), {0: 2})),
+                (text_fingerprint('a film'), DeduplicatedRow(Row(2, 'A film', 1), {None: 1, 1: 1, 0: 1})),
+                (text_fingerprint('otra'), DeduplicatedRow(Row(4, 'otra', 0), {0: 2})),
             ]),
         )  # fmt: skip
 
@@ -86,8 +86,8 @@ def test_of_equal_texts_the_label_of_most_is_kept_with_its_first_row(seed):
     random.Random(seed).shuffle(rows)
     with pipeline() as p:
         kept = p | beam.Create(rows) | RemoveDuplicates(DataConfig(), more=False)
-        expected = Kept(Row(2, 'A film', 0), {None: 1, 1: 1, 0: 9})
-        assert_that(kept, equal_to([(identity('a film'), expected)]))
+        expected = DeduplicatedRow(Row(2, 'A film', 0), {None: 1, 1: 1, 0: 9})
+        assert_that(kept, equal_to([(text_fingerprint('a film'), expected)]))
 
 
 @pytest.fixture(scope='module')
@@ -354,7 +354,7 @@ def test_the_files_are_named_by_their_way_from_a_common_folder():
     assert inputs(DataFiles(('/a.csv',), ('/b/c.csv',))) == (
         '/', [('data-0', 'a.csv'), ('unlabelled-0', 'b/c.csv')],
     )  # fmt: skip
-    with pytest.raises(DataError, match='all files must lie on this machine, or all in one store'):
+    with pytest.raises(DataError, match='the files must all be on this machine, or all in one store'):
         inputs(DataFiles(('/data/a.csv',), ('gs://b/c.csv',)))
 
 

@@ -12,7 +12,7 @@ from vaiven.components.text_example_gen.check import check_data
 from vaiven.components.text_example_gen.config import DataConfig
 from vaiven.components.text_example_gen.errors import DataError
 from vaiven.components.text_example_gen.files import DataFiles
-from vaiven.components.text_example_gen.reading import read_more, read_rows
+from vaiven.components.text_example_gen.reading import read_rows, read_unlabelled
 from vaiven.components.text_example_gen.rows import Row
 
 CONFIG = DataConfig(max_row_bytes=1000)
@@ -97,7 +97,7 @@ def test_only_the_text_column_of_more_text_must_be_there(tmp_path):
     table = parquet_file(tmp_path / 'a.parquet', {'text': ['a', 'b'], 'label': ['so so', 'none']})
     lines = jsonl(tmp_path / 'a.jsonl', ['{"text": "a"}', '{"text": "b", "label": []}'])
     for path in (table, lines):
-        assert [(row.text, row.label) for row in read_more(path, CONFIG)] == [('a', None), ('b', None)]
+        assert [(row.text, row.label) for row in read_unlabelled(path, CONFIG)] == [('a', None), ('b', None)]
 
 
 GOOD = '{"text": "ok", "label": 1}'

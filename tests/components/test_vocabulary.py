@@ -15,7 +15,7 @@ from vaiven.components.vocabulary import counting
 from vaiven.components.vocabulary.component import Vocabulary
 from vaiven.components.vocabulary.config import VocabularyConfig
 from vaiven.components.vocabulary.counting import CountTokens
-from vaiven.components.vocabulary.token_selection import choose
+from vaiven.components.vocabulary.token_selection import select_tokens
 from vaiven.configuration import ConfigError
 from vaiven.models.text.config import TextConfig
 
@@ -73,11 +73,13 @@ def test_a_worker_full_of_tokens_sends_what_it_has_and_counts_on(monkeypatch):
 def test_the_most_frequent_come_first_and_equal_ones_by_code_point():
     counted = [(b'b', 2), ('é'.encode(), 5), (b'a', 2), ('👍'.encode(), 2), (b'Z', 2)]
     for order in (counted, counted[::-1]):
-        assert choose(order, VocabularyConfig()).tokens == [*SPECIAL, 'é', 'Z', 'a', 'b', '👍']
+        assert select_tokens(order, VocabularyConfig()).tokens == [*SPECIAL, 'é', 'Z', 'a', 'b', '👍']
 
 
 def test_rare_tokens_and_those_beyond_the_size_are_unknown():
-    choice = choose([(b'a', 9), (b'b', 5), (b'c', 4), (b'd', 1)], VocabularyConfig(max_size=6, min_count=2))
+    choice = select_tokens(
+        [(b'a', 9), (b'b', 5), (b'c', 4), (b'd', 1)], VocabularyConfig(max_size=6, min_count=2)
+    )
     assert choice.tokens == [*SPECIAL, 'a', 'b']
     assert json.loads(choice.summary_text(7)) == {
         'size': 6, 'distinct': 4, 'total': 19, 'coverage': 14 / 19, 'texts': 7,
@@ -88,7 +90,7 @@ def test_rare_tokens_and_those_beyond_the_size_are_unknown():
 def test_a_text_cannot_bring_a_special_token_or_a_second_line_into_the_file():
     tokens = [b'[PAD]', b'\x85', '\x85'.encode(), '\u2028'.encode(), b'a\x0bb', b'\t', b'ok']
     counted = [(token, 9) for token in tokens if token != b'\x85']
-    assert choose(counted, VocabularyConfig()).tokens == [*SPECIAL, 'ok']
+    assert select_tokens(counted, VocabularyConfig()).tokens == [*SPECIAL, 'ok']
 
 
 STEMS = ('cant', 'habl', 'mir', 'llor', 'salt', 'pint', 'baj', 'entr', 'sac', 'tir', 'not', 'llam')
@@ -98,7 +100,7 @@ WORDS |= {'.': 90, 'שלום': 4, '👍🏽': 3, 'ñu': 2, '#': 1, 'x\x85': 9}
 
 def pieces(size, words=WORDS, **options):
     counted = [(word.encode(), count) for word, count in words.items()]
-    return choose(counted, VocabularyConfig(max_size=size, **options), 'wordpiece')
+    return select_tokens(counted, VocabularyConfig(max_size=size, **options), 'wordpiece')
 
 
 def test_pieces_are_learnt_from_words_and_fill_the_vocabulary():
@@ -131,7 +133,7 @@ def test_no_words_give_no_pieces():
 
 
 def test_no_text_at_all_gives_the_special_tokens():
-    choice = choose([], VocabularyConfig())
+    choice = select_tokens([], VocabularyConfig())
     assert choice.vocabulary_text() == '[PAD]\n[UNK]\n[BOS]\n[EOS]\n'
     assert json.loads(choice.summary_text(0))['coverage'] == 1.0
 

@@ -91,7 +91,7 @@ def test_files_that_do_not_go_together_are_refused(tmp_path):
             ["no column is named 'stars'", 'data.rating_column'],
         ),
         (['--data', good, '--set', 'data.rating_range=5'], ['two numbers']),
-        (['--data', good, '--set', 'data.language_column=label'], ['columns of their own']),
+        (['--data', good, '--set', 'data.language_column=label'], ['must be different columns']),
         (['--data', good, '--set', 'data.rating_column=label'], ["'positive'", 'data.rating_range']),
     ):
         refused(vaiven('run', '--root', tmp_path / 'root', *arguments), 2, *words)

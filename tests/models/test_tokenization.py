@@ -151,7 +151,7 @@ def test_transform_the_served_graph_and_the_benchmarks_split_words_in_the_same_w
     from benchmarks.prepared import to_ids, tokens_of
     from tests.models.conftest import CONFIG, corpus, transform_rows
     from vaiven.components.vocabulary.config import VocabularyConfig
-    from vaiven.components.vocabulary.token_selection import choose
+    from vaiven.components.vocabulary.token_selection import select_tokens
     from vaiven.models.export.signatures import Signatures
     from vaiven.models.network.config import NetworkConfig
     from vaiven.models.network.network import Network
@@ -160,7 +160,7 @@ def test_transform_the_served_graph_and_the_benchmarks_split_words_in_the_same_w
     texts = [text for text, _ in corpus()]
     config = configure(settings=['text.unit=wordpiece', 'text.max_tokens=64'])
     words = collections.Counter(token for text in tokens_of(texts, config) for token in text)
-    vocabulary = choose(words.items(), VocabularyConfig(max_size=90, min_count=1), 'wordpiece').tokens
+    vocabulary = select_tokens(words.items(), VocabularyConfig(max_size=90, min_count=1), 'wordpiece').tokens
     (tmp_path / 'vocab.txt').write_text('\n'.join(vocabulary) + '\n', encoding='utf-8')
     transform_rows(tmp_path, {**CONFIG, 'text': {**CONFIG['text'], 'unit': 'wordpiece'}})
     expected = to_ids(tokens_of(texts, config, vocabulary), vocabulary)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from vaiven.components.text_example_gen.files import found
+from vaiven.components.text_example_gen.files import find_local_files
 from vaiven.components.text_example_gen.reading import read_data
-from vaiven.components.text_example_gen.rows import identity, split_of
+from vaiven.components.text_example_gen.rows import assign_split, text_fingerprint
 from vaiven.pipeline.config import configure
 from vaiven.pipeline.demo_inputs import DEFAULT_DEMO_INPUTS, held_out_demo_inputs
 
@@ -13,7 +13,7 @@ from vaiven.pipeline.demo_inputs import DEFAULT_DEMO_INPUTS, held_out_demo_input
 def book(tmp_path):
     path = tmp_path / 'libro.txt'
     path.write_text('\n'.join(f'Párrafo {n} de la niña: ¿qué pasó?' for n in range(200)), encoding='utf-8')
-    return found([str(path)])
+    return find_local_files([str(path)])
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def table(tmp_path):
     path = tmp_path / 'rows.csv'
     rows = [f'text number {n} is what it is,{"positive" if n % 2 else "negative"}' for n in range(200)]
     path.write_text('\n'.join(['text,label', *rows]), encoding='utf-8')
-    return found([str(path)])
+    return find_local_files([str(path)])
 
 
 def test_the_prompts_of_unlabelled_text_are_an_empty_one_and_prefixes_of_held_out_passages(book):
@@ -38,7 +38,7 @@ def test_the_prompts_of_unlabelled_text_are_an_empty_one_and_prefixes_of_held_ou
 
 
 def in_test(row, config) -> bool:
-    return split_of(row, identity(row.text), config.data) == 'test'
+    return assign_split(row, text_fingerprint(row.text), config.data) == 'test'
 
 
 def test_labelled_rows_give_texts_of_both_classes_with_their_labels(table):

@@ -147,14 +147,14 @@ def test_text_in_the_label_column_is_reported(tmp_path, plan):
     texts = [f'a very long review of the film number {number}' for number in range(1500)]
     path = table(tmp_path / 'a.csv', texts, ['1', '0'] * 750, header=('label', 'text'))
     line = refused(
-        plan(path), 'it seems to hold texts', '--text-column', '--label-column', 'at least 988 others'
+        plan(path), 'it seems to contain texts', '--text-column', '--label-column', 'at least 988 others'
     )
     assert len(line) < 1000
 
 
 def test_labels_of_a_megabyte_are_not_printed(tmp_path, plan):
     path = labelled(tmp_path / 'a.csv', 'x' * 100_000, '1', each=2)
-    assert len(refused(plan(path), 'it seems to hold texts')) < 500
+    assert len(refused(plan(path), 'it seems to contain texts')) < 500
 
 
 def numbers_of_pandas(path):
@@ -242,7 +242,7 @@ def test_dropped_rows_are_reported_with_the_reasons(tmp_path, plan):
         'labels: negative 750, positive 750',
         'dropped: 250 without text, 450 duplicates (75 with the other label: negative 50, positive 25)',
         'warning: a.csv: 700 of 2,200 rows are dropped, 250 of them without text',
-        'warning: a.csv: 75 rows have a text that other rows give the other label; kept is the label of most, '
+        'warning: a.csv: 75 rows have a text that other rows give the other label; the label of most rows is kept, '
         'or else the first',
     ]
 
