@@ -11,7 +11,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,32 +25,11 @@ from benchmarks import (
     serving_figures,
     serving_setup,
 )
+from benchmarks.client_plan import QUICK, Plan
 from benchmarks.serving_processes import Child, ChildError
 from benchmarks.serving_setup import Subject
 from vaiven.serving.common.errors import ServingError
 from vaiven.serving.rollout import serving_folder as serving_folders
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Sizes of the benchmark.
-
-    Attributes:
-        seconds: duration of each caller's turn.
-        repeats: how often each point is measured, in turns with its peers.
-        starts: how many times a command is started.
-        lines: number of texts in one run of `vaiven predict`.
-        load_seconds: duration of the load generator, before and after.
-    """
-
-    seconds: float = 3.0
-    repeats: int = 10
-    starts: int = 20
-    lines: int = 1_000_000
-    load_seconds: float = 20.0
-
-
-QUICK = Plan(seconds=1.0, repeats=5, starts=6, lines=50_000, load_seconds=4.0)
 
 PARTS: dict[str, tuple[str, Callable[[Plan, Subject, Subject | None, Path], dict[str, Any]]]] = {
     'overhead': ('a call against a bare stub', client_overhead.overhead),

@@ -4,14 +4,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from benchmarks import report, serving_figures
+from benchmarks.client_plan import Plan
 from benchmarks.serving_setup import Subject
 from vaiven.serving.server.server_process import ServerProcess
-
-if TYPE_CHECKING:
-    from benchmarks.client import Plan
 
 # Prints seconds of CPU time and the peak memory in MB; unlike wait4, it does not count the parent's memory.
 IMPORT = """
@@ -24,7 +22,7 @@ print(used.ru_utime + used.ru_stime, int(peak.split()[1]) / 1024)
 CLIENT = "from vaiven.serving.client import Client; Client('127.0.0.1:1')"
 
 
-def cold(plan: 'Plan', trivial: Subject, sentiment: Subject | None, root: Path) -> dict[str, Any]:
+def cold(plan: Plan, trivial: Subject, sentiment: Subject | None, root: Path) -> dict[str, Any]:
     """Compares the command with an empty Python process; each start is a new process, in turns."""
     assert sentiment is not None
     with ServerProcess(sentiment.name, sentiment.folder, timeout=300) as server:

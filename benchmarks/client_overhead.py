@@ -5,13 +5,14 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import grpc
 import grpc.aio
 import numpy as np
 
 from benchmarks import report, serving_figures
+from benchmarks.client_plan import Plan
 from benchmarks.serving_setup import Subject
 from vaiven.serving.client import AsyncClient, Client
 from vaiven.serving.client.connection import Connection
@@ -19,16 +20,13 @@ from vaiven.serving.client.grpc_transport import channel, stubs
 from vaiven.serving.server.server_process import ServerProcess
 from vaiven.serving.wire import messages, tensors
 
-if TYPE_CHECKING:
-    from benchmarks.client import Plan
-
 CALLERS = (1, 32)
 # A turn consists of alternating slices of client and stub, so other load on the machine affects both equally.
 SLICE_SECONDS = 0.2
 TARGET = 1.15
 
 
-def overhead(plan: 'Plan', trivial: Subject, sentiment: Subject | None, root: Path) -> dict[str, Any]:
+def overhead(plan: Plan, trivial: Subject, sentiment: Subject | None, root: Path) -> dict[str, Any]:
     """Measures seconds and CPU time per call in this process; the ratios are client over stub, per turn."""
     ratios: dict[str, Any] = {}
     points: dict[str, Any] = {}
@@ -91,13 +89,13 @@ def _figures(turns: Sequence[_Turn], callers: int) -> Turns:
     }
 
 
-def _slices(plan: 'Plan') -> list[str]:
+def _slices(plan: Plan) -> list[str]:
     """The order of callers in the slices of one turn."""
     pairs = max(1, round(plan.seconds / SLICE_SECONDS))
     return [who for pair in range(pairs) for who in (['stub', 'client'] if pair % 2 else ['client', 'stub'])]
 
 
-def _waiting(plan: 'Plan', address: str, name: str, inputs: dict[str, Any], callers: int) -> Turns:
+def _waiting(plan: Plan, address: str, name: str, inputs: dict[str, Any], callers: int) -> Turns:
     request, turns = _request(name, inputs), []
     bare_channel = channel(grpc, address, Connection())
     stub = stubs(bare_channel)['Predict']
@@ -133,11 +131,11 @@ def _threads(ask: Callable[[], Any], callers: int) -> tuple[int, float, float]:
     return sum(counts), time.perf_counter() - began, time.process_time() - used
 
 
-def _asyncio(plan: 'Plan', address: str, name: str, inputs: dict[str, Any], callers: int) -> Turns:
+def _asyncio(plan: Plan, address: str, name: str, inputs: dict[str, Any], callers: int) -> Turns:
     return asyncio.run(_async_turns(plan, address, name, inputs, callers))
 
 
-async def _async_turns(plan: 'Plan', address: str, name: str, inputs: dict[str, Any], callers: int) -> Turns:
+async def _async_turns(plan: Plan, address: str, name: str, inputs: dict[str, Any], callers: int) -> Turns:
     request, turns = _request(name, inputs), []
     bare_channel = channel(grpc.aio, address, Connection())
     stub = stubs(bare_channel)['Predict']

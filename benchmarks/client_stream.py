@@ -6,9 +6,10 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from benchmarks import report, serving_figures
+from benchmarks.client_plan import Plan
 from benchmarks.serving_load import Job
 from benchmarks.serving_processes import Load, cpu_seconds, encoded, memory
 from benchmarks.serving_setup import PREDICT, Subject
@@ -17,16 +18,13 @@ from vaiven.serving.commands.predict import BATCH_ROWS
 from vaiven.serving.server.server_process import ServerProcess
 from vaiven.serving.wire import messages, tensors
 
-if TYPE_CHECKING:
-    from benchmarks.client import Plan
-
 PAYLOADS = 100
 SAMPLE_SECONDS = 0.2
 SETTLING_SAMPLES = 15  # a process that starts grows
 MAX_GROWTH = 0.05
 
 
-def stream(plan: 'Plan', trivial: Subject, sentiment: Subject | None, root: Path) -> dict[str, Any]:
+def stream(plan: Plan, trivial: Subject, sentiment: Subject | None, root: Path) -> dict[str, Any]:
     """Measures texts per second of the load generator (before and after, the same batches) and of the command."""
     assert sentiment is not None
     source, out = root / 'texts.txt', root / 'answers.tsv'

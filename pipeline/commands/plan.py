@@ -39,7 +39,7 @@ def plan(data: DataOptions, config_options: ConfigOptions, root: str | None) -> 
         terminal.say(f'{path} = {value}')
     click.echo()
     for source in files.sources():
-        terminal.say(f'{"unlabelled" if source.more else "data":10}  {source.path}')
+        terminal.say(f'{"unlabelled" if source.is_unlabelled else "data":10}  {source.path}')
     click.echo(f'{"root":10}  {paths.root}\n')
     click.echo('\n'.join(notes) + '\n')
     planned = stages(config)

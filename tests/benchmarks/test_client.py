@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import client_cold, client_overhead, client_stream
-from benchmarks.client import Plan
+from benchmarks.client_plan import Plan
 from benchmarks.serving_processes import Child
 from benchmarks.serving_setup import Subject, trivial
 

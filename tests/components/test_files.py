@@ -42,7 +42,7 @@ def test_a_pattern_means_what_fits_and_a_file_with_brackets_itself(folder):
 def test_files_keep_the_order_in_which_they_are_given_and_are_read_once(folder):
     files = find_local_files(['b.txt', 'a.TXT.gz', folder], ['c.csv', 'c.csv'])
     assert names(files.data) == ['b.txt', 'a.TXT.gz', 'novelas [1].txt']
-    assert [(source.number, source.more) for source in files.sources()] == [
+    assert [(source.number, source.is_unlabelled) for source in files.sources()] == [
         (0, False), (1, False), (2, False), (3, True),
     ]  # fmt: skip
     assert list(files.sources())[3] == Source(3, os.path.join(folder, 'c.csv'), True)
@@ -54,7 +54,7 @@ def test_files_keep_the_order_in_which_they_are_given_and_are_read_once(folder):
         (['deep'], [], 'deep: is a directory without .txt files'),
         (['c.csv', 'b.txt'], [], r'texts \(.txt\) or tables, not both'),
         (['*.md'], [], r'\*.md: no file matches this pattern; check the value of --data'),
-        (['c.csv'], ['*.md'], 'check what is given with --unlabelled'),
+        (['c.csv'], ['*.md'], 'check the value of --unlabelled'),
         (['b.txt'], ['b.txt'], 'is given with --data and with --unlabelled'),
         (['c.csv'], ['x.xlsx'], 'x.xlsx: a data file must be named'),
     ],

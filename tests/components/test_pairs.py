@@ -11,7 +11,7 @@ def test_rows_are_counted_by_who_gets_them_right():
     before, now = np.array([1, 1, 1, 0, 0], bool), np.array([1, 0, 0, 1, 0], bool)
     pairs = PairedResults.from_correct(before, now)
     assert pairs == PairedResults(5, 1, 2, 1)
-    assert (pairs.accuracy_before, pairs.accuracy_now) == (0.6, 0.4)
+    assert (pairs.baseline_accuracy, pairs.candidate_accuracy) == (0.6, 0.4)
 
 
 @pytest.mark.parametrize(
