@@ -37,7 +37,9 @@ MODULES: dict[tuple[str, ...], tuple[str, ...]] = {
     ('-m', 'vaiven.pipeline.cli', 'run'): PIPELINE,
     ('-m', 'vaiven.pipeline.cli', 'plan'): PIPELINE,
 }
-IMPORT = '\nimport tensorflow as tf\n'  # by which programs after `-c` are recognised
+# By these, in the program and at the start of its argument, programs after `-c` are recognised.
+IMPORT = '\nimport tensorflow as tf\n'
+IN_PROCESS = 'saved-model:'
 PR_SET_CHILD_SUBREAPER = 36
 
 StartingPopen = subprocess.Popen
@@ -138,7 +140,7 @@ class ForkingPopen(subprocess.Popen):  # type: ignore[type-arg] (no generic clas
 def _modules(words: list[str]) -> tuple[str, ...] | None:
     if words[:1] != [sys.executable] or len(words) < 3:
         return None
-    if words[1] == '-c' and IMPORT in words[2]:
+    if words[1] == '-c' and (IMPORT in words[2] or ''.join(words[3:4]).startswith(IN_PROCESS)):
         return SERVING
     return MODULES.get(tuple(words[1:3])) or MODULES.get(tuple(words[1:4]))
 
