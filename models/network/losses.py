@@ -79,7 +79,7 @@ class Candidates(NamedTuple):
 def draw_candidates(network: Network, candidates: int, seed: Any) -> Candidates | None:
     """Draws the tokens of a sampled softmax (importance sampling, Bengio & Senécal 2003).
 
-    They are drawn anew for each batch and shared by all its steps. Ids are in the order of frequency, so a log-uniform
+    They are drawn for each batch and shared by all its steps. Ids are in the order of frequency, so a log-uniform
     distribution over the ids is close to the unigram distribution (Zipf's law).
 
     Args:

@@ -123,14 +123,14 @@ _HEADER = re.compile(r'(?!grpc-)[a-z0-9][a-z0-9_-]*(?<!-bin)')
     type=click.IntRange(min=1),
     default=1024,
     show_default=True,
-    help='For each port.',
+    help='Maximum concurrent requests of each port.',
 )
 @click.option(
     '--max-request-bytes',
     type=click.IntRange(1, MAX_MESSAGE_BYTES),
     default=64 << 20,
     show_default=True,
-    help='The largest request.',
+    help='Maximum size of a request.',
 )
 @click.option(
     '--rest-timeout',
@@ -138,23 +138,23 @@ _HEADER = re.compile(r'(?!grpc-)[a-z0-9][a-z0-9_-]*(?<!-bin)')
     default=60.0,
     show_default=True,
     metavar='SECONDS',
-    help='For one request.',
+    help='Time limit of a REST request.',
 )
 @click.option(
     '--drain-seconds',
     type=Seconds(min_open=False),
     default=30.0,
     show_default=True,
-    help='How long running requests may go on at the end.',
+    help='Time that running requests have to complete at shutdown.',
 )
 @click.option('--exit-with-stdin', is_flag=True, hidden=True)
 def gateway(**options: Any) -> None:
-    """Pass requests on to a server, and split them between labels as rollouts say.
+    """Forward requests to a server, and split them between labels as rollouts configure it.
 
-    Each request without version or label gets the label that its key has: the header or metadata `vaiven-key`, a user
-    or a document. The same key gets the same label while the weights stand; without a key, chance decides by the
-    weights. All else goes on as it came: other models, versions and labels that the caller names, metadata, deadlines,
-    errors. A model whose split file is not there is not split. Metrics are at /metrics of the REST port.
+    A request without a version or label gets the label of its key: the header or metadata `vaiven-key`, such as a user
+    or a document. The same key gets the same label while the weights are constant; without a key, the label is drawn
+    by the weights. Everything else is forwarded unchanged: other models, explicit versions and labels, metadata,
+    deadlines, errors. A model without a split file is not split. Metrics are at /metrics of the REST port.
 
     \b
     Examples:

@@ -16,7 +16,7 @@ BACKLOG = 1024
 ACCEPTED_AT_ONCE = 16
 # Of a connection without a request. Longer than proxies keep theirs, so that they and not we close it.
 KEEPALIVE_SECONDS = 90.0
-# At the end, the time in which whoever has a connection learns that it closes.
+# At shutdown, the time in which callers with an open connection are told that it closes.
 LAME_DUCK_SECONDS = 2.0
 _LINGER_SECONDS = 0.5
 _LOOK_SECONDS = 0.02

@@ -1,4 +1,4 @@
-"""What the protocols can carry, whoever speaks them."""
+"""Limits of the protocols, for server and clients."""
 
 # Of a model: an int64 that is not negative.
 MAX_VERSION = (1 << 63) - 1

@@ -1,7 +1,7 @@
 """Counters, gauges and histograms, and how Prometheus reads them: text format 0.0.4.
 
-A family holds the cells of one metric, one for each combination of label values. Nothing here locks: whoever
-records and whoever takes a snapshot must hold the same lock; writing a snapshot down needs none.
+A family holds the cells of one metric, one for each combination of label values. Nothing here locks:
+code that records and code that takes a snapshot must hold the same lock; formatting a snapshot needs none.
 """
 
 from bisect import bisect_left, bisect_right

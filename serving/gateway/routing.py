@@ -1,4 +1,4 @@
-"""Who gets which label: the split files of the models, and the key of each request."""
+"""Selects the label of each request from the split files of the models and the key of the request."""
 
 import random
 from collections.abc import Iterable
@@ -10,11 +10,11 @@ OTHER = 'other'
 
 
 class Choice(NamedTuple):
-    """What was decided about a request.
+    """The routing decision for a request.
 
     Attributes:
-        model: its model where that is split, or else `OTHER`: callers must not make metrics grow.
-        label: the label that it gets; '' where it goes on as it came.
+        model: its model if that has a split, otherwise `OTHER`, so callers cannot create metric series.
+        label: the label to add; '' if the request is forwarded unchanged.
     """
 
     model: str
@@ -25,19 +25,19 @@ ELSE = Choice(OTHER, '')
 
 
 class Plan:
-    """The splits that are followed, one file for each model."""
+    """The watched splits, one file per model."""
 
     def __init__(self, files: Iterable[SplitFile]) -> None:
-        """With one file for each model; a model without a file there, or with none, is not split."""
+        """`files` has one file per model; a model without a file on disk, or not listed, is not split."""
         self._files = {each.model.encode(): each for each in files}
 
     def choose(self, model: bytes, chosen: bool, key: str | bytes | None) -> Choice:
-        """The label of one request.
+        """Selects the label of one request.
 
         Args:
             model: the name in the request, UTF-8.
-            chosen: whether the caller says which version or label.
-            key: whoever must stay on one side; None or empty for a place by chance.
+            chosen: whether the caller has set a version or label.
+            key: requests with the same key get the same label; None or empty selects at random by the weights.
         """
         file = self._files.get(model)
         if file is None:
@@ -47,5 +47,5 @@ class Plan:
         return Choice(file.model, split.label_of(key) if key else split.label_at(100.0 * random.random()))
 
     def splits(self) -> dict[str, Split | None]:
-        """What the files say now; None: no file is there."""
+        """Returns the current split of each model; None if its file does not exist."""
         return {each.model: each.found() for each in self._files.values()}

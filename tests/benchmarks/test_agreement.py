@@ -120,8 +120,8 @@ def test_both_models_learn_the_agreement_of_their_text(unit, tmp_path, monkeypat
         again = OurModel.fit(config, corpus, tmp_path)
     np.testing.assert_allclose(again.log_probabilities(asked), ours.log_probabilities(asked), atol=1e-5)
     other = configure(settings=[*OURS, *settings, 'training.epochs=1'])
-    anew = OurModel.fit(other, corpus, tmp_path)
-    assert np.abs(anew.log_probabilities(asked) - ours.log_probabilities(asked)).min() > 0.01
+    retrained = OurModel.fit(other, corpus, tmp_path)
+    assert np.abs(retrained.log_probabilities(asked) - ours.log_probabilities(asked)).min() > 0.01
 
 
 def test_held_out_novels_are_not_learnt_from():

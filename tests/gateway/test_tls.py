@@ -41,7 +41,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 @pytest.fixture(scope='module')
 def ssl_config(pair: tuple[Path, Path]) -> Path:
-    """For both sides: whoever asks must show the certificate, too."""
+    """For both sides: callers must present the certificate as well."""
     certificate, key = (path.read_text() for path in pair)
     path = pair[0].parent / 'ssl.config'
     config = messages.SSLConfig(

@@ -12,7 +12,7 @@ from vaiven.serving.common.tables.lines import Lines
 if TYPE_CHECKING:
     from vaiven.serving.common.tables.stray_quotes import StrayQuotes
 
-# The module's own bound holds for the whole process, and whoever set it last; ours is that of a row.
+# The limit of the csv module is global to the process; this reader checks the length of a row instead.
 NO_BOUND = 2**31 - 1
 Row = tuple[int, list[str]]  # number of the row's first line, and its fields
 
