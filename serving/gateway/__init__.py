@@ -1,1 +1,1 @@
-"""A gateway: splits the traffic of callers that cannot split by themselves; it forwards bytes, not messages."""
+"""A gateway that splits the traffic of callers that cannot split it themselves; it forwards bytes, not messages."""

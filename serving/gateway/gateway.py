@@ -1,4 +1,4 @@
-"""A whole gateway: opens the ports, follows the splits, and ends in good order."""
+"""A whole gateway: opens the ports, follows the splits, and shuts down gracefully."""
 
 import asyncio
 import os
@@ -26,22 +26,22 @@ SILENT_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Settings:
-    """What a gateway was asked to do.
+    """The options of a gateway.
 
     Attributes:
         addresses: the servers behind it.
         splits: the split file of each model.
-        connection: how the servers are reached.
+        connection: settings of the connections to the servers.
         host: address to listen on.
         port: of the gRPC API.
         rest_port: of the REST API; 0 for none.
         key_header: metadata or header with the key of a caller.
         ssl_config_file: SSLConfig for both ports; None for no encryption.
-        max_concurrent_requests: for each port; one more is refused.
-        max_request_bytes: the largest request.
+        max_concurrent_requests: limit of each port; further requests are refused.
+        max_request_bytes: maximum size of a request.
         rest_timeout: seconds that a REST request may take; gRPC has its own deadlines.
-        drain_seconds: how long running requests may go on at the end.
-        exit_with_stdin: whether to end when standard input does.
+        drain_seconds: time that running requests have to complete at shutdown.
+        exit_with_stdin: whether to exit at the end of standard input.
     """
 
     addresses: Addresses
@@ -60,10 +60,10 @@ class Settings:
 
 
 class Gateway:
-    """One gateway process. `run` returns when it was told to stop."""
+    """One gateway process. `run` returns after `stop` was called."""
 
     def __init__(self, settings: Settings) -> None:
-        """Raises ServingError where a split file is another model's or none, or a certificate cannot be used."""
+        """Raises ServingError if a split file is invalid or of another model, or a certificate cannot be used."""
         self.settings = settings
         settings.connection.grpc_credentials()
         settings.connection.ssl_context()
@@ -79,7 +79,7 @@ class Gateway:
         self._stop = asyncio.Event()
 
     def stop(self) -> None:
-        """Ends the gateway; safe to call more than once, from the event loop."""
+        """Stops the gateway; safe to call more than once, from the event loop."""
         self._stop.set()
 
     async def run(self) -> None:
@@ -140,7 +140,7 @@ class Gateway:
             options=[
                 ('grpc.max_receive_message_length', settings.max_request_bytes),
                 ('grpc.max_send_message_length', -1),
-                # Two gateways on one port would share the requests between them.
+                # With SO_REUSEPORT, two gateways on one port would share the requests.
                 ('grpc.so_reuseport', 0),
             ]
         )
@@ -159,7 +159,7 @@ class Gateway:
         return server
 
     async def _open_rest(self, servers: Servers) -> Any:
-        """Returns what closes it."""
+        """Opens the REST port; returns the function that closes it."""
         from vaiven.serving.common.http_port import HttpPort
         from vaiven.serving.gateway.rest_port import RestPort
 
@@ -194,7 +194,7 @@ class Gateway:
         return close
 
     async def _tell_splits(self) -> None:
-        """Logs what is followed, at first and whenever it changes."""
+        """Logs the splits at the start and at every change."""
         last: dict[str, Split | None] = {}
         while True:
             now = self._plan.splits()

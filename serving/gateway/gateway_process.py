@@ -19,7 +19,7 @@ from vaiven.serving.common.log import READY_LINE
 
 
 class GatewayProcess:
-    """Runs `vaiven gateway` on free loopback ports. The child ends with the parent, however that dies.
+    """Runs `vaiven gateway` on free loopback ports. The child exits with the parent, even if that is killed.
 
     Attributes:
         grpc_address: `host:port` of the gRPC API.
@@ -28,14 +28,14 @@ class GatewayProcess:
     """
 
     def __init__(self, *arguments: str, timeout: float = 30.0) -> None:
-        """Starts it, and waits `timeout` seconds for its ports.
+        """Starts the gateway, and waits up to `timeout` seconds for its ports.
 
         Args:
-            arguments: of the command; `--port` and `--rest-port` among them count before the free ones.
+            arguments: of the command; `--port` and `--rest-port` override the free ports.
             timeout: seconds to wait.
 
         Raises:
-            ServerStartError: it ended, or was not ready in time; with the last lines of its log.
+            ServerStartError: the gateway exited or was not ready in time; with the last lines of its log.
         """
         port, rest_port = ports.free('127.0.0.1', 2)
         given = dict(itertools.pairwise(arguments))
@@ -59,13 +59,13 @@ class GatewayProcess:
             time.sleep(0.02)
 
     def log(self) -> str:
-        """What it wrote so far."""
+        """The log so far."""
         # The child writes where the file's position is, which it shares: reading must not move it.
         number = self._log.fileno()
         return os.pread(number, os.fstat(number).st_size, 0).decode('utf-8', 'replace')
 
     def stop(self, timeout: float = 15.0) -> int:
-        """Asks it to end, kills it if it has not after `timeout` seconds, and returns its exit status."""
+        """Sends SIGTERM, kills the process after `timeout` seconds, and returns its exit status."""
         if self.process.poll() is None:
             self.process.terminate()
         try:

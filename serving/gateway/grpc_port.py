@@ -1,4 +1,4 @@
-"""The gRPC port: bytes in, bytes out."""
+"""The gRPC port: forwards bytes without decoding them."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -17,7 +17,7 @@ from vaiven.serving.wire import messages
 
 PROFILER = 'tensorflow.ProfilerService'
 SERVICES = ('tensorflow.serving.PredictionService', 'tensorflow.serving.ModelService', PROFILER)
-# How the model is found in a request that is split, and how a label is put into it. All others go on as they come.
+# For methods that are split: how to read the model of a request, and how to add a label. Others are unchanged.
 _SPEC = (model_spec.read, model_spec.with_label)
 SPLIT = {
     'Predict': _SPEC,
@@ -39,11 +39,11 @@ class GrpcPort:
         """The port.
 
         Args:
-            plan: which label a request gets.
-            servers: where it goes.
-            metrics: counts.
-            key_header: the metadata with the key of a caller; with `-bin` after it, for keys beyond ASCII.
-            most: how many requests may be under way; one more is RESOURCE_EXHAUSTED.
+            plan: selects the label of a request.
+            servers: the destinations.
+            metrics: counts the requests.
+            key_header: the metadata with the key of a caller; with the suffix `-bin` for non-ASCII keys.
+            most: maximum number of concurrent requests; further requests are RESOURCE_EXHAUSTED.
         """
         self._plan = plan
         self._servers = servers
@@ -77,7 +77,7 @@ class GrpcPort:
                 await context.abort(FULL, f'{self._most} requests are under way: try again')
             key, metadata = self._metadata(context.invocation_metadata())
             if service == PROFILER:
-                # Or a stranger would be taken for a caller on the server's machine, who may have files written there.
+                # Otherwise a remote caller would look like one on the server's machine, which may write files there.
                 metadata = (*metadata, (FORWARDED, context.peer()))
             found = read(request)
             choice = ELSE if found is None else plan.choose(found.name, found.chosen, key)
@@ -107,7 +107,7 @@ class GrpcPort:
         return handle
 
     def _metadata(self, given: Metadata | None) -> tuple[str | bytes | None, Metadata]:
-        """The key of the caller, None for none, and what is passed on."""
+        """Returns the key of the caller, or None, and the metadata to forward."""
         key = None
         passed = []
         for each in given or ():

@@ -1,4 +1,4 @@
-"""What the gateway counts. To be used from the event loop alone."""
+"""The metrics of the gateway. Use them from the event loop only."""
 
 import importlib.metadata
 from typing import NamedTuple
@@ -16,7 +16,7 @@ class _Cells(NamedTuple):
 
 
 class Metrics:
-    """Requests by model, label and code, how long they took, and what the splits say."""
+    """Requests by model, label and code, their latencies, and the shares of the splits."""
 
     def __init__(self) -> None:
         labels = ('model', 'label')
@@ -34,7 +34,7 @@ class Metrics:
         self._cells: dict[tuple[Choice, str], _Cells] = {}
 
     def request(self, choice: Choice, code: str, seconds: float) -> None:
-        """Counts a request that was answered, with the name of a canonical code."""
+        """Counts a completed request with the name of its canonical code."""
         cells = self._cells.get((choice, code))
         if cells is None:
             cells = self._cells[choice, code] = _Cells(
@@ -44,11 +44,11 @@ class Metrics:
         cells.seconds.add(seconds)
 
     def in_flight(self, port: str) -> Counter:
-        """The gauge of a port, `grpc` or `rest`."""
+        """The gauge of requests in flight of a port, `grpc` or `rest`."""
         return self._in_flight.cell(port)
 
     def render(self, splits: dict[str, Split | None]) -> str:
-        """All of it, in Prometheus' text format 0.0.4."""
+        """Formats all metrics in Prometheus' text format 0.0.4."""
         percent = Family(
             'vaiven_gateway_split_percent', ('model', 'label'), 'Planned share of the traffic.', 'gauge'
         )

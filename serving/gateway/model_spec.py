@@ -1,22 +1,22 @@
-"""The ModelSpec inside the bytes of a request, found and added to without decoding anything else.
+"""Reads and extends the ModelSpec in the bytes of a request without decoding anything else.
 
-In protobuf a message that comes twice in a field is merged, so a request gets a label by a second `model_spec` at its
-end, which holds nothing but the label. https://protobuf.dev/programming-guides/encoding/
+Protobuf merges two messages in one field, so a request gets a label by a second `model_spec` at its end that contains
+only the label. https://protobuf.dev/programming-guides/encoding/
 """
 
 from functools import lru_cache
 from typing import NamedTuple
 
-# More fields than any request has; a message that is nothing but fields would hold everybody up.
+# More fields than any request has; a message of only tiny fields would block the event loop.
 MAX_FIELDS = 10_000
-# A ModelSpec of ordinary length is looked up, not read again.
+# A ModelSpec of ordinary length is cached instead of decoded again.
 _REMEMBERED_BYTES = 256
 _MODEL_SPEC_TAG = 0x0A  # field 1, with a length: `model_spec`, and `tasks` of MultiInference
 _NAME_TAG, _VERSION_TAG, _LABEL_TAG = 0x0A, 0x12, 0x22
 
 
 class Spec(NamedTuple):
-    """What a request says about its model: the name, and whether it says which version, by number or label."""
+    """The model of a request: its name, and whether the request sets a version by number or label."""
 
     name: bytes
     chosen: bool
@@ -27,7 +27,7 @@ class _MalformedError(Exception):
 
 
 def read(request: bytes) -> Spec | None:
-    """The model of a request whose field 1 is `model_spec`; None where there is none or the bytes are no message."""
+    """Returns the model of a request whose field 1 is `model_spec`; None if missing or not a message."""
     try:
         name, chosen = b'', False
         for tag, _, start, end in _fields(request):
@@ -42,12 +42,12 @@ def read(request: bytes) -> Spec | None:
 
 
 def with_label(request: bytes, label: str) -> bytes:
-    """The request with the label in its ModelSpec. Only for what `read` understood."""
+    """Returns the request with the label in its ModelSpec. Only for requests that `read` accepted."""
     return request + _suffix(label)
 
 
 def read_first_task(request: bytes) -> Spec | None:
-    """As `read`, for a MultiInferenceRequest: of the first task, which is the one that servers go by."""
+    """Like `read`, for the first task of a MultiInferenceRequest, which selects the version in the server."""
     try:
         task = _first(request)
     except (_MalformedError, IndexError):
@@ -56,7 +56,7 @@ def read_first_task(request: bytes) -> Spec | None:
 
 
 def with_label_in_first_task(request: bytes, label: str) -> bytes:
-    """As `with_label`, for a MultiInferenceRequest. Only for what `read_first_task` understood."""
+    """Like `with_label`, for a MultiInferenceRequest that `read_first_task` accepted."""
     task = _first(request)
     assert task is not None
     field, start, end = task
@@ -64,7 +64,7 @@ def with_label_in_first_task(request: bytes, label: str) -> bytes:
 
 
 def _first(request: bytes) -> tuple[int, int, int] | None:
-    """Begin, begin of the content and end of the first task."""
+    """Returns the offsets of the first task: its start, the start of its content, and its end."""
     return next((each[1:] for each in _fields(request) if each[0] == _MODEL_SPEC_TAG), None)
 
 
@@ -83,7 +83,7 @@ def _field(tag: int, content: bytes) -> bytes:
 
 
 class _Part(NamedTuple):
-    """What one of the messages says that are merged to a ModelSpec; None: nothing about the name."""
+    """Reads one of the messages that are merged to a ModelSpec; None if it does not contain the name."""
 
     name: bytes | None
     chosen: bool
@@ -103,7 +103,7 @@ _known = lru_cache(1024)(_spec)
 
 
 def _fields(data: bytes) -> list[tuple[int, int, int, int]]:
-    """Of each field: tag, begin, begin of its content, end. Raises _MalformedError, or IndexError at a sudden end."""
+    """Yields tag, start, content start and end of each field. Raises _MalformedError or, if truncated, IndexError."""
     found: list[tuple[int, int, int, int]] = []
     place, size = 0, len(data)
     while place < size:
@@ -129,7 +129,7 @@ def _fields(data: bytes) -> list[tuple[int, int, int, int]]:
 
 
 def _varint(data: bytes, place: int) -> tuple[int, int]:
-    """A number of at most 10 bytes, and the place after it."""
+    """Decodes a varint of at most 10 bytes; returns it with the offset after it."""
     byte = data[place]
     if byte < 0x80:
         return byte, place + 1

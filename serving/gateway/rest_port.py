@@ -1,4 +1,4 @@
-"""The REST port: paths get the label, bodies are passed on as bytes."""
+"""The REST port: adds the label to the path, and forwards bodies as bytes."""
 
 import asyncio
 import json
@@ -54,17 +54,17 @@ class RestPort:
         max_bytes: int,
         timeout: float,
     ) -> None:
-        """The port; to be made in the event loop, and closed there.
+        """Creates the port; call it and `close` in the event loop.
 
         Args:
-            plan: which label a request gets.
-            servers: where it goes.
-            metrics: counts, and is shown at /metrics.
-            connection: how the servers are reached.
+            plan: selects the label of a request.
+            servers: the destinations.
+            metrics: counts the requests; served at /metrics.
+            connection: settings of the connections to the servers.
             key_header: the header with the key of a caller.
-            most: how many requests may be under way; one more is 429.
-            max_bytes: the largest body; a larger one is 413.
-            timeout: seconds that one request may take; then it is 504.
+            most: maximum number of concurrent requests; further requests are 429.
+            max_bytes: maximum size of a body; larger bodies are 413.
+            timeout: seconds for one request, otherwise it is 504.
         """
         self._plan = plan
         self._servers = servers
@@ -144,20 +144,20 @@ class RestPort:
         except (_TooLargeError, aiohttp.ClientError, OSError) as error:
             if request.transport is None:
                 raise
-            # What a body raises that is passed on in parts comes as the cause of another error.
+            # An error of a streamed body is the cause of another error.
             if isinstance(error, _TooLargeError) or isinstance(error.__cause__, _TooLargeError):
                 failure = _error(413, f'the request is larger than {self._max_bytes} bytes')
             else:
                 failure = _error(503, f'no server answers: {error or type(error).__name__}')
         if begun and request.transport is not None:
-            # Half an answer is out, and must not look whole: the failure is counted, and reaches nobody.
+            # A partial response was sent and must not look complete: the failure is only counted.
             request.transport.abort()
         return _unread(failure)
 
     async def _forwarded(
         self, request: web.BaseRequest, url: URL, begun: list[web.StreamResponse]
     ) -> web.StreamResponse:
-        """The answer of the server; one that is passed on in parts is in `begun` from its first byte on."""
+        """Returns the response of the server; a streamed response is in `begun` from its first byte on."""
         body = await self._body(request)
         answering = self._session.request(
             request.method,
@@ -177,7 +177,7 @@ class RestPort:
             response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=headers)
             begun.append(response)
             if self._servers.draining:
-                response.force_close()  # later, it would not be in the header
+                response.force_close()  # later, the header would already be sent
             await response.prepare(request)
             async for part in answer.content.iter_any():
                 await response.write(part)
@@ -223,6 +223,6 @@ def _json(status: int, text: str) -> web.Response:
 
 
 def _unread(response: web.Response) -> web.Response:
-    """Nobody reads the rest of the body: the connection is of no more use."""
+    """Closes the connection: the rest of the body is not read, so it cannot be reused."""
     response.force_close()
     return response

@@ -1,4 +1,4 @@
-"""The servers behind the gateway: one for all, and those that some labels have of their own."""
+"""The servers behind the gateway: a default server, and the servers of single labels."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -17,30 +17,30 @@ HEALTH = '/grpc.health.v1.Health/Check'
 LOOK_SECONDS = 1.0
 LOOK_TIMEOUT = 2.0
 RECONNECT_MS = 500
-# What a server says, or what is said of it, when nobody should ask it.
+# The health of a server that should not get traffic.
 AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 
 @dataclass(frozen=True)
 class Addresses:
-    """`host:port` of each server by label; '' is the server of all labels that have none of their own."""
+    """`host:port` of each server by label; '' is the default server."""
 
     grpc: Mapping[str, str]
     rest: Mapping[str, str] = field(default_factory=dict)
 
 
 class Servers:
-    """gRPC channels to the servers, and whether these take traffic."""
+    """gRPC channels to the servers, and their health."""
 
     def __init__(self, addresses: Addresses, connection: Connection) -> None:
-        """To be called in the event loop. Raises ServingError where a certificate cannot be read."""
+        """Call it in the event loop. Raises ServingError if a certificate cannot be read."""
         self.addresses = addresses
         options = list(
             {
                 **dict(connection.grpc_options()),
                 'grpc.max_receive_message_length': -1,
                 'grpc.max_send_message_length': -1,
-                # A server that comes back is found at once, not after minutes.
+                # Reconnect to a returning server at once, not after minutes.
                 'grpc.initial_reconnect_backoff_ms': RECONNECT_MS,
                 'grpc.max_reconnect_backoff_ms': RECONNECT_MS,
             }.items()
@@ -55,20 +55,20 @@ class Servers:
         self.draining = False
 
     def calls(self, method: str) -> dict[str, Callable[..., Any]]:
-        """What sends the bytes of a request to that method, and returns those of the answer, by label."""
+        """Returns, by label, the function that sends request bytes to the method and returns response bytes."""
         return {label: channel.unary_unary(method) for label, channel in self._channels.items()}
 
     @property
     def takes_traffic(self) -> bool:
-        """Whether callers should come here: not for the sake of a label's own server should all of them go away."""
+        """Whether the gateway accepts traffic: decided by the default server, not by the servers of labels."""
         return self.ready[''] and not self.draining
 
     async def look(self) -> None:
-        """Asks all servers for their health once."""
+        """Requests the health of all servers once."""
         await asyncio.gather(*map(self._look, self._channels))
 
     async def watch(self) -> None:
-        """Asks them again and again, until cancelled."""
+        """Requests the health repeatedly, until cancelled."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             await self.look()
@@ -88,7 +88,7 @@ async def _health(channel: grpc.aio.Channel) -> bool:
     try:
         answer = await channel.unary_unary(HEALTH)(b'', timeout=LOOK_TIMEOUT)
     except grpc.aio.AioRpcError as error:
-        # The stock server has no health service unless a flag says so; an answer it is all the same.
+        # The stock server has no health service without a flag; this response still shows that it runs.
         return error.code() not in AWAY
     response = messages.HealthCheckResponse
     try:
