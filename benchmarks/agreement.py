@@ -80,13 +80,13 @@ def main(quick: bool, settings: tuple[str, ...], on: Part, keep: Path | None) ->
     # The 5-gram always uses words, even if the model uses wordpieces or characters.
     of_words = config.text.unit == 'word'
     counted = corpus if of_words else read_corpus(texts, configure(settings=OURS), *words)
-    asked = pairs(word_lists(on))
+    tested = pairs(word_lists(on))
     known = set(counted.vocabulary)
-    missing_words = sorted(words_of(asked) - known)
-    asked = [pair for pair in asked if words_of([pair]) <= known]
+    missing_words = sorted(words_of(tested) - known)
+    tested = [pair for pair in tested if words_of([pair]) <= known]
     report.say(
         f'{len(corpus.train)} tokens to learn from, {len(corpus.vocabulary)} known, {corpus.unknown:.1%} unknown; '
-        f'{len(asked)} pairs, without those with {", ".join(missing_words) or "no word"}'
+        f'{len(tested)} pairs, without those with {", ".join(missing_words) or "no word"}'
     )
     begun = time.monotonic()
     five_gram = FiveGram(counted)
@@ -94,7 +94,7 @@ def main(quick: bool, settings: tuple[str, ...], on: Part, keep: Path | None) ->
     contestants = {'five_gram': five_gram, 'vaiven': OurModel.fit(config, corpus, keep)}
     seconds = {'five_gram': between - begun, 'vaiven': time.monotonic() - between}
     answers = {
-        name: {way: margins(model, asked, sentence=way == 'sentence') > 0 for way in WAYS}
+        name: {way: margins(model, tested, sentence=way == 'sentence') > 0 for way in WAYS}
         for name, model in contestants.items()
     }
     texts_of = {'five_gram': counted, 'vaiven': corpus}
@@ -106,7 +106,7 @@ def main(quick: bool, settings: tuple[str, ...], on: Part, keep: Path | None) ->
         report.say(
             f'{name:>10}: perplexity {perplexity[name]:.0f} on the {on} novels ({seconds[name]:.0f} s)'
         )
-    cells = cells_of(asked, answers)
+    cells = cells_of(tested, answers)
     for cell in cells:
         report.say(
             f'{cell["feature"]:>7}, {cell["distractors"]} distractors, {cell["pairs"]} pairs:  '
@@ -117,7 +117,8 @@ def main(quick: bool, settings: tuple[str, ...], on: Part, keep: Path | None) ->
         )
     report.conclude(
         {
-            'benchmark': 'agreement', 'quick': quick, 'on': on, 'settings': settings, 'seed': SEED, 'pairs': len(asked),
+            'benchmark': 'agreement', 'quick': quick, 'on': on, 'settings': settings, 'seed': SEED,
+            'pairs': len(tested),
             'pairs_a_cell': PAIRS_A_CELL, 'unknown_words': missing_words, 'training_tokens': len(corpus.train),
             'unit': config.text.unit, 'vocabulary': len(corpus.vocabulary), 'perplexity': perplexity,
             'training_seconds': seconds, 'cells': cells,
@@ -130,17 +131,17 @@ def main(quick: bool, settings: tuple[str, ...], on: Part, keep: Path | None) ->
     )  # fmt: skip
 
 
-def cells_of(asked: Sequence[Pair], answers: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+def cells_of(tested: Sequence[Pair], answers: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     """Computes the accuracy of each model for each feature and number of distractors.
 
     Args:
-        asked: the pairs.
+        tested: the pairs.
         answers: by model and kind of evaluation, whether each pair is correct, bool (pairs).
     """
     cells = []
     for feature in FEATURES:
         for distractors in DISTRACTORS:
-            inside = [(p.feature, p.distractors) == (feature, distractors) for p in asked]
+            inside = [(p.feature, p.distractors) == (feature, distractors) for p in tested]
             count = sum(inside)
             cell: dict[str, Any] = {'feature': feature, 'distractors': distractors, 'pairs': count}
             for name, ways in answers.items():

@@ -43,7 +43,7 @@ class Corpus(NamedTuple):
 class WordModel(Protocol):
     """The interface of both models."""
 
-    def log_probabilities(self, asked: Sequence[tuple[str, str]]) -> np.ndarray:
+    def log_probabilities(self, continuations: Sequence[tuple[str, str]]) -> np.ndarray:
         """Log-probabilities of words after a prefix, in nats; prefix and words are tokens joined by spaces."""
 
     def perplexity(self, ids: np.ndarray) -> float:
@@ -89,7 +89,7 @@ def _paragraphs(text: str, config: Config, most: int) -> list[tuple[str, list[by
 def margins(model: WordModel, pairs: Sequence[Pair], *, sentence: bool) -> np.ndarray:
     """Log-probability of the right minus the wrong word, in nats, float (pairs): alone, or in the sentence."""
     right, wrong = (
-        model.log_probabilities([(p.begin, f'{word(p)} {p.end}' if sentence else word(p)) for p in pairs])
+        model.log_probabilities([(p.prefix, f'{word(p)} {p.suffix}' if sentence else word(p)) for p in pairs])
         for word in (lambda p: p.right, lambda p: p.wrong)
     )
     return right - wrong
@@ -102,12 +102,12 @@ class FiveGram:
         self._ids = {token: index for index, token in enumerate(corpus.vocabulary)}
         self._model = TokenKneserNey(ORDER).fit(corpus.train)
 
-    def log_probabilities(self, asked: Sequence[tuple[str, str]]) -> np.ndarray:
+    def log_probabilities(self, continuations: Sequence[tuple[str, str]]) -> np.ndarray:
         found = []
-        for begin, words in asked:
-            begun, following = ([self._ids[token] for token in part.split()] for part in (begin, words))
-            each = self._model.probabilities(np.array([BOS_ID, *begun, *following]))
-            found.append(np.log(each[-len(following) :]).sum())
+        for prefix, words in continuations:
+            prefix_ids, word_ids = ([self._ids[token] for token in part.split()] for part in (prefix, words))
+            each = self._model.probabilities(np.array([BOS_ID, *prefix_ids, *word_ids]))
+            found.append(np.log(each[-len(word_ids) :]).sum())
         return np.array(found)
 
     def perplexity(self, ids: np.ndarray) -> float:
@@ -173,20 +173,23 @@ class OurModel:
             np.savez(weights, *network.get_weights(), subject=np.array(subject))
         return cls(network, corpus.vocabulary, config)
 
-    def log_probabilities(self, asked: Sequence[tuple[str, str]]) -> np.ndarray:
+    def log_probabilities(self, continuations: Sequence[tuple[str, str]]) -> np.ndarray:
         """Sums over all wordpieces of the words, including that the last word ends there."""
-        begins, wholes = (
+        prefixes, sentences = (
             [row[:-1] for row in to_ids(tokens_of(texts, self._config, self._vocabulary), self._vocabulary)]
-            for texts in ([begin for begin, _ in asked], [' '.join(both) for both in asked])
+            for texts in ([prefix for prefix, _ in continuations], [' '.join(both) for both in continuations])
         )
         found = []
-        for start in range(0, len(asked), _PAIRS_AT_ONCE):
+        for start in range(0, len(continuations), _PAIRS_AT_ONCE):
             batch = slice(start, start + _PAIRS_AT_ONCE)
-            ids = tf.ragged.constant(wholes[batch], tf.int32).to_tensor(PAD_ID)
+            ids = tf.ragged.constant(sentences[batch], tf.int32).to_tensor(PAD_ID)
             each, ended = (answer.numpy() for answer in self._ask(ids))
             found += [
-                each[row, len(begin) - 1 : len(whole) - 1].sum() + ended[row, len(whole) - 1]
-                for row, (begin, whole) in enumerate(zip(begins[batch], wholes[batch], strict=True))
+                each[row, len(prefix_ids) - 1 : len(sentence_ids) - 1].sum()
+                + ended[row, len(sentence_ids) - 1]
+                for row, (prefix_ids, sentence_ids) in enumerate(
+                    zip(prefixes[batch], sentences[batch], strict=True)
+                )
             ]
         return np.array(found)
 

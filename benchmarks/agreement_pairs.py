@@ -67,14 +67,14 @@ class Noun(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """The sentence before the place and after it, as tokens with spaces between, and the two words."""
+    """A minimal pair: the sentence before and after the critical word, as tokens joined by spaces, and two words."""
 
     feature: str
     distractors: int
-    begin: str
+    prefix: str
     right: str
     wrong: str
-    end: str
+    suffix: str
 
 
 class WordLists(NamedTuple):
@@ -131,26 +131,26 @@ def _pair(
     people = draw.sample([noun for noun in others if noun.kind == 'person'], 2)
     thing = draw.choice([noun for noun in others if noun.kind in ('place', 'object')])
     determiner = draw.choices(_DETERMINERS, _WEIGHTS)[0]
-    begin = frame.format(
+    prefix = frame.format(
         h=_phrase(determiner, subject, plural),
         p=_phrase(_DETERMINERS[0], people[0], other_number),
         q=_phrase(_DETERMINERS[0], people[1], other_number),
         t=_phrase(_DETERMINERS[0], thing, other_number),
     )
     for name, forms in _INNER_VERBS.items():
-        begin = begin.replace(name, forms[other_number])
+        prefix = prefix.replace(name, forms[other_number])
     adjective, another = draw.sample(lists.adjectives, 2)
     agreeing = adjective[2 * plural + feminine]
     if feature == 'number':
         verb = draw.choice(lists.verbs)
         right, wrong, end = verb[plural], verb[1 - plural], f'{agreeing} .'
     else:
-        begin = f'{begin} {draw.choice(_COPULAS)[plural]}{draw.choice(_DEGREES)}'
+        prefix = f'{prefix} {draw.choice(_COPULAS)[plural]}{draw.choice(_DEGREES)}'
         right, wrong = agreeing, adjective[2 * plural + 1 - feminine]
         end = f'y {another[2 * plural + feminine]} .'
     for written, contracted in _CONTRACTED.items():
-        begin = begin.replace(written, contracted)
-    return Pair(feature, distractors, begin, right, wrong, end)
+        prefix = prefix.replace(written, contracted)
+    return Pair(feature, distractors, prefix, right, wrong, end)
 
 
 def _phrase(determiner: tuple[str, ...], noun: Noun, plural: int) -> str:
@@ -159,5 +159,5 @@ def _phrase(determiner: tuple[str, ...], noun: Noun, plural: int) -> str:
 
 def words_of(made: Iterable[Pair]) -> set[str]:
     return {
-        word for pair in made for word in (*pair.begin.split(), pair.right, pair.wrong, *pair.end.split())
+        word for pair in made for word in (*pair.prefix.split(), pair.right, pair.wrong, *pair.suffix.split())
     }

@@ -1,4 +1,4 @@
-"""The pairs of agreement, the models that are asked, and the figures."""
+"""The pairs of agreement, the models that are evaluated, and the figures."""
 
 import collections
 import itertools
@@ -43,10 +43,10 @@ def test_the_right_word_agrees_with_the_subject_and_the_distractors_do_not():
     verb_number = {form: place for verb in LISTS.verbs for place, form in enumerate(verb)}
     adjective = {forms[place]: (place // 2, place % 2) for forms in LISTS.adjectives for place in range(4)}
     for pair in MADE:
-        subject, *others = [word for word in pair.begin.split() if word in number]
-        # A word that is an adjective besides, as «criado», is none here: the begins hold no adjectives.
+        subject, *others = [word for word in pair.prefix.split() if word in number]
+        # A word that is an adjective besides, as «criado», is none here: the prefixes hold no adjectives.
         assert len(others) == pair.distractors, pair
-        assert adjective[pair.end.split()[-2]] == (number[subject], gender[subject]), pair
+        assert adjective[pair.suffix.split()[-2]] == (number[subject], gender[subject]), pair
         if pair.feature == 'number':
             assert verb_number[pair.right] == number[subject] != verb_number[pair.wrong], pair
             assert all(number[other] != number[subject] for other in others), pair
@@ -59,17 +59,17 @@ def test_the_right_word_agrees_with_the_subject_and_the_distractors_do_not():
 def test_determiners_agree_and_articles_are_contracted():
     gender = {form: noun.gender for noun in LISTS.nouns for form in noun.forms}
     for pair in MADE:
-        words = pair.begin.split()
-        assert ' de el ' not in pair.begin
-        assert ' a el ' not in pair.begin
+        words = pair.prefix.split()
+        assert ' de el ' not in pair.prefix
+        assert ' a el ' not in pair.prefix
         for determiner, noun in itertools.pairwise(words):
             if noun in gender and determiner in ('el', 'los', 'del', 'al', 'la', 'las'):
                 assert (determiner in ('la', 'las')) == bool(gender[noun]), pair
 
 
 def test_a_pairs_words_are_the_tokens_of_the_pipeline():
-    begins = [pair.begin for pair in MADE]
-    assert tokens_of(begins, configure()) == [[w.encode() for w in begin.split()] for begin in begins]
+    prefixes = [pair.prefix for pair in MADE]
+    assert tokens_of(prefixes, configure()) == [[w.encode() for w in prefix.split()] for prefix in prefixes]
 
 
 def test_the_5_gram_over_tokens_is_the_one_over_characters_but_for_what_is_unseen():
@@ -114,14 +114,16 @@ def test_both_models_learn_the_agreement_of_their_text(unit, tmp_path, monkeypat
     for sentence in (False, True):
         assert (margins(ours, ASKED, sentence=sentence) > 0).all()
     assert 1 <= ours.perplexity(corpus.held_out) < 3
-    asked = [('la casa', 'de los perros'), ('', 'las')]
+    continuations = [('la casa', 'de los perros'), ('', 'las')]
     with monkeypatch.context() as patched:
         patched.delattr(agreement_models, 'train_language')
         again = OurModel.fit(config, corpus, tmp_path)
-    np.testing.assert_allclose(again.log_probabilities(asked), ours.log_probabilities(asked), atol=1e-5)
+    np.testing.assert_allclose(
+        again.log_probabilities(continuations), ours.log_probabilities(continuations), atol=1e-5
+    )
     other = configure(settings=[*OURS, *settings, 'training.epochs=1'])
     retrained = OurModel.fit(other, corpus, tmp_path)
-    assert np.abs(retrained.log_probabilities(asked) - ours.log_probabilities(asked)).min() > 0.01
+    assert np.abs(retrained.log_probabilities(continuations) - ours.log_probabilities(continuations)).min() > 0.01
 
 
 def test_held_out_novels_are_not_learnt_from():
@@ -131,8 +133,8 @@ def test_held_out_novels_are_not_learnt_from():
 
 
 def test_figures_are_counted_for_each_cell():
-    asked = [Pair('number', 0, 'a', 'b', 'c', '.')] * 3 + [Pair('gender', 2, 'a', 'b', 'c', '.')]
-    cells = cells_of(asked, {'x': {'word': np.array([True, True, False, False])}})
+    tested = [Pair('number', 0, 'a', 'b', 'c', '.')] * 3 + [Pair('gender', 2, 'a', 'b', 'c', '.')]
+    cells = cells_of(tested, {'x': {'word': np.array([True, True, False, False])}})
     found = {(cell['feature'], cell['distractors']): cell for cell in cells}
     assert found['number', 0]['x']['word']['accuracy'] == pytest.approx(2 / 3)
     assert found['gender', 2]['x']['word']['accuracy'] == 0
@@ -146,5 +148,5 @@ def test_the_interval_is_wilsons():
     assert wilson(0, 0) == (0.0, 1.0)
 
 
-def test_the_words_of_pairs_are_begin_right_and_wrong():
+def test_the_words_of_pairs_are_prefix_right_and_wrong():
     assert words_of(ASKED[:1]) == {'la', 'casa', 'de', 'los', 'perros', 'era', 'eran', 'así', '.'}

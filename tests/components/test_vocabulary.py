@@ -62,8 +62,8 @@ def test_no_texts_give_no_counts():
 
 
 def test_a_worker_full_of_tokens_sends_what_it_has_and_counts_on(monkeypatch):
-    monkeypatch.setattr(counting, '_MAX_IN_MEMORY', 1)
-    monkeypatch.setattr(counting, '_BATCH_ROWS', 2)
+    monkeypatch.setattr(counting, '_MAX_DISTINCT_TOKENS', 1)
+    monkeypatch.setattr(counting, '_BATCH_SIZE', 2)
     with pipeline() as p:
         assert_that(
             counts(p, ['a b', 'a c', 'a b', 'c'], TextConfig()), equal_to([(b'a', 3), (b'b', 2), (b'c', 2)])
