@@ -24,6 +24,7 @@ from vaiven.components.text_example_gen.config import DataConfig
 from vaiven.components.text_example_gen.errors import DataError
 from vaiven.components.text_example_gen.executor import unpack_config
 from vaiven.components.text_example_gen.files import DataFiles
+from vaiven.components.text_example_gen.output_names import OutputNames
 from vaiven.components.text_example_gen.rows import SPLITS, Row, text_fingerprint
 from vaiven.components.text_example_gen.transforms import DeduplicatedRow, RemoveDuplicates
 
@@ -238,13 +239,13 @@ def test_the_component_counts_what_the_check_counts_and_logs_it(tmp_path, caplog
 
 
 def test_a_file_that_has_gone_is_told(tmp_path):
-    with pytest.raises(DataError, match='there is no such file'):
+    with pytest.raises(DataError, match='no such file'):
         run(TextExampleGen(DataFiles((str(tmp_path / 'gone.csv'),)), CONFIG), tmp_path / 'out')
 
 
 def test_the_configuration_reaches_the_executor_as_json():
     component = TextExampleGen(DataFiles(('/data/reviews.csv',)), CONFIG)
-    assert unpack_config(component.exec_properties['custom_config']) == CONFIG
+    assert unpack_config(component.exec_properties['custom_config']) == (CONFIG, OutputNames())
 
 
 def test_the_fingerprint_follows_the_content_and_not_the_time(tmp_path):
