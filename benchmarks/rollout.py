@@ -96,7 +96,7 @@ def load(kinds: Path, folder: Path, requests: int) -> dict[str, Any]:
             rollout = here.rollout()
             change = rollout.rollback()
             between.append(_stretch(callers))
-            steps.append({**_until(callers, requests // 4), 'version': change.after, 'percent': 100.0})
+            steps.append({**_until(callers, requests // 4), 'version': change.stable, 'percent': 100.0})
     for step in steps:
         step['share'] = 100 * step['versions'].get(str(step['version']), 0) / max(step['asked'], 1)
         step['noise'] = math.sqrt(step['percent'] * (100 - step['percent']) / max(step['asked'], 1))

@@ -22,11 +22,12 @@ from vaiven.serving.client import Client, RequestError
 from vaiven.serving.common.split import STABLE
 from vaiven.serving.rollout import configuration
 from vaiven.serving.rollout import plan as plans
-from vaiven.serving.rollout.auto import PROMOTED, ROLLED_BACK, Auto, Outcome
-from vaiven.serving.rollout.journal import Record
+from vaiven.serving.rollout.auto import Auto
+from vaiven.serving.rollout.journal import Journal
 from vaiven.serving.rollout.paired_requests import pairs
-from vaiven.serving.rollout.requests import read
+from vaiven.serving.rollout.requests import read_requests
 from vaiven.serving.rollout.rollout import Rollout
+from vaiven.serving.rollout.rollout_run import PROMOTED, ROLLED_BACK, Outcome
 from vaiven.serving.rollout.server_state import label_version
 from vaiven.serving.server.server_process import ServerProcess
 
@@ -56,7 +57,7 @@ class Place:
         return self.folder / MODEL
 
     def rollout(self) -> Rollout:
-        return Rollout(self.client, MODEL, configuration.of_one_model(MODEL, self.base_path))
+        return Rollout(self.client, MODEL, configuration.single_model_config(MODEL, self.base_path))
 
     def add(self, kind: str) -> int:
         self.version += 1
@@ -90,7 +91,7 @@ def trials(kinds: Path, folder: Path, count: int) -> dict[str, Any]:
             requests = [outcome.requests for outcome, _ in found]
             results[name] = {
                 'trials': count, wanted: sum(right), 'requests': requests, 'seconds': [took for _, took in found],
-                'because': [outcome.because for outcome, _ in found],
+                'because': [outcome.reason for outcome, _ in found],
             }  # fmt: skip
             report.say(
                 f'    {name}: {sum(right)} of {count} {wanted}; requests to each version: '
@@ -112,8 +113,8 @@ def _trial(here: Place, kind: str) -> tuple[Outcome, float]:
     version = here.add(kind)
     began = time.monotonic()
     rollout = here.rollout()
-    with Record(here.folder / 'record.jsonl') as record:
-        outcome = Auto(rollout, plans.of(PLAN, here.folder), record, lambda entry: None).run(version)
+    with Journal(here.folder / 'record.jsonl') as record:
+        outcome = Auto(rollout, plans.from_values(PLAN, here.folder), record, lambda entry: None).run(version)
     took = time.monotonic() - began
     if outcome.result == PROMOTED:
         rollout.pin(1)
@@ -122,7 +123,7 @@ def _trial(here: Place, kind: str) -> tuple[Outcome, float]:
 
 def _slower(here: Place) -> tuple[str, dict[str, float]]:
     """Returns the kind whose latency is nearest to 1.5 times that of the stable version, and all ratios."""
-    asked = read(here.folder / 'rows.tsv', MODEL)[:CALIBRATION_PAIRS]
+    asked = read_requests(here.folder / 'rows.tsv', MODEL)[:CALIBRATION_PAIRS]
     ratios = {}
     for kind in sorted(path.name for path in here.kinds.glob('slower_*')):
         version = here.add(kind)
@@ -172,7 +173,7 @@ def kills(kinds: Path, folder: Path, count: int) -> dict[str, Any]:
                     process.send_signal(signal.SIGKILL)
                     process.wait()
                     killed[move] = killed.get(move, 0) + 1
-                labels = here.rollout().status().labels
+                labels = here.rollout().state().labels
                 split = here.rollout().split().weights
                 dangling += any(share and label not in labels for label, share in split.items())
             finished = _finishes(here)

@@ -1,4 +1,4 @@
-"""`vaiven export`: the rows that a run held out, or learnt from, as a table."""
+"""`vaiven export`: writes the examples of a run as a table."""
 
 from __future__ import annotations
 
@@ -24,29 +24,34 @@ FORMATS = ('.csv', '.tsv', '.jsonl')
 
 @click.command()
 @click.argument('file', type=Utf8())
-@click.option('--split', type=click.Choice(SPLITS), default='test', show_default=True, help='Which rows.')
+@click.option('--split', type=click.Choice(SPLITS), default='test', show_default=True, help='Split to write.')
 @click.option(
-    '--name', type=Utf8(), help=f'Name of the model.  [default: that of the run; {MODEL} among several]'
+    '--name',
+    type=Utf8(),
+    help=f'Name of the model.  [default: the model of the run, or {MODEL} if it has several]',
 )
 @click.option(
     '--root',
     type=Utf8(),
     metavar='DIR',
-    help='Folder of the runs.  [default: vaiven-runs/NAME, or the one that was pushed to last]',
+    help='Folder of the run.  [default: the newest below vaiven-runs]',
 )
 @click.option(
-    '--version', type=VERSION, metavar='N', help='Rows of the run of this version.  [default: the newest]'
+    '--version', type=VERSION, metavar='N', help='Version whose run is used.  [default: the newest]'
 )
 def export(file: str, split: str, name: str | None, root: str | None, version: int | None) -> None:
-    """Write the rows of a split to FILE: .csv, .tsv or .jsonl.
+    """Write the rows of a split to FILE, a .csv, .tsv or .jsonl file.
 
-    The columns are text and label, and what else the examples have: group, language, rating, position. Labels are
-    written as `negative` and `positive`, which `vaiven rollout compare` and `vaiven run --data` read.
-    FILE is replaced whole.
+    The columns are text, label and the other columns of the examples (group, language, rating, position). Labels are
+    written as `negative` and `positive`, which `vaiven rollout compare` and `vaiven run --data` read. An existing FILE
+    is replaced.
 
     \b
     Examples:
+      # Write the held-out rows of the newest version
       vaiven export --split test held-out.csv
+    \b
+      # Write the training rows of version 3 of the model `shop`
       vaiven export --split train --name shop --version 3 train.jsonl
     """
     path = local_path(file, 'FILE', 'file')
@@ -61,26 +66,28 @@ def export(file: str, split: str, name: str | None, root: str | None, version: i
     if version is not None and version not in pushed:
         raise ServingError(f'{base_path} has no version {version}; it has: {", ".join(map(str, pushed))}')
     chosen = pushed[0] if version is None else version
-    rows = list(held_out.rows(held_out.folder_of(base_path, chosen), split))
+    rows = list(held_out.rows(held_out.examples_folder(base_path, chosen), split))
     if not rows:
-        raise ServingError(f'split {split!r} of the run of version {chosen} has no rows: nothing was written')
+        raise ServingError(
+            f'split {split!r} of the run of version {chosen} has no rows: choose another with --split'
+        )
     files.replace_with(path, lambda stream: _write(stream, ending, rows))
     terminal.say(f'{path}: {len(rows):,} rows, split {split} of the run of version {chosen} in {base_path}')
 
 
 def _base_path(name: str | None, root: Path | None) -> Path:
-    """The folder with the versions. Raises ServingError where nothing was pushed, or names do not tell which."""
+    """Returns the folder with the versions. Raises ServingError if there is none, or several and no name."""
     from vaiven.serving.rollout import serving_folder
 
     if root is None:
-        found = serving_folder.newest() if name is None else serving_folder.newest(name)
-        if found is None:
+        newest = serving_folder.newest() if name is None else serving_folder.newest(name)
+        if newest is None:
             of_model = '' if name is None else f' of {name!r}'
             raise ServingError(
-                f'no pushed model{of_model} was found below {serving_folder.RUNS}: '
-                'run `vaiven run`, or name the folder of the runs with --root'
+                f'there is no pushed model{of_model} below {serving_folder.RUNS}: '
+                'run `vaiven run`, or name the folder of a run with --root'
             )
-        return found
+        return newest
     serving = root.absolute() / 'serving'
     models = (
         sorted(path for path in serving.glob('*') if serving_folder.versions(path))
@@ -91,8 +98,10 @@ def _base_path(name: str | None, root: Path | None) -> Path:
     if len(chosen) > 1:
         chosen = [path for path in models if path.name == MODEL]
     if not chosen:
-        has = ', '.join(path.name for path in models) or 'none'
-        raise ServingError(f'{serving} has no such model with a version; it has: {has}. Name one with --name')
+        names = ', '.join(path.name for path in models) or 'none'
+        raise ServingError(
+            f'{serving} has no such model with a version; it has: {names}. Choose one with --name'
+        )
     return chosen[0]
 
 
@@ -103,7 +112,7 @@ def _write(stream: TextIO, ending: str, rows: list[Row]) -> None:
             json.dumps({name: row.get(name) for name in columns}, ensure_ascii=False) + '\n' for row in rows
         )
     elif ending == '.csv':
-        # All fields are quoted: line breaks and white space in a text then survive every reader.
+        # All fields are quoted, so that every reader keeps line breaks and white space in a text.
         writer = csv.writer(stream, quoting=csv.QUOTE_ALL, lineterminator='\n')
         writer.writerow(columns)
         writer.writerows([row.get(name, '') for name in columns] for row in rows)
@@ -113,17 +122,17 @@ def _write(stream: TextIO, ending: str, rows: list[Row]) -> None:
 
 
 def _columns(rows: list[Row]) -> list[str]:
-    """`text` and `label`, and what else any row has."""
+    """Returns `text`, `label`, and the other columns of any row."""
     return list(dict.fromkeys(['text', 'label', *sorted({name for row in rows for name in row})]))
 
 
 def _tab_separated(columns: list[str], table: Iterable[list[Any]]) -> Iterable[str]:
-    """Raises ServingError for a field that a tab-separated file cannot hold: it knows no quotation marks."""
+    """Yields the lines of a .tsv file. Raises ServingError for a tab or line break in a field: it has no quoting."""
     for number, fields in enumerate(table, 1):
         for name, value in zip(columns, map(str, fields), strict=True):
             if len(value.splitlines()) > 1 or '\t' in value or value != value.rstrip('\r\n'):
                 raise ServingError(
-                    f'row {number} holds a tab or a line break in {name!r}, which a .tsv cannot: '
-                    'name a .csv or .jsonl file'
+                    f'row {number} has a tab or a line break in {name!r}, which a .tsv file cannot store: '
+                    'write a .csv or .jsonl file'
                 )
         yield '\t'.join(map(str, fields)) + '\n'

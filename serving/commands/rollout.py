@@ -1,4 +1,4 @@
-"""`vaiven rollout`: which version users get."""
+"""`vaiven rollout`: shows and changes which version users get."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from vaiven.serving.commands.rollout_options import (
     ChangeOptions,
     base_path_option,
     change_options,
-    changing,
-    folder_of,
     json_option,
+    open_rollout,
+    serving_folder_path,
 )
 from vaiven.serving.commands.rollout_status import show_status
 from vaiven.serving.common import terminal
@@ -30,99 +30,125 @@ if TYPE_CHECKING:
 
 @click.group()
 def rollout() -> None:
-    """Show which version users get, and change it, at once or in steps.
+    """Manage the rollout of model versions: canary, promotion, rollback.
 
-    Clients that ask for the label `stable` get the version that was promoted, whatever is pushed later. Those that
-    watch the split ask for `canary` with a part of their keys.
-    A change sends the server its whole configuration: where it serves more than one model, give --config-file.
+    Requests with the label `stable` get the version that was promoted last, even if a newer one is pushed. Clients and
+    gateways that follow the split file send a share of the requests to the label `canary`.
+
+    Each change sends the server its whole configuration. If the server has more than one model, use --config-file.
 
     \b
     Examples:
+      # Show the versions, their labels and their traffic
       vaiven rollout status
+    \b
+      # Send 10 % of the traffic to version 7, and compare it with the stable version
       vaiven rollout canary 7 --percent 10
-      vaiven rollout compare --requests held-out.csv
+      vaiven rollout compare
+    \b
+      # Make the canary the stable version
       vaiven rollout promote
+    \b
+      # Do all of this automatically, by the steps and gates of a plan
       vaiven rollout auto 8 --plan plan.yaml
     """
 
 
-@rollout.command(short_help='Give a version a share of the traffic.')
+@rollout.command(short_help='Send a share of the traffic to a version.')
 @click.argument('version', type=VERSION)
 @click.option(
     '--percent',
     type=click.FloatRange(0, 100),
     required=True,
-    help='Its share; whoever has it keeps it when it grows.',
+    help='Share of the traffic. When it grows, keys that have the canary keep it.',
 )
 @change_options
 @json_option
 def canary(version: int, percent: float, as_json: bool, target: Target, change: ChangeOptions) -> None:
-    """Load VERSION beside the stable one, give it the label `canary`, and send it a share of the traffic.
+    """Load VERSION, give it the label `canary`, and send it a share of the traffic.
 
-    Where no version has the label `stable`, the newest other version that is loaded gets it. The last line says which
-    version answers requests that name neither a version nor a label.
+    If no version has the label `stable`, the newest other loaded version gets it. The last line of the output shows
+    which version answers requests without a version or label.
 
     \b
-    Example:
+    Examples:
+      # Send 10 % of the traffic to version 7
       vaiven rollout canary 7 --percent 10
+    \b
+      # Increase the share to 50 %
+      vaiven rollout canary 7 --percent 50
     """
-    with changing(target, change) as moving:
-        result = moving.canary(version, percent, change.load_timeout)
-        tell(result, target.model, as_json, _plain_version(moving))
+    with open_rollout(target, change) as current:
+        result = current.canary(version, percent, change.load_timeout)
+        print_change(result, target.model, as_json, _plain_version(current))
 
 
-@rollout.command(short_help='Make a version the stable one.')
+@rollout.command(short_help='Make a version the stable version.')
 @click.argument('version', type=VERSION, required=False)
 @change_options
 @json_option
 def promote(version: int | None, as_json: bool, target: Target, change: ChangeOptions) -> None:
-    """Make VERSION (without it: the canary) the stable one, loading it first where it is not loaded.
+    """Make VERSION the stable version and send it all traffic. The default is the canary.
 
-    Afterwards the server has in memory: what has a label, the newest that was loaded, and the one that a rollback
-    would take. Newer versions wait to be promoted.
+    The version is loaded first if necessary. Afterwards the server keeps loaded: versions with a label, the previous
+    stable version, the newest loaded one, and the target of a rollback. Newer versions are not loaded until they are
+    promoted.
 
     \b
-    Example:
+    Examples:
+      # Promote the canary
+      vaiven rollout promote
+    \b
+      # Promote version 7
       vaiven rollout promote 7
     """
-    with changing(target, change) as moving:
-        tell(moving.promote(version, change.load_timeout), target.model, as_json)
+    with open_rollout(target, change) as current:
+        print_change(current.promote(version, change.load_timeout), target.model, as_json)
 
 
-@rollout.command(short_help='Take the canary back, or make the next lower version the stable one.')
+@rollout.command(short_help='Withdraw the canary, or return to the previous version.')
 @change_options
 @json_option
 def rollback(as_json: bool, target: Target, change: ChangeOptions) -> None:
-    """Take the canary back. Without one: make the next lower version stable, a loaded one or the last pushed before.
+    """Withdraw the canary. Without a canary, make the next lower version the stable version.
+
+    The next lower version is a loaded one, or else the last that was pushed before the stable version.
 
     \b
     Example:
+      # Send all traffic back to the stable version
       vaiven rollout rollback
     """
-    with changing(target, change) as moving:
-        tell(moving.rollback(change.load_timeout), target.model, as_json)
+    with open_rollout(target, change) as current:
+        print_change(current.rollback(change.load_timeout), target.model, as_json)
 
 
-@rollout.command(short_help='Serve one version and no other.')
+@rollout.command(short_help='Serve only one version.')
 @click.argument('version', type=VERSION)
 @change_options
 @json_option
 def pin(version: int, as_json: bool, target: Target, change: ChangeOptions) -> None:
-    """Make VERSION the stable one and unload all others; what is pushed later is not loaded until it is promoted.
+    """Make VERSION the stable version and unload all others.
+
+    Versions that are pushed later are not loaded until they are promoted.
 
     \b
     Example:
+      # Serve only version 7
       vaiven rollout pin 7
     """
-    with changing(target, change) as moving:
-        tell(moving.pin(version, change.load_timeout), target.model, as_json)
+    with open_rollout(target, change) as current:
+        print_change(current.pin(version, change.load_timeout), target.model, as_json)
 
 
-@rollout.command(short_help='Delete old versions that are in no use.')
+@rollout.command(short_help='Delete old versions that are not in use.')
 @click.option(
-    '--keep', type=click.IntRange(min=1), required=True, help='How many of the newest stay in any case.'
+    '--keep',
+    type=click.IntRange(min=1),
+    required=True,
+    help='Number of the newest versions to keep in any case.',
 )
-@click.option('--dry-run', is_flag=True, help='Only say what would be deleted.')
+@click.option('--dry-run', is_flag=True, help='Only print the versions that would be deleted.')
 @server_options
 @base_path_option
 @json_option
@@ -133,54 +159,68 @@ def prune(
     base_path: str | None,
     as_json: bool,
 ) -> None:
-    """Delete the folders of old versions: never one that is loaded, labelled, newer than the stable one, the one that
-    a rollback would take, or one of an automatic rollout that has not ended. Ask the server that serves this folder;
-    others that serve it too are not asked.
+    """Delete the folders of old versions that are not in use.
+
+    A version is in use if the server has loaded it, if it has a label, if it is newer than the stable version, if it
+    is the target of a rollback, or if it belongs to an automatic rollout that has not ended. Only one server is
+    queried: other servers of the same folder must serve the same versions.
 
     \b
-    Example:
+    Examples:
+      # Show which versions would be deleted
       vaiven rollout prune --keep 3 --dry-run
+    \b
+      # Delete them
+      vaiven rollout prune --keep 3
     """
     model = target.model
     wait_for_start(target)
-    base = folder_of(model, base_path)
+    base = serving_folder_path(model, base_path)
     from vaiven.serving.rollout import prune as pruning
     from vaiven.serving.rollout import serving_folder
-    from vaiven.serving.rollout.server_state import status
+    from vaiven.serving.rollout.server_state import model_state
 
-    with target.client() as client, serving_folder.alone(base):
-        now = status(client, model)
+    with target.client() as client, serving_folder.locked(base):
+        state = model_state(client, model)
         pushed = serving_folder.versions(base)
-        if foreign := set(now.available) - set(pushed):
+        if foreign := set(state.available) - set(pushed):
             raise ServingError(
-                f'the server has version {max(foreign)} of {model!r} and {base} has not: '
+                f'the server has version {max(foreign)} of {model!r}, which is not in {base}: '
                 'name the folder that it serves with --base-path'
             )
-        chosen = pruning.superfluous(pushed, now, keep, pruning.under_way(base, model))
-        gone = sorted(chosen) if dry_run else list(pruning.delete(base, chosen))
+        unneeded = pruning.unneeded(pushed, state, keep, pruning.versions_in_rollout(base, model))
+        deleted = sorted(unneeded) if dry_run else list(pruning.delete(base, unneeded))
     if as_json:
-        left = [number for number in pushed if number not in gone]
-        click.echo(json.dumps({'model': model, 'deleted': gone, 'left': left, 'dry_run': dry_run}))
+        left = [version for version in pushed if version not in deleted]
+        click.echo(json.dumps({'model': model, 'deleted': deleted, 'left': left, 'dry_run': dry_run}))
         return
     verb = 'would be deleted' if dry_run else 'deleted'
-    terminal.say(f'{model}: {", ".join(map(str, gone)) or "nothing"} {verb}')
+    terminal.say(f'{model}: {", ".join(map(str, deleted)) or "no version"} {verb}')
 
 
-def _plain_version(moving: Rollout) -> int | None:
+def _plain_version(target: Rollout) -> int | None:
     from vaiven.serving.client import RequestError
 
     try:
-        return moving.plain_version()
+        return target.plain_version()
     except RequestError:
-        return None  # the change has been made, and is told without it
+        return None  # the change was made: its report must not fail
 
 
-def tell(change: Change, model: str, as_json: bool, plain: int | None = None) -> None:
+def print_change(change: Change, model: str, as_json: bool, plain: int | None = None) -> None:
+    """Prints what an action changed.
+
+    Args:
+        change: the result of the action.
+        model: name of the model.
+        as_json: whether to print one JSON object.
+        plain: the version that answers requests without version and label, if known.
+    """
     if as_json:
         values = {
             'model': model,
-            'before': change.before,
-            'stable': change.after,
+            'before': change.previous_stable,
+            'stable': change.stable,
             'loaded': change.loaded,
             'canary': change.canary,
             'percent': change.percent,
@@ -191,24 +231,26 @@ def tell(change: Change, model: str, as_json: bool, plain: int | None = None) ->
         click.echo(json.dumps(values))
         return
     if change.named_stable is not None:
-        terminal.say(f'{model}: version {change.named_stable} is stable now, since no version had that label')
-    before = '' if change.before in (None, change.after) else f' (it was {change.before})'
-    again = ' already' if change.before == change.after else ''
+        terminal.say(f'{model}: version {change.named_stable} is now stable, since no version had that label')
+    previous = (
+        '' if change.previous_stable in (None, change.stable) else f' (previously {change.previous_stable})'
+    )
+    already = ' already' if change.previous_stable == change.stable else ''
     if change.canary is not None:
         terminal.say(
-            f'{model}: version {change.canary} gets {change.percent:.10g} %, version {change.after} the rest'
+            f'{model}: version {change.canary} gets {change.percent:.10g} %, version {change.stable} the rest'
         )
-        if plain == change.after:
+        if plain == change.stable:
             terminal.say(f'requests without a label get version {plain}, the stable one')
         elif plain is not None:
             terminal.say(
-                f'requests without a label get version {plain}, the newest that is loaded: '
-                'let clients ask for the label stable, or go through `vaiven gateway`'
+                f'requests without a label get version {plain}, the newest loaded version: '
+                'clients must ask for the label stable, or use `vaiven gateway`'
             )
     elif change.withdrawn is not None:
-        terminal.say(f'{model}: version {change.withdrawn} is taken back; version {change.after} is stable')
+        terminal.say(f'{model}: version {change.withdrawn} is withdrawn; version {change.stable} is stable')
     else:
-        terminal.say(f'{model}: version {change.after} is{again} stable{before}')
+        terminal.say(f'{model}: version {change.stable} is{already} stable{previous}')
 
 
 rollout.add_command(show_status)

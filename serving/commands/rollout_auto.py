@@ -1,4 +1,4 @@
-"""`vaiven rollout auto`: steps, gates, and back by itself; and the same plan for a cluster."""
+"""`vaiven rollout auto` and `vaiven rollout manifests`: carries out a plan, or writes it for a cluster."""
 
 from __future__ import annotations
 
@@ -11,23 +11,30 @@ from typing import Any
 import click
 
 from vaiven.serving.commands.options import VERSION, Target
-from vaiven.serving.commands.rollout_options import FILE, ChangeOptions, change_options, changing, json_option
+from vaiven.serving.commands.rollout_options import (
+    FILE,
+    ChangeOptions,
+    change_options,
+    json_option,
+    open_rollout,
+)
 from vaiven.serving.common import terminal
 
 plan_option = click.option(
-    '--plan', 'plan_path', metavar='FILE', type=FILE, required=True, help='The plan, YAML.'
+    '--plan', 'plan_path', metavar='FILE', type=FILE, required=True, help='The plan, a YAML file.'
 )
 
 
-@click.command(short_help='Roll a version out in steps, or back when a gate fails.')
+@click.command(short_help='Roll a version out in steps; roll it back if a gate fails.')
 @click.argument('version', type=VERSION, required=False)
 @plan_option
 @click.option(
+    '--journal',
     '--record',
-    'record_path',
+    'journal_path',
     metavar='FILE',
     type=FILE,
-    help='Where every decision is written down.  [default: rollout.jsonl beside the versions]',
+    help='The journal of all decisions.  [default: rollout.jsonl beside the versions]',
 )
 @change_options
 @json_option
@@ -37,106 +44,124 @@ def auto(
     /,
     version: int | None,
     plan_path: Path,
-    record_path: Path | None,
+    journal_path: Path | None,
     as_json: bool,
     target: Target,
     change: ChangeOptions,
 ) -> None:
-    """Give VERSION (without it: the newest above the stable one) more and more traffic, as the plan says.
+    """Roll VERSION out in the steps of a plan. The default is the newest version above the stable one.
 
-    Both versions are asked the plan's requests meanwhile. When a gate is shown to fail, the version is taken back at
-    once; after the last step it is promoted. Stopped or killed and started again, it goes on where it was. Exit status
-    1 where the version was not promoted.
+    In each step the requests of the plan are sent to both versions. If a gate fails, the version is rolled back at
+    once. After the last step it is promoted. If the command is stopped or killed, run it again to resume. The exit
+    status is 1 if the version was not promoted.
 
     \b
-    Example:
+    Examples:
+      # Roll out the newest version
       vaiven rollout auto --plan plan.yaml
+    \b
+      # Roll out version 8, with one JSON object for each event
+      vaiven rollout auto 8 --plan plan.yaml --json
+    \b
+    A plan:
+      model: reviews
+      requests: held-out.csv
+      steps: [5, 25, 50, 100]
+      gates: {accuracy_drop: 0.02, drift: null}
     """
     from vaiven.serving.rollout import plan as plans
-    from vaiven.serving.rollout.auto import PROMOTED, Auto
-    from vaiven.serving.rollout.journal import FILE as RECORD
-    from vaiven.serving.rollout.journal import Record
+    from vaiven.serving.rollout.auto import Auto
+    from vaiven.serving.rollout.journal import FILE as JOURNAL
+    from vaiven.serving.rollout.journal import Journal
+    from vaiven.serving.rollout.rollout_run import PROMOTED
 
     plan = plans.read(plan_path)
-    given = ctx.get_parameter_source('model') is not click.core.ParameterSource.DEFAULT
-    if given and target.model != plan.model:
-        raise click.UsageError(f'the plan is about {plan.model!r}, not {target.model!r}')
+    model_given = ctx.get_parameter_source('model') is not click.core.ParameterSource.DEFAULT
+    if model_given and target.model != plan.model:
+        raise click.UsageError(f'the plan is for model {plan.model!r}, not {target.model!r}')
 
-    def say(entry: dict[str, Any]) -> None:
+    def report(entry: dict[str, Any]) -> None:
         if as_json:
             click.echo(json.dumps(entry, ensure_ascii=False))
-        elif line := line_of(entry):
+        elif line := entry_line(entry):
             terminal.say(line)
 
     with (
-        changing(dataclasses.replace(target, model=plan.model), change) as moving,
-        Record(record_path or moving.base_path / RECORD) as record,
+        open_rollout(dataclasses.replace(target, model=plan.model), change) as current,
+        Journal(journal_path or current.base_path / JOURNAL) as journal,
     ):
-        rolling = Auto(moving, plan, record, say)
-        for line in rolling.remarks:
+        automatic = Auto(current, plan, journal, report)
+        for line in automatic.remarks:
             terminal.say(line, err=True)
-        outcome = rolling.run(version, change.load_timeout)
+        outcome = automatic.run(version, change.load_timeout)
     if outcome.result != PROMOTED:
         ctx.exit(1)
 
 
-def line_of(entry: dict[str, Any]) -> str:
-    """An entry of the record for people; empty for what need not be told."""
+def entry_line(entry: dict[str, Any]) -> str:
+    """Returns an entry of the journal as a line of text; empty for entries that are not shown."""
     time = entry['time'][11:19]
     texts: dict[str, Callable[[], str]] = {
         'begin': lambda: f'version {entry["version"]} against version {entry["stable"]}',
-        'resumed': lambda: f'going on: step {entry["step"] + 1}, {entry["total"]:,} requests so far',
+        'resumed': lambda: f'resumed: step {entry["step"] + 1}, {entry["total"]:,} requests so far',
         'step': lambda: f'step {entry["step"] + 1}: {entry["percent"]:g} %',
         'decision': lambda: f'{entry["action"]} after {entry["total"]:,} requests: {entry["because"]}',
         'waiting': lambda: f'waiting: {entry["error"]}',
         'metrics': lambda: entry['error'],
-        'named': lambda: f'version {entry["stable"]} is stable now, since no version had that label',
-        'restoring': lambda: 'the server has lost its labels: they are given again',
-        'stopped': lambda: 'stopped; the same command goes on from here',
+        'named': lambda: f'version {entry["stable"]} is now stable, since no version had that label',
+        'restoring': lambda: 'the server has lost its labels: restoring them',
+        'stopped': lambda: 'stopped; run the same command again to resume',
         'end': lambda: f'version {entry["version"]}: {entry["result"]}; {entry["because"]}',
     }
-    told = texts.get(entry['event'])
-    return f'{time}  {told()}' if told else ''
+    text = texts.get(entry['event'])
+    return f'{time}  {text()}' if text else ''
 
 
-@click.command(short_help='Write a plan as manifests of KServe or Argo Rollouts.')
+@click.command(short_help='Write a plan as manifests for KServe or Argo Rollouts.')
 @click.argument('version', type=VERSION)
 @plan_option
-@click.option('--format', 'kind', type=click.Choice(['kserve', 'argo']), required=True)
-@click.option('--out', metavar='FOLDER', type=click.Path(path_type=Path), required=True)
-@click.option('--image', metavar='IMAGE', help='Of the model server.  [default: tensorflow/serving]')
-@click.option('--prometheus', metavar='URL', help='Where Argo Rollouts asks for metrics.')
+@click.option('--format', 'kind', type=click.Choice(['kserve', 'argo']), required=True, help='The target.')
+@click.option(
+    '--out', metavar='FOLDER', type=click.Path(path_type=Path), required=True, help='The folder to write.'
+)
+@click.option('--image', metavar='IMAGE', help='Image of the model server.  [default: tensorflow/serving]')
+@click.option('--prometheus', metavar='URL', help='Address of the Prometheus that Argo Rollouts queries.')
 def manifests(
     version: int, plan_path: Path, kind: str, out: Path, image: str | None, prometheus: str | None
 ) -> None:
-    """Write the rollout of VERSION by this plan as files for a cluster. No server and no cluster is asked.
+    """Write the rollout of VERSION by a plan as manifests for a cluster. No server or cluster is contacted.
 
-    A step of Argo Rollouts lasts as the plan says, but at least as long as its analysis needs to measure, and ends with
-    an analysis of its own: without data, or with bad data, it does not go on.
+    A step of Argo Rollouts lasts as long as in the plan, but at least as long as its analysis needs to measure. It ends
+    with an analysis of its own: without data, or with bad data, the next step does not start.
 
     \b
-    Example:
+    Examples:
+      # Write a Rollout for Argo Rollouts, and apply it
       vaiven rollout manifests 7 --plan plan.yaml --format argo --out rollout-7
+      kubectl apply -f rollout-7
+    \b
+      # Write an InferenceService of KServe for each step
+      vaiven rollout manifests 7 --plan plan.yaml --format kserve --out rollout-7
     """
     if prometheus is not None and kind != 'argo':
-        raise click.UsageError('--prometheus goes with --format argo: KServe looks at no metrics')
+        raise click.UsageError('--prometheus requires --format argo: KServe does not use metrics')
     from vaiven.serving.rollout import manifest_analysis
-    from vaiven.serving.rollout import manifests as making
+    from vaiven.serving.rollout import manifests as writer
     from vaiven.serving.rollout import plan as plans
 
     plan = plans.read(plan_path)
-    chosen = image or making.IMAGE
-    found = (
-        making.argo(plan, version, chosen, prometheus)
+    image = image or writer.IMAGE
+    documents = (
+        writer.argo(plan, version, image, prometheus)
         if kind == 'argo'
-        else making.kserve(plan, version, chosen)
+        else writer.kserve(plan, version, image)
     )
-    for path in making.write(found, out):
+    for path in writer.write(documents, out):
         terminal.say(str(path))
     if kind == 'argo' and (numbers := manifest_analysis.lengthened(plan)):
         seconds = manifest_analysis.MIN_PAUSE_SECONDS
         terminal.say(
-            f'step {", ".join(map(str, numbers))}: {seconds} s long, more than the plan says, so that the analysis '
-            f'measures {manifest_analysis.MEASUREMENTS} times',
+            f'step {", ".join(map(str, numbers))}: {seconds} s, longer than in the plan, so that the analysis '
+            f'can measure {manifest_analysis.MEASUREMENTS} times',
             err=True,
         )

@@ -1,4 +1,4 @@
-"""Options that the commands of a rollout share, and the rollout that they describe."""
+"""Options that the `vaiven rollout` commands share, and the rollout that they describe."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
     from vaiven.serving.rollout.rollout import Rollout
 
 FILE = click.Path(dir_okay=False, path_type=Path)
-# Servers on a cluster read their configuration twice a minute (kubeflow/serving), and then load what is new.
+# Servers on a cluster poll their configuration every 30 seconds (kubeflow/serving), and then load new versions.
 POLLED_SETTLE_SECONDS = 60.0
 
 base_path_option = click.option(
     '--base-path',
     metavar='FOLDER',
-    help='The folder of versions, as the server names it.  [default: the one below vaiven-runs]',
+    help='Folder with the versions, as the server names it.  [default: the newest below vaiven-runs]',
 )
 split_option = click.option(
     '--split',
     'split_path',
     metavar='FILE',
     type=FILE,
-    help='The file that says how traffic is split.  [default: split.json in that folder]',
+    help='The split file.  [default: split.json in that folder]',
 )
 json_option = click.option('--json', 'as_json', is_flag=True, help='Print one JSON object.')
 
@@ -66,18 +66,18 @@ _change_options = option_group(
         '--config-file',
         metavar='FILE',
         type=FILE,
-        help='The model configuration file of the server; it is written again, without comments.',
+        help='Model configuration file of the server. It is rewritten, without its comments.',
     ),
     click.option(
         '--polled',
         is_flag=True,
-        help='Servers poll --config-file: only write that, and wait.  [always so over REST]',
+        help='The servers poll --config-file: only write the file, and wait.  [always over REST]',
     ),
     click.option(
         '--settle',
         type=Seconds(min_open=False),
         metavar='SECONDS',
-        help='With --polled: how long all servers may take to read the file and load; above their interval.  '
+        help='With --polled: time until all servers have read the file and loaded its versions.  '
         f'[default: {POLLED_SETTLE_SECONDS:g}]',
     ),
     click.option(
@@ -86,41 +86,41 @@ _change_options = option_group(
         default=120.0,
         show_default=True,
         metavar='SECONDS',
-        help='How long the server may take to load a version, or to move a label.',
+        help='Maximum time to load a version, or to change a label.',
     ),
     split_option,
 )
 
 
 def change_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of a command that changes a rollout: `target: Target` and `change: ChangeOptions`."""
+    """Adds the options of a command that changes a rollout: `target: Target` and `change: ChangeOptions`."""
     return server_options(_change_options(command))
 
 
 @contextmanager
-def changing(target: Target, change: ChangeOptions) -> Iterator[Rollout]:
-    """The rollout that the options describe.
+def open_rollout(target: Target, change: ChangeOptions) -> Iterator[Rollout]:
+    """Connects to the server and yields the rollout that the options describe.
 
     Args:
         target: the server and the model.
-        change: how its configuration is changed.
+        change: how the configuration of the server is changed.
 
     Raises:
         click.UsageError: the options contradict each other.
-        ServingError: the server or a file cannot be used.
+        ServingError: a file cannot be read, or the server cannot be reached.
     """
     base_path, config_file = change.base_path, change.config_file
     if base_path is not None and config_file is not None:
-        raise click.UsageError('give --base-path or --config-file, not both')
+        raise click.UsageError('--base-path and --config-file exclude each other: use one of them')
     over_rest = target.server.startswith(('http://', 'https://'))
     if config_file is None and (change.polled or over_rest):
         raise click.UsageError(
-            'over REST nothing can be changed but --config-file, which the server must poll'
+            'a change over REST requires --config-file, a file that the server polls: REST has no ModelService'
             if over_rest
-            else '--polled takes --config-file, the file that the server polls'
+            else '--polled requires --config-file, the file that the server polls'
         )
     if change.settle is not None and not (change.polled or over_rest):
-        raise click.UsageError('--settle goes with --polled: a reload reaches one server, at once')
+        raise click.UsageError('--settle requires --polled: a reload reaches one server, at once')
     wait_for_start(target)
     with target.client() as client:
         from vaiven.serving.rollout import configuration
@@ -134,12 +134,22 @@ def changing(target: Target, change: ChangeOptions) -> Iterator[Rollout]:
                 settle = POLLED_SETTLE_SECONDS if change.settle is None else change.settle
                 delivery = ByFile(config_file, settle)
         else:
-            config = configuration.of_one_model(target.model, folder_of(target.model, base_path))
+            config = configuration.single_model_config(
+                target.model, serving_folder_path(target.model, base_path)
+            )
         yield Rollout(client, target.model, config, delivery=delivery, split_path=change.split_path)
 
 
-def folder_of(model: str, base_path: str | None) -> Path:
-    """The folder that is named, or else the one pushed to last. Raises ServingError where there is none."""
+def serving_folder_path(model: str, base_path: str | None) -> Path:
+    """Returns the folder with the versions of a model.
+
+    Args:
+        model: name of the model.
+        base_path: value of --base-path; None for the folder below `vaiven-runs` that was pushed to last.
+
+    Raises:
+        ServingError: there is no such folder.
+    """
     if base_path is not None:
         return local_path(base_path, '--base-path').absolute()
     from vaiven.serving.rollout import serving_folder
@@ -147,7 +157,7 @@ def folder_of(model: str, base_path: str | None) -> Path:
     path = serving_folder.newest(model)
     if path is None:
         raise ServingError(
-            f'no folder with versions of {model!r} was found below vaiven-runs: '
-            'name the one that the server serves with --base-path'
+            f'there is no folder with versions of {model!r} below vaiven-runs: '
+            'name the folder that the server serves with --base-path'
         )
     return path

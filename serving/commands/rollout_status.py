@@ -1,4 +1,4 @@
-"""`vaiven rollout status`: what is served, who gets it, and where it came from."""
+"""`vaiven rollout status`: shows versions, labels, traffic and origin."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from vaiven.serving.commands.options import Target, server_options
 from vaiven.serving.commands.rollout_options import (
     FILE,
     base_path_option,
-    folder_of,
     json_option,
+    serving_folder_path,
     split_option,
 )
 from vaiven.serving.common import terminal
@@ -25,11 +25,11 @@ from vaiven.serving.common.errors import ServingError
 if TYPE_CHECKING:
     from vaiven.serving.rollout.lineage import Origin
 
-HEADS = ('version', 'state', 'labels', 'traffic', 'accuracy', 'rows', 'data', 'run')
+COLUMNS = ('version', 'state', 'labels', 'traffic', 'accuracy', 'rows', 'data', 'run')
 RUN_CHARACTERS = len('2026-01-31T12:00')
 
 
-@click.command('status', short_help='Show the versions on the server: states, labels, traffic, origin.')
+@click.command('status', short_help='Show versions, labels, traffic and origin.')
 @server_options
 @base_path_option
 @split_option
@@ -37,7 +37,7 @@ RUN_CHARACTERS = len('2026-01-31T12:00')
     '--metadata',
     metavar='FILE',
     type=FILE,
-    help='The metadata store of the pipeline.  [default: metadata.sqlite of the run that the folder belongs to]',
+    help='Metadata store of the pipeline.  [default: metadata.sqlite of the run of the folder]',
 )
 @json_option
 def show_status(
@@ -47,29 +47,33 @@ def show_status(
     metadata: Path | None,
     as_json: bool,
 ) -> None:
-    """Show the versions on the server and in the folder: states, labels, shares of traffic, and origin.
+    """Show the versions on the server and in its folder: state, labels, traffic and origin.
 
-    The state is - for a version that was pushed and not loaded. Traffic is what clients and gateways that watch the
-    split send to a version.
+    The state of a version that is not loaded is `-`. Traffic is the share that clients and gateways which follow the
+    split file send to a version.
 
     \b
-    Example:
+    Examples:
+      # Show the versions of the model `reviews`
+      vaiven rollout status
+    \b
+      # Show all metrics of each version as JSON
       vaiven rollout status --json
     """
     model = target.model
     wait_for_start(target)
     with target.client() as client:
-        from vaiven.serving.rollout.server_state import status
+        from vaiven.serving.rollout.server_state import model_state
 
-        now = status(client, model)
+        state = model_state(client, model)
     base, notes = _folder(model, base_path, required=metadata is not None)
     weights = _weights(model, base, split_path, notes)
     origins = _origins(base, metadata, notes)
     notes += [f'version {version}: {origin.problem}' for version, origin in origins.items() if origin.problem]
     rows: list[dict[str, Any]] = []
-    states = {each.version: each for each in now.versions}
+    states = {status.version: status for status in state.versions}
     for version in sorted({*states, *(_pushed(base, set(states)) if base else ())}, reverse=True):
-        labels = [label for label, number in now.labels.items() if number == version]
+        labels = [label for label, labelled in state.labels.items() if labelled == version]
         rows.append(
             {
                 'version': version,
@@ -80,14 +84,14 @@ def show_status(
                 'error': states[version].error if version in states else '',
             }
         )
-    lost = [label for label, share in weights.items() if share and label not in now.labels]
-    if lost and now.labels:
+    lost = [label for label, share in weights.items() if share and label not in state.labels]
+    if lost and state.labels:
         notes.append(f'{weights[lost[0]]:.10g} % of the traffic asks for {lost[0]}, which names no version')
-    if now.stable is None:
-        notes.append(_no_stable(now.available, now.loading))
+    if state.stable is None:
+        notes.append(_no_stable(state.available, state.loading))
     if as_json:
-        told: dict[str, Any] = {'model': model, 'server': target.server, 'versions': rows, 'notes': notes}
-        click.echo(json.dumps(told, ensure_ascii=False))
+        values: dict[str, Any] = {'model': model, 'server': target.server, 'versions': rows, 'notes': notes}
+        click.echo(json.dumps(values, ensure_ascii=False))
         return
     terminal.say(f'{model} on {target.server}')
     for line in _table([_cells(row, origins.get(row['version'])) for row in rows]):
@@ -97,35 +101,35 @@ def show_status(
 
 
 def _no_stable(available: list[int], loading: list[int]) -> str:
-    makes = '`vaiven rollout promote VERSION` makes one so'
+    promote = '`vaiven rollout promote VERSION` makes a version stable'
     if len(available) == 1 and not loading:
         return (
-            f'no version is stable: version {available[0]} is served alone, and becomes stable with the first canary '
-            f'beside it; {makes} now'
+            f'no version is stable: version {available[0]} is the only available version, and becomes stable with the '
+            f'first canary; {promote} now'
         )
     if available:
         return (
-            'no version is stable: `vaiven rollout canary VERSION` makes the newest other loaded version so, '
-            f'and {makes}'
+            'no version is stable: `vaiven rollout canary VERSION` gives the label to the newest other loaded version, '
+            f'and {promote}'
         )
-    return f'no version is stable: {makes}'
+    return f'no version is stable: {promote}'
 
 
 def _folder(model: str, base_path: str | None, required: bool) -> tuple[Path | None, list[str]]:
     try:
-        return folder_of(model, base_path), []
+        return serving_folder_path(model, base_path), []
     except ServingError:
         if required or base_path is not None:
             raise
-        return None, []  # the server is elsewhere: it can be asked nevertheless
+        return None, []  # the server is on another machine: its versions and labels can be shown nevertheless
 
 
 def _pushed(base: Path, served: set[int]) -> list[int]:
-    """Versions on disk, if this is the folder that is served."""
+    """Returns the versions on disk; empty if the server serves another folder."""
     from vaiven.serving.rollout import serving_folder
 
-    found = serving_folder.versions(base)
-    return found if served & set(found) or not served else []
+    pushed = serving_folder.versions(base)
+    return pushed if served & set(pushed) or not served else []
 
 
 def _weights(model: str, base: Path | None, split_path: Path | None, notes: list[str]) -> dict[str, float]:
@@ -133,11 +137,11 @@ def _weights(model: str, base: Path | None, split_path: Path | None, notes: list
 
     path = split_path or (base / split.FILE if base else None)
     try:
-        found = split.find(path) if path is not None else None
-        if found is not None and found.model == model:
-            return dict(found.weights)
-        if found is not None:
-            notes.append(f'{path} is about {found.model!r}, not {model!r}')
+        current = split.find(path) if path is not None else None
+        if current is not None and current.model == model:
+            return dict(current.weights)
+        if current is not None:
+            notes.append(f'{path} is the split of model {current.model!r}, not {model!r}')
     except ServingError as error:
         notes.append(str(error))
     return dict(split.Split(model).weights)
@@ -148,7 +152,7 @@ def _origins(base: Path | None, metadata: Path | None, notes: list[str]) -> dict
 
     if base is None:
         return {}
-    store = metadata or lineage.store_of(base)
+    store = metadata or lineage.store_path(base)
     if metadata is None and not os.path.exists(store):
         return {}
     try:
@@ -176,8 +180,8 @@ def _cells(row: dict[str, Any], origin: Origin | None) -> list[str]:
 
 
 def _table(rows: list[list[str]]) -> list[str]:
-    """Lines in which columns that are empty throughout are left out."""
-    shown = [place for place in range(len(HEADS)) if any(row[place] for row in rows)]
-    lines = [[HEADS[place] for place in shown], *([row[place] for place in shown] for row in rows)]
+    """Returns the lines of a table without its empty columns."""
+    shown = [index for index in range(len(COLUMNS)) if any(row[index] for row in rows)]
+    lines = [[COLUMNS[index] for index in shown], *([row[index] for index in shown] for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(shown))]
     return ['  ' + '  '.join(map(str.ljust, line, widths)).rstrip() for line in lines]

@@ -252,13 +252,13 @@ def load_configuration(name: str, base_path: Path, keep: int, saved_config: Path
     from vaiven.serving.rollout import serving_folder as folders
 
     if not os.path.lexists(saved_config):
-        config = configuration.of_one_model(name, base_path)
-        configuration.entry(config, name).model_version_policy.latest.num_versions = keep
+        config = configuration.single_model_config(name, base_path)
+        configuration.model_entry(config, name).model_version_policy.latest.num_versions = keep
         return config, f'{name}: the newest {keep} versions of {base_path}'
     hint = f'without {saved_config} the newest {keep} versions are served'
     try:
         config = configuration.read(saved_config)
-        entry = configuration.entry(config, name)
+        entry = configuration.model_entry(config, name)
     except ServingError as error:
         raise ServingError(f'{error}; {hint}') from error
     entry.base_path = str(base_path)  # the folder may have been moved

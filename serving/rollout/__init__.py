@@ -1,4 +1,4 @@
-"""Which version users get: the label `stable`, moved through the server's own ModelService.
+"""Rollouts: which version users get, controlled by the label `stable` through the server's ModelService.
 
-Nothing is remembered here: what is rolled out is what the server says.
+This package stores no state of its own: the server's labels and the split file are the state of a rollout.
 """

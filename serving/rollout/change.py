@@ -1,4 +1,4 @@
-"""What a move of a rollout did."""
+"""The result of an action of a rollout."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,19 +6,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Change:
-    """What a move did.
+    """What an action changed.
 
     Attributes:
-        before, after: the stable version.
-        loaded: versions in memory afterwards, newest first.
-        canary: the version with that label afterwards.
-        withdrawn: the version that was the canary, and was taken back.
+        previous_stable: the stable version before the action; None if there was none.
+        stable: the stable version after it.
+        loaded: versions in memory after it, newest first.
+        canary: the version with the label `canary` after it.
+        withdrawn: the version that lost the label `canary` without being promoted.
         percent: the canary's share of the traffic.
         named_stable: the version that got the label `stable` because no version had it.
     """
 
-    before: int | None
-    after: int
+    previous_stable: int | None
+    stable: int
     loaded: list[int]
     canary: int | None = None
     withdrawn: int | None = None
@@ -27,5 +28,5 @@ class Change:
 
 
 def newest(versions: Iterable[int]) -> list[int]:
-    """Newest first, as `Change.loaded` has them."""
+    """Returns the versions newest first, the order of `Change.loaded`."""
     return sorted(versions, reverse=True)

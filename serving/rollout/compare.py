@@ -1,4 +1,4 @@
-"""Two versions side by side on the same requests: what differs, how surely, and whether it matters."""
+"""Compares two versions on the same requests: what differs, with which confidence, and whether a gate fails."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -12,22 +12,31 @@ from vaiven.serving.rollout.paired_requests import Answer, Pair
 from vaiven.serving.rollout.statistics import Interval, mean_interval, quantile_intervals
 
 QUANTILES = {'p50': 0.5, 'p95': 0.95, 'p99': 0.99}
-BETTER_OR_EQUAL, WORSE, UNDECIDED = 'not worse', 'worse', 'undecided'
-NAMES = {
+NOT_WORSE, WORSE, UNDECIDED = 'not worse', 'worse', 'undecided'
+FAILURES = {
     'error_rate': 'more requests fail',
-    'latency_ratio': 'slower',
-    'p99_ratio': 'its slowest answers are slower',
-    'agreement': 'too many other decisions',
-    'accuracy_drop': 'less accurate',
-    'drift': 'scores have moved',
+    'latency_ratio': 'higher latency',
+    'p99_ratio': 'higher p99 latency',
+    'agreement': 'too many different decisions',
+    'accuracy_drop': 'lower accuracy',
+    'drift': 'scores have changed',
 }
-MAX_FLIPS = 1000
+MAX_FLIPS = 1000  # what is kept in memory; all are counted
 NO_DECISION = '(nothing)'
 
 
 @dataclass(frozen=True)
 class Flip:
-    """A row that the two decide differently; NO_DECISION stands for none."""
+    """A row for which the versions decide differently; the field names are the keys of the JSON output.
+
+    Attributes:
+        text: of the row.
+        old: decision of the old version, or NO_DECISION.
+        new: decision of the new version, or NO_DECISION.
+        old_score: score of the old version.
+        new_score: score of the new version.
+        truth: the label of the row, if known.
+    """
 
     text: str
     old: str
@@ -39,10 +48,10 @@ class Flip:
 
 @dataclass
 class Comparison:
-    """Filled with pairs; `report` says what they show so far, at any time.
+    """Collects pairs; `report` returns what they show so far, at any time.
 
     Attributes:
-        limits: of the gates that the verdict rests on.
+        limits: limits of the gates on which the verdict is based.
         confidence: of each interval, and of the verdict.
     """
 
@@ -55,87 +64,94 @@ class Comparison:
         self.pairs = 0
         self._counts: Counter[str] = Counter()
         self._errors: Counter[tuple[str, str]] = Counter()
-        # What the figures come from, whichever gates there are.
-        self._differing, self._dropped = Agreement(0), AccuracyDrop(0)
-        self._failed, self._moved = ErrorRate(0), Drift(0)
-        self._seconds: tuple[list[float], list[float]] = ([], [])
+        # These only collect outcomes: the report has all figures, also those of gates that are turned off.
+        self._disagreement, self._accuracy = Agreement(0), AccuracyDrop(0)
+        self._failures, self._drift = ErrorRate(0), Drift(0)
+        self._seconds: tuple[list[float], list[float]] = ([], [])  # old, new
 
     def extend(self, pairs: Iterable[Pair]) -> None:
+        """Adds several pairs."""
         for pair in pairs:
             self.add(pair)
 
     def add(self, pair: Pair) -> None:
+        """Adds one pair."""
         self.pairs += 1
         self.gates.add(pair)
-        truth = pair.asked.truth
+        label = pair.request.expected_label
         for side, answer in (('old', pair.old), ('new', pair.new)):
             if answer.error:
                 self._counts[f'{side}_errors'] += 1
                 self._errors[side, answer.error] += 1
-            if truth is not None and answer.decisions:
-                self._counts[f'{side}_right'] += answer.decisions[0] == truth
+            if label is not None and answer.decisions:
+                self._counts[f'{side}_right'] += answer.decisions[0] == label
                 self._counts[f'{side}_labelled'] += 1
-        for gate in (self._differing, self._dropped, self._failed, self._moved):
+        for gate in (self._disagreement, self._accuracy, self._failures, self._drift):
             gate.add(pair)
         if pair.failed:
             return
         self._seconds[0].append(pair.old.seconds)
         self._seconds[1].append(pair.new.seconds)
         if pair.old.decisions:
-            self._look_for_flips(pair, truth)
+            self._collect_flips(pair)
 
-    def _look_for_flips(self, pair: Pair, truth: str | None) -> None:
-        rows = zip_longest(pair.old.decisions, pair.new.decisions, fillvalue=NO_DECISION)
-        for row, (before, after) in enumerate(rows):
-            self._counts['flips'] += before != after
-            if before != after and len(self.flips) < MAX_FLIPS:
+    def _collect_flips(self, pair: Pair) -> None:
+        decisions = zip_longest(pair.old.decisions, pair.new.decisions, fillvalue=NO_DECISION)
+        for row, (old, new) in enumerate(decisions):
+            self._counts['flips'] += old != new
+            if old != new and len(self.flips) < MAX_FLIPS:
                 self.flips.append(
                     Flip(
-                        pair.asked.text_of(row),
-                        before,
-                        after,
+                        pair.request.text_of(row),
+                        old,
+                        new,
                         _score(pair.old, row),
                         _score(pair.new, row),
-                        truth if row == 0 else None,
+                        pair.request.expected_label if row == 0 else None,
                     )
                 )
 
     def verdict(self) -> tuple[str, list[str]]:
-        """What it comes to, and why: the gates that failed, or those that cannot tell yet.
+        """Returns the verdict and its reasons: the names of the gates that failed, or of those that are undecided.
 
-        Undecided without a reason: no request was answered by both.
+        UNDECIDED without a reason means that no request was answered by both versions.
         """
-        judged = self.gates.judge()
-        if worse := [each.gate for each in judged if each.verdict == FAIL]:
-            return WORSE, worse
+        results = self.gates.evaluate()
+        if failed := [result.gate for result in results if result.verdict == FAIL]:
+            return WORSE, failed
         if not self._seconds[0]:
             return UNDECIDED, []
-        waiting = [each.gate for each in judged if each.verdict == WAIT]
-        return (UNDECIDED, waiting) if waiting else (BETTER_OR_EQUAL, [])
+        waiting = [result.gate for result in results if result.verdict == WAIT]
+        return (UNDECIDED, waiting) if waiting else (NOT_WORSE, [])
 
     def report(self, examples: int = 5) -> dict[str, Any]:
-        """All figures as plain values: shares of 1, latencies in ms, intervals as [low, high]."""
+        """Returns all figures as JSON values: shares from 0 to 1, latencies in ms, intervals as [low, high].
+
+        Args:
+            examples: the number of flips, and of different errors.
+        """
+        # Two-sided: each bound may be wrong with half of the error probability.
         alpha = (1 - self.confidence) / 2
-        verdict, why = self.verdict()
+        verdict, reasons = self.verdict()
         latencies = quantile_intervals(*self._seconds, list(QUANTILES.values()), self.confidence)
         counts = self._counts
         return {
             'requests': self.pairs,
             'answered_by_both': len(self._seconds[0]),
-            'agreement': _figure(self._differing, alpha, lambda differing: 1 - differing),
+            'agreement': _figure(self._disagreement, alpha, lambda disagreement: 1 - disagreement),
             'flips': counts['flips'],
-            'examples': [asdict(each) for each in self.flips[:examples]],
+            'examples': [asdict(flip) for flip in self.flips[:examples]],
             'accuracy': {
                 'labelled': counts['new_labelled'],
                 'old': _share(counts['old_right'], counts['old_labelled']),
                 'new': _share(counts['new_right'], counts['new_labelled']),
-                'difference': _figure(self._dropped, alpha, lambda drop: -drop),
+                'difference': _figure(self._accuracy, alpha, lambda drop: -drop),
             },
-            'drift': _figure(self._moved, alpha, lambda moved: moved),
+            'drift': _figure(self._drift, alpha, lambda drift: drift),
             'errors': {
                 'old': _share(counts['old_errors'], self.pairs),
                 'new': _share(counts['new_errors'], self.pairs),
-                'difference': _figure(self._failed, alpha, lambda failed: failed),
+                'difference': _figure(self._failures, alpha, lambda failures: failures),
                 'most_frequent': [
                     {'version': side, 'error': error, 'count': count}
                     for (side, error), count in self._errors.most_common(examples)
@@ -147,21 +163,22 @@ class Comparison:
             }
             if self._seconds[0]
             else None,
-            'gates': [judged_values(each) for each in self.gates.judge()],
+            'gates': [result_values(result) for result in self.gates.evaluate()],
             'verdict': verdict,
-            'because': why,
+            'because': reasons,
         }
 
 
-def judged_values(judged: GateResult) -> dict[str, Any]:
+def result_values(result: GateResult) -> dict[str, Any]:
+    """Returns the result of a gate as JSON values, for the report and the journal."""
     return {
-        'gate': judged.gate,
-        'verdict': judged.verdict,
-        'estimate': _rounded(judged.estimate),
-        'interval': [_rounded(judged.low), _rounded(judged.high)],
-        'limit': _rounded(judged.limit),
-        'outcomes': judged.count,
-        'note': judged.note,
+        'gate': result.gate,
+        'verdict': result.verdict,
+        'estimate': _rounded(result.estimate),
+        'interval': [_rounded(result.low), _rounded(result.high)],
+        'limit': _rounded(result.limit),
+        'outcomes': result.outcomes,
+        'note': result.note,
     }
 
 
@@ -169,13 +186,13 @@ def _score(answer: Answer, row: int) -> float | None:
     return _rounded(answer.scores[row]) if row < len(answer.scores) else None
 
 
-def _figure(gate: Gate, alpha: float, turned: Callable[[float], float]) -> dict[str, Any] | None:
-    """The mean of a gate's outcomes, turned into what people ask for."""
-    if not gate.seen:
+def _figure(gate: Gate, alpha: float, convert: Callable[[float], float]) -> dict[str, Any] | None:
+    """The mean of a gate's outcomes with its interval, converted to the figure that is reported; None without any."""
+    if not gate.outcomes:
         return None
-    found = mean_interval(gate.seen, gate.lowest, gate.highest, alpha)
-    low, high = sorted((turned(found.low), turned(found.high)))
-    return _scaled(Interval(turned(found.estimate), low, high), 1)
+    interval = mean_interval(gate.outcomes, gate.min_outcome, gate.max_outcome, alpha)
+    low, high = sorted((convert(interval.low), convert(interval.high)))
+    return _scaled(Interval(convert(interval.estimate), low, high), 1)
 
 
 def _scaled(interval: Interval, factor: float) -> dict[str, Any]:
@@ -190,4 +207,4 @@ def _share(part: int, whole: int) -> float | None:
 
 
 def _rounded(value: float | None) -> float | None:
-    return None if value is None else float(f'{value:.6g}') + 0.0  # no -0.0
+    return None if value is None else float(f'{value:.6g}') + 0.0  # adding 0.0 turns -0.0 into 0.0

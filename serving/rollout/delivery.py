@@ -1,4 +1,4 @@
-"""How a changed configuration gets to the server: by its ModelService, or in the file that it polls."""
+"""How a changed configuration reaches the server: through its ModelService, or in the file that it polls."""
 
 import time
 from pathlib import Path
@@ -11,67 +11,98 @@ from vaiven.serving.rollout import configuration
 
 
 class Delivery(Protocol):
-    """Brings a whole ModelServerConfig to the server, which may take it up later."""
+    """Delivers a whole ModelServerConfig to the server, which may apply it later."""
 
-    def send(self, config: Any, timeout: float) -> None: ...
+    def send(self, config: Any, timeout: float) -> None:
+        """Sends a configuration; the server has `timeout` seconds to answer."""
 
-    def taken(self) -> None:
-        """To be called when the server says what was sent last."""
+    def confirm(self) -> None:
+        """Records that the server has applied the configuration that was sent last."""
 
-    def settle(self) -> None:
-        """Waits until all servers that take it have taken what the one that is asked has."""
+    def wait_until_applied(self) -> None:
+        """Waits until all servers have applied what the queried server has applied."""
 
-    def not_taken(self, what: str, timeout: float) -> ServingError:
-        """Why the server is as it was; undoes what else it might still take up."""
+    def revert(self, difference: str, timeout: float) -> ServingError:
+        """Withdraws a configuration that the server did not apply in time.
+
+        Args:
+            difference: what the server still has otherwise.
+            timeout: seconds that the server had.
+
+        Returns:
+            The error to raise.
+        """
 
 
 class ByReload:
-    """Through the server's ModelService; where the server has a file, it is written after the server agreed."""
+    """Through the server's ModelService; if the server has a configuration file, that is written after it agreed."""
 
     def __init__(self, client: Client, path: Path | None = None) -> None:
+        """
+        Args:
+            client: a client of the server.
+            path: the server's configuration file; None if it has none.
+        """
         self._client = client
         self._path = path
 
     def send(self, config: Any, timeout: float) -> None:
-        """Raises RequestError where the server refuses; nothing is changed then."""
+        """Reloads the server's configuration.
+
+        Raises:
+            RequestError: the server rejected it; nothing was changed.
+            ServingError: the file cannot be written.
+        """
         self._client.reload_config(config, timeout=timeout)
+        # Only after the server agreed: a restart must not find a configuration that it rejects.
         if self._path is not None:
             files.replace_message(self._path, config)
 
-    def taken(self) -> None:
-        pass
+    def confirm(self) -> None:
+        """Does nothing: a reload that the server rejects changes nothing, so there is nothing to revert."""
 
-    def settle(self) -> None:
-        """There is one server, and it has been asked."""
+    def wait_until_applied(self) -> None:
+        """Returns at once: a reload reaches one server, and that was queried."""
 
-    def not_taken(self, what: str, timeout: float) -> ServingError:
-        return ServingError(f'the server took the change, but {what}: look at its log')
+    def revert(self, difference: str, timeout: float) -> ServingError:
+        """Returns the error to raise; the server has accepted the change, so it is not withdrawn."""
+        return ServingError(f'the server accepted the change, but {difference}: look at its log')
 
 
 class ByFile:
-    """In the file that servers read again by themselves (`--model_config_file_poll_wait_seconds`)."""
+    """In the file that servers poll (`--model_config_file_poll_wait_seconds`)."""
 
     def __init__(self, path: Path, settle_seconds: float = 0.0) -> None:
-        """Writes `path`; after `settle_seconds` every server has read it. Raises ServingError if it is no good."""
+        """
+        Args:
+            path: the file.
+            settle_seconds: time after which every server has read the file and loaded the versions in it.
+
+        Raises:
+            ServingError: the file cannot be read, or is not a ModelServerConfig.
+        """
         self._path = path
         self._settle_seconds = settle_seconds
-        self._taken = configuration.read(path)
-        self._sent = self._taken
+        self._applied = configuration.read(path)
+        self._sent = self._applied
 
     def send(self, config: Any, timeout: float) -> None:
-        """Raises ServingError where the file cannot be written."""
+        """Writes the file. Raises ServingError if it cannot be written."""
         files.replace_message(self._path, config)
         self._sent = config
 
-    def taken(self) -> None:
-        self._taken = self._sent
+    def confirm(self) -> None:
+        """Makes the last configuration the one that `revert` restores."""
+        self._applied = self._sent
 
-    def settle(self) -> None:
+    def wait_until_applied(self) -> None:
+        """Sleeps for `settle_seconds`: only one of the servers can be queried, and each polls at its own time."""
         time.sleep(self._settle_seconds)
 
-    def not_taken(self, what: str, timeout: float) -> ServingError:
-        files.replace_message(self._path, self._taken)
+    def revert(self, difference: str, timeout: float) -> ServingError:
+        """Restores the file, so that no server applies the change later, and returns the error to raise."""
+        files.replace_message(self._path, self._applied)
         return ServingError(
-            f'the server has not taken {self._path} within {timeout:g} s ({what}), and the file is as it was: '
-            'it must be started with this --model_config_file and --model_config_file_poll_wait_seconds'
+            f'the server has not applied {self._path} within {timeout:g} s ({difference}), and the file was restored: '
+            'start it with this --model_config_file and --model_config_file_poll_wait_seconds'
         )

@@ -1,4 +1,4 @@
-"""The figures of an evaluation, from the files of TensorFlow Model Analysis, without that library."""
+"""Reads the metrics of an evaluation from the files of TensorFlow Model Analysis, without importing that library."""
 
 from functools import cache
 from pathlib import Path
@@ -13,39 +13,50 @@ from vaiven.serving.common.tfrecords import Records
 
 
 def metrics(evaluation: Path) -> dict[str, float]:
-    """The plain numbers of all held-out rows in a folder of TensorFlow Model Analysis; none where it has gone.
+    """Reads the scalar metrics over all held-out rows; slices are ignored.
+
+    Args:
+        evaluation: output folder of TensorFlow Model Analysis.
+
+    Returns:
+        The values by metric name; empty if the folder no longer exists.
 
     Raises:
         ServingError: a file is damaged, or cannot be read.
     """
-    found = {}
+    values = {}
     for path in sorted(evaluation.glob('metrics-*.tfrecord')):
         with Records(path) as records:
             while (record := records.next()) is not None:
                 try:
                     message = _metrics_class().FromString(record)
                 except DecodeError as error:
-                    raise ServingError(f'{path} is damaged: a record holds no metrics') from error
+                    raise ServingError(f'{path} is damaged: a record is not a MetricsForSlice') from error
                 if message.slice_key.slices:
                     continue
-                for each in message.metrics:
-                    key = each.key
-                    of_it = key.model_name in ('', 'candidate') and not key.is_diff
-                    if of_it and each.value.HasField('number'):
-                        found[key.name] = each.value.number.value
-    return found
+                for metric in message.metrics:
+                    key = metric.key
+                    # With a baseline, the file also holds the baseline's metrics and the differences to it.
+                    is_candidate = key.model_name in ('', 'candidate') and not key.is_diff
+                    if is_candidate and metric.value.HasField('number'):
+                        values[key.name] = metric.value.number.value
+    return values
 
 
 @cache
 def _metrics_class() -> Any:
-    """MetricsForSlice, as far as it matters here: TensorFlow Model Analysis takes seconds to import."""
+    """Returns a message class with the needed fields of MetricsForSlice.
+
+    The definition is repeated here because TensorFlow Model Analysis takes seconds to import.
+    https://github.com/tensorflow/model-analysis/blob/master/tensorflow_model_analysis/proto/metrics_for_slice.proto
+    """
     kinds = descriptor_pb2.FieldDescriptorProto
     file = descriptor_pb2.FileDescriptorProto(name='metrics.proto', package='metrics', syntax='proto3')
 
     def message(name: str, *fields: tuple[int, str, int | str, bool]) -> None:
-        made = file.message_type.add(name=name)
+        message_type = file.message_type.add(name=name)
         for number, label, kind, repeated in fields:
-            made.field.add(
+            message_type.field.add(
                 name=label,
                 number=number,
                 type=kinds.TYPE_MESSAGE if isinstance(kind, str) else kind,

@@ -1,8 +1,8 @@
-"""One gate: what a new version must show before it gets more traffic, decided by a sequential test.
+"""One gate: a requirement that a new version must meet before it gets more traffic, decided by a sequential test.
 
-A gate keeps a histogram of outcomes, one or none for each request that both versions were asked (the mean over its
-rows, which are no evidence of their own: they may all be alike), and says at any moment whether the mean is shown to be
-within its limit (PASS), shown to be beyond it (FAIL), or not yet (WAIT).
+A gate keeps a histogram of outcomes. Each request that both versions answered gives at most one outcome: the mean over
+its rows, since the rows of one request are not independent evidence (they may all be the same). At any time the gate
+reports whether the mean is shown to be within its limit (PASS), shown to be beyond it (FAIL), or neither (WAIT).
 """
 
 import math
@@ -16,23 +16,25 @@ from typing import Any
 from vaiven.serving.rollout.paired_requests import Pair
 from vaiven.serving.rollout.statistics import Histogram, log_capital, mean_interval
 
-PASS, FAIL, WAIT, NOTHING = 'pass', 'fail', 'wait', 'nothing'
+PASS, FAIL, WAIT, NO_OUTCOMES = 'pass', 'fail', 'wait', 'nothing'
 
-GRID = 0.02  # outcomes are told apart so finely: they are counted, not kept
+# The resolution of the histogram: at most 101 counters for the range -1 to 1, whatever the number of requests.
+GRID = 0.02
 
 
 @dataclass(frozen=True)
 class GateResult:
-    """What a gate has seen, and what it says of it.
+    """What the outcomes of a gate show so far.
 
     Attributes:
         gate: its name.
-        verdict: pass, fail, wait, or nothing where there was nothing to count.
-        estimate: the mean of the outcomes; None without any.
-        low, high: bounds of the true mean, each wrong with at most the gate's alpha, at all times.
-        limit: what it is held to.
-        count: outcomes.
-        note: why it cannot pass, where its outcomes do not tell.
+        verdict: `pass`, `fail`, `wait`, or `nothing` when there were no outcomes.
+        estimate: the mean of the outcomes; None without outcomes.
+        low: lower bound of the true mean, wrong with at most the gate's alpha, at all times.
+        high: upper bound of the true mean, with the same probability.
+        limit: the bound that the mean must keep.
+        outcomes: their number.
+        note: why the gate cannot pass yet, where the outcomes are not the reason.
     """
 
     gate: str
@@ -41,87 +43,92 @@ class GateResult:
     low: float
     high: float
     limit: float
-    count: int
+    outcomes: int
     note: str = ''
 
 
 class Gate(ABC):
-    """One question; `outcome` says what a pair answers to it.
+    """One requirement; `outcome` turns the two answers to a request into a number.
 
     Attributes:
-        seen: how often each outcome came.
-        fresh: the same, of this step of the rollout alone.
-        passed: whether it has been shown to be within its limit; that stays so, unless it fails.
+        outcomes: the number of occurrences of each outcome.
+        step_outcomes: the same, of the current step of the rollout only.
+        passed: whether the mean was shown to be within the limit; this stays true until the gate fails.
     """
 
     name: str
-    lowest, highest = -1.0, 1.0
+    min_outcome, max_outcome = -1.0, 1.0
     two_sided = False
 
     def __init__(self, limit: float, state: Mapping[str, Any] | None = None) -> None:
         """
         Args:
-            limit: see `Limits`.
-            state: what `state` gave in an earlier process that is gone on with.
+            limit: the gate's entry in `Limits`.
+            state: the result of `state` in an earlier process whose rollout is resumed.
         """
-        given = state or {}
+        values = state or {}
         self.limit = limit
-        self.seen = _histogram(given.get('seen', {}))
-        self.fresh = _histogram(given.get('fresh', {}))
-        self.passed = bool(given.get('passed'))
+        self.outcomes = _histogram(values.get('seen', {}))
+        self.step_outcomes = _histogram(values.get('fresh', {}))
+        self.passed = bool(values.get('passed'))
 
     @abstractmethod
     def outcome(self, pair: Pair) -> float | None:
-        """What is counted of a pair, between `lowest` and `highest`; None where it tells nothing."""
+        """Returns what is counted of a pair, between `min_outcome` and `max_outcome`; None to count nothing."""
 
     @property
     def bound(self) -> float:
-        """What the mean of the outcomes is held to."""
+        """The bound that the mean of the outcomes must keep."""
         return self.limit
 
     @property
     def obstacle(self) -> str:
-        """Why it may not pass yet, whatever the outcomes are; empty where it may."""
+        """Why the gate may not pass yet, whatever the outcomes are; empty if it may."""
         return ''
 
     def add(self, pair: Pair) -> None:
+        """Counts the outcome of a pair."""
         outcome = self.outcome(pair)
         if outcome is not None:
-            placed = on_grid(outcome)
-            self.seen[placed] += 1
-            self.fresh[placed] += 1
+            rounded = on_grid(outcome)
+            self.outcomes[rounded] += 1
+            self.step_outcomes[rounded] += 1
 
     def state(self) -> dict[str, Any]:
-        """All that it remembers, as values that JSON has."""
+        """Returns everything that the gate remembers, as JSON values."""
         return {
-            'seen': {f'{value:g}': count for value, count in self.seen.items()},
-            'fresh': {f'{value:g}': count for value, count in self.fresh.items()},
+            'seen': {f'{value:g}': count for value, count in self.outcomes.items()},
+            'fresh': {f'{value:g}': count for value, count in self.step_outcomes.items()},
             'passed': self.passed,
         }
 
-    def judge(self, alpha: float, steps: int = 1) -> GateResult:
-        """What is known by now.
+    def evaluate(self, alpha: float, steps: int = 1) -> GateResult:
+        """Returns what the outcomes show so far.
 
         Args:
-            alpha: most probability with which it passes wrongly, and with which it fails wrongly.
-            steps: of the rollout. What begins in a late one would drown in the outcomes of those before; so
-                one half of `alpha` is for all outcomes, the other for those of each step.
+            alpha: the maximum probability of passing wrongly, and of failing wrongly.
+            steps: the number of steps of the rollout.
         """
-        tests = [(self.seen, alpha)]
+        tests = [(self.outcomes, alpha)]
         if steps > 1:
-            tests = [(self.seen, alpha / 2), (self.fresh, alpha / 2 / steps)]
-        failing = [outcomes for outcomes, part in tests if self._beyond(outcomes, part)]
-        shown = failing[0] if failing else self.seen
-        interval = mean_interval(shown, self.lowest, self.highest, alpha)
+            # Alpha spending: a fault that starts in a late step would drown in the good outcomes of earlier steps. So
+            # half of alpha is spent on all outcomes, and the other half, divided by the steps, on each step's own. By
+            # the union bound all tests together fail a good version with at most alpha.
+            tests = [(self.outcomes, alpha / 2), (self.step_outcomes, alpha / 2 / steps)]
+        failing = [outcomes for outcomes, part in tests if self._is_beyond(outcomes, part)]
+        shown = failing[0] if failing else self.outcomes
+        interval = mean_interval(shown, self.min_outcome, self.max_outcome, alpha)
         within = interval.high <= self.bound and (not self.two_sided or interval.low >= -self.bound)
-        if self.seen and within and not failing and not self.obstacle:
+        # A confidence sequence may widen again with new outcomes. Passing was valid at the time it was shown, so the
+        # gate does not return to WAIT: only evidence of a fault changes it.
+        if self.outcomes and within and not failing and not self.obstacle:
             self.passed = True
         if failing:
             verdict = FAIL
         elif self.passed:
             verdict = PASS
         else:
-            verdict = WAIT if self.seen or self.obstacle else NOTHING
+            verdict = WAIT if self.outcomes or self.obstacle else NO_OUTCOMES
         return GateResult(
             self.name,
             verdict,
@@ -133,20 +140,23 @@ class Gate(ABC):
             self.obstacle if verdict == WAIT else '',
         )
 
-    def _beyond(self, outcomes: Histogram, alpha: float) -> bool:
+    def _is_beyond(self, outcomes: Histogram, alpha: float) -> bool:
         """Whether the mean is shown to be beyond the limit."""
         if not outcomes:
             return False
         sides = [(self.bound, True), (-self.bound, False)] if self.two_sided else [(self.bound, True)]
-        enough = math.log(len(sides) / alpha)
+        threshold = math.log(len(sides) / alpha)  # Ville's inequality; two sides take half of alpha each
         return any(
-            log_capital(outcomes, mean, self.lowest, self.highest, above=above) >= enough
+            log_capital(outcomes, mean, self.min_outcome, self.max_outcome, above=above) >= threshold
             for mean, above in sides
         )
 
 
 def on_grid(value: float) -> float:
-    """A multiple of GRID next to `value`, drawn so that its mean is `value`."""
+    """Rounds `value` randomly to one of the two neighbouring multiples of GRID.
+
+    The expectation of the result is `value`, so the test stays valid; rounding to the nearest multiple would bias it.
+    """
     below = math.floor(value / GRID)
     return round(GRID * (below + (random.random() < value / GRID - below)), 2)
 

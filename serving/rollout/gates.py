@@ -1,4 +1,4 @@
-"""The gates of a rollout, what each of them counts, and how the doubt is divided between them."""
+"""The gates of a rollout: what each one counts, and how the allowed error probability is divided between them."""
 
 import math
 from collections import deque
@@ -14,22 +14,23 @@ from vaiven.serving.rollout.gate import Gate, GateResult
 from vaiven.serving.rollout.paired_requests import Pair
 
 TAIL = 0.99
-TAIL_SLACK = 0.01  # the share of answers beyond the bound may be so much more than the old version's
-TAIL_PAIRS = 200  # from which the first bound is taken
+# Without slack an equal version could never pass: its mean lies exactly on the bound 0.
+TAIL_SLACK = 0.01
+TAIL_PAIRS = 200  # two answers beyond the 99th percentile: fewer pairs do not locate it
 TAIL_WINDOW = 2000
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How much worse a new version may be; None leaves a gate out.
+    """How much worse a new version may be; None turns a gate off.
 
     Attributes:
-        error_rate: failed requests, as a share of all, beyond those on which the old version fails.
-        latency_ratio: the median of new/old over requests.
-        p99_ratio: the 99th percentiles, new/old; see `P99Ratio`.
-        agreement: least share of rows on which both decide alike.
-        accuracy_drop: share of labelled rows, net, that are no longer right.
-        drift: how far the mean score moves, in either direction, of 1.
+        error_rate: share of requests on which only the new version fails, less those on which only the old one does.
+        latency_ratio: median of the latency ratio new/old over requests.
+        p99_ratio: ratio new/old of the 99th percentiles of the latency; `P99Ratio` describes the test.
+        agreement: minimum share of rows for which both versions decide the same.
+        accuracy_drop: maximum drop of the accuracy on labelled rows.
+        drift: maximum change of the mean score, in either direction; scores are between 0 and 1.
     """
 
     error_rate: float | None = 0.004
@@ -40,23 +41,26 @@ class Limits:
     drift: float | None = 0.05
 
 
-def require_judge(limits: Limits, labelled: bool) -> None:
-    """Raises ServingError where only the accuracy is to judge what a version decides, and nothing says what is right.
+def require_decision_gate(limits: Limits, labelled: bool) -> None:
+    """Checks that at least one gate can test what the versions decide.
 
     Args:
         limits: of the gates.
         labelled: whether any request has a label.
+
+    Raises:
+        ServingError: `accuracy_drop` is the only such gate, and no request has a label.
     """
     others = (limits.agreement, limits.drift)
     if limits.accuracy_drop is not None and not labelled and all(limit is None for limit in others):
         raise ServingError(
-            'accuracy_drop is the only gate that looks at what the versions decide, and no request has a label: '
-            'bring labels, leave agreement or drift on, or set accuracy_drop to null'
+            'accuracy_drop is the only gate that tests what the versions decide, and no request has a label: '
+            'add labels, turn agreement or drift on, or set accuracy_drop to null'
         )
 
 
 class ErrorRate(Gate):
-    """Requests that fail now and did not before, less those that failed before and do not now."""
+    """Requests on which only the new version fails, less those on which only the old version fails."""
 
     name = 'error_rate'
 
@@ -65,10 +69,14 @@ class ErrorRate(Gate):
 
 
 class LatencyRatio(Gate):
-    """The share of requests that take more than `limit` times as long; more than half: so does the median."""
+    """The share of requests that take more than `limit` times as long on the new version.
+
+    The share exceeds one half exactly when the median of the ratio exceeds `limit`. A share is bounded, as the test
+    requires; a latency is not.
+    """
 
     name = 'latency_ratio'
-    lowest = 0.0
+    min_outcome = 0.0
 
     @property
     def bound(self) -> float:
@@ -79,20 +87,20 @@ class LatencyRatio(Gate):
 
 
 class P99Ratio(Gate):
-    """How many more of the new answers lie beyond `limit` times the old 99th percentile than of the old beyond that.
+    """The share of new answers beyond `limit` times the old 99th percentile, less the share of old ones beyond it.
 
-    Equal shares mean that the 99th percentiles have just that ratio. The percentile is that of the last old answers
-    before those that are counted, so that no answer is held to a bound that it has moved itself; what it is wrong by
-    falls on both sides alike.
+    Equal shares mean that the 99th percentiles have exactly the ratio `limit`. The percentile is that of the last
+    TAIL_WINDOW old answers before the counted ones: no answer is compared with a bound that it has influenced. The
+    error of this estimate affects both versions equally.
     """
 
     name = 'p99_ratio'
 
     def __init__(self, limit: float, state: Mapping[str, Any] | None = None) -> None:
         super().__init__(limit, state)
-        self._old: deque[float] = deque(maxlen=TAIL_WINDOW)
+        self._old_seconds: deque[float] = deque(maxlen=TAIL_WINDOW)
         self._added = 0
-        self._beyond_old = math.inf
+        self._old_p99 = math.inf
 
     @property
     def bound(self) -> float:
@@ -100,30 +108,35 @@ class P99Ratio(Gate):
 
     @property
     def obstacle(self) -> str:
-        return f'{TAIL_PAIRS} answers come first' if self._added and not self.seen else ''
+        return (
+            f'the first {TAIL_PAIRS} answers only set the percentile'
+            if self._added and not self.outcomes
+            else ''
+        )
 
     def outcome(self, pair: Pair) -> float | None:
         if pair.failed:
             return None
-        found = None
-        if len(self._old) >= TAIL_PAIRS:
+        outcome = None
+        if len(self._old_seconds) >= TAIL_PAIRS:
+            # Not for each pair: the quantile of 2,000 values takes about 0.5 ms, as long as a fast model's answer.
             if self._added % TAIL_PAIRS == 0:
-                self._beyond_old = float(np.quantile(self._old, TAIL))
-            beyond = self._beyond_old
-            found = float(pair.new.seconds > self.limit * beyond) - float(pair.old.seconds > beyond)
-        self._old.append(pair.old.seconds)
+                self._old_p99 = float(np.quantile(self._old_seconds, TAIL))
+            p99 = self._old_p99
+            outcome = float(pair.new.seconds > self.limit * p99) - float(pair.old.seconds > p99)
+        self._old_seconds.append(pair.old.seconds)
         self._added += 1
-        return found
+        return outcome
 
 
 class Agreement(Gate):
-    """The share of rows on which the two decide differently; `limit` is the least share of agreement.
+    """The share of rows for which the versions decide differently; `limit` is the minimum share of agreement.
 
-    A row that the old version decides and the new one does not is decided differently.
+    A row that only the old version decides counts as decided differently.
     """
 
     name = 'agreement'
-    lowest = 0.0
+    min_outcome = 0.0
 
     @property
     def bound(self) -> float:
@@ -136,29 +149,33 @@ class Agreement(Gate):
 
 
 class AccuracyDrop(Gate):
-    """Labelled rows that were right and are not now, less those that were not right and are now."""
+    """Labelled rows that only the old version decides correctly, less those that only the new one does."""
 
     name = 'accuracy_drop'
 
     def __init__(self, limit: float, state: Mapping[str, Any] | None = None) -> None:
         super().__init__(limit, state)
-        self._ever_right = False
+        self._ever_correct = False
 
     @property
     def obstacle(self) -> str:
-        return 'no label is ever what a version decides' if self.seen and not self._ever_right else ''
+        # Labels in another spelling than the model's are wrong for both versions: the difference is 0, and it would
+        # pass although nothing was measured.
+        return (
+            'no decision of either version equals a label' if self.outcomes and not self._ever_correct else ''
+        )
 
     def outcome(self, pair: Pair) -> float | None:
-        truth = pair.asked.truth
-        if truth is None or pair.failed or not pair.old.decisions:
+        label = pair.request.expected_label
+        if label is None or pair.failed or not pair.old.decisions:
             return None
-        right = [answer.decisions[:1] == (truth,) for answer in (pair.old, pair.new)]
-        self._ever_right = self._ever_right or any(right)
-        return float(right[0]) - float(right[1])
+        correct = [answer.decisions[:1] == (label,) for answer in (pair.old, pair.new)]
+        self._ever_correct = self._ever_correct or any(correct)
+        return float(correct[0]) - float(correct[1])
 
 
 class Drift(Gate):
-    """How far the mean score has moved; a score that is none any more (missing, nan, not 0 to 1) has moved by 1."""
+    """The change of the mean score; a score that became invalid (missing, nan, not from 0 to 1) counts as 1."""
 
     name = 'drift'
     two_sided = True
@@ -166,19 +183,19 @@ class Drift(Gate):
     def outcome(self, pair: Pair) -> float | None:
         if pair.failed:
             return None
-        moved = [
+        changes = [
             new - old if new is not None and 0 <= new <= 1 else 1.0
             for old, new in zip_longest(pair.old.scores, pair.new.scores)
             if old is not None and 0 <= old <= 1
         ]
-        return _mean(moved) if moved else None
+        return _mean(changes) if changes else None
 
 
 KINDS: tuple[type[Gate], ...] = (ErrorRate, LatencyRatio, P99Ratio, Agreement, AccuracyDrop, Drift)
 
 
 class Gates:
-    """All gates of a rollout; the doubt that the plan allows is divided between them."""
+    """All gates of a rollout; they share the error probability that the plan allows."""
 
     def __init__(
         self,
@@ -192,34 +209,37 @@ class Gates:
         """
         Args:
             limits: one gate for each that is not None.
-            confidence: least probability that no gate ever errs in one direction.
-            state: what `state` gave in an earlier process.
-            steps: of the rollout, see `Gate.judge`.
-            others: gates that are kept elsewhere and take their part of the doubt.
+            confidence: minimum probability that no gate ever errs in one direction.
+            state: the result of `state` in an earlier process.
+            steps: the number of steps of the rollout, for `Gate.evaluate`.
+            others: the number of gates outside this object that share the error probability.
         """
-        given = {each.name: getattr(limits, each.name) for each in fields(limits)}
+        limit_of = {each.name: getattr(limits, each.name) for each in fields(limits)}
         self.all = [
-            kind(given[kind.name], (state or {}).get(kind.name))
+            kind(limit_of[kind.name], (state or {}).get(kind.name))
             for kind in KINDS
-            if given[kind.name] is not None
+            if limit_of[kind.name] is not None
         ]
+        # Bonferroni: the gates see the same requests and are not independent, so only the union bound holds.
         self.alpha = (1 - confidence) / (len(self.all) + others)
         self._steps = steps
 
     def add(self, pair: Pair) -> None:
+        """Counts a pair in every gate."""
         for gate in self.all:
             gate.add(pair)
 
-    def judge(self) -> list[GateResult]:
-        return [gate.judge(self.alpha, self._steps) for gate in self.all]
+    def evaluate(self) -> list[GateResult]:
+        """Returns the result of every gate."""
+        return [gate.evaluate(self.alpha, self._steps) for gate in self.all]
 
     def next_step(self) -> None:
-        """What comes now is of another step."""
+        """Starts the next step: outcomes that are added from now on belong to it."""
         for gate in self.all:
-            gate.fresh.clear()
+            gate.step_outcomes.clear()
 
     def state(self) -> dict[str, dict[str, Any]]:
-        """What all gates remember, by gate, as values that JSON has."""
+        """Returns the state of every gate, by name, as JSON values."""
         return {gate.name: gate.state() for gate in self.all}
 
 

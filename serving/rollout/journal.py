@@ -1,4 +1,4 @@
-"""The written record of an automatic rollout: one JSON object a line, on the disk before anything is done."""
+"""The journal of an automatic rollout: a JSON Lines file, written to disk before each action."""
 
 import fcntl
 import json
@@ -13,36 +13,53 @@ from vaiven.serving.common.errors import ServingError
 FILE = 'rollout.jsonl'  # in the serving folder, beside the versions
 
 
-class Record:
-    """Held by one process at a time; close it, or use it as a context manager."""
+class Journal:
+    """An open journal, locked by one process at a time; close it, or use it as a context manager."""
 
     def __init__(self, path: Path) -> None:
-        """Raises ServingError where the file cannot be written, or another process holds it."""
+        """Opens and locks the file; it is created if it does not exist.
+
+        Raises:
+            ServingError: the file cannot be written, or another process has locked it.
+        """
         self.path = path
         try:
             self._stream = path.open('a+b')
         except OSError as error:
-            raise ServingError(f'cannot write the record {path}: {error.strerror}') from error
+            raise ServingError(f'cannot write the journal {path}: {error.strerror}') from error
         try:
             fcntl.flock(self._stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._stream.close()
             raise ServingError(
-                f'another `vaiven rollout auto` is at work with {path}: let it, or end it'
+                f'another `vaiven rollout auto` uses {path}: wait until it ends, or stop it'
             ) from None
         except OSError:
-            pass  # a file system without locks
+            pass  # some network file systems have no locks; a rollout must work on them nevertheless
 
     def entries(self, model: str) -> list[dict[str, Any]]:
-        """What was written about a model, oldest first."""
+        """Returns the entries of a model, oldest first."""
         self._stream.seek(0)
         return entries(self._stream, model)
 
     def write(self, model: str, event: str, **values: Any) -> dict[str, Any]:
-        """Adds an entry and returns it; it is on the disk then. Raises ServingError."""
+        """Appends an entry and syncs it to disk.
+
+        Args:
+            model: name of the model.
+            event: what happened.
+            **values: further keys of the entry.
+
+        Returns:
+            The entry.
+
+        Raises:
+            ServingError: the file cannot be written.
+        """
         moment = datetime.now(UTC).isoformat(timespec='milliseconds')
         entry = {'time': moment, 'model': model, 'event': event, **values}
         try:
+            # A kill may have left half a line: a new line keeps the next entry readable.
             size = os.fstat(self._stream.fileno()).st_size
             cut = size > 0 and os.pread(self._stream.fileno(), 1, size - 1) != b'\n'
             line = json.dumps(entry, ensure_ascii=False, allow_nan=False).encode()
@@ -50,13 +67,14 @@ class Record:
             self._stream.flush()
             os.fsync(self._stream.fileno())
         except OSError as error:
-            raise ServingError(f'cannot write the record {self.path}: {error.strerror}') from error
+            raise ServingError(f'cannot write the journal {self.path}: {error.strerror}') from error
         return entry
 
     def close(self) -> None:
+        """Closes the file and releases the lock."""
         self._stream.close()
 
-    def __enter__(self) -> 'Record':
+    def __enter__(self) -> 'Journal':
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -64,13 +82,13 @@ class Record:
 
 
 def entries(lines: Iterable[bytes], model: str) -> list[dict[str, Any]]:
-    """What the lines of a record say about a model; a line that a kill has cut is passed over."""
-    found = []
+    """Parses the lines of a journal and returns the entries of a model; incomplete lines are skipped."""
+    parsed = []
     for line in lines:
         try:
             entry = json.loads(line)
         except ValueError:
             continue
         if isinstance(entry, dict) and entry.get('model') == model:
-            found.append(entry)
-    return found
+            parsed.append(entry)
+    return parsed

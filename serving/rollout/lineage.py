@@ -1,4 +1,4 @@
-"""Where a version came from, read from the ML Metadata store of the run that pushed it, by sqlite3 alone."""
+"""Reads the origin of a version from the ML Metadata store of its run, with sqlite3 only."""
 
 import json
 import sqlite3
@@ -13,7 +13,8 @@ from vaiven.serving.rollout.evaluation import metrics
 
 STORE = 'metadata.sqlite'
 
-# Every artifact that a model was made from, and every execution on the way.
+# All artifacts and executions that a model descends from. Event types: 3 is INPUT, 4 OUTPUT, 6 INTERNAL_OUTPUT.
+# https://github.com/google/ml-metadata/blob/master/ml_metadata/proto/metadata_store.proto
 ANCESTORS = """
 with recursive made_by(artifact, execution) as (
     select artifact_id, execution_id from Event where artifact_id = ? and type in (4, 6)
@@ -38,7 +39,7 @@ RUN = """
 select Context.name from Association join Context on Context.id = Association.context_id
 join Type on Type.id = Context.type_id where Association.execution_id = ? and Type.name = 'pipeline_run'
 """
-# TextExampleGen's: those that the transformation made have no count of rows.
+# The Examples of TextExampleGen: only these have the property `rows`; those of Transform do not.
 EXAMPLES_FOLDER = (
     ANCESTORS
     + """
@@ -62,7 +63,7 @@ join ArtifactProperty property on property.artifact_id = made_by.artifact
 where property.name in ('rows', 'input_fingerprint')
 """
 )
-# A version is measured where it was the candidate; as the baseline of a later one it has figures that are not its own.
+# An evaluation also has its baseline as an input. Its metrics belong to the candidate, not to the baseline.
 EVALUATION = """
 select Artifact.uri from Event used
 join Event made on made.execution_id = used.execution_id and made.type = 4
@@ -76,15 +77,15 @@ where used.artifact_id = ? and used.type = 3 and Type.name = 'ModelEvaluation' a
 
 @dataclass(frozen=True)
 class Origin:
-    """What a version was made from.
+    """The run and the data that a version was trained in and on.
 
     Attributes:
-        run: name of the pipeline's run: the moment it began.
-        data: names of the files.
-        fingerprint: of the data, where the pipeline took one.
-        rows: how many it had.
-        metrics: of the evaluation on held-out rows, by name.
-        problem: why there are none, where the evaluation cannot be read.
+        run: name of the pipeline run, its start time.
+        data: names of the input files.
+        fingerprint: of the data, if the pipeline computed one.
+        rows: number of rows of the data.
+        metrics: metrics of the evaluation on held-out rows, by name.
+        problem: why there are no metrics, if the evaluation cannot be read.
     """
 
     run: str = ''
@@ -95,18 +96,22 @@ class Origin:
     problem: str = ''
 
 
-def store_of(base_path: Path) -> Path:
-    """Where `vaiven run` puts the store that belongs to a serving folder."""
+def store_path(base_path: Path) -> Path:
+    """Returns the path of the metadata store that `vaiven run` keeps for a serving folder."""
     return base_path.parent.parent / STORE
 
 
 def origins(store: Path, base_path: Path) -> dict[int, Origin]:
-    """The origin of each version that was pushed to `base_path` (or to where it lay once), as the store knows it.
+    """Returns the origin of each version that was pushed to a serving folder, also if the folder was moved since.
+
+    Args:
+        store: the metadata store.
+        base_path: folder with the versions.
 
     Raises:
-        ServingError: the file is no ML Metadata store, or cannot be read.
+        ServingError: the file is not an ML Metadata store, or cannot be read.
     """
-    with _opened(store) as connection:
+    with _connect(store) as connection:
         return {
             version: _origin(connection, execution, store)
             for version, execution in _pushed(connection, base_path).items()
@@ -114,32 +119,41 @@ def origins(store: Path, base_path: Path) -> dict[int, Origin]:
 
 
 def examples_of(store: Path, base_path: Path, version: int) -> Path | None:
-    """The folder of the examples that a version was trained and tested on; None where the store knows of none.
-
-    Raises:
-        ServingError: the file is no ML Metadata store, or cannot be read.
-    """
-    with _opened(store) as connection:
-        execution = _pushed(connection, base_path).get(version)
-        folder = _first(connection, EXAMPLES_FOLDER, _first(connection, MODEL, execution))
-    return None if folder is None else located(store, folder)
-
-
-def located(store: Path, stored: str) -> Path:
-    """Where an artifact lies now: below the folder of its store, which may have been moved or copied since.
+    """Returns the folder of the examples that a version was trained and evaluated on.
 
     Args:
         store: the metadata store.
-        stored: the address in it: a path relative to that folder, or an absolute one of when it was made.
+        base_path: folder with the versions.
+        version: the version.
+
+    Returns:
+        The folder; None if the store does not contain the version.
+
+    Raises:
+        ServingError: the file is not an ML Metadata store, or cannot be read.
     """
-    root, path = store.absolute().parent, Path(stored)
+    with _connect(store) as connection:
+        execution = _pushed(connection, base_path).get(version)
+        folder = _first(connection, EXAMPLES_FOLDER, _first(connection, MODEL, execution))
+    return None if folder is None else resolve_uri(store, folder)
+
+
+def resolve_uri(store: Path, uri: str) -> Path:
+    """Returns the current path of an artifact. The folder of its store may have been moved or copied.
+
+    Args:
+        store: the metadata store.
+        uri: the address in the store: a path relative to the store's folder, or the absolute path at its creation.
+    """
+    root, path = store.absolute().parent, Path(uri)
+    # The longest tail of the old path that exists below the new folder.
     parts = path.relative_to(path.anchor).parts
     tails = (root.joinpath(*parts[start:]) for start in range(len(parts)))
     return next((tail for tail in tails if tail.exists()), path)
 
 
 @contextmanager
-def _opened(store: Path) -> Iterator[sqlite3.Connection]:
+def _connect(store: Path) -> Iterator[sqlite3.Connection]:
     try:
         with closing(sqlite3.connect(f'{store.absolute().as_uri()}?mode=ro', uri=True)) as connection:
             yield connection
@@ -148,8 +162,10 @@ def _opened(store: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _pushed(connection: sqlite3.Connection, base_path: Path) -> dict[int, int]:
-    """The execution that pushed each version last."""
-    rows = connection.execute(PUSHED).fetchall()  # oldest first
+    """Returns the last execution that pushed each version."""
+    rows = connection.execute(
+        PUSHED
+    ).fetchall()  # oldest first: a version that was pushed again replaces the entry
     folders = ((Path(destination), pushing) for _, pushing, destination in rows)
     return {
         int(folder.name): pushing
@@ -165,19 +181,19 @@ def _first(connection: sqlite3.Connection, query: str, key: int | None) -> Any:
 
 def _origin(connection: sqlite3.Connection, pushing: int, store: Path) -> Origin:
     model = _first(connection, MODEL, pushing)
-    about = dict(connection.execute(EXAMPLES, (model,)).fetchall()) if model is not None else {}
-    given = json.loads(_first(connection, INPUT, model) or '{}').get('splits', [])
+    properties = dict(connection.execute(EXAMPLES, (model,)).fetchall()) if model is not None else {}
+    inputs = json.loads(_first(connection, INPUT, model) or '{}').get('splits', [])
     evaluation = _first(connection, EVALUATION, model)
-    measured, problem = {}, ''
+    values, problem = {}, ''
     try:
-        measured = metrics(located(store, evaluation)) if evaluation else {}
+        values = metrics(resolve_uri(store, evaluation)) if evaluation else {}
     except ServingError as error:
         problem = str(error)
     return Origin(
         _first(connection, RUN, pushing) or '',
-        [str(each.get('pattern', '')) for each in given],
-        str(about.get('input_fingerprint', '')),
-        about.get('rows'),
-        measured,
+        [str(split.get('pattern', '')) for split in inputs],
+        str(properties.get('input_fingerprint', '')),
+        properties.get('rows'),
+        values,
         problem,
     )

@@ -1,9 +1,10 @@
 """The gates of a plan as analyses of Argo Rollouts, and how long a step must last for them to measure.
 
-Two analyses look at the same metrics. One runs in the background through all steps, as an alarm: it aborts a canary
-that is worse in the middle of a long pause. Argo Rollouts ends it as successful with the last step, whatever it has
-measured. So each step closes with an analysis of its own that takes a fixed number of measurements, and the rollout
-does not go on before these are taken. Without data a measurement is neither good nor bad: the rollout is paused then.
+Two analyses measure the same metrics. One runs in the background through all steps, as an alarm: it aborts a bad
+canary in the middle of a long pause. Argo Rollouts ends it as successful with the last step, whatever it has measured.
+So each step ends with a second analysis that takes a fixed number of measurements, and the next step does not start
+before it is complete. Without data a measurement is inconclusive, and the rollout is paused.
+https://argo-rollouts.readthedocs.io/en/stable/features/analysis/
 """
 
 import math
@@ -13,42 +14,44 @@ from typing import Any
 from vaiven.serving.common.errors import ServingError
 from vaiven.serving.rollout.plan import Plan, Step
 
-# A rate needs a few samples, and Prometheus takes one a minute by default.
+# A rate needs several samples, and Prometheus scrapes one per minute by default.
 WINDOW_SECONDS, INTERVAL_SECONDS = 300, 60
 WINDOW = f'{WINDOW_SECONDS // 60}m'
 MEASUREMENTS = 5
-# In the background: fewer than a step has measurements, so that the first step shows both.
+# In the background: both fewer than the measurements of one step, so that the first step can exceed them.
 MAX_FAILURES, MAX_WITHOUT_DATA = 2, MEASUREMENTS - 1
-# At the end of a step: three of the five are good.
+# At the end of a step: of five measurements, at least three must be good.
 MAX_STEP_FAILURES = MAX_STEP_WITHOUT_DATA = 1
 MIN_PAUSE_SECONDS = WINDOW_SECONDS + MEASUREMENTS * INTERVAL_SECONDS
 
 
 def pause_seconds(step: Step) -> int:
-    """How long a step pauses: as the plan says, and long enough for the background analysis to measure."""
+    """Returns the pause of a step: that of the plan, but long enough for the background analysis to measure."""
     return max(math.ceil(step.minimum_seconds), MIN_PAUSE_SECONDS)
 
 
 def lengthened(plan: Plan) -> list[int]:
-    """The numbers, from 1, of the steps that last longer on a cluster than the plan says."""
+    """Returns the numbers, from 1, of the steps whose pause is longer than in the plan."""
     return [number for number, step in enumerate(plan.steps, 1) if pause_seconds(step) > step.minimum_seconds]
 
 
 def templates(plan: Plan, name: str, prometheus: str, arguments: Sequence[str]) -> list[dict[str, Any]]:
-    """The AnalysisTemplates `name`, for the background, and `name`-step, for the end of each step.
+    """Returns the AnalysisTemplates `name`, for the background, and `name`-step, for the end of each step.
 
     Args:
-        plan: its gates, and the length of its last step.
+        plan: its gates and the length of its last step are used.
         name: of the Rollout.
-        prometheus: address of the Prometheus that reads the servers' metrics.
-        arguments: names of the arguments: the hash of the new pods, and that of the stable ones.
+        prometheus: address of the Prometheus that scrapes the servers.
+        arguments: names of the arguments with the hash of the new pods and of the stable pods.
 
     Raises:
-        ServingError: the plan leaves out both gates that a cluster has.
+        ServingError: both gates that a cluster can test are turned off.
     """
     queries = _queries(plan, name, *arguments)
     if not queries:
-        raise ServingError('a cluster judges by error_rate and p99_ratio alone: the plan leaves out both')
+        raise ServingError(
+            'a cluster can test error_rate and p99_ratio only, and the plan turns both off: set one of them'
+        )
     background = {
         'initialDelay': WINDOW,
         'failureLimit': MAX_FAILURES,
@@ -63,15 +66,15 @@ def templates(plan: Plan, name: str, prometheus: str, arguments: Sequence[str]) 
         {
             'apiVersion': 'argoproj.io/v1alpha1',
             'kind': 'AnalysisTemplate',
-            'metadata': {'name': called},
+            'metadata': {'name': template},
             'spec': {
                 'args': [{'name': argument} for argument in arguments],
                 'metrics': [
                     {
                         'name': gate,
                         'interval': f'{INTERVAL_SECONDS // 60}m',
-                        **when,
-                        # No number satisfies neither: the measurement is inconclusive.
+                        **timing,
+                        # NaN satisfies neither condition, so that the measurement is inconclusive.
                         'successCondition': f'len(result) > 0 && result[0] <= {limit:g}',
                         'failureCondition': f'len(result) > 0 && result[0] > {limit:g}',
                         'provider': {'prometheus': {'address': prometheus, 'query': query}},
@@ -80,16 +83,14 @@ def templates(plan: Plan, name: str, prometheus: str, arguments: Sequence[str]) 
                 ],
             },
         }
-        for called, when in ((name, background), (f'{name}-step', closing))
+        for template, timing in ((name, background), (f'{name}-step', closing))
     ]
 
 
 def _queries(plan: Plan, name: str, new: str, stable: str) -> dict[str, tuple[float, str]]:
-    """Limit and query of each gate, on the stock server's own metrics, canary against stable.
-
-    In the last step nobody asks the stable pods any more. So they are looked at over as long as that step lasts, and
-    longer: what they answered before it is in there.
-    """
+    """Returns the limit and the query of each gate, on the metrics of TensorFlow Serving, canary against stable."""
+    # In the last step the stable pods get no requests. Their window is longer than that step, so that it contains
+    # requests from the steps before.
     last = pause_seconds(plan.steps[-1]) + MEASUREMENTS * INTERVAL_SECONDS
     stable_minutes = math.ceil((last + 2 * WINDOW_SECONDS) / 60)
     sides = ((new, WINDOW), (stable, f'{stable_minutes}m'))

@@ -1,6 +1,6 @@
-"""The pod of one version on a cluster, as the pods of `kubeflow/serving/deployment.yaml` are.
+"""The pod of one version on a cluster, with the settings of `kubeflow/serving/deployment.yaml`.
 
-Tests compare the two: that file is the one that people read and change.
+Tests keep the two equal: people read and change that file.
 """
 
 from typing import Any
@@ -23,13 +23,13 @@ CONTAINED: dict[str, Any] = {
 
 
 def pod(model: str, version: int, image: str, config_map: str) -> dict[str, Any]:
-    """The pod of a Deployment or a Rollout: both APIs, and metrics on the REST port.
+    """Returns the pod of a Deployment or a Rollout: gRPC, REST, and metrics on the REST port.
 
     Args:
         model: name of the model.
-        version: the only one that the server sees.
-        image: of the stock server or ours.
-        config_map: holds `monitoring.config`.
+        version: the only version that is mounted.
+        image: of TensorFlow Serving or vaiven's server.
+        config_map: name of the ConfigMap with `monitoring.config`.
     """
     ports = [
         {'name': 'grpc', 'containerPort': GRPC, 'protocol': 'TCP'},
@@ -38,7 +38,7 @@ def pod(model: str, version: int, image: str, config_map: str) -> dict[str, Any]
     container = _container('tensorflow-serving', model, version, image, ports)
     container['args'] += [f'--port={GRPC}', '--monitoring_config_file=/config/monitoring.config']
     container |= probes(model, opened='grpc', rest='rest')
-    # The stock server drops what is in flight on SIGTERM; by then no new requests shall come.
+    # TensorFlow Serving drops running requests on SIGTERM. The delay lets endpoints forget the pod before.
     container['lifecycle'] = {'preStop': {'exec': {'command': ['sleep', str(PRE_STOP_SECONDS)]}}}
     container['securityContext'] = dict(CONTAINED)
     container['volumeMounts'].append({'name': 'config', 'mountPath': '/config', 'readOnly': True})
@@ -52,13 +52,20 @@ def pod(model: str, version: int, image: str, config_map: str) -> dict[str, Any]
 
 
 def knative_pod(model: str, version: int, image: str) -> dict[str, Any]:
-    """The pod of a KServe predictor in serverless mode: REST alone, and only what Knative lets a pod say.
+    """Returns the pod of a KServe predictor in serverless mode: REST only, with the fields that Knative accepts.
 
-    Knative refuses `lifecycle` and `terminationGracePeriodSeconds`. It puts a preStop hook of its own into the
-    container, which waits until no request is under way, and takes the predictor's `timeout` for the grace period. A
-    security context of the pod is refused too, unless a feature is switched on; that of the container is not.
+    Knative rejects `lifecycle` and `terminationGracePeriodSeconds`. It adds its own preStop hook, which waits until no
+    request is running, and uses the predictor's `timeout` as the grace period. It also rejects a security context of
+    the pod, unless a feature is enabled; it accepts one of the container.
+
+    Args:
+        model: name of the model.
+        version: the only version that is mounted.
+        image: of TensorFlow Serving or vaiven's server.
     """
-    ports = [{'name': 'http1', 'containerPort': REST, 'protocol': 'TCP'}]  # the name says HTTP/1.1 to Knative
+    ports = [
+        {'name': 'http1', 'containerPort': REST, 'protocol': 'TCP'}
+    ]  # Knative takes the protocol from this name
     container = _container('kserve-container', model, version, image, ports)
     container |= probes(model, opened='http1', rest='http1')
     container['securityContext'] = {**RUN_AS, **CONTAINED}
@@ -71,12 +78,12 @@ def knative_pod(model: str, version: int, image: str) -> dict[str, Any]:
 
 
 def probes(model: str, opened: str, rest: str) -> dict[str, Any]:
-    """The three probes. The ports open only when the model has an AVAILABLE version, warmed up.
+    """Returns the three probes. TensorFlow Serving opens its ports when a version is AVAILABLE and warmed up.
 
     Args:
         model: name of the model.
-        opened: name of the port that start-up and liveness look at.
-        rest: name of the port that answers for the model.
+        opened: name of the port for the startup and liveness probes.
+        rest: name of the port for the readiness probe.
     """
     socket = {'tcpSocket': {'port': opened}}
     return {

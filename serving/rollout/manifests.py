@@ -1,7 +1,8 @@
-"""A plan as manifests for a cluster: KServe's InferenceService, or Rollout and analysis of Argo Rollouts.
+"""A plan as manifests for a cluster: an InferenceService of KServe, or a Rollout of Argo Rollouts with its analyses.
 
-On a cluster each pod serves one version, mounted alone out of the volume of `kubeflow/serving`, and the mesh splits the
-traffic. It splits by request, not by key, and what metrics do not tell (agreement, accuracy, drift) is no gate there.
+On a cluster each pod serves one version, the only one that is mounted from the volume of `kubeflow/serving`, and the
+mesh splits the traffic: by request, not by key. Agreement, accuracy and drift are not in the servers' metrics, so they
+are not gates there.
 """
 
 import re
@@ -18,19 +19,24 @@ from vaiven.serving.rollout.plan import Plan, Step
 IMAGE = 'tensorflow/serving:2.20.0'
 NAME = re.compile(r'[a-z]([-a-z0-9]{0,38}[a-z0-9])?')
 
-Manifests = dict[str, list[dict[str, Any]]]  # documents by name of file
+Manifests = dict[str, list[dict[str, Any]]]  # documents by file name
 
 
 def kserve(plan: Plan, version: int, image: str = IMAGE) -> Manifests:
-    """An InferenceService for each step, to be applied one after the other, and one that goes back.
+    """Returns an InferenceService for each step, to be applied one after the other, and one for the rollback.
+
+    Args:
+        plan: the plan.
+        version: the new version.
+        image: of TensorFlow Serving or vaiven's server.
 
     Raises:
-        ServingError: the model's name cannot be one of Kubernetes, or a percent is not whole.
+        ServingError: the model's name is not valid in Kubernetes, or a percent is not an integer.
     """
     name = _name(plan)
 
     def service(percent: int) -> list[dict[str, Any]]:
-        # The last revision that had all traffic gets the rest; KServe remembers which one that was.
+        # KServe sends the rest to the last revision that had all traffic, which it stores itself.
         predictor = {
             'canaryTrafficPercent': percent,
             'minReplicas': 1,
@@ -53,17 +59,19 @@ def kserve(plan: Plan, version: int, image: str = IMAGE) -> Manifests:
 
 
 def argo(plan: Plan, version: int, image: str = IMAGE, prometheus: str | None = None) -> Manifests:
-    """A Rollout with its services, Istio's route, and the analyses that abort it, or pause it without data.
+    """Returns a Rollout with its Services, its VirtualService, and the analyses that abort or pause it.
+
+    Argo Rollouts does not count requests: a step lasts its `minimum_seconds`, but at least as long as the analyses need
+    to measure.
 
     Args:
-        plan: as it stands, but that Argo Rollouts counts no requests: a step lasts its `minimum_seconds`, and at least
-            as long as `manifest_analysis` needs to measure.
+        plan: the plan.
         version: the new version.
-        image: of the stock server or ours.
-        prometheus: address of the Prometheus that reads the servers' metrics.
+        image: of TensorFlow Serving or vaiven's server.
+        prometheus: address of the Prometheus that scrapes the servers.
 
     Raises:
-        ServingError: the model's name cannot be one of Kubernetes, or a percent is not whole, or 0.
+        ServingError: the model's name is not valid in Kubernetes, or a percent is 0 or not an integer.
     """
     name = _name(plan)
     hashes: list[dict[str, Any]] = [
@@ -74,7 +82,7 @@ def argo(plan: Plan, version: int, image: str = IMAGE, prometheus: str | None = 
     for step in plan.steps:
         percent = _whole(step, 'Argo Rollouts')
         if not percent:
-            raise ServingError('a step of 0 % has no traffic that Argo Rollouts could measure: leave it out')
+            raise ServingError('a step of 0 % has no traffic that Argo Rollouts could measure: remove it')
         steps += [
             {'setWeight': percent},
             {'pause': {'duration': f'{manifest_analysis.pause_seconds(step)}s'}},
@@ -108,7 +116,10 @@ def argo(plan: Plan, version: int, image: str = IMAGE, prometheus: str | None = 
         'rollout.yaml': [rollout],
         'services.yaml': [*(_service(name, which, pods) for which in ('stable', 'canary')), _route(name)],
         'analysis.yaml': manifest_analysis.templates(
-            plan, name, prometheus or 'http://prometheus.monitoring:9090', [each['name'] for each in hashes]
+            plan,
+            name,
+            prometheus or 'http://prometheus.monitoring:9090',
+            [argument['name'] for argument in hashes],
         ),
         'monitoring.yaml': [
             {
@@ -122,12 +133,23 @@ def argo(plan: Plan, version: int, image: str = IMAGE, prometheus: str | None = 
 
 
 def write(manifests: Manifests, folder: Path) -> list[Path]:
-    """Writes the files into a folder, which is made where it is not there. Raises ServingError."""
+    """Writes the files to a folder, which is created if necessary.
+
+    Args:
+        manifests: documents by file name.
+        folder: the folder.
+
+    Returns:
+        The paths of the files.
+
+    Raises:
+        ServingError: a file cannot be written.
+    """
     import yaml
 
     class Dumper(yaml.SafeDumper):
         def ignore_aliases(self, data: Any) -> bool:
-            return True  # people read these files: a value stands where it is used
+            return True  # people read these files, and YAML anchors are hard to read
 
     written = []
     try:
@@ -147,7 +169,7 @@ def write(manifests: Manifests, folder: Path) -> list[Path]:
 def _name(plan: Plan) -> str:
     if not NAME.fullmatch(plan.model):
         raise ServingError(
-            'on a cluster the model is called by lower-case letters, digits and hyphens, at most 40. '
+            'on a cluster a model name must be at most 40 lower-case letters, digits and hyphens. '
             f'Received: {plan.model!r}'
         )
     return f'vaiven-{plan.model}'
@@ -155,7 +177,7 @@ def _name(plan: Plan) -> str:
 
 def _whole(step: Step, who: str) -> int:
     if step.percent != round(step.percent):
-        raise ServingError(f'{who} takes whole percents. Received: {step.percent:g}')
+        raise ServingError(f'{who} requires integer percents. Received: {step.percent:g}')
     return round(step.percent)
 
 
@@ -173,7 +195,7 @@ def _service(name: str, which: str, pods: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _route(name: str) -> dict[str, Any]:
-    """Argo Rollouts writes the weights; clients ask for the stable service's name."""
+    """The VirtualService. Argo Rollouts changes the weights; clients use the host name of the stable Service."""
     destinations = [
         {'destination': {'host': f'{name}-{which}'}, 'weight': weight}
         for which, weight in (('stable', 100), ('canary', 0))

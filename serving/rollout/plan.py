@@ -1,7 +1,7 @@
-"""The plan of a rollout: a small YAML file.
+"""The plan of an automatic rollout: a YAML file.
 
 model: reviews
-requests: held-out.csv          # or log: /logs/reviews, what the server logs
+requests: held-out.csv          # or log: /logs/reviews, the server's request log
 steps: [5, 25, 50, 100]         # percent; or {percent: 5, minimum_requests: 2000, minimum_seconds: 3600}
 minimum_requests: 500           # of each step
 minimum_seconds: 60
@@ -30,12 +30,12 @@ class PlanError(ServingError):
 
 @dataclass(frozen=True)
 class Step:
-    """A share of the traffic, and what it takes to go on from it.
+    """A share of the traffic, and the conditions for the next step.
 
     Attributes:
         percent: the canary's share.
-        minimum_requests: pairs of requests to be asked in this step.
-        minimum_seconds: how long it lasts at least.
+        minimum_requests: number of pairs that both versions must answer in this step.
+        minimum_seconds: minimum duration of the step.
     """
 
     percent: float
@@ -45,20 +45,21 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """See the module.
+    """The plan of a rollout.
 
     Attributes:
         model: its name on the server.
-        steps: with rising percents, the last of 100; after it the version is promoted.
-        requests: file of requests that both versions are asked, drawn at random.
-        log: prefix of the server's request log, which is followed instead.
-        text_column, label_column: where `requests` has the text, and what it should be taken for; see `Columns`.
-        maximum_requests: of the whole rollout; a version that has not passed every gate by then goes back.
-        requests_per_second: most pairs a second; None for as many as the server answers.
-        parallel: pairs under way at a time; more than one make latencies harder to tell apart.
-        confidence: least probability that no gate is ever wrong in one direction.
+        steps: with increasing percents, the last of 100; after it the version is promoted.
+        requests: file of requests; they are drawn at random and sent to both versions.
+        log: prefix of the server's request log, which is followed instead of `requests`.
+        text_column: name of the text column of `requests`.
+        label_column: name of the label column of `requests`; None for `label`, if there is one.
+        maximum_requests: of the whole rollout; a version that has not passed every gate by then is rolled back.
+        requests_per_second: maximum number of pairs per second; None for no limit.
+        parallel: number of concurrent pairs; more than one makes latencies harder to compare.
+        confidence: minimum probability that no gate ever errs in one direction.
         metrics: address of a metrics page of the gateway or the embedded server, for failures of live requests.
-        gates: limits.
+        gates: limits of the gates.
     """
 
     model: str
@@ -74,8 +75,12 @@ class Plan:
     metrics: str | None = None
     gates: Limits = field(default_factory=Limits)
 
-    def plain(self, folder: Path | None = None) -> dict[str, Any]:
-        """As values that JSON has; paths are relative to `folder`, so that both can be moved together."""
+    def to_values(self, folder: Path | None = None) -> dict[str, Any]:
+        """Returns the plan as JSON values.
+
+        Args:
+            folder: paths are made relative to it, so that both can be moved together; None to keep them.
+        """
         steps = [asdict(step) for step in self.steps]
         values = {**asdict(self), 'steps': steps}
         return {
@@ -86,31 +91,31 @@ class Plan:
         }
 
     def changes(self, earlier: Mapping[str, Any], folder: Path) -> list[str]:
-        """The entries that an earlier plan had otherwise, or not at all.
+        """Returns the names of the entries that differ from an earlier plan.
 
         Args:
-            earlier: what `plain` gave for it, with the same `folder`, or one that lay elsewhere then.
-            folder: where relative paths begin.
+            earlier: its `to_values`, for the same folder or for its former location.
+            folder: the folder that relative paths start from.
         """
-        now = json.loads(json.dumps(self.plain(folder)))
+        current = json.loads(json.dumps(self.to_values(folder)))  # tuples become lists, as in `earlier`
         return [
             name
-            for name in now
-            if _placed(name, earlier.get(name), folder) != _placed(name, now[name], folder)
+            for name in current
+            if _normalized(name, earlier.get(name), folder) != _normalized(name, current[name], folder)
         ]
 
 
-def _placed(name: str, value: Any, folder: Path) -> Any:
+def _normalized(name: str, value: Any, folder: Path) -> Any:
     return (
         os.path.normpath(folder / value) if name in ('requests', 'log') and isinstance(value, str) else value
     )
 
 
 def read(path: Path) -> Plan:
-    """The plan in a file; relative paths in it begin at its folder.
+    """Reads a plan; relative paths in it start from the folder of the file.
 
     Raises:
-        PlanError: the file cannot be read, is no YAML, or breaks a rule.
+        PlanError: the file cannot be read, is not YAML, or breaks a rule.
     """
     import yaml
 
@@ -121,15 +126,23 @@ def read(path: Path) -> Plan:
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         mark = getattr(error, 'problem_mark', None)
         where = f' (line {mark.line + 1}, column {mark.column + 1})' if mark else ''
-        raise PlanError(f'{path} is no YAML{where}') from error
+        raise PlanError(f'{path} is not valid YAML{where}') from error
     try:
-        return of(values, path.absolute().parent)
+        return from_values(values, path.absolute().parent)
     except PlanError as error:
         raise PlanError(f'{path}: {error}') from None
 
 
-def of(values: object, folder: Path) -> Plan:
-    """The plan that these values are; relative paths begin at `folder`. Raises PlanError."""
+def from_values(values: object, folder: Path) -> Plan:
+    """Builds a plan from the values of a YAML file.
+
+    Args:
+        values: a mapping of entries.
+        folder: the folder that relative paths start from.
+
+    Raises:
+        PlanError: an entry breaks a rule.
+    """
     entries = _mapping(values, 'a plan')
     steps = {'minimum_requests': 500, 'minimum_seconds': 60.0}
     rules: dict[str, Callable[[str, object], Any]] = {
@@ -148,13 +161,13 @@ def of(values: object, folder: Path) -> Plan:
         'metrics': _address,
         'gates': _limits,
     }
-    found = _entries(entries, rules, '')
-    if 'model' not in found:
-        raise PlanError('a plan names its model, as model: reviews')
-    if ('requests' in found) == ('log' in found):
-        raise PlanError('give requests, a file that both versions are asked, or log, and not both')
-    steps |= {name: found.pop(name) for name in steps if name in found}
-    return Plan(**{**found, 'steps': _steps(found.get('steps', list(PERCENTS)), steps)})
+    checked = _entries(entries, rules, '')
+    if 'model' not in checked:
+        raise PlanError('a plan must name its model, for example model: reviews')
+    if ('requests' in checked) == ('log' in checked):
+        raise PlanError('a plan must have either requests, a file, or log, the prefix of a request log')
+    steps |= {name: checked.pop(name) for name in steps if name in checked}
+    return Plan(**{**checked, 'steps': _steps(checked.get('steps', list(PERCENTS)), steps)})
 
 
 def _steps(values: object, common: Mapping[str, Any]) -> tuple[Step, ...]:
@@ -169,19 +182,19 @@ def _steps(values: object, common: Mapping[str, Any]) -> tuple[Step, ...]:
     for number, value in enumerate(values, 1):
         where = f'steps[{number}].'
         entry = _mapping(value, where) if isinstance(value, dict) else {'percent': value}
-        found = _entries(entry, rules, where)
-        if 'percent' not in found:
-            raise PlanError(f'{where}percent must be given')
-        steps.append(Step(**{**common, **found}))
+        checked = _entries(entry, rules, where)
+        if 'percent' not in checked:
+            raise PlanError(f'{where}percent is required')
+        steps.append(Step(**{**common, **checked}))
     percents = [step.percent for step in steps]
     if percents[-1] != 100 or percents != sorted(set(percents)):
-        raise PlanError(f'the percents of steps must rise and end with 100. Received: {percents}')
+        raise PlanError(f'the percents of steps must increase and end with 100. Received: {percents}')
     return tuple(steps)
 
 
 def _limits(name: str, value: object) -> Limits:
-    known = {each.name for each in fields(Limits)}
-    # At these ends of the range a version that does not differ at all could never be shown to be good.
+    names = {limit.name for limit in fields(Limits)}
+    # The excluded ends are limits that even an identical version could never be shown to keep.
     rules: dict[str, Callable[[str, object], Any]] = {
         'error_rate': _number(0, 1, open_below=True),
         'latency_ratio': _number(1, math.inf),
@@ -191,11 +204,11 @@ def _limits(name: str, value: object) -> Limits:
         'drift': _number(0, 1, open_below=True),
     }
     entries = _mapping(value, name)
-    off = {each: None for each in known & entries.keys() if entries[each] is None}
-    given = {key: each for key, each in entries.items() if key not in off}
-    limits = replace(Limits(), **{**_entries(given, rules, f'{name}.'), **off})
-    if all(getattr(limits, each) is None for each in known):
-        raise PlanError('gates must leave at least one gate: nothing would ever be found wrong')
+    off = {gate: None for gate in names & entries.keys() if entries[gate] is None}
+    on = {gate: limit for gate, limit in entries.items() if gate not in off}
+    limits = replace(Limits(), **{**_entries(on, rules, f'{name}.'), **off})
+    if all(getattr(limits, gate) is None for gate in names):
+        raise PlanError('gates must not all be null: every version would pass')
     return limits
 
 
@@ -203,19 +216,21 @@ def _entries(
     values: Mapping[str, object], rules: Mapping[str, Callable[[str, object], Any]], where: str
 ) -> dict[str, Any]:
     if unknown := [key for key in values if key not in rules]:
-        raise PlanError(f'there is no {where}{unknown[0]}; there are: {", ".join(sorted(rules))}')
+        raise PlanError(
+            f'{where}{unknown[0]} is not an entry of a plan; the entries are: {", ".join(sorted(rules))}'
+        )
     return {key: rules[key](f'{where}{key}', value) for key, value in values.items() if value is not None}
 
 
 def _mapping(value: object, what: str) -> dict[str, object]:
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-        raise PlanError(f'{what.rstrip(".")} must be names with values. Received: {_short(value)}')
+        raise PlanError(f'{what.rstrip(".")} must be a mapping of names to values. Received: {_short(value)}')
     return value
 
 
 def _text(name: str, value: object) -> str:
     if not isinstance(value, str) or not value or not value.isprintable():
-        raise PlanError(f'{name} must be a text. Received: {_short(value)}')
+        raise PlanError(f'{name} must be a string. Received: {_short(value)}')
     return value
 
 
@@ -228,31 +243,31 @@ def _address(name: str, value: object) -> str:
         good = False
     if not good:
         raise PlanError(
-            f'{name} must be an address as http://127.0.0.1:8501/metrics. Received: {_short(text)}'
+            f'{name} must be an address such as http://127.0.0.1:8501/metrics. Received: {_short(text)}'
         )
     return text
 
 
 def _count(name: str, value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise PlanError(f'{name} must be a whole number of at least 1. Received: {_short(value)}')
+        raise PlanError(f'{name} must be an integer of at least 1. Received: {_short(value)}')
     return value
 
 
 def _number(
-    least: float, most: float, *, open_below: bool = False, open_above: bool = False
+    minimum: float, maximum: float, *, open_below: bool = False, open_above: bool = False
 ) -> Callable[[str, object], float]:
     def check(name: str, value: object) -> float:
         try:
-            number = float(value) if type(value) in (int, float) else math.nan  # type: ignore[arg-type]
+            number = float(value) if type(value) in (int, float) else math.nan  # type: ignore[arg-type]  # the type is checked
         except OverflowError:
             number = math.inf
-        on_edge = (open_below and number == least) or (open_above and number == most)
-        if math.isfinite(number) and least <= number <= most and not on_edge:
+        on_edge = (open_below and number == minimum) or (open_above and number == maximum)
+        if math.isfinite(number) and minimum <= number <= maximum and not on_edge:
             return number
-        between = f'at least {least:g}' if most == math.inf else f'from {least:g} to {most:g}'
+        between = f'of at least {minimum:g}' if maximum == math.inf else f'from {minimum:g} to {maximum:g}'
         if open_below or open_above:
-            between += f', and not {least if open_below else most:g}'
+            between += f', except {minimum if open_below else maximum:g}'
         raise PlanError(f'{name} must be a number {between}. Received: {_short(value)}')
 
     return check

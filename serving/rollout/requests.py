@@ -1,4 +1,4 @@
-"""What is asked of two versions: rows of a file, or the requests that a server logged."""
+"""The requests that two versions are compared on: the rows of a file, or the request log of a server."""
 
 import random
 import time
@@ -15,150 +15,173 @@ from vaiven.serving.rollout.request_tables import TEXT, Columns, ModelLabels, la
 from vaiven.serving.wire import messages, tensors
 
 DEFAULT_SIGNATURE = 'serving_default'
-LOOK_SECONDS = 0.5
+POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
-class Asked:
+class Request:
     """One request.
 
     Attributes:
         inputs: by name, with a row for each text.
-        signature: which one is asked.
-        truth: what the first row's decision should be, where that is known.
+        signature: name of the signature.
+        expected_label: the correct decision for the first row, if known.
     """
 
     inputs: dict[str, Any]
     signature: str = DEFAULT_SIGNATURE
-    truth: str | None = None
+    expected_label: str | None = None
 
     def text_of(self, row: int) -> str:
-        """What was sent in a row of the input `text`, or else of the first input."""
+        """Returns the text of a row of the input `text`, or else of the first input."""
         value = self.inputs.get(TEXT, next(iter(self.inputs.values()), ''))
         if not isinstance(value, str | bytes) and hasattr(value, '__len__') and row < len(value):
             value = value[row]
         return value.decode(errors='replace') if isinstance(value, bytes) else str(value)
 
 
-def read(
+def read_requests(
     path: Path,
     model: str,
     columns: Columns | None = None,
     labels: ModelLabels | None = None,
     remarks: list[str] | None = None,
-) -> list[Asked]:
-    """The requests in a file: a table, .txt (a text a line), or .tfrecord of PredictionLog.
+) -> list[Request]:
+    """Reads the requests in a file: a table, .txt (one text per line), or .tfrecord of PredictionLog.
 
     Args:
         path: the file.
-        model: whose requests are taken from a log, see `of_record`.
-        columns: of a table.
-        labels: how the model's own data spelled the classes, where that is known.
-        remarks: gets a line for each thing that is strange in a table and not refused.
+        model: name of the model; other models' requests in a log are skipped.
+        columns: the columns of a table; None for the default names.
+        labels: how the model's training data spelled the classes, if known.
+        remarks: gets a line for each irregularity of a table that is not an error.
 
     Raises:
-        ServingError: the file cannot be read, is of no such kind, lacks a column, or holds no request.
+        ServingError: the file cannot be read, has another format, lacks a column, or has no request.
     """
     logged = path.suffix in ('.tfrecord', '.partial')
     try:
         if logged:
-            found = list(_logged(path, model))
+            requests = list(_logged(path, model))
         else:
             rows = labelled_rows(path, columns or Columns(), labels, [] if remarks is None else remarks)
-            found = [Asked({TEXT: [text]}, truth=truth) for text, truth in rows]
+            requests = [Request({TEXT: [text]}, expected_label=label) for text, label in rows]
     except OSError as error:
         raise ServingError(f'cannot read {path}: {error.strerror}') from error
-    if not found:
+    if not requests:
         of_model = f' of model {model!r} that names no version' if logged else ''
-        raise ServingError(f'{path} holds no request{of_model}')
-    return found
+        raise ServingError(f'{path} has no request{of_model}')
+    return requests
 
 
-def _logged(path: Path, model: str) -> Iterator[Asked]:
+def _logged(path: Path, model: str) -> Iterator[Request]:
     with Records(path) as records:
         while (record := records.next()) is not None:
-            if (asked := of_record(record, model, path)) is not None:
-                yield asked
+            if (request := from_prediction_log(record, model, path)) is not None:
+                yield request
 
 
-def of_record(record: bytes, model: str, path: Path) -> Asked | None:
-    """The request of a PredictionLog, if it is a Predict of `model` that names no version.
+def from_prediction_log(record: bytes, model: str, path: Path) -> Request | None:
+    """Returns the request of a PredictionLog.
 
-    Whoever compares versions names one in each request, and the server logs these as well: asked again they would
-    be logged again, for ever. Users name labels.
+    Args:
+        record: a serialized PredictionLog.
+        model: name of the model.
+        path: file of the record, for messages.
+
+    Returns:
+        The request; None if it is not a Predict request of `model`, or names a version.
 
     Raises:
-        ServingError: the record is none, or holds a tensor that is none.
+        ServingError: the record or one of its tensors cannot be decoded.
     """
     try:
         log = messages.PredictionLog.FromString(record)
         if log.WhichOneof('log_type') != 'predict_log':
             return None
         request = log.predict_log.request
+        # A comparison names the version in each request, and the server logs those, too. Sending them again would log
+        # them again, without end. Users name labels.
         if request.model_spec.name != model or request.model_spec.HasField('version'):
             return None
         inputs = {name: tensors.to_array(proto) for name, proto in request.inputs.items()}
     except (DecodeError, ValueError) as error:
-        raise ServingError(f'{path} is no log of requests: {error}') from error
-    return Asked(inputs, request.model_spec.signature_name or DEFAULT_SIGNATURE)
+        raise ServingError(f'{path} is not a request log: {error}') from error
+    return Request(inputs, request.model_spec.signature_name or DEFAULT_SIGNATURE)
 
 
-def sampled(requests: list[Asked], seed: int | None = None) -> Iterator[Asked]:
-    """One after the other, drawn at random for ever: what was drawn says nothing of what comes."""
-    draw = random.Random(seed)
+def sample(requests: list[Request], seed: int | None = None) -> Iterator[Request]:
+    """Yields requests drawn at random with replacement, without end.
+
+    The sequential tests need outcomes whose expectation does not depend on the earlier ones; going through the rows in
+    their order would not give that, since files are often sorted.
+
+    Args:
+        requests: the requests to draw from.
+        seed: of the generator; None for a different order each time.
+    """
+    generator = random.Random(seed)
     while True:
-        yield draw.choice(requests)
+        yield generator.choice(requests)
 
 
-def paced(source: Iterable[Asked | None], most: float | None) -> Iterator[Asked | None]:
-    """No more than `most` of them a second; None for as many as are taken."""
-    if most is None:
+def rate_limited(source: Iterable[Request | None], max_per_second: float | None) -> Iterator[Request | None]:
+    """Yields the requests of `source`, at most `max_per_second` of them; None for no limit."""
+    if max_per_second is None:
         yield from source
         return
     due = time.monotonic()
-    for asked in source:
+    for request in source:
         time.sleep(max(0.0, due - time.monotonic()))
-        due = max(due, time.monotonic()) + 1 / most
-        yield asked
+        # From now if late: requests that were missed are not made up for in a burst.
+        due = max(due, time.monotonic()) + 1 / max_per_second
+        yield request
 
 
 @dataclass
-class Log:
-    """The request log of a server, also while it is written: files whose names begin with `prefix`.
+class RequestLog:
+    """The request log of a server, which may still be written: the files whose names start with `prefix`.
 
     Attributes:
         prefix: the `filename_prefix` of the server's logging_config, a folder of such files, or one file.
-        model: whose requests are taken, see `of_record`.
-        follow: whether to wait for what is logged later.
-        places: how far each file has been read, in bytes, by its name; to go on from there.
+        model: name of the model; requests of other models, and those that name a version, are skipped.
+        follow: whether to wait for requests that are logged later.
+        positions: the read position in each file, in bytes, by file name; reading starts there.
     """
 
     prefix: Path
     model: str
     follow: bool = False
-    places: dict[str, int] = field(default_factory=dict)
-    _begun: dict[str, Records] = field(default_factory=dict)
+    positions: dict[str, int] = field(default_factory=dict)
+    _open_files: dict[str, Records] = field(default_factory=dict)
 
-    def requests(self) -> Iterator[Asked | None]:
-        """The requests that have not been read; None while there is nothing new. Raises ServingError."""
+    def requests(self) -> Iterator[Request | None]:
+        """Yields the requests that have not been read yet; None while there is nothing new.
+
+        Raises:
+            ServingError: there is no such file, or it is not a request log.
+        """
         while True:
-            found = False
+            any_new = False
             for name, records in self._files():
                 while (record := records.next()) is not None:
-                    self.places[name] = records.place
-                    if (asked := of_record(record, self.model, records.path)) is not None:
-                        found = True
-                        yield asked
+                    self.positions[name] = records.place
+                    if (request := from_prediction_log(record, self.model, records.path)) is not None:
+                        any_new = True
+                        yield request
             if not self.follow:
-                if not self._begun:
-                    raise ServingError(f'no log of requests begins with {self.prefix}')
+                if not self._open_files:
+                    raise ServingError(f'there is no request log whose name starts with {self.prefix}')
                 return
-            if not found:
+            if not any_new:
                 yield None
-                time.sleep(LOOK_SECONDS)
+                time.sleep(POLL_SECONDS)
 
     def _files(self) -> list[tuple[str, Records]]:
-        """All files, oldest first; one that was `.partial` when it was opened is the same one later."""
+        """Returns all files, oldest first.
+
+        The server writes to a name with `.partial` and renames the file later; both names are one file.
+        """
         if self.prefix.is_file():
             paths = [self.prefix]
         elif self.prefix.is_dir():
@@ -171,11 +194,13 @@ class Log:
             ]
         for path in sorted(paths):
             name = path.name.removesuffix('.partial')
-            if name in self._begun:
+            if name in self._open_files:
                 continue
             try:
-                self._begun[name] = Records(path, self.places.get(name, 0))
+                self._open_files[name] = Records(path, self.positions.get(name, 0))
             except ServingError as error:
-                if not isinstance(error.__cause__, FileNotFoundError):  # it has just lost its `.partial`
+                if not isinstance(
+                    error.__cause__, FileNotFoundError
+                ):  # renamed between glob and open: the next call finds it
                     raise
-        return sorted(self._begun.items())
+        return sorted(self._open_files.items())

@@ -1,33 +1,33 @@
-"""The moves of a rollout on one server: canary, promotion, rollback, pin.
+"""The actions of a rollout on one server: canary, promotion, rollback, pin.
 
-Every move is an order of writes after each of which it may be killed: the label `stable` always names a loaded
-version, and the split never names a label that is not there.
+Every action is a sequence of writes, and a kill may follow any of them. After each write, the label `stable` names a
+loaded version, and the split gives no traffic to a label that does not exist.
 """
 
-import contextlib
 import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vaiven.serving.client import Client, RequestError
+from vaiven.serving.client import Client
 from vaiven.serving.common import files
 from vaiven.serving.common import split as splits
 from vaiven.serving.common.errors import ServingError
 from vaiven.serving.common.split import STABLE, Split
-from vaiven.serving.rollout import configuration, serving_folder, version_choice
+from vaiven.serving.rollout import serving_folder, version_choice
 from vaiven.serving.rollout.change import Change, newest
 from vaiven.serving.rollout.delivery import ByReload, Delivery
-from vaiven.serving.rollout.server_state import CANARY, LABELS, Status, label_version, status
+from vaiven.serving.rollout.served_config import POLL_SECONDS, ServedConfig
+from vaiven.serving.rollout.server_state import CANARY, ModelState, model_state
 
-POLL_SECONDS = 0.1
-# Who watches the split looks so often; whoever has not yet, still asks for the label that goes.
+# Clients and gateways look at the split file every WATCH_SECONDS, and until then send requests to the old label. Twice
+# that time also covers a request that is on its way.
 SETTLE_SECONDS = 2 * splits.WATCH_SECONDS
 
 
 class Rollout:
-    """Moves the labels and the split of `model` on the server that `client` asks."""
+    """Changes the labels and the split of one model on one server."""
 
     def __init__(
         self,
@@ -40,271 +40,249 @@ class Rollout:
     ) -> None:
         """
         Args:
-            client: asks the server.
+            client: a client of the server.
             model: name of the model.
-            config: the whole ModelServerConfig that the server should have, labels and policy aside.
-            delivery: how a changed one gets there; None for a reload through `client`.
-            split_path: the file with the split; None for `split.json` beside the versions.
+            config: the server's whole ModelServerConfig; its versions and labels are replaced.
+            delivery: how a changed configuration reaches the server; None for a reload through `client`.
+            split_path: the split file; None for `split.json` beside the versions.
 
         Raises:
-            ServingError: the configuration has no such model.
+            ServingError: the configuration does not have the model.
         """
         self.client = client
         self.model = model
-        self.base_path = Path(configuration.entry(config, model).base_path)
+        self._server = ServedConfig(client, model, config, delivery or ByReload(client))
+        self.base_path = self._server.base_path
         self.split_path = split_path or self.base_path / splits.FILE
-        self._config = config
-        self._delivery = delivery or ByReload(client)
 
-    def status(self) -> Status:
-        """Raises RequestError."""
-        return status(self.client, self.model)
+    def state(self) -> ModelState:
+        """Returns the versions and labels on the server. Raises RequestError if it does not answer."""
+        return model_state(self.client, self.model)
 
-    def settled(self, timeout: float = 120.0) -> Status:
-        """The status, where no version is stable only when none is being loaded any more: one of them may become so.
+    def wait_until_loaded(self, timeout: float = 120.0) -> ModelState:
+        """Waits, if no version is stable, until no version is being loaded: each may become the stable one.
+
+        Args:
+            timeout: seconds to wait.
+
+        Returns:
+            The state at the end.
 
         Raises:
-            RequestError: as `status`.
+            RequestError: the server does not answer.
         """
         deadline = time.monotonic() + timeout
-        while (now := self.status()).stable is None and now.loading and time.monotonic() < deadline:
+        while (state := self.state()).stable is None and state.loading and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
-        return now
+        return state
 
     def split(self) -> Split:
-        """How the traffic is split now. Raises ServingError where the file is no split, or cannot be read."""
+        """Returns the current split. Raises ServingError if the file cannot be read, or is not a split."""
         return splits.find(self.split_path) or Split(self.model)
 
     def plain_version(self) -> int:
-        """The version that requests get which name no version and no label. Raises RequestError."""
+        """Returns the version that answers requests without version and label. Raises RequestError."""
         return self.client.metadata(self.model).version
 
     @property
     def logs(self) -> bool:
-        """Whether the configuration that every change sends has the server log the model's requests."""
-        return bool(configuration.entry(self._config, self.model).HasField('logging_config'))
+        """Whether the configuration that every action sends has a `logging_config` for the model."""
+        return self._server.logs
 
     def canary(self, version: int, percent: float, timeout: float = 120.0) -> Change:
-        """Gives `version` the label `canary` and a share of the traffic; again, with another share, changes that.
+        """Gives a version the label `canary` and a share of the traffic; another call changes the share.
 
-        Where no version has the label `stable`, the version that plain requests got until now gets it: the newest
-        loaded one beside `version`.
+        If no version has the label `stable`, the newest other loaded version gets it: it answered requests without a
+        label so far.
+
+        Args:
+            version: the version; it is loaded if necessary.
+            percent: its share of the traffic.
+            timeout: seconds for loading the version, and for each change of labels.
 
         Raises:
-            ServingError: no other version is loaded, another is the canary, there is no such version on disk, the
-                folder is not the one that is served, or the split cannot be written.
-            RequestError: the server refused, or could not load the version; all is then as it was.
+            ServingError: no other version is loaded, another version is the canary, the version is not on disk, the
+                folder is not the one that the server serves, or the split cannot be written.
+            RequestError: the server rejected the change, or could not load the version; nothing was changed.
         """
         share = Split(self.model, {CANARY: percent, STABLE: 100 - percent}, f'{self.model}/{version}')
-        with serving_folder.alone(self.base_path):
-            now = self.settled(timeout)
-            self._check(now, version)
-            stable = (
-                now.stable
-                if now.stable is not None
-                else version_choice.unnamed_stable(self.model, now, version)
-            )
+        with serving_folder.locked(self.base_path):
+            state = self.wait_until_loaded(timeout)
+            self._check(state, version)
+            stable = state.stable
+            if stable is None:
+                stable = version_choice.default_stable(self.model, state, version)
             if version == stable:
                 raise ServingError(
-                    f'version {version} of {self.model!r} is {STABLE}: a canary is another one'
+                    f'version {version} of {self.model!r} is {STABLE}, and the {CANARY} must be another version'
                 )
-            if now.canary not in (None, version, stable):
+            if state.canary not in (None, version, stable):
                 raise ServingError(
-                    f'version {now.canary} of {self.model!r} is the {CANARY}: promote it or roll it back first'
+                    f'version {state.canary} of {self.model!r} is the {CANARY}: promote it or roll it back first'
                 )
-            # Before anything else is changed: a folder that cannot be written is no folder for a canary.
-            if now.stable is None:
-                files.check(
-                    self.split_path
-                )  # gateways would take a split at its word, and there is no label yet
-            elif now.canary != version or not os.path.exists(self.split_path):
+            # The split is tested before anything changes: without a writable folder there can be no canary. If no
+            # version is stable yet, it is not written: gateways would send requests to a label that does not exist.
+            if state.stable is None:
+                files.check(self.split_path)
+            elif state.canary != version or not os.path.exists(self.split_path):
                 self._write_split(Split(self.model))
-            self._load(version, now, timeout)
-            loaded = {version, *now.available}
-            self._tell(loaded, {**self._labels(now), STABLE: stable, CANARY: version}, timeout)
-            if not self._divided():  # nobody has asked for the label so far
-                self._delivery.settle()
+            self._server.load(version, state, timeout)
+            loaded = {version, *state.available}
+            self._server.apply(
+                loaded, {**self._server.labels(state), STABLE: stable, CANARY: version}, timeout
+            )
+            if (
+                not self._has_canary_share()
+            ):  # the label is new: no server may get requests before it has the label
+                self._server.wait_until_applied()
             self._write_split(share)
+            named_stable = stable if state.stable is None else None
             return Change(
-                now.stable,
-                stable,
-                newest(loaded),
-                version,
-                percent=percent,
-                named_stable=stable if now.stable is None else None,
+                state.stable, stable, newest(loaded), version, percent=percent, named_stable=named_stable
             )
 
     def name_stable(self, version: int, timeout: float = 120.0) -> None:
-        """Gives a loaded version the label `stable`, and changes nothing else. Raises as `promote`."""
-        with serving_folder.alone(self.base_path):
-            now = self.status()
-            self._check(now, version)
-            self._tell(set(now.available), {**self._labels(now), STABLE: version}, timeout)
+        """Gives a loaded version the label `stable`, and changes nothing else. Raises the errors of `promote`."""
+        with serving_folder.locked(self.base_path):
+            state = self.state()
+            self._check(state, version)
+            self._server.apply(set(state.available), {**self._server.labels(state), STABLE: version}, timeout)
 
     def promote(self, version: int | None = None, timeout: float = 120.0) -> Change:
-        """Gives `version` (None: the canary) the label `stable` and all traffic, loading it first where it is not.
+        """Gives a version the label `stable` and all traffic; it is loaded first if necessary.
+
+        Args:
+            version: the version; None for the canary.
+            timeout: seconds for loading the version, and for each change of labels.
 
         Raises:
-            ServingError: there is no such version on disk, or no canary, or the folder is not the served one.
-            RequestError: the server refused, or could not load the version; `stable` is then where it was.
+            ServingError: the version is not on disk, there is no canary, or the folder is not the one that the server
+                serves.
+            RequestError: the server rejected the change, or could not load the version; `stable` was not changed.
         """
-        with serving_folder.alone(self.base_path):
-            now = self.status()
-            if version is None and now.canary is None:
+        with serving_folder.locked(self.base_path):
+            state = self.state()
+            promoted = state.canary if version is None else version
+            if promoted is None:
                 raise ServingError(f'{self.model!r} has no {CANARY}: name the version to promote')
-            chosen = version if version is not None else now.canary
-            assert chosen is not None
-            return self._promote(chosen, now, timeout)
+            return self._promote(promoted, state, timeout)
 
     def rollback(self, timeout: float = 120.0) -> Change:
-        """Takes the canary back; without one, gives `stable` to the next lower version, loaded or pushed.
+        """Withdraws the canary; without one, gives `stable` to the next lower version, loaded or on disk.
+
+        Args:
+            timeout: seconds for loading the version, and for each change of labels.
 
         Raises:
-            ServingError: no version is stable, or there is no canary and no lower version.
-            RequestError: as `promote`.
+            ServingError: no version is stable, or there is neither a canary nor a lower version.
+            RequestError: the server rejected the change, or could not load the version.
         """
-        with serving_folder.alone(self.base_path):
-            now = self.status()
-            if now.canary is not None and now.stable is not None:
-                return self._withdraw(now, timeout)
-            return self._promote(
-                version_choice.previous(self.model, now, serving_folder.versions(self.base_path)),
-                now,
-                timeout,
-            )
+        with serving_folder.locked(self.base_path):
+            state = self.state()
+            if state.canary is not None and state.stable is not None:
+                return self._withdraw(state, timeout)
+            pushed = serving_folder.versions(self.base_path)
+            version = version_choice.previous_version(self.model, state, pushed)
+            return self._promote(version, state, timeout)
 
     def pin(self, version: int, timeout: float = 120.0) -> Change:
-        """Promotes `version` and unloads all others: no newer one is loaded until it is promoted. Raises as that."""
-        with serving_folder.alone(self.base_path):
-            now = self.status()
-            change = self._promote(version, now, timeout)
+        """Promotes a version and unloads all others: no newer one is loaded until it is promoted.
+
+        Args:
+            version: the version.
+            timeout: seconds for loading the version, and for each change of labels.
+
+        Raises:
+            ServingError: as `promote`.
+            RequestError: as `promote`.
+        """
+        with serving_folder.locked(self.base_path):
+            state = self.state()
+            change = self._promote(version, state, timeout)
             if change.loaded != [version]:
-                if now.canary is None:
-                    time.sleep(SETTLE_SECONDS)  # requests that had the old label find its version still
-                self._tell({version}, {STABLE: version}, timeout)
-            return Change(change.before, version, [version], None, change.withdrawn)
+                # Requests that resolved the old label must still find its version. After a canary, `_promote` waited.
+                if state.canary is None:
+                    time.sleep(SETTLE_SECONDS)
+                self._server.apply({version}, {STABLE: version}, timeout)
+            return Change(change.previous_stable, version, [version], None, change.withdrawn)
 
     def restore(self, labels: Mapping[str, int], timeout: float = 120.0) -> None:
-        """Gives a server that has lost them these labels again, one after the other; the split stays. Raises as pin."""
-        with serving_folder.alone(self.base_path):
-            for label, version in labels.items():
-                now = self.status()
-                self._check(now, version)
-                self._load(version, now, timeout)
-                self._tell({version, *now.available}, {**self._labels(now), label: version}, timeout)
+        """Gives a restarted server its labels again; the split is not changed.
 
-    def _promote(self, version: int, now: Status, timeout: float) -> Change:
-        self._check(now, version)
-        self._load(version, now, timeout)
-        labels = {**self._labels(now), STABLE: version}
-        keep = version_choice.keep(version, now, labels)
-        if now.canary is not None or self._divided():
-            # Whoever has the old split asks for the canary: that is the same version now.
-            self._tell({version, *now.available}, {**labels, CANARY: version}, timeout)
+        Args:
+            labels: the version of each label.
+            timeout: seconds for loading each version, and for each change of labels.
+
+        Raises:
+            ServingError: a version is not on disk.
+            RequestError: the server rejected the change, or could not load a version.
+        """
+        with serving_folder.locked(self.base_path):
+            # One at a time, each with a fresh state: after a kill, the labels so far are kept.
+            for label, version in labels.items():
+                state = self.state()
+                self._check(state, version)
+                self._server.load(version, state, timeout)
+                self._server.apply(
+                    {version, *state.available}, {**self._server.labels(state), label: version}, timeout
+                )
+
+    def _promote(self, version: int, state: ModelState, timeout: float) -> Change:
+        self._check(state, version)
+        self._server.load(version, state, timeout)
+        labels = {**self._server.labels(state), STABLE: version}
+        if state.canary is not None or self._has_canary_share():
+            # Clients that still have the old split ask for the canary, which now names the same version.
+            self._server.apply({version, *state.available}, {**labels, CANARY: version}, timeout)
             self._retire_split()
             labels.pop(CANARY, None)
-            keep = version_choice.keep(version, now, labels)
-        withdrawn = now.canary if now.canary not in (version, now.stable) else None
+        keep = version_choice.versions_to_keep(version, state, labels)
+        withdrawn = state.canary if state.canary not in (version, state.stable) else None
         keep -= {withdrawn} - set(labels.values())
-        self._tell(keep, labels, timeout)
-        return Change(now.stable, version, newest(keep), None, withdrawn)
+        self._server.apply(keep, labels, timeout)
+        return Change(state.stable, version, newest(keep), None, withdrawn)
 
-    def _withdraw(self, now: Status, timeout: float) -> Change:
-        """All traffic to `stable` at once; the label and its version go when nobody can be asking for them."""
-        assert now.stable is not None
-        if self._divided():
+    def _withdraw(self, state: ModelState, timeout: float) -> Change:
+        """Sends all traffic to `stable` at once; the label `canary` is removed when no client can ask for it."""
+        assert state.stable is not None
+        if self._has_canary_share():
             self._write_split(Split(self.model))
-        labels = self._labels(now)
-        # For whoever has not seen the new split yet.
-        self._tell(set(now.available), {**labels, CANARY: now.stable}, timeout)
+        labels = self._server.labels(state)
+        # Clients that still have the old split get the stable version under both labels.
+        self._server.apply(set(state.available), {**labels, CANARY: state.stable}, timeout)
         self._retire_split()
         del labels[CANARY]
-        withdrawn = now.canary if now.canary != now.stable else None
-        keep = {number for number in now.available if number != withdrawn} | set(labels.values())
-        self._tell(keep, labels, timeout)
-        return Change(now.stable, now.stable, newest(keep), None, withdrawn)
+        withdrawn = state.canary if state.canary != state.stable else None
+        keep = {version for version in state.available if version != withdrawn} | set(labels.values())
+        self._server.apply(keep, labels, timeout)
+        return Change(state.stable, state.stable, newest(keep), None, withdrawn)
 
-    def _load(self, version: int, now: Status, timeout: float) -> None:
-        """Has `version` loaded beside the others, everywhere: servers check labels against what is loaded."""
-        if version not in now.available:
-            self._load_there(version, now, timeout)
-        if version not in now.labels.values():
-            self._delivery.settle()
-
-    def _load_there(self, version: int, now: Status, timeout: float) -> None:
-        labels = self._labels(now)
-        try:
-            self._send({version, *now.available}, labels, timeout)
-            self.client.wait_until_available(self.model, version=version, timeout=timeout)
-        except ServingError as error:
-            if now.available:
-                with contextlib.suppress(ServingError):  # what was wrong at first is what is told
-                    self._send(set(now.available), labels, timeout)
-            if isinstance(error, RequestError) and error.code == 'DEADLINE_EXCEEDED':
-                raise self._delivery.not_taken(f'version {version} is not loaded', timeout) from error
-            raise
-
-    def _tell(self, versions: set[int], labels: dict[str, int], timeout: float) -> None:
-        """Has the server take versions and labels, and waits until it says that it has.
-
-        That includes the versions that are not kept: they are unloaded a moment after the labels are set.
-        """
-        self._send(versions, labels, timeout)
-        deadline = time.monotonic() + timeout
-        while fault := self._difference(versions, labels):
-            if time.monotonic() > deadline:
-                raise self._delivery.not_taken(fault, timeout)
-            time.sleep(POLL_SECONDS)
-        self._delivery.taken()
-
-    def _difference(self, versions: set[int], labels: dict[str, int]) -> str:
-        """What the server has other than these versions and labels; empty where all is as it should be."""
-        for label in LABELS:
-            named = self._named(label)
-            if named != labels.get(label):
-                return f'{label} names {named or "nothing"}'
-        kept = sorted(set(self.status().available) - versions)
-        return f'version {kept[0]} is still loaded' if kept else ''
-
-    def _named(self, label: str) -> int | None:
-        return label_version(self.client, self.model, label)
-
-    def _send(self, versions: set[int], labels: dict[str, int], timeout: float) -> None:
-        config = configuration.with_versions(self._config, self.model, versions, labels)
-        self._delivery.send(config, timeout)
-        self._config = config
-
-    def _labels(self, now: Status) -> dict[str, int]:
-        """The labels to keep: what the server says, and what the configuration says where it still holds."""
-        written = dict(configuration.entry(self._config, self.model).version_labels)
-        kept = {label: number for label, number in written.items() if label not in LABELS}
-        return {label: number for label, number in {**kept, **now.labels}.items() if number in now.available}
-
-    def _divided(self) -> bool:
-        """Whether the split may send somebody elsewhere than to `stable`."""
+    def _has_canary_share(self) -> bool:
+        """Whether the split may send traffic to another label than `stable`; true if it cannot be read."""
         try:
             return any(share for label, share in self.split().weights.items() if label != STABLE)
         except ServingError:
             return True
 
     def _retire_split(self) -> None:
-        if self._divided():
+        """Sends all traffic to `stable`, and waits until no client has the old split any more."""
+        if self._has_canary_share():
             self._write_split(Split(self.model))
         time.sleep(SETTLE_SECONDS)
 
     def _write_split(self, split: Split) -> None:
         splits.write(self.split_path, split)
 
-    def _check(self, now: Status, version: int) -> None:
-        """Raises ServingError if `version` was not pushed, or the folder is another model's."""
+    def _check(self, state: ModelState, version: int) -> None:
+        """Raises ServingError if the version is not on disk, or the server does not serve this folder."""
         pushed = serving_folder.versions(self.base_path)
-        missing = [number for number in now.available if number not in pushed]
+        missing = [loaded for loaded in state.available if loaded not in pushed]
         if pushed and missing:
             raise ServingError(
-                f'the server has version {missing[0]} of {self.model!r} and {self.base_path} has not: '
+                f'the server has version {missing[0]} of {self.model!r}, which is not in {self.base_path}: '
                 'name the folder that it serves with --base-path'
             )
-        if version not in now.available and pushed and version not in pushed:
+        if version not in state.available and pushed and version not in pushed:
             raise ServingError(
                 f'{self.base_path} has no version {version}; it has: {", ".join(map(str, pushed))}'
             )

@@ -1,4 +1,4 @@
-"""Serving folders on this machine: the numbered versions that were pushed, and one command at a time on them."""
+"""Serving folders on this machine: the numbered versions in them, and a lock for the commands that change them."""
 
 import contextlib
 import fcntl
@@ -15,7 +15,11 @@ LOCK = '.rollout-lock'
 
 
 def versions(folder: Path) -> list[int]:
-    """Its versions, newest first; empty where there is no such folder. Raises ServingError if unreadable."""
+    """Returns the versions in a serving folder, newest first; empty if the folder does not exist.
+
+    Raises:
+        ServingError: the folder cannot be read.
+    """
     try:
         return sorted(version_folders.versions(folder), reverse=True)
     except FileNotFoundError:
@@ -25,26 +29,35 @@ def versions(folder: Path) -> list[int]:
 
 
 def newest(model: str | None = None, root: Path | None = None) -> Path | None:
-    """The serving folder below `vaiven-runs/` that was pushed to last, for one model or for any."""
-    found = [
+    """Returns the serving folder below `vaiven-runs` that was pushed to last.
+
+    Args:
+        model: name of the model; None for any model.
+        root: folder that contains `vaiven-runs`; None for the current folder.
+
+    Returns:
+        The absolute path; None if there is no such folder with a version.
+    """
+    candidates = [
         ((folder / str(numbers[0])).stat().st_mtime, folder)
         for folder in (root or Path()).glob(
             f'{RUNS}/*/serving/{"*" if model is None else glob.escape(model)}'
         )
         if (numbers := [n for n in versions(folder) if (folder / str(n)).is_dir()])
     ]
-    return max(found)[1].absolute() if found else None
+    return max(candidates)[1].absolute() if candidates else None
 
 
 @contextlib.contextmanager
-def alone(base_path: Path) -> Iterator[None]:
-    """Waits until no other command changes what lies in `base_path`; does nothing where it cannot be locked."""
+def locked(base_path: Path) -> Iterator[None]:
+    """Holds the lock of a serving folder, so that only one command changes it; without a lock file it does nothing."""
     try:
         handle = os.open(base_path / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError:
-        yield  # the folder is on another machine, or for reading only
+        yield  # the folder is on another machine, or read-only
         return
     try:
+        # Some network file systems have no locks; commands must work there, too.
         with contextlib.suppress(OSError):
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield

@@ -1,10 +1,11 @@
-"""How sure a mean is, at any moment: looking as often as one likes does no harm.
+"""Confidence intervals for means that stay valid at any stopping time, however often the data is inspected.
 
-A bettor who starts with 1 and bets against "the mean is at most m" wins or loses a part of it with each outcome. If
-the claim holds, the odds that the capital ever reaches 1/alpha are at most alpha (Ville 1939), whenever one stops. All
-means that some bettor could not ruin so make an interval that holds at all times at once: Waudby-Smith and Ramdas,
-"Estimating means of bounded random variables by betting", JRSS B 86 (2024). Here the bettor spreads the first capital
-evenly over fixed stakes. The outcomes then count in no order, and their histogram is all there is to remember.
+A bettor starts with a capital of 1 and bets against the hypothesis "the mean is at most m". Each outcome multiplies the
+capital. Under the hypothesis, the probability that the capital ever reaches 1/alpha is at most alpha, at any stopping
+time (Ville 1939). All means whose bettor has not reached 1/alpha form a confidence sequence, an interval that is valid
+at all times simultaneously: Waudby-Smith and Ramdas, "Estimating means of bounded random variables by betting", JRSS B
+86 (2024). Here the initial capital is spread evenly over fixed stakes. The order of the outcomes then does not matter,
+and a histogram of them is all that has to be stored.
 """
 
 import math
@@ -14,58 +15,76 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-# Parts of the largest stake that cannot lose more than there is: from almost all of it down to what large samples need.
+# Fractions of the largest stake that cannot lose more than the capital: 0.99 wins fastest on a few outcomes far from
+# the claim; the smallest, 0.99 / 4096, is near the best stake for a difference that only thousands of outcomes show.
 STAKES = np.geomspace(0.99, 0.99 * 2.0**-12, 17)
-STEPS = 50  # of a bisection
+# Each halves the interval; after 50 its width is 2^-50 of the range, close to the resolution of a float.
+BISECTION_STEPS = 50
 RESAMPLES = 500
-MAX_RESAMPLED = 20_000
+# Quantiles of larger samples are known well enough; 500 resamples of 20,000 pairs take one to two seconds.
+MAX_RESAMPLED_PAIRS = 20_000
 
 Histogram = Mapping[float, int]
 
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate, and the bounds between which the true value lies; nan where there are no outcomes."""
+    """An estimate and the bounds of its confidence interval; the estimate is nan without outcomes."""
 
     estimate: float
     low: float
     high: float
 
 
-def log_capital(outcomes: Histogram, mean: float, lowest: float, highest: float, *, above: bool) -> float:
-    """Logarithm of what the bettor has who bets that the true mean is above `mean` (or below it).
+def log_capital(outcomes: Histogram, mean: float, minimum: float, maximum: float, *, above: bool) -> float:
+    """Returns the logarithm of the capital of a bettor who bets that the true mean is above (or below) `mean`.
 
     Args:
-        outcomes: how often each value came, all between `lowest` and `highest`.
-        mean: the claim, between these.
-        lowest, highest: the least and the greatest value that may come.
-        above: whether the bet is on more than `mean`, or on less.
+        outcomes: the number of occurrences of each value; all values are between `minimum` and `maximum`.
+        mean: the hypothesis that is bet against, between `minimum` and `maximum`.
+        minimum: the smallest possible outcome.
+        maximum: the largest possible outcome.
+        above: whether the bet is on a mean above `mean`, or below it.
     """
     values = np.array(list(outcomes), float)
     counts = np.array(list(outcomes.values()), float)
-    room = mean - lowest if above else highest - mean
+    room = mean - minimum if above else maximum - mean
     if room <= 0:
         return 0.0
-    gains = (values - mean if above else mean - values) / room  # (values), at least -1
+    # At least -1, so that no stake below 1 can lose the whole capital.
+    gains = (values - mean if above else mean - values) / room  # (values)
     logs = np.log1p(STAKES[:, None] * gains) @ counts  # (stakes)
-    top = float(logs.max())
-    return top + math.log(float(np.exp(logs - top).mean()))
+    # The mean over stakes, in logarithms: a capital of e^1000 does not fit into a float.
+    largest = float(logs.max())
+    return largest + math.log(float(np.exp(logs - largest).mean()))
 
 
-def mean_interval(outcomes: Histogram, lowest: float, highest: float, alpha: float) -> Interval:
-    """The mean, with bounds each of which is wrong with a probability of at most `alpha`, over all time."""
+def mean_interval(outcomes: Histogram, minimum: float, maximum: float, alpha: float) -> Interval:
+    """Returns the mean and its confidence sequence.
+
+    Args:
+        outcomes: the number of occurrences of each value.
+        minimum: the smallest possible outcome.
+        maximum: the largest possible outcome.
+        alpha: the maximum probability, over all time, that the lower bound is ever above the true mean; the same for
+            the upper bound.
+
+    Returns:
+        The interval; without outcomes it is the whole range.
+    """
     count = sum(outcomes.values())
     if not count:
-        return Interval(math.nan, lowest, highest)
+        return Interval(math.nan, minimum, maximum)
     mean = sum(value * number for value, number in outcomes.items()) / count
-    enough = -math.log(alpha)
+    threshold = -math.log(alpha)  # Ville's inequality: a capital of 1/alpha refutes the claim
 
     def refuted(claim: float, above: bool) -> bool:
-        return log_capital(outcomes, claim, lowest, highest, above=above) >= enough
+        return log_capital(outcomes, claim, minimum, maximum, above=above) >= threshold
 
     def bound(far: float, above: bool) -> float:
+        # The capital falls steadily as the claim moves towards the observed mean, so bisection finds the crossing.
         near = mean
-        for _ in range(STEPS):
+        for _ in range(BISECTION_STEPS):
             middle = (far + near) / 2
             if refuted(middle, above):
                 far = middle
@@ -73,15 +92,25 @@ def mean_interval(outcomes: Histogram, lowest: float, highest: float, alpha: flo
                 near = middle
         return far
 
-    return Interval(mean, bound(lowest, True), bound(highest, False))
+    return Interval(mean, bound(minimum, True), bound(maximum, False))
 
 
 def quantile_intervals(
     old: Sequence[float], new: Sequence[float], quantiles: Sequence[float], confidence: float, seed: int = 0
 ) -> list[tuple[Interval, Interval, Interval]]:
-    """Of each quantile: of `old`, of `new`, and of new/old, by bootstrap over the pairs (percentiles).
+    """Returns percentile bootstrap intervals of quantiles, resampled by pair (Efron 1979).
 
-    For a number of pairs that was fixed beforehand. Of more than 20,000 pairs so many are drawn each time.
+    Unlike `mean_interval`, these are valid only for a number of pairs that was fixed in advance.
+
+    Args:
+        old: one value for each pair, such as a latency in seconds.
+        new: the other value of each pair.
+        quantiles: between 0 and 1.
+        confidence: of each interval.
+        seed: of the resampling.
+
+    Returns:
+        For each quantile, the intervals of `old`, of `new`, and of the ratio new/old.
     """
     rng = np.random.default_rng(seed)
     pairs = np.array([old, new], float)  # (2, pairs)
@@ -89,11 +118,12 @@ def quantile_intervals(
     if not count:
         nothing = Interval(math.nan, math.nan, math.nan)
         return [(nothing, nothing, nothing) for _ in quantiles]
-    drawn = np.empty((RESAMPLES, len(quantiles), 2))
+    resampled = np.empty((RESAMPLES, len(quantiles), 2))
     for number in range(RESAMPLES):
-        chosen = rng.integers(count, size=min(count, MAX_RESAMPLED))
-        drawn[number] = np.quantile(pairs[:, chosen], quantiles, axis=1)
-    plain = np.quantile(pairs, quantiles, axis=1)  # (quantiles, 2)
+        # Whole pairs are drawn: both values of a pair share the load of the moment, and the ratio depends on that.
+        indices = rng.integers(count, size=min(count, MAX_RESAMPLED_PAIRS))
+        resampled[number] = np.quantile(pairs[:, indices], quantiles, axis=1)  # (quantiles, 2)
+    estimates = np.quantile(pairs, quantiles, axis=1)  # (quantiles, 2)
     tails = [(1 - confidence) / 2, (1 + confidence) / 2]
 
     def interval(estimate: float, values: NDArray[np.float64]) -> Interval:
@@ -102,9 +132,11 @@ def quantile_intervals(
 
     return [
         (
-            interval(plain[place, 0], drawn[:, place, 0]),
-            interval(plain[place, 1], drawn[:, place, 1]),
-            interval(plain[place, 1] / plain[place, 0], drawn[:, place, 1] / drawn[:, place, 0]),
+            interval(estimates[place, 0], resampled[:, place, 0]),
+            interval(estimates[place, 1], resampled[:, place, 1]),
+            interval(
+                estimates[place, 1] / estimates[place, 0], resampled[:, place, 1] / resampled[:, place, 0]
+            ),
         )
         for place in range(len(quantiles))
     ]

@@ -1,51 +1,72 @@
-"""Which versions a move is about: the stable one where none has the label, the one to go back to, those to keep."""
+"""Which versions an action affects: the default stable version, the target of a rollback, those to keep."""
 
 from collections.abc import Mapping, Sequence
 
 from vaiven.serving.common.errors import ServingError
 from vaiven.serving.common.split import STABLE
-from vaiven.serving.rollout.server_state import Status
+from vaiven.serving.rollout.server_state import ModelState
 
 
-def unnamed_stable(model: str, now: Status, canary: int) -> int:
-    """The version that is stable beside `canary` where none has the label: the newest other one that is loaded.
+def default_stable(model: str, state: ModelState, canary: int) -> int:
+    """Returns the version that becomes stable beside a canary if no version has the label: the newest other loaded one.
 
-    Plain requests get the newest version that is loaded, so that is what users had until now.
+    TensorFlow Serving sends requests without a label to the newest loaded version, so users had that version so far.
+
+    Args:
+        model: name of the model.
+        state: what the server reports.
+        canary: the version that becomes the canary.
 
     Raises:
         ServingError: no other version is loaded.
     """
-    others = [number for number in now.available if number != canary]
+    others = [version for version in state.available if version != canary]
     if others:
         return max(others)
-    served = f'only version {canary} is served' if now.available else 'no version is loaded'
+    available = (
+        f'version {canary} is the only available version' if state.available else 'no version is loaded'
+    )
     raise ServingError(
-        f'no version of {model!r} has the label {STABLE}, and {served}: promote one first, '
+        f'no version of {model!r} has the label {STABLE}, and {available}: promote one first, '
         'with `vaiven rollout promote VERSION`'
     )
 
 
-def previous(model: str, now: Status, pushed: Sequence[int]) -> int:
-    """The version that a rollback without canary takes: the next lower one, loaded or else on disk.
+def previous_version(model: str, state: ModelState, pushed: Sequence[int]) -> int:
+    """Returns the target of a rollback without a canary: the next lower version, a loaded one before one on disk.
+
+    Args:
+        model: name of the model.
+        state: what the server reports.
+        pushed: the versions on disk.
 
     Raises:
         ServingError: no version is stable, or there is no lower one.
     """
-    if now.stable is None:
+    if state.stable is None:
         raise ServingError(
             f'no version of {model!r} has the label {STABLE}, so there is nothing to roll back: promote one first'
         )
-    for numbers in (now.available, pushed):
-        lower = [number for number in numbers if number < now.stable]
+    for versions in (state.available, pushed):
+        lower = [version for version in versions if version < state.stable]
         if lower:
             return max(lower)
-    raise ServingError(
-        f'version {now.stable} of {model!r} is {STABLE}, and there is no lower one to go back to'
-    )
+    raise ServingError(f'version {state.stable} of {model!r} is {STABLE}, and there is no lower version')
 
 
-def keep(version: int, now: Status, labels: Mapping[str, int]) -> set[int]:
-    """What stays in memory beside `version`: what has a label or had, what is newest, and the next lower one."""
-    lower = [number for number in now.available if number < version]
-    had = {number for number in now.available if number == now.stable}
-    return {version, *labels.values(), *had, *now.available[:1], *lower[:1]}
+def versions_to_keep(version: int, state: ModelState, labels: Mapping[str, int]) -> set[int]:
+    """Returns the versions that stay loaded once `version` is stable.
+
+    Args:
+        version: the new stable version.
+        state: what the server reported before.
+        labels: the labels after the change.
+
+    Returns:
+        `version`, the versions with a label, the previous stable one, the newest loaded one, and the next lower one.
+    """
+    # The newest answers requests without a label, and the next lower one is the target of a rollback, which must not
+    # wait for a load. The previous stable version still runs requests that resolved the label before the change.
+    lower = [number for number in state.available if number < version]
+    previous_stable = {number for number in state.available if number == state.stable}
+    return {version, *labels.values(), *previous_stable, *state.available[:1], *lower[:1]}

@@ -11,9 +11,10 @@ from vaiven.serving.client import InvalidRequestError, NotFoundError, RequestErr
 from vaiven.serving.client.results import VersionStatus
 from vaiven.serving.rollout import configuration
 from vaiven.serving.rollout import plan as plans
-from vaiven.serving.rollout.auto import Auto, Outcome
-from vaiven.serving.rollout.journal import Record
+from vaiven.serving.rollout.auto import Auto
+from vaiven.serving.rollout.journal import Journal
 from vaiven.serving.rollout.rollout import Rollout
+from vaiven.serving.rollout.rollout_run import Outcome
 
 PLAN = {
     'model': 'm', 'requests': 'rows.tsv', 'steps': [10, 50, 100], 'minimum_requests': 60, 'minimum_seconds': 0,
@@ -56,7 +57,7 @@ class FakeServer:
         return self.labels[label]
 
     def reload_config(self, config: Any, timeout: float) -> None:
-        entry = configuration.entry(config, 'm')
+        entry = configuration.model_entry(config, 'm')
         if set(entry.version_labels.values()) - self.loaded:
             raise InvalidRequestError('a label of a version that is not loaded', 'FAILED_PRECONDITION', '')
         self.labels = dict(entry.version_labels)
@@ -88,7 +89,7 @@ class FakeStage:
         for version in (1, 2):
             (self.base_path / str(version)).mkdir(parents=True)
         (folder / 'rows.tsv').write_text('text\tlabel\n' + ''.join(f'ñ {n}\tpositive\n' for n in range(50)))
-        self.config = configuration.of_one_model('m', self.base_path)
+        self.config = configuration.single_model_config('m', self.base_path)
         self.server = FakeServer({1, 2})
         self.entries: list[Entry] = []
         self.rollout().promote(1)
@@ -109,8 +110,8 @@ class FakeStage:
                 when(entry)
 
         wanted = {key: value for key, value in {**PLAN, **plan}.items() if value is not None}
-        with Record(self.base_path / 'rollout.jsonl') as record:
-            return Auto(self.rollout(), plans.of(wanted, self.folder), record, say).run(timeout=5)
+        with Journal(self.base_path / 'rollout.jsonl') as record:
+            return Auto(self.rollout(), plans.from_values(wanted, self.folder), record, say).run(timeout=5)
 
     def weights(self) -> dict[str, float]:
         return dict(self.rollout().split().weights)

@@ -252,7 +252,7 @@ def test_serve_finds_the_pushed_model_rolls_out_and_ends_in_good_order(pushed: P
         assert 'promote one first' in shell.fails(2, 'rollout', 'rollback')
         assert 'has no version 9; it has: 3, 2, 1' in shell.fails(2, 'rollout', 'promote', '9')
         assert shell('rollout', 'promote', '3').stdout == b'reviews: version 3 is stable\n'
-        assert shell('rollout', 'rollback').stdout == b'reviews: version 2 is stable (it was 3)\n'
+        assert shell('rollout', 'rollback').stdout == b'reviews: version 2 is stable (previously 3)\n'
         assert shell('rollout', 'promote', '2').stdout == b'reviews: version 2 is already stable\n'
         now = json.loads(shell('rollout', 'status', '--json').stdout)
         assert [(each['version'], each['state'], each['labels']) for each in now['versions']] == [

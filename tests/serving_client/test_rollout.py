@@ -11,7 +11,7 @@ from vaiven.serving.common.errors import ServingError
 from vaiven.serving.rollout import configuration, serving_folder
 from vaiven.serving.rollout.delivery import ByReload
 from vaiven.serving.rollout.rollout import Rollout
-from vaiven.serving.rollout.server_state import status
+from vaiven.serving.rollout.server_state import model_state
 from vaiven.serving.server.server_process import ServerProcess
 
 
@@ -30,7 +30,7 @@ def client(base_path: Path) -> Iterator[Client]:
 
 
 def rollout_of(client: Client, base_path: Path) -> Rollout:
-    return Rollout(client, 'reviews', configuration.of_one_model('reviews', base_path))
+    return Rollout(client, 'reviews', configuration.single_model_config('reviews', base_path))
 
 
 def version_that_answers(client: Client, label: str | None = 'stable') -> float:
@@ -39,28 +39,28 @@ def version_that_answers(client: Client, label: str | None = 'stable') -> float:
 
 def test_promote_and_roll_back_and_forth(client: Client, base_path: Path) -> None:
     rollout = rollout_of(client, base_path)
-    assert status(client, 'reviews').available == [3]
-    assert status(client, 'reviews').stable is None
+    assert model_state(client, 'reviews').available == [3]
+    assert model_state(client, 'reviews').stable is None
     with pytest.raises(ServingError, match='promote one first'):
         rollout.rollback()
 
     change = rollout.promote(3)
-    assert (change.before, change.after) == (None, 3)
+    assert (change.previous_stable, change.stable) == (None, 3)
     assert version_that_answers(client) == 3.0
 
     # Nothing lower is loaded: the last that was pushed before is loaded, then labelled.
     change = rollout.rollback()
-    assert (change.before, change.after) == (3, 2)
+    assert (change.previous_stable, change.stable) == (3, 2)
     assert version_that_answers(client) == 2.0
     assert version_that_answers(client, label=None) == 3.0
 
     # Another process has no memory of this one, and goes on from what the server says.
-    assert rollout_of(client, base_path).rollback().after == 1
-    with pytest.raises(ServingError, match='no lower one to go back to'):
+    assert rollout_of(client, base_path).rollback().stable == 1
+    with pytest.raises(ServingError, match='there is no lower version'):
         rollout.rollback()
     assert version_that_answers(client) == 1.0
 
-    assert rollout.promote(3).before == 1
+    assert rollout.promote(3).previous_stable == 1
     assert version_that_answers(client) == 3.0
 
 
@@ -70,7 +70,7 @@ def test_what_is_pushed_later_waits_to_be_promoted(client: Client, base_path: Pa
     with pytest.raises(RequestError):
         client.wait_until_available('reviews', version=4, timeout=2.5)
     assert rollout_of(client, base_path).promote(4).loaded == [4, 3]
-    assert status(client, 'reviews').stable == 4
+    assert model_state(client, 'reviews').stable == 4
 
 
 def test_a_version_that_cannot_be_loaded_leaves_stable_where_it_was(client: Client, base_path: Path) -> None:
@@ -80,9 +80,9 @@ def test_a_version_that_cannot_be_loaded_leaves_stable_where_it_was(client: Clie
     (base_path / '5' / 'saved_model.pb').write_bytes(b'no model')
     with pytest.raises(RequestError, match='version 5 of model'):
         rollout.promote(5, timeout=30)
-    assert status(client, 'reviews').stable == 3
+    assert model_state(client, 'reviews').stable == 3
     assert version_that_answers(client) == 3.0
-    assert rollout.promote(2).after == 2
+    assert rollout.promote(2).stable == 2
 
 
 def test_a_version_that_is_not_there_is_refused_at_once(client: Client, base_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_another_folder_than_the_served_one_is_refused(
     shutil.copytree(base_path / '1', other / '1')
     with pytest.raises(ServingError, match='name the folder that it serves'):
         rollout_of(client, other).promote(1)
-    assert status(client, 'reviews').available == [3]
+    assert model_state(client, 'reviews').available == [3]
 
 
 def test_the_other_models_of_a_configuration_file_are_kept(
@@ -111,17 +111,17 @@ def test_the_other_models_of_a_configuration_file_are_kept(
     )
     rollout = Rollout(client, 'reviews', configuration.read(path), delivery=ByReload(client, path))
     rollout.promote(2)
-    assert status(client, 'novel').available == [1]
-    part = configuration.entry(configuration.read(path), 'reviews')
+    assert model_state(client, 'novel').available == [1]
+    part = configuration.model_entry(configuration.read(path), 'reviews')
     assert dict(part.version_labels) == {'stable': 2}
     assert [each.name for each in path.parent.iterdir() if each.name.startswith('.models')] == []
 
 
 def test_an_unknown_model_is_refused(client: Client, base_path: Path) -> None:
     with pytest.raises(NotFoundError):
-        status(client, 'films')
+        model_state(client, 'films')
     with pytest.raises(ServingError, match="no model 'films'; it has: reviews"):
-        Rollout(client, 'films', configuration.of_one_model('reviews', base_path))
+        Rollout(client, 'films', configuration.single_model_config('reviews', base_path))
 
 
 @pytest.mark.parametrize('text', ['model_config_list {', 'nonsense: 1'])

@@ -20,9 +20,10 @@ from vaiven.serving.common import ports
 from vaiven.serving.common.errors import ServingError
 from vaiven.serving.rollout import configuration
 from vaiven.serving.rollout import plan as plans
-from vaiven.serving.rollout.auto import Auto, Outcome
-from vaiven.serving.rollout.journal import Record
+from vaiven.serving.rollout.auto import Auto
+from vaiven.serving.rollout.journal import Journal
 from vaiven.serving.rollout.rollout import Rollout
+from vaiven.serving.rollout.rollout_run import Outcome
 from vaiven.serving.rollout.server_state import label_version
 from vaiven.serving.server.server_process import ServerProcess
 
@@ -68,7 +69,7 @@ class Stage:
         shutil.copytree(self.kinds / kind, self.base_path / str(version))
 
     def rollout(self) -> Rollout:
-        return Rollout(self.client, 'reviews', configuration.of_one_model('reviews', self.base_path))
+        return Rollout(self.client, 'reviews', configuration.single_model_config('reviews', self.base_path))
 
     def auto(
         self,
@@ -83,8 +84,8 @@ class Stage:
             if when is not None:
                 when(entry)
 
-        with Record(self.base_path / 'rollout.jsonl') as record:
-            wanted = plans.of({**PLAN, **plan}, self.folder)
+        with Journal(self.base_path / 'rollout.jsonl') as record:
+            wanted = plans.from_values({**PLAN, **plan}, self.folder)
             return Auto(self.rollout(), wanted, record, say).run(version, 60)
 
     def events(self) -> list[str]:
@@ -106,7 +107,7 @@ def test_a_good_version_goes_all_the_way(stage: Stage) -> None:
     stage.put(2, 'good')
     outcome = stage.auto()
     assert (outcome.result, outcome.version, outcome.stable) == ('promoted', 2, 1)
-    assert stage.rollout().status().labels == {'stable': 2}
+    assert stage.rollout().state().labels == {'stable': 2}
     assert stage.weights() == {'stable': 100}
     steps = [entry['percent'] for entry in stage.entries if entry['event'] == 'step']
     assert steps == [10, 50, 100]
@@ -135,8 +136,8 @@ def test_a_bad_version_goes_back_and_is_not_tried_again(
     stage.put(2, kind)
     outcome = stage.auto(gates={**PLAN['gates'], **gates})  # type: ignore[dict-item]
     assert outcome.result == 'rolled back'
-    assert gate in outcome.because
-    now = stage.rollout().status()
+    assert gate in outcome.reason
+    now = stage.rollout().state()
     assert now.labels == {'stable': 1}
     assert 2 not in now.available
     assert stage.weights() == {'stable': 100}
@@ -148,7 +149,7 @@ def test_what_cannot_be_shown_to_be_good_goes_back(stage: Stage) -> None:
     stage.put(2, 'good')
     outcome = stage.auto(gates={'error_rate': 0.0001}, maximum_requests=200)
     assert outcome.result == 'rolled back'
-    assert 'not shown to be good after' in outcome.because
+    assert 'not shown to be good after' in outcome.reason
 
 
 def test_a_version_that_cannot_be_loaded_changes_nothing(stage: Stage) -> None:
@@ -156,7 +157,7 @@ def test_a_version_that_cannot_be_loaded_changes_nothing(stage: Stage) -> None:
     (stage.base_path / '2' / 'saved_model.pb').write_bytes(b'no model')
     with pytest.raises(RequestError, match='version 2 of model'):
         stage.auto()
-    assert stage.rollout().status().labels == {'stable': 1}
+    assert stage.rollout().state().labels == {'stable': 1}
     assert stage.events() == ['begin', 'end']
     stage.put(3, 'good')
     assert stage.auto().version == 3
@@ -176,7 +177,7 @@ def test_stopped_anywhere_it_goes_on_where_it_was(stage: Stage, event: str) -> N
     with pytest.raises(KeyboardInterrupt):
         stage.auto(when=stop)
     if event == 'end':
-        assert stage.rollout().status().labels == {'stable': 2}
+        assert stage.rollout().state().labels == {'stable': 2}
         return
     asked = stage.entries[-1].get('total', 0)
     outcome = stage.auto(when=stop)
@@ -197,17 +198,17 @@ def test_another_version_is_refused_while_one_is_under_way(stage: Stage) -> None
 
     with pytest.raises(KeyboardInterrupt):
         stage.auto(2, when=stop)
-    with pytest.raises(ServingError, match='rollout of version 2 is under way'):
+    with pytest.raises(ServingError, match='rollout of version 2 has not ended'):
         stage.auto(3)
     stage.rollout().rollback()
     assert stage.auto().result == 'taken over'
-    assert stage.rollout().status().labels == {'stable': 1}
+    assert stage.rollout().state().labels == {'stable': 1}
     assert stage.auto(3).result == 'promoted'
 
 
 def test_a_file_that_is_no_record_is_refused(stage: Stage) -> None:
     (stage.base_path / 'rollout.jsonl').write_text('{"model": "reviews", "event": "begin"}\n')
-    with pytest.raises(ServingError, match=r'rollout\.jsonl is no record of a rollout: name another'):
+    with pytest.raises(ServingError, match=r'rollout\.jsonl is not a journal of a rollout: name another'):
         stage.auto()
 
 
@@ -233,7 +234,7 @@ def test_a_server_that_is_started_anew_gets_its_labels_back(stage: Stage) -> Non
     last = [entry for entry in stage.entries if entry['event'] == 'decision'][-1]
     [errors] = [gate for gate in last['gates'] if gate['gate'] == 'error_rate']
     assert errors['estimate'] < 0.02  # a server that is away is no fault of a version
-    assert stage.rollout().status().labels == {'stable': 2}
+    assert stage.rollout().state().labels == {'stable': 2}
 
 
 def test_killed_at_any_moment_stable_never_goes_and_the_rollout_comes_to_its_end(stage: Stage) -> None:
@@ -271,7 +272,7 @@ def test_killed_at_any_moment_stable_never_goes_and_the_rollout_comes_to_its_end
                 process.communicate()
                 kills += 1
                 split = stage.rollout().split()
-                labels = stage.rollout().status().labels
+                labels = stage.rollout().state().labels
                 assert {label for label, share in split.weights.items() if share} <= labels.keys()
     finally:
         over.set()
@@ -280,7 +281,7 @@ def test_killed_at_any_moment_stable_never_goes_and_the_rollout_comes_to_its_end
     assert kills > 2
     assert asked > 100
     assert without == []
-    assert stage.rollout().status().labels == {'stable': 2}
+    assert stage.rollout().state().labels == {'stable': 2}
 
 
 def test_the_command_says_what_it_does_and_what_was_asked_wrongly(stage: Stage) -> None:
@@ -305,7 +306,7 @@ def test_the_command_says_what_it_does_and_what_was_asked_wrongly(stage: Stage) 
     assert lines[2].startswith('roll back after ')
     assert 'version 2: rolled back; agreement 1' in lines[3]
     for arguments, message in (
-        (['--plan', str(plan), '--model', 'otro'], "the plan is about 'reviews', not 'otro'"),
+        (['--plan', str(plan), '--model', 'otro'], "the plan is for model 'reviews', not 'otro'"),
         (['--plan', str(stage.folder / 'none')], 'No such file'),
         (['--plan', str(plan)], 'name one to try it again'),
     ):

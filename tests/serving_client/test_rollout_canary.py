@@ -19,7 +19,7 @@ from vaiven.serving.common.errors import ServingError
 from vaiven.serving.rollout import configuration, prune, serving_folder
 from vaiven.serving.rollout.delivery import ByFile
 from vaiven.serving.rollout.rollout import Change, Rollout
-from vaiven.serving.rollout.server_state import Status, status
+from vaiven.serving.rollout.server_state import ModelState, model_state
 from vaiven.serving.server.server_process import ServerProcess
 
 
@@ -38,7 +38,7 @@ def client(base_path: Path) -> Iterator[Client]:
 
 @pytest.fixture
 def rollout(client: Client, base_path: Path) -> Rollout:
-    return Rollout(client, 'reviews', configuration.of_one_model('reviews', base_path))
+    return Rollout(client, 'reviews', configuration.single_model_config('reviews', base_path))
 
 
 def written(base_path: Path) -> dict:
@@ -52,8 +52,8 @@ def test_a_canary_is_labelled_and_gets_its_share_and_the_promotion_takes_both_aw
         rollout.canary(3, 10)
     rollout.promote(1)
     change = rollout.canary(2, 10)
-    assert (change.before, change.after, change.canary, change.percent) == (1, 1, 2, 10)
-    assert rollout.status().labels == {'stable': 1, 'canary': 2}
+    assert (change.previous_stable, change.stable, change.canary, change.percent) == (1, 1, 2, 10)
+    assert rollout.state().labels == {'stable': 1, 'canary': 2}
     assert written(base_path) == {
         'model': 'reviews', 'salt': 'reviews/2', 'weights': {'canary': 10, 'stable': 90}
     }  # fmt: skip
@@ -66,12 +66,14 @@ def test_a_canary_is_labelled_and_gets_its_share_and_the_promotion_takes_both_aw
     }
     with pytest.raises(ServingError, match=r'version 2 of .* is the canary: promote it or roll it back'):
         rollout.canary(3, 10)
-    with pytest.raises(ServingError, match=r'version 1 of .* is stable: a canary is another one'):
+    with pytest.raises(
+        ServingError, match=r'version 1 of .* is stable, and the canary must be another version'
+    ):
         rollout.canary(1, 10)
 
     change = rollout.promote()
-    assert (change.before, change.after, change.canary) == (1, 2, None)
-    assert rollout.status().labels == {'stable': 2}
+    assert (change.previous_stable, change.stable, change.canary) == (1, 2, None)
+    assert rollout.state().labels == {'stable': 2}
     assert written(base_path)['weights'] == {'stable': 100}
     with pytest.raises(ServingError, match='has no canary: name the version'):
         rollout.promote()
@@ -83,12 +85,12 @@ def test_a_rollback_takes_the_canary_back_and_unloads_it_and_the_next_one_goes_l
     rollout.promote(2)
     rollout.canary(3, 25)
     change = rollout.rollback()
-    assert (change.after, change.withdrawn) == (2, 3)
-    now = rollout.status()
+    assert (change.stable, change.withdrawn) == (2, 3)
+    now = rollout.state()
     assert now.labels == {'stable': 2}
     assert 3 not in now.available
     assert written(base_path)['weights'] == {'stable': 100}
-    assert rollout.rollback().after == 1
+    assert rollout.rollback().stable == 1
 
 
 def test_what_a_killed_rollback_left_is_finished_and_not_taken_for_another_one(
@@ -96,22 +98,22 @@ def test_what_a_killed_rollback_left_is_finished_and_not_taken_for_another_one(
 ) -> None:
     rollout.promote(2)
     halfway = configuration.with_versions(
-        configuration.of_one_model('reviews', base_path), 'reviews', {2, 3}, {'stable': 2, 'canary': 2}
+        configuration.single_model_config('reviews', base_path), 'reviews', {2, 3}, {'stable': 2, 'canary': 2}
     )
     client.reload_config(halfway)
     change = rollout.rollback()
-    assert (change.after, change.withdrawn) == (2, None)
-    assert rollout.status().labels == {'stable': 2}
+    assert (change.stable, change.withdrawn) == (2, None)
+    assert rollout.state().labels == {'stable': 2}
 
 
 def test_a_canary_that_cannot_be_loaded_changes_nothing(rollout: Rollout, base_path: Path) -> None:
     rollout.promote(3)
-    before = (rollout.status().available, rollout.status().labels)
+    before = (rollout.state().available, rollout.state().labels)
     (base_path / '4').mkdir()
     (base_path / '4' / 'saved_model.pb').write_bytes(b'no model')
     with pytest.raises(RequestError, match='version 4 of model'):
         rollout.canary(4, 10, timeout=30)
-    assert (rollout.status().available, rollout.status().labels) == before
+    assert (rollout.state().available, rollout.state().labels) == before
     assert written(base_path)['weights'] == {'stable': 100}
 
 
@@ -122,12 +124,12 @@ def test_a_share_that_is_none_is_refused(rollout: Rollout, percent: float) -> No
 
 
 def test_a_split_that_cannot_be_written_leaves_the_server_alone(client: Client, base_path: Path) -> None:
-    config = configuration.of_one_model('reviews', base_path)
+    config = configuration.single_model_config('reviews', base_path)
     Rollout(client, 'reviews', config).promote(2)
     elsewhere = Rollout(client, 'reviews', config, split_path=base_path / 'none' / 'split.json')
     with pytest.raises(ServingError, match=r'cannot write .*split\.json: No such file'):
         elsewhere.canary(3, 10)
-    assert status(client, 'reviews').labels == {'stable': 2}
+    assert model_state(client, 'reviews').labels == {'stable': 2}
 
 
 def test_a_pinned_server_has_one_version_and_loads_no_newer_one(
@@ -136,13 +138,13 @@ def test_a_pinned_server_has_one_version_and_loads_no_newer_one(
     rollout.promote(2)
     rollout.canary(3, 10)
     change = rollout.pin(2)
-    assert (change.after, change.loaded, change.withdrawn) == (2, [2], 3)
+    assert (change.stable, change.loaded, change.withdrawn) == (2, [2], 3)
     shutil.copytree(base_path / '1', base_path / '4')
     with pytest.raises(RequestError):
         client.wait_until_available('reviews', version=4, timeout=2.5)
-    now = rollout.status()
+    now = rollout.state()
     assert (now.available, now.labels) == ([2], {'stable': 2})
-    assert rollout.promote(4).after == 4
+    assert rollout.promote(4).stable == 4
 
 
 def test_callers_who_follow_the_split_never_fail(rollout: Rollout, client: Client, base_path: Path) -> None:
@@ -196,11 +198,13 @@ def test_a_server_that_polls_its_file_is_moved_by_the_file_alone(base_path: Path
         rollout = Rollout(client, 'reviews', configuration.read(path), delivery=ByFile(path))
         rollout.promote(1)
         rollout.canary(2, 30)
-        assert rollout.status().labels == {'stable': 1, 'canary': 2}
-        assert rollout.promote().after == 2
-        assert rollout.rollback().after == 1
-        assert rollout.status().labels == {'stable': 1}
-    assert dict(configuration.entry(configuration.read(path), 'reviews').version_labels) == {'stable': 1}
+        assert rollout.state().labels == {'stable': 1, 'canary': 2}
+        assert rollout.promote().stable == 2
+        assert rollout.rollback().stable == 1
+        assert rollout.state().labels == {'stable': 1}
+    assert dict(configuration.model_entry(configuration.read(path), 'reviews').version_labels) == {
+        'stable': 1
+    }
 
 
 def test_servers_that_poll_at_other_moments_follow_before_anybody_asks_them(
@@ -219,10 +223,10 @@ def test_servers_that_poll_at_other_moments_follow_before_anybody_asks_them(
     with quick, slow, Client(quick.rest_url) as asked, Client(slow.rest_url) as other:
         rollout = Rollout(asked, 'reviews', configuration.read(path), delivery=ByFile(path, 6))
         rollout.canary(2, 30)
-        assert status(other, 'reviews').labels == {'stable': 1, 'canary': 2}
+        assert model_state(other, 'reviews').labels == {'stable': 1, 'canary': 2}
         # A version without a label would be unknown to the slow one, which refuses the whole file then.
         rollout.promote(3)
-        assert 3 in status(other, 'reviews').available
+        assert 3 in model_state(other, 'reviews').available
 
 
 @pytest.mark.parametrize(
@@ -251,7 +255,7 @@ def test_settling_is_for_servers_that_poll(base_path: Path, tmp_path: Path) -> N
         commands.rollout, ['promote', '2', '--settle', '9', '--base-path', str(base_path)]
     )
     assert answer.exit_code == 2
-    assert '--settle goes with --polled' in answer.output
+    assert '--settle requires --polled' in answer.output
 
 
 @pytest.mark.parametrize('version', [str(1 << 63), '1' * 5000, '-1'])
@@ -267,7 +271,7 @@ def test_a_file_that_nobody_polls_is_put_back_and_told(
     client: Client, base_path: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / 'models.config'
-    files.replace_message(path, configuration.of_one_model('reviews', base_path))
+    files.replace_message(path, configuration.single_model_config('reviews', base_path))
     text = path.read_text()
     rollout = Rollout(client, 'reviews', configuration.read(path), delivery=ByFile(path))
     with pytest.raises(ServingError, match='model_config_file_poll_wait_seconds'):
@@ -278,9 +282,9 @@ def test_a_file_that_nobody_polls_is_put_back_and_told(
 
 
 def test_prune_deletes_nothing_while_no_version_is_stable() -> None:
-    started_again = Status([VersionStatus(9, 'AVAILABLE', '')])
+    started_again = ModelState([VersionStatus(9, 'AVAILABLE', '')])
     with pytest.raises(ServingError, match='no version has the label stable'):
-        prune.superfluous([9, 8, 3], started_again, 1, set())
+        prune.unneeded([9, 8, 3], started_again, 1, set())
 
 
 def test_prune_deletes_what_is_in_no_use(rollout: Rollout, client: Client, base_path: Path) -> None:
@@ -290,8 +294,8 @@ def test_prune_deletes_what_is_in_no_use(rollout: Rollout, client: Client, base_
     rollout.promote(5)
     rollout.canary(6, 10)
     # 3 was loaded first and is still; 7 and 8 are newer than stable; 4 is what a rollback would take.
-    now = rollout.status()
-    assert prune.superfluous(serving_folder.versions(base_path), now, 1, set()) == [2, 1]
+    now = rollout.state()
+    assert prune.unneeded(serving_folder.versions(base_path), now, 1, set()) == [2, 1]
     # What a rollout that was stopped is about stays, too.
     begun = {'model': 'reviews', 'event': 'begin', 'version': 2, 'stable': 3, 'plan': {}}
     record = base_path / 'rollout.jsonl'
@@ -300,9 +304,9 @@ def test_prune_deletes_what_is_in_no_use(rollout: Rollout, client: Client, base_
     answer = CliRunner().invoke(commands.rollout, [*pruning, '--dry-run'])
     assert json.loads(answer.stdout)['deleted'] == [1]
     record.write_text('{"model": "reviews", "event": "begin"}\n')
-    with pytest.raises(ServingError, match='is no record of rollouts'):
-        prune.under_way(base_path, 'reviews')
-    chosen = prune.superfluous(serving_folder.versions(base_path), now, 6, set())
+    with pytest.raises(ServingError, match='is not a journal of rollouts'):
+        prune.versions_in_rollout(base_path, 'reviews')
+    chosen = prune.unneeded(serving_folder.versions(base_path), now, 6, set())
     assert list(prune.delete(base_path, chosen)) == [1, 2]
     assert serving_folder.versions(base_path) == [8, 7, 6, 5, 4, 3]
     assert list(base_path.glob('.pruned-*')) == []

@@ -18,7 +18,7 @@ import pytest
 from pyarrow import parquet
 
 from vaiven.serving.client import Client
-from vaiven.serving.commands.rollout_compare import MIN_ASKED, lines
+from vaiven.serving.commands.rollout_compare import MIN_REQUESTS, report_lines
 from vaiven.serving.common.errors import ServingError
 from vaiven.serving.common.labels import NEGATIVE, POSITIVE
 from vaiven.serving.common.tfrecords import HEAD
@@ -26,7 +26,7 @@ from vaiven.serving.rollout.compare import Comparison
 from vaiven.serving.rollout.gates import Limits
 from vaiven.serving.rollout.paired_requests import Answer, Pair, pairs
 from vaiven.serving.rollout.request_tables import Columns, ModelLabels, model_labels
-from vaiven.serving.rollout.requests import Asked, Log, read
+from vaiven.serving.rollout.requests import Request, RequestLog, read_requests
 from vaiven.serving.server.server_process import ServerProcess
 from vaiven.serving.wire import messages, tensors
 
@@ -55,7 +55,7 @@ def logged(pushed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
 
 def test_versions_that_answer_alike_agree(logged: tuple[ServerProcess, Path]) -> None:
     texts = ['gg', '¿qué?', 'ñ', '😀 g', 'مرحبا', '', 'g' * 50]
-    asked = [Asked({'text': [text]}, truth='positive') for text in texts * 20]
+    asked = [Request({'text': [text]}, expected_label='positive') for text in texts * 20]
     comparison = Comparison(Limits(error_rate=None, accuracy_drop=None, latency_ratio=None, p99_ratio=None))
     with Client(logged[0].grpc_address) as client:
         comparison.extend(each for each in pairs(client, 'reviews', asked, 2, 3) if each is not None)
@@ -78,17 +78,17 @@ def test_versions_that_answer_alike_agree(logged: tuple[ServerProcess, Path]) ->
 def test_versions_that_both_refuse_everything_are_not_called_good() -> None:
     refused = Answer(0.001, 'INVALID_ARGUMENT: no input text', 'INVALID_ARGUMENT')
     comparison = Comparison()
-    comparison.extend([Pair(Asked({'text': ['x']}), refused, refused)] * 2500)
+    comparison.extend([Pair(Request({'text': ['x']}), refused, refused)] * 2500)
     report = comparison.report()
     assert (report['verdict'], report['because'], report['answered_by_both']) == ('undecided', [], 0)
-    told = list(lines({'model': 'm', 'new': 2, 'old': 1, **report}))
+    told = list(report_lines({'model': 'm', 'new': 2, 'old': 1, **report}))
     assert told[-1] == 'undecided: no request was answered by both versions'
 
 
 def test_a_version_that_says_nothing_is_worse_and_its_rows_are_flips() -> None:
     old, new = Answer(0.001, decisions=('a', 'b'), scores=(0.9, 0.2)), Answer(0.001, decisions=('a',))
     comparison = Comparison()
-    comparison.extend([Pair(Asked({'text': ['x', 'y']}), old, new)] * 500)
+    comparison.extend([Pair(Request({'text': ['x', 'y']}), old, new)] * 500)
     report = comparison.report()
     assert (report['verdict'], report['because']) == ('worse', ['agreement', 'drift'])
     assert (report['flips'], report['agreement']['estimate']) == (500, 0.5)
@@ -98,17 +98,19 @@ def test_a_version_that_says_nothing_is_worse_and_its_rows_are_flips() -> None:
 def test_labels_that_match_nothing_are_told() -> None:
     answer = Answer(0.001, decisions=('positive',), scores=(0.9,))
     comparison = Comparison()
-    comparison.extend([Pair(Asked({'text': ['x']}, truth='5'), answer, answer)] * 2500)
+    comparison.extend([Pair(Request({'text': ['x']}, expected_label='5'), answer, answer)] * 2500)
     report = comparison.report()
     assert (report['verdict'], report['because']) == ('undecided', ['accuracy_drop'])
-    told = list(lines({'model': 'm', 'new': 2, 'old': 1, **report}))
-    assert 'accuracy_drop: no label is ever what a version decides' in told[-1]
+    told = list(report_lines({'model': 'm', 'new': 2, 'old': 1, **report}))
+    assert 'accuracy_drop: no decision of either version equals a label' in told[-1]
 
 
 def test_versions_that_do_not_differ_are_told_with_the_requests_that_are_asked_by_default() -> None:
     answer = Answer(0.001, decisions=('positive',), scores=(0.9,))
     comparison = Comparison()
-    comparison.extend([Pair(Asked({'text': ['x']}, truth='positive'), answer, answer)] * MIN_ASKED)
+    comparison.extend(
+        [Pair(Request({'text': ['x']}, expected_label='positive'), answer, answer)] * MIN_REQUESTS
+    )
     assert comparison.verdict() == ('not worse', [])
 
 
@@ -116,7 +118,9 @@ def test_a_version_that_is_not_there_fails_and_is_worse(logged: tuple[ServerProc
     comparison = Comparison()
     with Client(logged[0].grpc_address) as client:
         comparison.extend(
-            each for each in pairs(client, 'reviews', [Asked({'text': ['g']})] * 60, 2, 9) if each is not None
+            each
+            for each in pairs(client, 'reviews', [Request({'text': ['g']})] * 60, 2, 9)
+            if each is not None
         )
     report = comparison.report()
     assert (report['verdict'], report['because']) == ('worse', ['error_rate'])
@@ -138,13 +142,13 @@ def test_what_a_server_logs_is_asked_again_also_while_it_is_written(
             time.sleep(0.01)
         stop.set()
 
-    found: list[Asked] = []
+    found: list[Request] = []
     with Client(server.grpc_address) as client:
         client.predict('reviews', {'text': ['g']}, signature='embed', label='stable')
         client.classify('reviews', [{'text': 'g'}], version=2)  # no request of Predict: passed over
         thread = threading.Thread(target=traffic, args=(client,))
         thread.start()
-        for asked in Log(prefix, 'reviews', follow=True).requests():
+        for asked in RequestLog(prefix, 'reviews', follow=True).requests():
             found += [asked] if asked is not None else []
             if stop.is_set() and sum(each.text_of(0) in texts for each in found) == len(texts):
                 break
@@ -168,7 +172,7 @@ def record(model: str, text: str, **about: object) -> bytes:
     return HEAD.pack(len(data), 0) + data + bytes(4)
 
 
-def texts_of(requests: Iterable[Asked | None]) -> list[str]:
+def texts_of(requests: Iterable[Request | None]) -> list[str]:
     return [
         each.text_of(0) for each in takewhile(lambda each: each is not None, requests) if each is not None
     ]
@@ -179,26 +183,26 @@ def test_what_comparing_itself_asks_and_what_other_models_are_asked_is_passed_ov
     path.write_bytes(
         record('m', 'año') + record('m', 'probe', version=3) + record('otro', 'x') + record('m', 'ñ')
     )
-    assert texts_of(Log(path, 'm').requests()) == ['año', 'ñ']
-    assert texts_of(read(path, 'm')) == ['año', 'ñ']
-    with pytest.raises(ServingError, match="holds no request of model 'none' that names no version"):
-        read(path, 'none')
+    assert texts_of(RequestLog(path, 'm').requests()) == ['año', 'ñ']
+    assert texts_of(read_requests(path, 'm')) == ['año', 'ñ']
+    with pytest.raises(ServingError, match="has no request of model 'none' that names no version"):
+        read_requests(path, 'none')
 
 
 def test_a_log_is_gone_on_with_where_it_was_left_under_its_later_name(tmp_path: Path) -> None:
     begun, ended = tmp_path / 'log-1.tfrecord.partial', tmp_path / 'log-1.tfrecord'
     begun.write_bytes(record('m', 'one') + record('m', 'two'))
-    places: dict[str, int] = {}
-    asking = Log(tmp_path / 'log', 'm', follow=True, places=places).requests()
+    positions: dict[str, int] = {}
+    asking = RequestLog(tmp_path / 'log', 'm', follow=True, positions=positions).requests()
     first = next(asking)
     assert first is not None
     assert first.text_of(0) == 'one'
-    assert places == {'log-1.tfrecord': len(record('m', 'one'))}
+    assert positions == {'log-1.tfrecord': len(record('m', 'one'))}
     with begun.open('ab') as stream:
         stream.write(record('m', 'three'))
     begun.rename(ended)
     (tmp_path / 'log-2.tfrecord.partial').write_bytes(record('m', 'four'))
-    again = Log(tmp_path / 'log', 'm', follow=True, places=json.loads(json.dumps(places)))
+    again = RequestLog(tmp_path / 'log', 'm', follow=True, positions=json.loads(json.dumps(positions)))
     assert texts_of(again.requests()) == ['two', 'three', 'four']
 
 
@@ -210,7 +214,7 @@ def test_a_file_that_gets_its_last_name_between_two_looks_is_found_later(
     glob = Path.glob
     gone = [tmp_path / 'log-1.tfrecord.partial']
     monkeypatch.setattr(Path, 'glob', lambda self, pattern: [gone.pop()] if gone else glob(self, pattern))
-    asking = Log(tmp_path / 'log', 'm', follow=True).requests()
+    asking = RequestLog(tmp_path / 'log', 'm', follow=True).requests()
     assert next(asking) is None
     found = next(asking)
     assert found is not None
@@ -228,11 +232,11 @@ def test_files_of_every_kind_are_read(tmp_path: Path) -> None:
         '\n'.join(json.dumps({'text': a, 'label': b}, ensure_ascii=False) for a, b in rows)
     )
     for ending in ('csv', 'tsv', 'jsonl'):
-        found = read(tmp_path / f'a.{ending}', 'reviews')
+        found = read_requests(tmp_path / f'a.{ending}', 'reviews')
         assert [each.text_of(0) for each in found] == [text for text, _ in rows]
-        assert [each.truth for each in found] == truths
+        assert [each.expected_label for each in found] == truths
     (tmp_path / 'a.txt').write_text('uno\n\ndós\n')
-    assert [each.text_of(0) for each in read(tmp_path / 'a.txt', 'reviews')] == ['uno', 'dós']
+    assert [each.text_of(0) for each in read_requests(tmp_path / 'a.txt', 'reviews')] == ['uno', 'dós']
 
 
 @pytest.mark.parametrize(
@@ -240,7 +244,7 @@ def test_files_of_every_kind_are_read(tmp_path: Path) -> None:
     [
         ('a.csv', b'body,label\nx,1\n', "no column is named 'text'; there are: 'body', 'label'"),
         ('a.csv', b'', 'the file is empty'),
-        ('a.csv', b'text\n', 'holds no request'),
+        ('a.csv', b'text\n', 'has no request'),
         ('a.csv', b'text,label\nx,1\n', "no column is named 'stars'; there are: 'text', 'label'"),
         ('a.jsonl', b'{"text": "x", "label": 1}', "column 'stars' has no label in any of 1 rows"),
         ('a.txt', b'x\n', "has no column 'stars'"),
@@ -248,10 +252,10 @@ def test_files_of_every_kind_are_read(tmp_path: Path) -> None:
         ('a.jsonl', b'{"text": 3}', "line 1: 'text' holds 3, no text"),
         ('a.jsonl', b'{"text": "a"}\n[' * 3, 'line 2: not JSON'),
         ('a.tfrecord', b'no records, no records', 'is no TFRecord file'),
-        ('a.tfrecord', b'\x03' + bytes(11) + b'abc' + bytes(4), 'is no log of requests'),
-        ('a.tfrecord', b'', 'holds no request'),
+        ('a.tfrecord', b'\x03' + bytes(11) + b'abc' + bytes(4), 'is not a request log'),
+        ('a.tfrecord', b'', 'has no request'),
         ('a.parquet', b'', 'is not a whole parquet file'),
-        ('a.xlsx', b'', 'requests come as'),
+        ('a.xlsx', b'', 'requests must be a'),
         ('a.txt', b'__label__1 Great film\n', 'lines of fastText .*: rename it to NAME.ft.txt'),
     ],
 )
@@ -260,7 +264,7 @@ def test_a_file_that_is_none_is_told_in_one_line(
 ) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ServingError, match=message) as raised:
-        read(tmp_path / name, 'reviews', Columns(label='stars' if 'stars' in message else None))
+        read_requests(tmp_path / name, 'reviews', Columns(label='stars' if 'stars' in message else None))
     assert '\n' not in str(raised.value)
 
 
@@ -285,7 +289,7 @@ def test_a_table_that_the_pipeline_refuses_is_refused_here_too(
 ) -> None:
     (tmp_path / name).write_text(content)
     with pytest.raises(ServingError, match=message) as raised:
-        read(tmp_path / name, 'reviews')
+        read_requests(tmp_path / name, 'reviews')
     assert '\n' not in str(raised.value)
 
 
@@ -300,16 +304,16 @@ def test_a_table_that_the_pipeline_refuses_is_refused_here_too(
 )
 def test_labels_are_read_alike_in_every_format(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
-    found = read(tmp_path / name, 'reviews')
+    found = read_requests(tmp_path / name, 'reviews')
     assert [each.text_of(0) for each in found] == ['x', 'y', 'z']
-    assert [each.truth for each in found] == ['positive', 'negative', None]
+    assert [each.expected_label for each in found] == ['positive', 'negative', None]
 
 
 def test_a_text_may_be_longer_than_the_csv_module_allows(tmp_path: Path) -> None:
     (tmp_path / 'a.csv').write_text('text,label\n' + 'x' * 200_000 + ',1\n')
     before = csv.field_size_limit(131_072)
     try:
-        assert len(read(tmp_path / 'a.csv', 'reviews')[0].text_of(0)) == 200_000
+        assert len(read_requests(tmp_path / 'a.csv', 'reviews')[0].text_of(0)) == 200_000
     finally:
         csv.field_size_limit(before)
 
@@ -322,7 +326,7 @@ def test_labels_are_those_that_the_model_learned_from(tmp_path: Path) -> None:
     labels = model_labels(tmp_path, [8, 7])
     path = tmp_path / 'a.csv'
     path.write_text('text,label\na,5.0\nb,1\nc,3\nd,\n')
-    assert [each.truth for each in read(path, 'reviews', labels=labels)] == [
+    assert [each.expected_label for each in read_requests(path, 'reviews', labels=labels)] == [
         'positive',
         'negative',
         None,
@@ -330,7 +334,7 @@ def test_labels_are_those_that_the_model_learned_from(tmp_path: Path) -> None:
     ]
     path.write_text('text,label\na,5\nb,good\n')
     with pytest.raises(ServingError, match="line 3: 'good' is not one of the labels of the model"):
-        read(path, 'reviews', labels=labels)
+        read_requests(path, 'reviews', labels=labels)
 
 
 def test_labels_that_may_not_mean_the_same_are_refused_as_in_a_run(tmp_path: Path) -> None:
@@ -341,22 +345,30 @@ def test_labels_that_may_not_mean_the_same_are_refused_as_in_a_run(tmp_path: Pat
         with pytest.raises(
             ServingError, match=r"'-1' and '0\.0' in column 'label' would all be negative by default"
         ):
-            read(path, 'reviews', labels=labels)
+            read_requests(path, 'reviews', labels=labels)
     named = ModelLabels({'0': 'negative', '-1': 'negative', '1': 'positive'})
-    assert [each.truth for each in read(path, 'reviews', labels=named)] == [
+    assert [each.expected_label for each in read_requests(path, 'reviews', labels=named)] == [
         'negative',
         'negative',
         'positive',
     ]
     path.write_text('text,label\na,neg\nb,Negative\nc,1\n')
-    assert [each.truth for each in read(path, 'reviews')] == ['negative', 'negative', 'positive']
+    assert [each.expected_label for each in read_requests(path, 'reviews')] == [
+        'negative',
+        'negative',
+        'positive',
+    ]
 
 
 def test_rows_without_the_key_of_the_label_are_counted(tmp_path: Path) -> None:
     path, remarks = tmp_path / 'a.jsonl', list[str]()
     path.write_text('{"text": "a", "label": 1}\n{"text": "b", "etiqueta": 0}\n{"text": "c", "label": null}\n')
-    assert [each.truth for each in read(path, 'reviews', remarks=remarks)] == ['positive', None, None]
-    assert remarks == [f"{path}: 1 of 3 rows have no key 'label' and count as unlabelled"]
+    assert [each.expected_label for each in read_requests(path, 'reviews', remarks=remarks)] == [
+        'positive',
+        None,
+        None,
+    ]
+    assert remarks == [f"{path}: 1 of 3 rows have no key 'label' and are unlabelled"]
 
 
 @pytest.mark.parametrize('column', ['Label', ' LABEL', 'labels', 'Label:', 'ｌａｂｅｌ'])
@@ -373,22 +385,22 @@ def test_a_column_that_is_nearly_named_label_is_not_passed_over(
         delimiter = {'csv': ',', 'tsv': '\t'}[ending]
         path.write_text(f'text{delimiter}{column}\nx{delimiter}1\n')
     with pytest.raises(ServingError) as raised:
-        read(path, 'reviews')
+        read_requests(path, 'reviews')
     name = column.strip()
     assert f"no column is named 'label', but one is named {name!r}" in str(raised.value)
     assert f'--label-column {shlex.quote(name)}' in str(raised.value)
     assert '\n' not in str(raised.value)
-    assert read(path, 'reviews', Columns(label=name))[0].truth == 'positive'
+    assert read_requests(path, 'reviews', Columns(label=name))[0].expected_label == 'positive'
 
 
 def test_a_column_that_only_starts_like_label_is_another_one(tmp_path: Path) -> None:
     path, remarks = tmp_path / 'a.csv', list[str]()
     path.write_text('text,labelled_by\nx,Ana\n')
-    assert read(path, 'reviews', remarks=remarks)[0].truth is None
+    assert read_requests(path, 'reviews', remarks=remarks)[0].expected_label is None
     assert len(remarks) == 1
-    assert "no column is named 'label', so no accuracy is measured" in remarks[0]
+    assert "no column is named 'label', so accuracy is not measured" in remarks[0]
     path.write_text('text,label,Labels\nx,1,0\n')
-    assert read(path, 'reviews', remarks=remarks)[0].truth == 'positive'
+    assert read_requests(path, 'reviews', remarks=remarks)[0].expected_label == 'positive'
     assert len(remarks) == 1
 
 
@@ -397,13 +409,13 @@ def test_a_column_that_is_nearly_named_text_is_advised(tmp_path: Path, name: str
     content = '{"id": 1, "My": 2, "Text": "x"}\n' if name == 'a.jsonl' else 'id,My,Text\n1,2,x\n'
     (tmp_path / name).write_text(content)
     with pytest.raises(ServingError, match=r"is named 'text'; there are: .*--text-column Text"):
-        read(tmp_path / name, 'reviews')
+        read_requests(tmp_path / name, 'reviews')
 
 
 def test_what_was_mapped_or_looks_damaged_is_told(tmp_path: Path) -> None:
     path, remarks = tmp_path / 'a.csv', list[str]()
     path.write_text('text,label\nmuy bien,1\ndon\x92t,0\nniÃ±o,1\n')
-    read(path, 'reviews', remarks=remarks)
+    read_requests(path, 'reviews', remarks=remarks)
     assert len(remarks) == 2
     assert '1 texts hold C1 control characters' in remarks[0]
     assert '1 texts look like UTF-8 that was read as another encoding' in remarks[1]
@@ -412,9 +424,9 @@ def test_what_was_mapped_or_looks_damaged_is_told(tmp_path: Path) -> None:
 
 def test_missing_files_are_told(tmp_path: Path) -> None:
     with pytest.raises(ServingError, match='No such file'):
-        read(tmp_path / 'none.csv', 'reviews')
-    with pytest.raises(ServingError, match='no log of requests begins with'):
-        list(Log(tmp_path / 'none', 'reviews').requests())
+        read_requests(tmp_path / 'none.csv', 'reviews')
+    with pytest.raises(ServingError, match='no request log whose name starts with'):
+        list(RequestLog(tmp_path / 'none', 'reviews').requests())
 
 
 def command(*arguments: str | Path) -> 'subprocess.CompletedProcess[str]':
@@ -446,8 +458,8 @@ def test_the_command_says_what_it_found_and_ends_accordingly(
     for arguments, message in (
         (['--requests', str(file), '--new', 'gold'], "has no label 'gold'"),
         (['--requests', str(file), '--new', '9'], 'version 9 of model'),
-        ([], 'give --requests or --log'),
-        (['--requests', str(file), '--follow'], '--follow goes with --log'),
+        ([], 'or use --requests or --log'),
+        (['--requests', str(file), '--follow'], '--follow requires --log'),
         (['--label-column', 'stars'], '--text-column and --label-column go with --requests'),
         (
             ['--requests', str(file), '--base-path', str(tmp_path)],

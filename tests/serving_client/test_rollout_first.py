@@ -17,8 +17,8 @@ from vaiven.serving.common import ports, running_servers
 from vaiven.serving.common import split as splits
 from vaiven.serving.common.errors import ServingError
 from vaiven.serving.rollout.rollout import Rollout
-from vaiven.serving.rollout.server_state import Status, VersionStatus
-from vaiven.serving.rollout.version_choice import unnamed_stable
+from vaiven.serving.rollout.server_state import ModelState, VersionStatus
+from vaiven.serving.rollout.version_choice import default_stable
 from vaiven.serving.server.server_process import ServerProcess
 
 
@@ -73,16 +73,16 @@ def test_the_commands_of_the_readme_work_after_two_runs_and_serve(base_path: Pat
         assert plain(client) == 2.0  # no label: as TensorFlow Serving, the newest
         assert 'no version is stable' in rollout(client, tmp_path, 'status')
         assert rollout(client, tmp_path, 'canary', '2', '--percent', '10').splitlines() == [
-            'reviews: version 1 is stable now, since no version had that label',
+            'reviews: version 1 is now stable, since no version had that label',
             'reviews: version 2 gets 10 %, version 1 the rest',
             'requests without a label get version 1, the stable one',
         ]
         assert plain(client) == 1.0
-        assert 'version 2 is stable (it was 1)' in rollout(client, tmp_path, 'promote')
+        assert 'version 2 is stable (previously 1)' in rollout(client, tmp_path, 'promote')
         assert plain(client) == 2.0
-        assert 'version 1 is stable (it was 2)' in rollout(client, tmp_path, 'rollback')
+        assert 'version 1 is stable (previously 2)' in rollout(client, tmp_path, 'rollback')
         assert plain(client) == 1.0
-        assert 'no lower one to go back to' in rollout(client, tmp_path, 'rollback', status=2)
+        assert 'there is no lower version' in rollout(client, tmp_path, 'rollback', status=2)
 
 
 @pytest.mark.usefixtures('started_processes')
@@ -116,15 +116,15 @@ def test_the_version_that_is_served_alone_becomes_stable_and_the_canary_says_who
     first_alone: Client, base_path: Path, tmp_path: Path
 ) -> None:
     note = rollout(first_alone, tmp_path, 'status').splitlines()[-1]
-    assert 'version 1 is served alone' in note
+    assert 'version 1 is the only available version' in note
     refused = rollout(first_alone, tmp_path, 'canary', '1', '--percent', '10', status=2)
     assert refused.count('\n') == 1
-    assert 'only version 1 is served' in refused
+    assert 'version 1 is the only available version' in refused
     lines = rollout(first_alone, tmp_path, 'canary', '2', '--percent', '10').splitlines()
-    assert lines[0] == 'reviews: version 1 is stable now, since no version had that label'
+    assert lines[0] == 'reviews: version 1 is now stable, since no version had that label'
     assert lines[2] == (
-        'requests without a label get version 2, the newest that is loaded: '
-        'let clients ask for the label stable, or go through `vaiven gateway`'
+        'requests without a label get version 2, the newest loaded version: '
+        'clients must ask for the label stable, or use `vaiven gateway`'
     )
     assert plain(first_alone) == 2.0  # TensorFlow Serving's rule, labels or not
     told = json.loads(rollout(first_alone, tmp_path, 'canary', '2', '--percent', '33.3', '--json'))
@@ -145,15 +145,17 @@ def test_a_canary_that_cannot_be_loaded_names_no_stable_version(first_alone: Cli
     [([1], 2, 1), ([2, 1], 2, 1), ([3, 2, 1], 3, 2), ([3, 2], 2, 3), ([5], 9, 5)],
 )
 def test_stable_is_what_plain_requests_got(loaded: list[int], canary: int, stable: int) -> None:
-    now = Status([VersionStatus(version, 'AVAILABLE') for version in loaded])
-    assert unnamed_stable('m', now, canary) == stable
+    now = ModelState([VersionStatus(version, 'AVAILABLE') for version in loaded])
+    assert default_stable('m', now, canary) == stable
 
 
-@pytest.mark.parametrize(('loaded', 'why'), [([2], 'only version 2 is served'), ([], 'no version is loaded')])
+@pytest.mark.parametrize(
+    ('loaded', 'why'), [([2], 'version 2 is the only available version'), ([], 'no version is loaded')]
+)
 def test_without_another_loaded_version_none_can_be_stable(loaded: list[int], why: str) -> None:
-    now = Status([VersionStatus(version, 'AVAILABLE') for version in loaded])
+    now = ModelState([VersionStatus(version, 'AVAILABLE') for version in loaded])
     with pytest.raises(ServingError, match=why):
-        unnamed_stable('m', now, 2)
+        default_stable('m', now, 2)
 
 
 def test_a_canary_waits_for_a_version_that_is_being_loaded_beside_it(tmp_path: Path) -> None:

@@ -125,14 +125,14 @@ def test_the_limits_of_the_plan_are_the_conditions_of_the_analysis(
     [
         ('kserve', {'model': 'Reseñas'}, 'lower-case letters'),
         ('argo', {'model': 'a' * 60}, 'lower-case letters'),
-        ('kserve', {'steps': [0.5, 100]}, 'whole percents. Received: 0.5'),
-        ('argo', {'steps': [0.5, 100]}, 'whole percents. Received: 0.5'),
+        ('kserve', {'steps': [0.5, 100]}, 'integer percents. Received: 0.5'),
+        ('argo', {'steps': [0.5, 100]}, 'integer percents. Received: 0.5'),
         ('argo', {'steps': [0, 100]}, 'a step of 0 % has no traffic'),
-        ('argo', {'gates': {'error_rate': None, 'p99_ratio': None}}, 'leaves out both'),
+        ('argo', {'gates': {'error_rate': None, 'p99_ratio': None}}, 'turns both off'),
     ],
 )
 def test_what_a_cluster_cannot_do_is_refused(kind: str, plan: dict[str, Any], message: str) -> None:
-    made = plans.of({'model': 'reviews', 'requests': 'r.csv', **plan}, Path('/'))
+    made = plans.from_values({'model': 'reviews', 'requests': 'r.csv', **plan}, Path('/'))
     with pytest.raises(ServingError, match=message):
         MAKE[kind](made, 7)
 
@@ -187,7 +187,7 @@ def simulated(made: manifests.Manifests) -> dict[int, dict[str, int]]:
     {'minimum_seconds': 3600, 'steps': [5, {'percent': 50, 'minimum_seconds': 10}, 100]},
 ])  # fmt: skip
 def test_every_step_is_measured_a_few_times_before_the_next_one(values: dict[str, Any]) -> None:
-    plan = plans.of({'model': 'reviews', 'requests': 'r.csv', **values}, Path('/'))
+    plan = plans.from_values({'model': 'reviews', 'requests': 'r.csv', **values}, Path('/'))
     measured = simulated(manifests.argo(plan, 7))
     assert list(measured) == [step.percent for step in plan.steps]
     for weight, counts in measured.items():
@@ -258,7 +258,7 @@ def test_a_step_that_is_made_longer_is_told(tmp_path: Path) -> None:
     )  # fmt: skip
     assert answer.returncode == 0
     assert answer.stderr == (
-        'step 1: 600 s long, more than the plan says, so that the analysis measures 5 times\n'
+        'step 1: 600 s, longer than in the plan, so that the analysis can measure 5 times\n'
     )
 
 

@@ -8,10 +8,10 @@ import pytest
 
 from vaiven.serving.common.errors import ServingError
 from vaiven.serving.rollout import plan as plans
-from vaiven.serving.rollout.gate import FAIL, NOTHING, PASS
+from vaiven.serving.rollout.gate import FAIL, NO_OUTCOMES, PASS
 from vaiven.serving.rollout.gates import Limits
-from vaiven.serving.rollout.journal import Record
-from vaiven.serving.rollout.live_metrics import LiveErrors, counts
+from vaiven.serving.rollout.journal import Journal
+from vaiven.serving.rollout.live_metrics import LiveErrors, read_counts
 from vaiven.serving.rollout.plan import Step
 from vaiven.serving.rollout.progress import NEXT, PROMOTE, unfinished
 
@@ -27,53 +27,53 @@ def test_a_plan_is_read_with_its_defaults_and_its_own_paths(tmp_path: Path) -> N
     assert plan.requests == tmp_path / 'filas.csv'
     assert plan.steps == (Step(5, 500, 3600), Step(25, 9, 3600), Step(100, 500, 3600))
     assert plan.gates == Limits(drift=None, p99_ratio=2.0)
-    assert [step.percent for step in plans.of({'model': 'm', 'log': '/l'}, tmp_path).steps] == [
+    assert [step.percent for step in plans.from_values({'model': 'm', 'log': '/l'}, tmp_path).steps] == [
         5,
         25,
         50,
         100,
     ]
-    assert json.loads(json.dumps(plan.plain()))['gates']['drift'] is None
+    assert json.loads(json.dumps(plan.to_values()))['gates']['drift'] is None
 
 
 @pytest.mark.parametrize(
     ('text', 'message'),
     [
-        ('', 'a plan must be names with values'),
-        ('[1]', 'a plan must be names with values'),
-        ('model: [', r'is no YAML \(line 1'),
-        ('requests: r.csv', 'a plan names its model'),
-        ('model: m', 'give requests'),
-        ('{model: m, requests: r, log: l}', 'and not both'),
-        ('{model: m, requests: r, setps: [5]}', 'there is no setps; there are: confidence, gates'),
-        ('{model: m, requests: r, steps: [5, 50]}', 'must rise and end with 100'),
-        ('{model: m, requests: r, steps: [50, 25, 100]}', 'must rise and end with 100'),
-        ('{model: m, requests: r, steps: [100, 100]}', 'must rise and end with 100'),
+        ('', 'a plan must be a mapping of names to values'),
+        ('[1]', 'a plan must be a mapping of names to values'),
+        ('model: [', r'is not valid YAML \(line 1'),
+        ('requests: r.csv', 'a plan must name its model'),
+        ('model: m', 'must have either requests'),
+        ('{model: m, requests: r, log: l}', 'must have either requests'),
+        ('{model: m, requests: r, setps: [5]}', 'setps is not an entry of a plan; the entries are: confidence, gates'),
+        ('{model: m, requests: r, steps: [5, 50]}', 'must increase and end with 100'),
+        ('{model: m, requests: r, steps: [50, 25, 100]}', 'must increase and end with 100'),
+        ('{model: m, requests: r, steps: [100, 100]}', 'must increase and end with 100'),
         ('{model: m, requests: r, steps: []}', 'steps must be a list'),
         ('{model: m, requests: r, steps: [101]}', r'steps\[1\].percent must be a number from 0 to 100'),
         ('{model: m, requests: r, steps: [.nan]}', r'steps\[1\].percent must be a number'),
-        ('{model: m, requests: r, steps: [{minimum_requests: 1}]}', r'steps\[1\].percent must be given'),
-        ('{model: m, requests: r, steps: [{percents: 5}]}', r'there is no steps\[1\].percents'),
-        ('{model: m, requests: r, minimum_requests: 0}', 'minimum_requests must be a whole number'),
-        ('{model: m, requests: r, minimum_requests: true}', 'minimum_requests must be a whole number'),
-        ('{model: m, requests: r, confidence: 1}', 'confidence must be a number from 0.5 to 1, and not 1'),
-        ('{model: m, requests: r, requests_per_second: 0}', 'and not 0'),
-        ('{model: m, requests: r, minimum_seconds: .inf}', 'minimum_seconds must be a number at least 0'),
-        (f'{{model: m, requests: r, minimum_seconds: 1{"0" * 400}}}', 'minimum_seconds must be a number at least 0'),
-        ('{model: m, requests: r, gates: {latency_ratio: .inf}}', 'gates.latency_ratio must be a number at least 1'),
-        ('{model: m, requests: r, gates: {error_rate: 0}}', 'gates.error_rate must be .* from 0 to 1, and not 0'),
-        ('{model: m, requests: r, gates: {agreement: 1}}', 'gates.agreement must be .* from 0 to 1, and not 1'),
-        ('{model: m, requests: r, gates: {drift: 0}}', 'gates.drift must be .* from 0 to 1, and not 0'),
+        ('{model: m, requests: r, steps: [{minimum_requests: 1}]}', r'steps\[1\].percent is required'),
+        ('{model: m, requests: r, steps: [{percents: 5}]}', r'steps\[1\].percents is not an entry'),
+        ('{model: m, requests: r, minimum_requests: 0}', 'minimum_requests must be an integer of at least 1'),
+        ('{model: m, requests: r, minimum_requests: true}', 'minimum_requests must be an integer of at least 1'),
+        ('{model: m, requests: r, confidence: 1}', 'confidence must be a number from 0.5 to 1, except 1'),
+        ('{model: m, requests: r, requests_per_second: 0}', 'except 0'),
+        ('{model: m, requests: r, minimum_seconds: .inf}', 'minimum_seconds must be a number of at least 0'),
+        (f'{{model: m, requests: r, minimum_seconds: 1{"0" * 400}}}', 'minimum_seconds must be a number of at least 0'),
+        ('{model: m, requests: r, gates: {latency_ratio: .inf}}', 'gates.latency_ratio must be a number of at least 1'),
+        ('{model: m, requests: r, gates: {error_rate: 0}}', 'gates.error_rate must be .* from 0 to 1, except 0'),
+        ('{model: m, requests: r, gates: {agreement: 1}}', 'gates.agreement must be .* from 0 to 1, except 1'),
+        ('{model: m, requests: r, gates: {drift: 0}}', 'gates.drift must be .* from 0 to 1, except 0'),
         ('{model: m, requests: r, metrics: nowhere}', 'metrics must be an address'),
-        ('{model: m, requests: r, gates: {speed: 1}}', 'there is no gates.speed; there are: accuracy_drop'),
-        ('{model: m, requests: r, gates: {latency_ratio: 0.5}}', 'gates.latency_ratio must be a number at least 1'),
+        ('{model: m, requests: r, gates: {speed: 1}}', 'gates.speed is not an entry .*: accuracy_drop'),
+        ('{model: m, requests: r, gates: {latency_ratio: 0.5}}', 'gates.latency_ratio must be a number of at least 1'),
         ('{model: m, requests: r, gates: {agreement: 95}}', 'gates.agreement must be a number from 0 to 1'),
         (
             '{model: m, requests: r, gates: {error_rate: , latency_ratio: , p99_ratio: , agreement: , '
             'accuracy_drop: , drift: }}',
-            'at least one gate',
+            'gates must not all be null',
         ),
-        ('{model: "", requests: r}', 'model must be a text'),
+        ('{model: "", requests: r}', 'model must be a string'),
     ],
 )  # fmt: skip
 def test_a_plan_that_breaks_a_rule_is_refused(tmp_path: Path, text: str, message: str) -> None:
@@ -87,13 +87,13 @@ def test_a_plan_that_breaks_a_rule_is_refused(tmp_path: Path, text: str, message
 
 def test_a_record_that_was_cut_is_gone_on_with(tmp_path: Path) -> None:
     path = tmp_path / 'record.jsonl'
-    with Record(path) as record:
+    with Journal(path) as record:
         record.write('reviews', 'begin', version=2, stable=1)
         record.write('otro', 'begin', version=9, stable=8)
-        with pytest.raises(ServingError, match='another `vaiven rollout auto` is at work'):
-            Record(path)
+        with pytest.raises(ServingError, match='another `vaiven rollout auto` uses'):
+            Journal(path)
     os.truncate(path, path.stat().st_size - 5)
-    with Record(path) as record:
+    with Journal(path) as record:
         record.write('reviews', 'end')
         assert [entry['event'] for entry in record.entries('reviews')] == ['begin', 'end']
         assert record.entries('otro') == []
@@ -132,7 +132,7 @@ def test_where_a_rollout_is_can_be_told_from_its_record() -> None:
     assert found.outcomes == {'error_rate': {'seen': {'0': 70}, 'fresh': {}, 'passed': False}}
     found = unfinished([begin, first, {**further, 'action': PROMOTE, 'because': 'good'}])
     assert found is not None
-    assert (found.decided, found.promoting) == ((PROMOTE, 'good'), False)
+    assert (found.decision, found.promoting) == ((PROMOTE, 'good'), False)
     found = unfinished(
         [begin, first, {**further, 'action': PROMOTE, 'because': ''}, {**seen, 'event': 'promoting'}]
     )
@@ -159,7 +159,10 @@ PAGES = [
 
 @pytest.mark.parametrize('page', PAGES)
 def test_live_counts_come_from_the_gateway_or_from_the_server(page: str) -> None:
-    assert counts(page, 'reviews', {'stable': 1, 'canary': 2}) == {'stable': [1000, 100], 'canary': [50, 0]}
+    assert read_counts(page, 'reviews', {'stable': 1, 'canary': 2}) == {
+        'stable': [1000, 100],
+        'canary': [50, 0],
+    }
 
 
 def test_what_the_caller_did_wrong_is_no_failure_of_a_version() -> None:
@@ -172,14 +175,14 @@ def test_what_the_caller_did_wrong_is_no_failure_of_a_version() -> None:
         'DATA_LOSS',
     )
     page = ''.join(sample(2, 'a', code, 10) for code in codes)
-    assert counts(page, 'reviews', {'stable': 1, 'canary': 2}) == {'stable': [0, 0], 'canary': [60, 30]}
+    assert read_counts(page, 'reviews', {'stable': 1, 'canary': 2}) == {'stable': [0, 0], 'canary': [60, 30]}
 
 
 @pytest.mark.parametrize('count', ['NaN', '+Inf', '-1', 'ñ'])
 def test_counts_that_are_none_are_told_in_one_line(count: str) -> None:
     page = sample(1, 'a', 'OK', 5).replace(' 5', f' {count}')
-    with pytest.raises(ServingError, match='the metrics page counts requests as') as raised:
-        counts(page, 'reviews', {'stable': 1, 'canary': 2})
+    with pytest.raises(ServingError, match='the metrics page must count requests as a number') as raised:
+        read_counts(page, 'reviews', {'stable': 1, 'canary': 2})
     assert '\n' not in str(raised.value)
 
 
@@ -190,17 +193,17 @@ def test_a_counter_that_fell_or_that_grew_by_more_failures_than_requests_has_beg
     live = LiveErrors(0.01)
     live.add({'stable': [100, 0], 'canary': [100, 60 if now[0] == 300 else 0]})
     live.add({'stable': [200, 0], 'canary': now})
-    assert live.seen == {'stable': [100, 0], 'canary': now}
+    assert live.counts == {'stable': [100, 0], 'canary': now}
 
 
 def test_live_failures_raise_an_alarm_and_nothing_else() -> None:
     live = LiveErrors(0.01)
-    assert live.judge(0.01).verdict == NOTHING
+    assert live.evaluate(0.01).verdict == NO_OUTCOMES
     live.add({'stable': [5000, 50], 'canary': [300, 299]})  # from before: does not count
     live.add({'stable': [15_000, 150], 'canary': [2300, 319]})
-    assert live.seen == {'stable': [10_000, 100], 'canary': [2000, 20]}
-    assert live.judge(0.01).verdict in (NOTHING, PASS)
+    assert live.counts == {'stable': [10_000, 100], 'canary': [2000, 20]}
+    assert live.evaluate(0.01).verdict in (NO_OUTCOMES, PASS)
     live.add({'stable': [100, 1], 'canary': [2000, 200]})  # a process that was started anew
-    assert live.seen == {'stable': [10_100, 101], 'canary': [4000, 220]}
+    assert live.counts == {'stable': [10_100, 101], 'canary': [4000, 220]}
     live.add({'stable': [200, 2], 'canary': [4000, 400]})
-    assert live.judge(0.01).verdict == FAIL
+    assert live.evaluate(0.01).verdict == FAIL

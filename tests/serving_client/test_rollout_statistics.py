@@ -7,10 +7,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from vaiven.serving.rollout.gate import FAIL, GRID, NOTHING, PASS, WAIT, on_grid
+from vaiven.serving.rollout.gate import FAIL, GRID, NO_OUTCOMES, PASS, WAIT, on_grid
 from vaiven.serving.rollout.gates import Gates, Limits
 from vaiven.serving.rollout.paired_requests import Answer, Pair
-from vaiven.serving.rollout.requests import Asked
+from vaiven.serving.rollout.requests import Request
 from vaiven.serving.rollout.statistics import log_capital, mean_interval, quantile_intervals
 
 pytestmark = pytest.mark.slow
@@ -70,13 +70,13 @@ def test_quantiles_and_their_ratio() -> None:
 def pair(
     old: str = 'positive',
     new: str = 'positive',
-    truth: str | None = 'positive',
+    label: str | None = 'positive',
     seconds: tuple[float, float] = (1.0, 1.0),
     scores: tuple[float, float] = (0.8, 0.8),
     error: str = '',
 ) -> Pair:
     return Pair(
-        Asked({'text': ['ñ']}, truth=truth),
+        Request({'text': ['ñ']}, expected_label=label),
         Answer(seconds[0], '', '', (old,), (scores[0],)),
         Answer(seconds[1], error, 'INTERNAL', *(((), ()) if error else ((new,), (scores[1],)))),
     )
@@ -86,13 +86,13 @@ def verdicts(pairs: list[Pair]) -> dict[str, str]:
     gates = Gates(Limits())
     for each in pairs:
         gates.add(each)
-    return {each.gate: each.verdict for each in gates.judge()}
+    return {each.gate: each.verdict for each in gates.evaluate()}
 
 
 def test_every_gate_passes_what_does_not_differ_and_waits_before() -> None:
     assert set(verdicts([pair()] * 4000).values()) == {PASS}
-    assert set(verdicts([pair()] * 5).values()) <= {WAIT, NOTHING}
-    assert set(verdicts([]).values()) == {NOTHING}
+    assert set(verdicts([pair()] * 5).values()) <= {WAIT, NO_OUTCOMES}
+    assert set(verdicts([]).values()) == {NO_OUTCOMES}
 
 
 @pytest.mark.parametrize(
@@ -118,24 +118,24 @@ def test_each_gate_fails_on_its_own_fault_alone(gate: str, bad: list[Pair]) -> N
 
 def test_faults_of_the_old_version_are_not_held_against_the_new_one() -> None:
     failing = Pair(
-        Asked({'text': ['g']}), Answer(1.0, 'INTERNAL', 'INTERNAL'), Answer(1.0, 'INTERNAL', 'INTERNAL')
+        Request({'text': ['g']}), Answer(1.0, 'INTERNAL', 'INTERNAL'), Answer(1.0, 'INTERNAL', 'INTERNAL')
     )
     found = verdicts([failing] * 4000)
     assert found['error_rate'] == PASS
-    assert found['latency_ratio'] == NOTHING
+    assert found['latency_ratio'] == NO_OUTCOMES
 
 
-def rows(old: list[str], new: list[str], truth: str | None = None) -> Pair:
+def rows(old: list[str], new: list[str], label: str | None = None) -> Pair:
     return Pair(
-        Asked({'text': old}, truth=truth),
+        Request({'text': old}, expected_label=label),
         Answer(1.0, decisions=tuple(old)),
         Answer(1.0, decisions=tuple(new)),
     )
 
 
 def test_what_the_new_version_no_longer_says_is_held_against_it() -> None:
-    silent = Pair(pair().asked, pair().old, Answer(1.0))
-    nan = Pair(pair().asked, pair().old, Answer(1.0, decisions=('positive',), scores=(math.nan,)))
+    silent = Pair(pair().request, pair().old, Answer(1.0))
+    nan = Pair(pair().request, pair().old, Answer(1.0, decisions=('positive',), scores=(math.nan,)))
     assert {gate for gate, verdict in verdicts([silent] * 2000).items() if verdict == FAIL} == {
         'agreement', 'accuracy_drop', 'drift'
     }  # fmt: skip
@@ -147,8 +147,8 @@ def test_rows_of_one_request_are_one_outcome() -> None:
     gates = Gates(Limits())
     for _ in range(30):
         gates.add(rows(['a'] * 50, ['b'] * 50))
-    [agreement] = [each for each in gates.judge() if each.gate == 'agreement']
-    assert (agreement.count, agreement.estimate) == (30, 1.0)
+    [agreement] = [each for each in gates.evaluate() if each.gate == 'agreement']
+    assert (agreement.outcomes, agreement.estimate) == (30, 1.0)
 
 
 def test_requests_whose_rows_are_all_alike_are_seldom_found_bad_wrongly() -> None:
@@ -159,7 +159,7 @@ def test_requests_whose_rows_are_all_alike_are_seldom_found_bad_wrongly() -> Non
         gates = Gates(Limits(agreement=0.95, drift=None))
         for number in range(200):
             gates.add(rows(['a'] * 50, [('b' if rng.random() < 0.04 else 'a')] * 50))
-            if number % 20 == 19 and any(each.verdict == FAIL for each in gates.judge()):
+            if number % 20 == 19 and any(each.verdict == FAIL for each in gates.evaluate()):
                 wrong += 1
                 break
     assert wrong <= 2
@@ -196,7 +196,7 @@ def test_a_version_at_its_limit_seldom_fails_in_all_steps_together(
                         gates.add(pair(scores=(0.5, 0.5 + away)))
                     else:
                         gates.add(pair(new='negative' if rng.random() < 0.1 else 'positive'))
-                failed = failed or gates.judge()[0].verdict == FAIL
+                failed = failed or gates.evaluate()[0].verdict == FAIL
             gates.next_step()
         wrong += failed
     assert wrong <= runs * 0.1
@@ -207,11 +207,11 @@ def test_what_begins_in_a_late_step_is_found_although_all_was_well_before() -> N
 
     def pairs_to_fail(steps: int) -> int:
         gates = Gates(Limits(), steps=steps)
-        gates.all[0].seen[0.0] = 100_000
+        gates.all[0].outcomes[0.0] = 100_000
         gates.all[0].passed = True
         for number in range(1, 10_000):
             gates.add(ill if number % 50 == 0 else well)
-            if number % 50 == 0 and gates.judge()[0].verdict == FAIL:
+            if number % 50 == 0 and gates.evaluate()[0].verdict == FAIL:
                 return number
         return 10_000
 
@@ -223,25 +223,25 @@ def test_what_was_shown_to_be_good_stays_so_until_it_fails() -> None:
     gates = Gates(Limits(), steps=2)
     for _ in range(2500):
         gates.add(pair())
-    assert gates.judge()[0].verdict == PASS
+    assert gates.evaluate()[0].verdict == PASS
     for _ in range(12):
         gates.add(pair(error='INTERNAL'))
     gates.next_step()
-    assert gates.judge()[0].high > gates.judge()[0].limit
-    assert gates.judge()[0].verdict == PASS
+    assert gates.evaluate()[0].high > gates.evaluate()[0].limit
+    assert gates.evaluate()[0].verdict == PASS
     for _ in range(300):
         gates.add(pair(error='INTERNAL'))
-    assert gates.judge()[0].verdict == FAIL
+    assert gates.evaluate()[0].verdict == FAIL
 
 
 def test_labels_that_no_version_ever_says_do_not_pass() -> None:
     gates = Gates(Limits())
     for _ in range(3000):
-        gates.add(pair(truth='5'))
-    [accuracy] = [each for each in gates.judge() if each.gate == 'accuracy_drop']
-    assert (accuracy.verdict, accuracy.note) == (WAIT, 'no label is ever what a version decides')
-    gates.add(pair(truth='positive'))
-    assert gates.judge()[4].verdict == PASS
+        gates.add(pair(label='5'))
+    [accuracy] = [each for each in gates.evaluate() if each.gate == 'accuracy_drop']
+    assert (accuracy.verdict, accuracy.note) == (WAIT, 'no decision of either version equals a label')
+    gates.add(pair(label='positive'))
+    assert gates.evaluate()[4].verdict == PASS
 
 
 def test_outcomes_of_an_earlier_process_are_gone_on_with() -> None:
@@ -249,7 +249,7 @@ def test_outcomes_of_an_earlier_process_are_gone_on_with() -> None:
     for _ in range(700):
         first.add(pair(new='negative'))
     again = Gates(Limits(), state=json.loads(json.dumps(first.state())))
-    assert again.judge() == first.judge()
+    assert again.evaluate() == first.evaluate()
 
 
 def test_a_limit_of_none_leaves_the_gate_out_and_the_doubt_to_the_others() -> None:

@@ -33,7 +33,7 @@ def base_path(pushed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope='module')
 def client(base_path: Path) -> Iterator[Client]:
     with ServerProcess('reviews', base_path) as running, Client(running.grpc_address) as made:
-        rollout = Rollout(made, 'reviews', configuration.of_one_model('reviews', base_path))
+        rollout = Rollout(made, 'reviews', configuration.single_model_config('reviews', base_path))
         rollout.promote(2)
         rollout.canary(3, 12.5)
         yield made
@@ -51,7 +51,7 @@ def shown(client: Client, folder: Path, *arguments: str, status: int = 0) -> str
 
 
 def test_the_store_of_a_run_says_what_its_versions_came_from(base_path: Path) -> None:
-    found = lineage.origins(lineage.store_of(base_path), base_path)
+    found = lineage.origins(lineage.store_path(base_path), base_path)
     assert found == {
         number: Origin(
             f'2026-01-0{number}T12:00:00', ['reseñas.csv'], f'sha256:{number}', 1000 * number,
@@ -92,7 +92,7 @@ def test_a_server_elsewhere_is_shown_without_origins(client: Client, tmp_path: P
     assert {each['origin'] for each in told['versions']} == {None}
     (tmp_path / 'split.json').write_text('{"model": "otro", "weights": {"stable": 100}}')
     told = json.loads(shown(client, tmp_path, '--json', '--split', 'split.json'))
-    assert "is about 'otro', not 'reviews'" in told['notes'][0]
+    assert "is the split of model 'otro', not 'reviews'" in told['notes'][0]
     (tmp_path / 'split.json').write_text('{"model": "reviews", "weights": {"gold": 5, "stable": 95}}')
     assert '5 % of the traffic asks for gold, which names no version' in shown(
         client, tmp_path, '--split', 'split.json'
@@ -122,7 +122,7 @@ def test_a_damaged_evaluation_is_a_note(client: Client, base_path: Path, tmp_pat
     told = json.loads(
         shown(client, tmp_path, '--json', '--base-path', str(base_path), '--metadata', str(store))
     )
-    assert told['notes'] == [f'version 2: {path} is damaged: a record holds no metrics']
+    assert told['notes'] == [f'version 2: {path} is damaged: a record is not a MetricsForSlice']
     by_version = {each['version']: each['origin'] for each in told['versions']}
     assert by_version[2]['rows'] == 2000
     assert by_version[1]['metrics'] == {'binary_accuracy': 0.75}

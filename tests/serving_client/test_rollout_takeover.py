@@ -11,17 +11,17 @@ from vaiven.serving.client import DeadlineError, NotFoundError, RequestError, Un
 from vaiven.serving.common import split as splits
 from vaiven.serving.common.errors import ServingError
 from vaiven.serving.common.tfrecords import HEAD
-from vaiven.serving.rollout import auto, configuration, rollout, rollout_actions
+from vaiven.serving.rollout import auto, configuration, rollout, rollout_actions, rollout_run
 from vaiven.serving.rollout import plan as plans
-from vaiven.serving.rollout.journal import Record
-from vaiven.serving.rollout.rollout import Rollout
+from vaiven.serving.rollout.journal import Journal
+from vaiven.serving.rollout.served_config import ServedConfig
 from vaiven.serving.wire import messages, tensors
 
 
 @pytest.fixture
 def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeStage:
     monkeypatch.setattr(rollout, 'SETTLE_SECONDS', 0.0)
-    monkeypatch.setattr(rollout_actions, 'WAIT_SECONDS', 0.01)
+    monkeypatch.setattr(rollout_actions, 'RETRY_SECONDS', 0.01)
     return FakeStage(tmp_path)
 
 
@@ -42,8 +42,10 @@ def test_a_plan_whose_labels_are_in_a_column_of_another_spelling_is_not_carried_
 
 def test_what_is_strange_in_the_requests_of_a_plan_is_told(stage: FakeStage, tmp_path: Path) -> None:
     (stage.folder / 'rows.tsv').write_text('text\tlabel\nniÃ±o\tpositive\n')
-    with Record(tmp_path / 'rollout.jsonl') as record:
-        rolling = auto.Auto(stage.rollout(), plans.of(PLAN, stage.folder), record, stage.entries.append)
+    with Journal(tmp_path / 'rollout.jsonl') as record:
+        rolling = auto.Auto(
+            stage.rollout(), plans.from_values(PLAN, stage.folder), record, stage.entries.append
+        )
     assert len(rolling.remarks) == 1
     assert 'look like UTF-8 that was read as another encoding' in rolling.remarks[0]
 
@@ -55,7 +57,7 @@ def test_a_promotion_that_was_decided_is_not_carried_out_when_it_was_taken_back_
         stage.auto(once(decided('promote'), kill))
     stage.rollout().rollback()
     outcome = stage.auto()
-    assert (outcome.result, outcome.because) == ('taken over', 'version 2 was taken back by hand')
+    assert (outcome.result, outcome.reason) == ('taken over', 'version 2 was taken back by hand')
     assert stage.server.labels == {'stable': 1}
 
 
@@ -129,7 +131,7 @@ def test_a_version_that_is_found_bad_is_not_tried_again_whoever_took_it_back(sta
 def test_a_share_that_is_changed_by_hand_ends_the_rollout(stage: FakeStage, event: str) -> None:
     outcome = stage.auto(once(lambda entry: entry['event'] == event, lambda: stage.rollout().canary(2, 1)))
     assert outcome.result == 'taken over'
-    assert outcome.because == 'version 2 was given 1 % by hand, not 10 %'
+    assert outcome.reason == 'version 2 was given 1 % by hand, not 10 %'
     assert stage.weights() == {'canary': 1, 'stable': 99}
 
 
@@ -140,7 +142,10 @@ def test_a_canary_that_is_changed_by_hand_ends_the_rollout(stage: FakeStage) -> 
         stage.rollout().canary(3, 10)
 
     outcome = stage.auto(once(decided('promote'), change))
-    assert (outcome.result, outcome.because) == ('taken over', 'version 3 is the canary now, which was 2')
+    assert (outcome.result, outcome.reason) == (
+        'taken over',
+        'version 3 has the label canary now, version 2 had it',
+    )
     assert stage.server.labels == {'stable': 1, 'canary': 3}
 
 
@@ -179,10 +184,10 @@ def test_a_restore_that_is_killed_or_crashes_again_is_no_takeover(
     with pytest.raises(Stop):
         stage.auto(once(step(0), kill))
     stage.server.restart()
-    tell = Rollout._tell
+    tell = ServedConfig.apply
     told: list[dict[str, int]] = []
 
-    def interrupted(self: Rollout, versions: set[int], labels: dict[str, int], timeout: float) -> None:
+    def interrupted(self: ServedConfig, versions: set[int], labels: dict[str, int], timeout: float) -> None:
         told.append(labels)
         if len(told) == 2:
             raise Stop
@@ -191,7 +196,7 @@ def test_a_restore_that_is_killed_or_crashes_again_is_no_takeover(
             raise UnavailableError('gone', 'UNAVAILABLE', '')
         tell(self, versions, labels, timeout)
 
-    monkeypatch.setattr(Rollout, '_tell', interrupted)
+    monkeypatch.setattr(ServedConfig, 'apply', interrupted)
     with pytest.raises(Stop):
         stage.auto()
     assert told[0] == stage.server.labels == {'stable': 1}  # first of all
@@ -209,7 +214,7 @@ def test_a_version_that_ends_the_server_again_and_again_goes_back(stage: FakeSta
     stage.server.answer = crash
     outcome = stage.auto(minimum_requests=100_000, gates={'error_rate': 0.2})
     assert outcome.result == 'rolled back'
-    assert outcome.because == 'the server has lost its labels 4 times: version 2 may have ended it'
+    assert outcome.reason == 'the server has lost its labels 4 times: version 2 may have ended it'
     assert stage.events().count('restoring') == 3
     assert stage.server.labels == {'stable': 1}
 
@@ -229,7 +234,7 @@ def test_a_version_that_ends_the_server_while_it_is_loaded_goes_back(
     monkeypatch.setattr(stage.server, 'reload_config', crash)
     outcome = stage.auto()
     assert outcome.result == 'rolled back'
-    assert outcome.because == 'the server went away 4 times while version 2 was to get its share'
+    assert outcome.reason == 'the server went away 4 times while version 2 was to get its share'
     assert stage.server.labels == {'stable': 1}
 
 
@@ -246,7 +251,7 @@ def test_a_server_that_only_the_new_version_ends_is_an_error_of_that_version(sta
     stage.server.answer = end
     outcome = stage.auto()
     assert outcome.result == 'rolled back'
-    assert 'error_rate' in outcome.because
+    assert 'error_rate' in outcome.reason
 
 
 @pytest.mark.parametrize(
@@ -270,7 +275,7 @@ def test_another_plan_is_refused_until_the_rollout_is_ended(stage: FakeStage, mo
     with pytest.raises(Stop):
         stage.auto(once(moment, kill))
     with pytest.raises(
-        ServingError, match=r'version 2 began with another plan \(not the same: steps\)'
+        ServingError, match=r'version 2 was started with another plan \(different: steps\)'
     ) as raised:
         stage.auto(steps=[50, 100])
     assert '\n' not in str(raised.value)
@@ -289,8 +294,8 @@ def test_a_rollout_resumes_after_its_folder_was_moved(
         stage.auto(once(step(2), kill))
     stage.folder.rename(tmp_path / 'there')
     stage.folder, stage.base_path = tmp_path / 'there', tmp_path / 'there' / 'm'
-    stage.config = configuration.of_one_model('m', stage.base_path)
-    with pytest.raises(ServingError, match='not the same: requests'):
+    stage.config = configuration.single_model_config('m', stage.base_path)
+    with pytest.raises(ServingError, match='different: requests'):
         stage.auto(requests='others.tsv')
     assert stage.auto().result == 'promoted'
     assert stage.events().count('begin') == 1
@@ -309,20 +314,20 @@ def test_versions_that_both_refuse_every_request_are_not_promoted(stage: FakeSta
     stage.server.answer = refuse
     outcome = stage.auto(maximum_requests=500)
     assert outcome.result == 'rolled back'
-    assert outcome.because == 'both versions answered 0 of 500 requests'
+    assert outcome.reason == 'both versions answered 0 of 500 requests'
 
 
 def test_a_version_that_says_nothing_is_not_promoted(stage: FakeStage) -> None:
     stage.server.answer = lambda version: {} if version == 2 else None
     outcome = stage.auto()
     assert outcome.result == 'rolled back'
-    assert 'agreement' in outcome.because
+    assert 'agreement' in outcome.reason
 
 
 def test_the_evidence_of_a_stopped_rollout_is_all_in_its_record(
     stage: FakeStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(auto, 'RECORD_SECONDS', 0.0)
+    monkeypatch.setattr(rollout_run, 'JOURNAL_SECONDS', 0.0)
     with pytest.raises(Stop):
         stage.auto(once(lambda entry: entry['event'] == 'evidence' and entry['step'] == 1, kill))
     before: Entry = stage.entries[-1]
@@ -342,7 +347,7 @@ def append(path: Path, text: str) -> None:
 
 
 def test_a_log_takes_a_configuration_that_goes_on_logging(stage: FakeStage) -> None:
-    with pytest.raises(ServingError, match='log takes --config-file, with the logging_config') as raised:
+    with pytest.raises(ServingError, match='log requires --config-file with the logging_config') as raised:
         stage.auto(requests=None, log='log')
     assert '\n' not in str(raised.value)
     assert stage.events() == []
@@ -352,7 +357,7 @@ def test_each_logged_request_is_asked_once_whatever_stops_the_rollout(
     stage: FakeStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stage.config.model_config_list.config[0].logging_config.sampling_config.sampling_rate = 1.0
-    monkeypatch.setattr(auto, 'RECORD_SECONDS', 0.0)
+    monkeypatch.setattr(rollout_run, 'JOURNAL_SECONDS', 0.0)
     for number in range(150):
         append(stage.folder / 'log.tfrecord', f'ñ {number}')
     plan = {'requests': None, 'log': 'log.tfrecord', 'steps': [100], 'minimum_requests': 250}

@@ -47,7 +47,7 @@ def base_path(folder: Path) -> Path:
 def client(base_path: Path) -> Iterator[Client]:
     """Version 1 is stable, version 2 the canary."""
     with ServerProcess('reviews', base_path) as running, Client(running.grpc_address) as made:
-        rollout = Rollout(made, 'reviews', configuration.of_one_model('reviews', base_path))
+        rollout = Rollout(made, 'reviews', configuration.single_model_config('reviews', base_path))
         rollout.promote(1)
         rollout.canary(2, 10)
         yield made
@@ -65,7 +65,7 @@ def vaiven(cwd: Path, *arguments: object, status: int = 0) -> 'subprocess.Comple
 
 
 def test_each_version_has_its_own_figures_though_the_next_was_evaluated_against_it(base_path: Path) -> None:
-    found = lineage.origins(lineage.store_of(base_path), base_path)
+    found = lineage.origins(lineage.store_path(base_path), base_path)
     assert {version: origin.metrics for version, origin in found.items()} == {
         1: {'binary_accuracy': 0.75},
         2: {'binary_accuracy': 0.8125},
@@ -95,7 +95,7 @@ def test_addresses_relative_to_the_run_are_found_and_the_last_push_of_a_number_c
     base = tmp_path / 'copy' / 'serving' / 'reviews'
     [(version, origin)] = lineage.origins(store, base).items()
     assert (version, origin.metrics, origin.rows) == (1, {'binary_accuracy': 0.8125}, 2000)
-    assert held_out.folder_of(base, 1).is_relative_to(tmp_path / 'copy')
+    assert held_out.examples_folder(base, 1).is_relative_to(tmp_path / 'copy')
 
 
 def test_a_copy_of_a_run_is_read_and_not_where_it_was_copied_from(base_path: Path, tmp_path: Path) -> None:
@@ -105,11 +105,11 @@ def test_a_copy_of_a_run_is_read_and_not_where_it_was_copied_from(base_path: Pat
     shutil.rmtree(tmp_path / 'copy' / 'artifacts' / 'TextExampleGen')
     for path in (tmp_path / 'copy').rglob('metrics-*'):
         path.write_bytes(b'\xff' * 20)
-    problem = lineage.origins(lineage.store_of(base), base)[1].problem
+    problem = lineage.origins(lineage.store_path(base), base)[1].problem
     assert problem.startswith(str(tmp_path / 'copy'))
-    with pytest.raises(ServingError, match='the examples of version 2 are gone'):
-        held_out.folder_of(base, 2)
-    assert held_out.folder_of(base_path, 2).is_dir()
+    with pytest.raises(ServingError, match='the examples of version 2 were deleted'):
+        held_out.examples_folder(base, 2)
+    assert held_out.examples_folder(base_path, 2).is_dir()
 
 
 def test_compare_asks_the_rows_that_the_run_of_the_canary_held_out(client: Client, folder: Path) -> None:
@@ -139,10 +139,10 @@ def test_an_exported_split_is_read_back_as_the_run_had_it(folder: Path, tmp_path
     assert (rows[1]['text'], rows[1]['label']) == (MULTILINE, 'negative')
     assert not rows[1]['rating']
     assert list(tmp_path.iterdir()) == [file]
-    given = requests.read(file, 'reviews')
-    assert [(asked.inputs, asked.truth) for asked in given] == [
-        (asked.inputs, asked.truth)
-        for asked in held_out.requests(held_out.folder_of(base_path_of(folder), 2))
+    given = requests.read_requests(file, 'reviews')
+    assert [(asked.inputs, asked.expected_label) for asked in given] == [
+        (asked.inputs, asked.expected_label)
+        for asked in held_out.requests(held_out.examples_folder(base_path_of(folder), 2))
     ]
     read = list(read_rows(str(file), DataConfig()))
     assert [(row.text, row.label) for row in read[:2]] == [('g2', 1), (MULTILINE, 0)]
@@ -168,10 +168,10 @@ def test_what_cannot_be_exported_is_one_line_and_leaves_the_file_as_it_was(
     file = tmp_path / 'rows.tsv'
     file.write_text('mine\n')
     for arguments, message in (
-        (['--split', 'train', file], "a tab or a line break in 'text', which a .tsv cannot"),
+        (['--split', 'train', file], "a tab or a line break in 'text', which a .tsv file cannot store"),
         (['--split', 'eval', file], "split 'eval' of the run of version 2 has no rows"),
         (['--version', '9', file], 'has no version 9; it has: 2, 1'),
-        (['--name', 'films', file], "no pushed model of 'films' was found below vaiven-runs"),
+        (['--name', 'films', file], "no pushed model of 'films' below vaiven-runs"),
         (['--root', tmp_path, file], 'has no such model with a version'),
         (
             ['--root', 'gs://bucket/runs', file],
@@ -188,7 +188,9 @@ def test_what_cannot_be_exported_is_one_line_and_leaves_the_file_as_it_was(
 
 
 def test_a_damaged_file_of_examples_is_told(folder: Path, tmp_path: Path) -> None:
-    source = held_out.folder_of(base_path_of(folder), 2) / 'Split-test' / 'data_tfrecord-00000-of-00001.gz'
+    source = (
+        held_out.examples_folder(base_path_of(folder), 2) / 'Split-test' / 'data_tfrecord-00000-of-00001.gz'
+    )
     broken = tmp_path / 'Split-test' / 'data_tfrecord-00000-of-00001.gz'
     broken.parent.mkdir()
     whole = source.read_bytes()
@@ -212,8 +214,8 @@ def test_a_folder_that_belongs_to_no_run_is_told(client: Client, pushed: Path, t
         tmp_path / 'reviews',
         status=2,
     ).stderr
-    assert 'belongs to no run' in said
-    assert 'give --requests or --log' in said
+    assert 'does not belong to a run' in said
+    assert 'or use --requests or --log' in said
 
 
 def test_a_base_path_of_another_machine_is_refused_and_makes_no_folder(

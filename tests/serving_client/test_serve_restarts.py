@@ -16,7 +16,7 @@ from vaiven.serving.common import files, ports
 from vaiven.serving.rollout import configuration
 from vaiven.serving.rollout.delivery import ByReload
 from vaiven.serving.rollout.rollout import Rollout
-from vaiven.serving.rollout.server_state import status
+from vaiven.serving.rollout.server_state import model_state
 
 SERVE = [sys.executable, '-m', 'vaiven.pipeline.cli', 'serve']
 
@@ -64,14 +64,14 @@ def test_a_folder_is_served_as_the_rollout_left_it(base_path: Path, tmp_path: Pa
     log = tmp_path / 'log'
     with serving(log, base_path) as client:
         assert log.read_text().splitlines()[0] == f'reviews: the newest 2 versions of {base_path}'
-        rollout = Rollout(client, 'reviews', configuration.of_one_model('reviews', base_path))
+        rollout = Rollout(client, 'reviews', configuration.single_model_config('reviews', base_path))
         rollout.promote(1)
         rollout.canary(2, 10)
     with serving(log, base_path) as client:
         assert stable_answers(client) == 1.0
-        assert status(client, 'reviews').labels == {'stable': 1, 'canary': 2}
+        assert model_state(client, 'reviews').labels == {'stable': 1, 'canary': 2}
         assert '(canary 2, stable 1)' in log.read_text().splitlines()[0]
-        assert rollout_again(client, base_path).after == 2
+        assert rollout_again(client, base_path).stable == 2
     # A folder that was moved is served, and not the one that it was.
     base_path.rename(tmp_path / 'moved')
     with serving(log, tmp_path / 'moved', '--model-name', 'reviews') as client:
@@ -79,17 +79,17 @@ def test_a_folder_is_served_as_the_rollout_left_it(base_path: Path, tmp_path: Pa
 
 
 def rollout_again(client: Client, base_path: Path) -> Any:
-    return Rollout(client, 'reviews', configuration.of_one_model('reviews', base_path)).promote()
+    return Rollout(client, 'reviews', configuration.single_model_config('reviews', base_path)).promote()
 
 
 def test_a_configuration_file_with_labels_is_one_to_start_with(base_path: Path, tmp_path: Path) -> None:
     path = tmp_path / 'models.config'
-    files.replace_message(path, configuration.of_one_model('reviews', base_path))
+    files.replace_message(path, configuration.single_model_config('reviews', base_path))
     with serving(tmp_path / 'log', '--config-file', path) as client:
         Rollout(client, 'reviews', configuration.read(path), delivery=ByReload(client, path)).promote(2)
     with serving(tmp_path / 'log', '--config-file', path) as client:
         assert stable_answers(client) == 2.0
-        assert status(client, 'reviews').available == [3, 2]
+        assert model_state(client, 'reviews').available == [3, 2]
     assert not (base_path / 'models.config').exists()
 
 
@@ -116,6 +116,6 @@ def test_a_kept_file_that_cannot_be_served_is_one_line(base_path: Path, text: st
 def test_a_configuration_that_cannot_be_saved_is_used_and_logged(base_path: Path, tmp_path: Path) -> None:
     with serving(tmp_path / 'log', base_path) as client:
         (base_path / 'models.config').mkdir()
-        Rollout(client, 'reviews', configuration.of_one_model('reviews', base_path)).promote(3)
+        Rollout(client, 'reviews', configuration.single_model_config('reviews', base_path)).promote(3)
         assert stable_answers(client) == 3.0
         assert 'configuration not kept' in (tmp_path / 'log').read_text()
