@@ -123,7 +123,10 @@ def test_both_models_learn_the_agreement_of_their_text(unit, tmp_path, monkeypat
     )
     other = configure(settings=[*OURS, *settings, 'training.epochs=1'])
     retrained = OurModel.fit(other, corpus, tmp_path)
-    assert np.abs(retrained.log_probabilities(continuations) - ours.log_probabilities(continuations)).min() > 0.01
+    assert (
+        np.abs(retrained.log_probabilities(continuations) - ours.log_probabilities(continuations)).min()
+        > 0.01
+    )
 
 
 def test_held_out_novels_are_not_learnt_from():
