@@ -1,4 +1,4 @@
-"""Small files that others watch: replaced whole, so that nobody ever reads half of one."""
+"""Atomic replacement of small files that other processes watch."""
 
 import contextlib
 import os
@@ -12,12 +12,12 @@ from vaiven.serving.common.errors import ServingError
 
 
 def replace(path: Path, text: str) -> None:
-    """Writes a file whole; it is on the disk then. Raises ServingError, and leaves the file as it was."""
+    """Replaces a file atomically and syncs it to disk. Raises ServingError and leaves the file unchanged on failure."""
     replace_with(path, lambda stream: stream.write(text))
 
 
 def replace_with(path: Path, write: Callable[[TextIO], object]) -> None:
-    """`replace` by what `write` puts into the stream that it is given. An error of `write` leaves the file, too."""
+    """Replaces a file atomically by what `write` writes to a stream; on failure the file is unchanged."""
     temporary = _temporary(path)
     try:
         with temporary.open('w', encoding='utf-8', newline='') as stream:
@@ -28,12 +28,12 @@ def replace_with(path: Path, write: Callable[[TextIO], object]) -> None:
     except OSError as error:
         raise ServingError(f'cannot write {path}: {error.strerror}') from error
     finally:
-        with contextlib.suppress(OSError):  # it may be that it could not even be named
+        with contextlib.suppress(OSError):  # the name itself may be too long
             temporary.unlink(missing_ok=True)
 
 
 def check(path: Path) -> None:
-    """Raises ServingError where `replace` could not write the file; changes nothing."""
+    """Raises ServingError if `replace` could not write the file. Changes nothing."""
     temporary = _temporary(path)
     try:
         temporary.touch()
@@ -47,5 +47,5 @@ def _temporary(path: Path) -> Path:
 
 
 def replace_message(path: Path, message: Any) -> None:
-    """`replace` by a protobuf message in its text form."""
+    """Replaces a file atomically by a protobuf message in text format."""
     replace(path, text_format.MessageToString(message, as_utf8=True))

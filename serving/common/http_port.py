@@ -1,4 +1,4 @@
-"""An HTTP port and its connections: none is kept that asks for nothing, and none is reset at the end."""
+"""An HTTP port and its connections: silent ones are closed, and shutdown resets none."""
 
 import asyncio
 import ssl
@@ -10,13 +10,13 @@ from aiohttp import web
 
 from vaiven.serving.common import ports
 
-# Connections that wait to be taken: where there is no room for one, it is a second late.
+# Connections that wait to be accepted. Without room here a client retries after a second.
 BACKLOG = 1024
-# Connections that are taken in one turn of the event loop: a thousand at once would hold all others up.
+# Connections accepted in one iteration of the event loop: a thousand at once would delay all others.
 ACCEPTED_AT_ONCE = 16
-# Of a connection without a request. Longer than proxies keep theirs, so that they and not we close it.
+# Idle time of a connection. Longer than that of proxies, so that they close it, not the server.
 KEEPALIVE_SECONDS = 90.0
-# At shutdown, the time in which callers with an open connection are told that it closes.
+# At shutdown, responses announce for this long that their connection closes.
 LAME_DUCK_SECONDS = 2.0
 _LINGER_SECONDS = 0.5
 _LOOK_SECONDS = 0.02
@@ -25,17 +25,23 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class Connections(web.Server):
-    """aiohttp's server, which closes a connection whose first request has not come after some seconds.
+    """aiohttp's server with a time limit for the first request of a connection.
 
-    aiohttp itself has a limit only from the first answer on; until then a client could keep a connection, and with
-    many of them every file descriptor, by sending half a request.
+    aiohttp itself limits only the time after a response. A client that sends half a request could otherwise keep a
+    connection open, and many such clients could use up all file descriptors.
 
     Attributes:
-        draining: whether every answer closes its connection.
+        draining: whether every response closes its connection.
     """
 
     def __init__(self, handler: Handler, seconds: float, **settings: Any) -> None:
-        """Bodies come as they were sent; see `rest_body`."""
+        """Creates the server. Bodies are passed on compressed; `http_body` inflates them.
+
+        Args:
+            handler: responds to requests.
+            seconds: time limit for the first request of a connection.
+            **settings: of aiohttp's server.
+        """
         super().__init__(
             self._handled,
             request_factory=self._request,
@@ -56,22 +62,24 @@ class Connections(web.Server):
             response = await self._handler(request)
         finally:
             self._busy.discard(request.protocol)
-        # What is not read of a body would be taken for the next request.
+        # The unread rest of a body would be parsed as the next request.
         if self.draining or not request.content.is_eof():
             response.force_close()
         return response
 
     def connection_made(self, handler: Any, transport: asyncio.Transport) -> None:
+        """Starts the time limit for the first request."""
         super().connection_made(handler, transport)
         loop = asyncio.get_running_loop()
         self._silent[handler] = loop.call_later(self._seconds, handler.force_close)
 
     def connection_lost(self, handler: Any, exc: BaseException | None = None) -> None:
+        """Cancels the time limit."""
         self._has_spoken(handler)
         super().connection_lost(handler, exc)
 
     def end_idle(self) -> None:
-        """Ends what we send on connections without a request, and still takes what their clients send meanwhile."""
+        """Half-closes idle connections: a request that a client sends meanwhile is still read."""
         for handler in self.connections:
             transport = handler.transport
             if handler in self._busy or transport is None:
@@ -93,17 +101,17 @@ class Connections(web.Server):
 
 
 class HttpPort:
-    """A port that is open from `open` to `close`."""
+    """An HTTP port that listens from `open` to `close`."""
 
     def __init__(
         self, handler: Handler, *, silent_seconds: float, drain_seconds: float, **settings: Any
     ) -> None:
-        """The port, closed.
+        """Creates a port that is not open yet.
 
         Args:
-            handler: answers the requests.
-            silent_seconds: in which the first request of a connection must come.
-            drain_seconds: how long running requests may go on at the end.
+            handler: responds to requests.
+            silent_seconds: time limit for the first request of a connection.
+            drain_seconds: time limit for running requests at shutdown.
             settings: of aiohttp's server.
         """
         self._connections = Connections(handler, silent_seconds, **settings)
@@ -113,7 +121,16 @@ class HttpPort:
         )
 
     async def open(self, host: str, port: int, context: ssl.SSLContext | None = None) -> None:
-        """Listens, with TLS where there is a `context`. Raises OSError if it cannot."""
+        """Starts to listen.
+
+        Args:
+            host: address to listen on.
+            port: port number.
+            context: for TLS; None for plain HTTP.
+
+        Raises:
+            OSError: the port cannot be used.
+        """
         await self._runner.setup()
         try:
             for listening in ports.listen(host, port):
@@ -125,9 +142,9 @@ class HttpPort:
             raise
 
     async def close(self) -> None:
-        """Answers what comes and closes each connection after its answer; then lets running requests end.
+        """Closes each connection after its next response, and waits for running requests.
 
-        Nobody whose request is under way, or sets out before he sees the end of the connection, gets a reset.
+        No request that was sent before its client saw the end of the connection is reset.
         """
         self._connections.draining = True
         await self._wait(self._lame_seconds)
@@ -136,7 +153,7 @@ class HttpPort:
         await self._runner.cleanup()
 
     async def _wait(self, seconds: float) -> None:
-        """Until all connections are closed, at most so long."""
+        """Waits until all connections are closed, for at most `seconds`."""
         deadline = time.monotonic() + seconds
         while self._connections.connections and time.monotonic() < deadline:
             await asyncio.sleep(_LOOK_SECONDS)

@@ -1,14 +1,14 @@
-"""Labels of a table: the form in which they are compared, and the usual spellings of the classes."""
+"""Labels of a table: their normal form for comparison, and the usual spellings of the classes."""
 
 import re
 import unicodedata
 from collections.abc import Iterable
 from decimal import Decimal
 
-# In the form that `label_key` gives; English and Spanish.
+# Normalized by `label_key`; English and Spanish.
 NEGATIVE = ('0', '-1', 'negative', 'neg', 'false', 'negativo', 'negativa', 'falso')
 POSITIVE = ('1', 'positive', 'pos', 'true', 'positivo', 'positiva', 'verdadero')
-# What pandas, R, SQL and Excel write where there is no value; an empty field is one.
+# What pandas, R, SQL and Excel write for a missing value.
 MISSING = ('', 'none', 'null', 'nan', 'na', 'n/a', '<na>', '#n/a')
 UNLABELLED = (*MISSING, 'unlabelled', 'unlabeled', 'sin etiqueta')
 
@@ -26,13 +26,13 @@ _NUMBER = re.compile(r'[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?
 
 
 def label_key(label: str) -> str:
-    """The form in which labels are compared.
+    """Normalizes a label for comparison.
 
-    NFC, without white space at the ends, case folded. Numbers compare as numbers, because csv, JSON and parquet write
+    The normal form is NFC, stripped and case folded. Numbers compare as numbers, because csv, JSON and parquet write
     the same number differently.
 
     Args:
-        label: as it stands in a file, or as it was typed.
+        label: as it is written in a file or on the command line.
 
     Example:
         label_key(' Positivo ')  # 'positivo'
@@ -51,12 +51,12 @@ def label_key(label: str) -> str:
 
 
 def is_missing(label: str | None) -> bool:
-    """Whether there is no label: an empty field, or what a program writes for one."""
+    """Whether a label is missing: an empty field, or what programs write for a missing value."""
     return label is None or label_key(label) in MISSING
 
 
 def usual_class(label: str) -> str | None:
-    """`negative`, `positive` or `unlabelled` by the usual spellings; None for any other label."""
+    """Returns `negative`, `positive` or `unlabelled` for the usual spellings; None for any other label."""
     key = label_key(label)
     for name, keys in (('negative', NEGATIVE), ('positive', POSITIVE), ('unlabelled', UNLABELLED)):
         if key in keys:
@@ -65,7 +65,7 @@ def usual_class(label: str) -> str | None:
 
 
 def different_meanings(labels: Iterable[str]) -> bool:
-    """Whether labels that the usual spellings give one class probably mean different things.
+    """Whether labels of one class, by the usual spellings, probably mean different things.
 
     Args:
         labels: of one class, by `usual_class`; others are ignored.

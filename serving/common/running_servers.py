@@ -1,7 +1,7 @@
-"""Which servers of `vaiven serve` run on this machine: a small record for each, named after its gRPC port.
+"""The servers of `vaiven serve` that run on this machine: one small state file for each, named by its gRPC port.
 
-A record outlives a server that was killed. So it holds what identifies the process for good (the start of the machine,
-the process id, the start of the process), and counts only while that very process is there.
+The file of a server that was killed remains. It therefore identifies the process by the boot of the machine, the
+process id and the start time of the process, and is ignored once that process has ended.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ class Running:
 
     Attributes:
         pid: its process id.
-        started: when that process started; see `start_of`.
-        host, port, rest_port: where it listens, or will; a `rest_port` of 0 is none.
+        started: boot and start time of the process, from `start_of`.
+        host, port, rest_port: address of the server; `rest_port` is 0 without a REST API.
         models: base path by the name of the model.
-        log: path of its log; empty where that goes to a terminal.
+        log: path of its log; empty if it logs to a terminal.
     """
 
     pid: int
@@ -40,7 +40,7 @@ class Running:
     log: str = ''
 
     def alive(self) -> bool:
-        """Whether the process that wrote this is there: another one with its id is not."""
+        """Whether that very process runs, and not another with the same id."""
         return bool(self.started) and start_of(self.pid) == self.started
 
     def __str__(self) -> str:
@@ -48,7 +48,7 @@ class Running:
 
 
 def folder() -> Path:
-    """Where records and logs are, for this user."""
+    """Returns the folder of state files and logs for this user."""
     try:
         state = os.environ.get('XDG_STATE_HOME') or Path.home() / '.local' / 'state'
     except RuntimeError:  # the user has no home
@@ -57,19 +57,19 @@ def folder() -> Path:
 
 
 def start_of(pid: int) -> str:
-    """When the process with this id started, unlike that of any other; empty where there is none, or it has ended."""
+    """Returns boot and start time of a process, which identify it; empty if no such process runs."""
     try:
-        # The name of the program, in parentheses, may hold anything.
+        # The program name, in parentheses, may contain spaces and parentheses.
         fields = Path(f'/proc/{pid}/stat').read_text('utf-8', 'replace').rpartition(')')[2].split()
         boot = _BOOT_ID.read_text().strip()
     except OSError:
         return ''
-    ended = fields[0] in 'ZX'  # a zombie: its parent has not asked for its status
+    ended = fields[0] in 'ZX'  # a zombie: its parent has not reaped it
     return '' if ended else f'{boot}/{fields[19]}'
 
 
 def write(server: Running) -> None:
-    """Records a server. Raises ServingError where the folder cannot be written to."""
+    """Writes the state file of a server. Raises ServingError if that is not possible."""
     path = _path(server.port)
     part = path.with_suffix(f'.{os.getpid()}')
     try:
@@ -83,18 +83,18 @@ def write(server: Running) -> None:
 
 
 def remove(server: Running) -> None:
-    """Removes the record of a server that has ended; another server's stays."""
+    """Removes the state file of a server that has ended, unless another server has replaced it."""
     if _read(_path(server.port)) == server:
         _path(server.port).unlink(missing_ok=True)
 
 
 def at(port: int) -> Running | None:
-    """The server whose gRPC or REST port this is, if it runs."""
+    """Returns the running server with this gRPC or REST port, if there is one."""
     return next((server for server in everywhere() if port in (server.port, server.rest_port)), None)
 
 
 def everywhere() -> list[Running]:
-    """All servers that run, by port."""
+    """Returns all running servers, sorted by port."""
     return sorted(_found(), key=lambda server: server.port)
 
 
@@ -112,7 +112,7 @@ def _read(path: Path) -> Running | None:
         numbers = (server.pid, server.port, server.rest_port)
         return server if all(isinstance(number, int) for number in numbers) else None
     except (OSError, ValueError, TypeError, RecursionError):
-        return None  # half of one, or no record at all
+        return None  # incomplete, or not a state file
 
 
 def _path(port: int) -> Path:

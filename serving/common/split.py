@@ -1,9 +1,9 @@
-"""The split of a model's traffic between labels: one small file, which rollouts write and clients and gateways watch.
+"""The traffic split of a model between labels: a small file that rollouts write, and clients and gateways watch.
 
     {"model": "reviews", "salt": "reviews/7", "weights": {"canary": 10, "stable": 90}}
 
-A key (a user, a document) is hashed to a place in [0, 100); labels other than `stable` take the places from 0 on, in
-the order of the file. So a key keeps its side while the weights stand, and a canary that grows only gains keys.
+A key (a user, a document) is hashed to a position in [0, 100). Labels other than `stable` take the positions from 0, in
+the order of the file. A key keeps its label while the weights are the same, and a growing canary only gains keys.
 """
 
 import json
@@ -29,12 +29,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Split:
-    """Percents of the traffic by label.
+    """The percentage of the traffic for each label.
 
     Attributes:
         model: name of the model.
-        weights: percents that sum to 100, by label.
-        salt: hashed with each key, so that another rollout begins with other users.
+        weights: percentages by label, which sum to 100.
+        salt: hashed with each key, so that each rollout starts with other users.
     """
 
     model: str
@@ -55,18 +55,18 @@ class Split:
             ) from error
 
     def label_of(self, key: str | bytes) -> str:
-        """The label that serves `key`."""
+        """Returns the label that serves `key`."""
         return self.label_at(place_of(key, self.salt))
 
     def label_at(self, place: float) -> str:
-        """The label that serves a place in [0, 100)."""
+        """Returns the label for a position in [0, 100)."""
         bound, last = 0.0, STABLE
         for label, share in sorted(self.weights.items(), key=lambda each: each[0] == STABLE):
             bound += share
             if place < bound:
                 return label
             last = label if share else last
-        return last  # sums of shares may fall short of 100 by a rounding
+        return last  # rounding can make the sum of the weights less than 100
 
 
 def _is_share(share: object) -> bool:
@@ -74,7 +74,7 @@ def _is_share(share: object) -> bool:
 
 
 def place_of(key: str | bytes, salt: str = '') -> float:
-    """Where a key lies in [0, 100): uniform over keys, and the same on every machine."""
+    """Returns the position of a key in [0, 100): uniform over keys, and the same on every machine."""
     encoded = _encoded(key) if isinstance(key, str) else key
     digest = blake2b(encoded, digest_size=8, key=blake2b(salt.encode()).digest()).digest()
     return 100.0 * (int.from_bytes(digest, 'big') >> 11) / (1 << 53)
@@ -82,22 +82,22 @@ def place_of(key: str | bytes, salt: str = '') -> float:
 
 def _encoded(key: str) -> bytes:
     try:
-        # Bytes of a header or an argument, read as text, are themselves again.
+        # Restores the bytes of a header or argument that was decoded with surrogates.
         return key.encode('utf-8', 'surrogateescape')
     except UnicodeEncodeError:
-        return key.encode('utf-8', 'surrogatepass')  # half of a pair, as JSON can name it
+        return key.encode('utf-8', 'surrogatepass')  # a lone surrogate, which JSON can contain
 
 
 class UnreadableError(ServingError):
-    """The file system does not give the file, at least not now: nothing is known of what it holds."""
+    """The file cannot be read now; its content is unknown."""
 
 
 def find(path: Path) -> Split | None:
-    """The split in a file; None where there is no file.
+    """Reads the split from a file; None if there is no file.
 
     Raises:
-        UnreadableError: it cannot be read.
-        ServingError: it holds no split.
+        UnreadableError: the file cannot be read.
+        ServingError: its content is not a split.
     """
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -113,15 +113,22 @@ def find(path: Path) -> Split | None:
 
 
 def write(path: Path, split: Split) -> None:
-    """Replaces the file whole, so that no watcher sees half of it. Raises ServingError."""
+    """Replaces the file atomically. Raises ServingError."""
     values = {'model': split.model, 'salt': split.salt, 'weights': dict(split.weights)}
     files.replace(path, json.dumps(values, ensure_ascii=False) + '\n')
 
 
 class SplitFile:
-    """The split that a file holds now. Looks at the file at most once in a while; safe to share between threads."""
+    """Watches the split in a file. Threads may share it."""
 
     def __init__(self, path: Path, model: str, every: float = WATCH_SECONDS) -> None:
+        """Creates a watcher; the file is read on first use.
+
+        Args:
+            path: the split file.
+            model: name of the model that the split must be for.
+            every: minimum seconds between two reads.
+        """
         self.path = path
         self.model = model
         self._every = every
@@ -132,11 +139,11 @@ class SplitFile:
         self._lock = threading.Lock()
 
     def now(self) -> Split:
-        """The last good content; everything to `stable` where there is no file."""
+        """Returns the last valid split; all traffic to `stable` if there is no file."""
         return self.found() or self._none
 
     def found(self) -> Split | None:
-        """The last good content; None where there is no file."""
+        """Returns the last valid split; None if there is no file."""
         if time.monotonic() >= self._next_look:
             with self._lock:
                 if time.monotonic() >= self._next_look:

@@ -1,4 +1,4 @@
-"""The bytes of a file or of standard input, as they come."""
+"""The bytes of a file or of standard input, in blocks."""
 
 import io
 import os
@@ -19,7 +19,7 @@ STANDARD_INPUT = 'standard input'
 
 
 def open_path(path: str | None) -> BinaryIO:
-    """A file, or standard input for None. Raises TableError."""
+    """Opens a file, or standard input for None. Raises TableError."""
     try:
         # Unbuffered: what is there can be told from what is not, and no lock is held while nothing comes.
         return cast(BinaryIO, io.FileIO(0 if path is None else path, closefd=path is not None))
@@ -29,23 +29,23 @@ def open_path(path: str | None) -> BinaryIO:
 
 
 class Blocks(AbstractContextManager['Blocks']):
-    """Blocks of bytes, unpacked; None where the input pauses: who waits for more has all that came.
+    """Decompressed blocks of bytes. A None means that the input pauses and all earlier bytes were yielded.
 
     Attributes:
-        name: what a message calls the input.
-        stream: the unpacked bytes, for formats that seek.
-        pausing: whether the input is a pipe, a terminal or a socket, and not a file.
+        name: name of the input in messages.
+        stream: the decompressed bytes, for formats that seek.
+        pausing: whether the input is a pipe, a terminal or a socket.
     """
 
     def __init__(self, raw: BinaryIO, name: str, path: str = '') -> None:
         """
         Args:
             raw: the bytes of the file; closed with this object.
-            name: what messages call it.
-            path: tells the compression; '' for none.
+            name: name in messages.
+            path: its ending gives the compression; '' for none.
 
         Raises:
-            TableError: it cannot be unpacked.
+            TableError: the file cannot be decompressed.
         """
         self.name = name
         self._raw = raw
@@ -63,19 +63,19 @@ class Blocks(AbstractContextManager['Blocks']):
         self.pausing = self._size is None and _has_number(raw)
 
     def share(self) -> float | None:
-        """How much of a file has been read, 0 to 1; None where nobody knows how much there is."""
+        """Returns the fraction of the file that was read, 0 to 1; None if its size is unknown."""
         if self._size is None or self._raw.closed:
             return None
         return min(self._raw.tell() / max(self._size, 1), 1.0)
 
     def peek(self) -> bytes:
-        """The first block, which is given out again; b'' for an empty input. Raises TableError."""
+        """Returns the first block without consuming it; b'' for an empty input. Raises TableError."""
         if not self._first:
             self._first = list(islice((each for each in self if each is not None), 1))
         return self._first[0] if self._first else b''
 
     def __iter__(self) -> Iterator[bytes | None]:
-        """Raises TableError where the input cannot be read."""
+        """Yields the blocks. Raises TableError if the input cannot be read."""
         # Of what is there, `read` of a file that unpacks waits for the whole of a block.
         read: Callable[[int], bytes | None] = getattr(self.stream, 'read1', None) or self.stream.read
         # Whether a packed stream has more to give cannot be seen from outside.

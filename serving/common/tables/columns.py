@@ -1,4 +1,4 @@
-"""Which column of a file is what."""
+"""The roles of the columns of a file."""
 
 import re
 import unicodedata
@@ -13,25 +13,25 @@ _MAX_SHOWN = 20
 
 
 class Places:
-    """Where the fields of a row are.
+    """The positions of the fields in a row.
 
     Attributes:
-        size: how many fields a row has.
-        names: of the columns, without white space at their ends.
-        read: (what is read, its place).
-        kept: (name of a column that comes along, its place).
+        size: number of fields in a row.
+        names: names of the columns, stripped.
+        read: pairs of a role and its position.
+        kept: pairs of the name and the position of a column that is kept.
     """
 
     def __init__(self, header: Sequence[str], options: Options, file: str, delimiter: str = '') -> None:
         """
         Args:
             header: the names of the columns, as the file has them.
-            options: say which are wanted.
-            file: what messages begin with.
-            delimiter: what the names were divided by, if anything.
+            options: the columns to read and to keep.
+            file: name of the file, for messages.
+            delimiter: delimiter of the header, if there is one.
 
         Raises:
-            TableError: a column is missing, or there twice.
+            TableError: a column is missing or appears twice.
         """
         self.size = len(header)
         self.names = [name.strip() for name in header]
@@ -61,7 +61,7 @@ class Places:
 
 
 def not_to_keep(column: str, names: Sequence[str]) -> str:
-    """Says that a column which is to be kept is not there."""
+    """Returns the message for a missing column of `--keep-columns`."""
     return f'no column is named {column!r}, which is to be kept; there are: {_list(names)}'
 
 
@@ -78,7 +78,14 @@ def _advice(names: Sequence[str], part: str, column: str, options: Options, deli
 
 
 def naming(part: str, column: str, names: Iterable[str], remedies: Remedies) -> str:
-    """How to name a column that is not there: the one that is meant, where one is nearly named so."""
+    """Returns the advice for a missing column.
+
+    Args:
+        part: role of the column.
+        column: its configured name.
+        names: the names in the file; one that differs only slightly is suggested.
+        remedies: the wording of the advice.
+    """
     return remedies.naming(part, next((name for name in names if near(name, column)), 'NAME'))
 
 
@@ -93,7 +100,16 @@ def _letters(name: str) -> str:
 
 
 def require_no_near_miss(names: Sequence[str], options: Options, where: str) -> None:
-    """Raises TableError where an optional column is not there, and one that is nearly named so is."""
+    """Refuses a file whose optional column is missing while a similar name exists.
+
+    Args:
+        names: names of the columns.
+        options: the columns to read.
+        where: name of the file, for messages.
+
+    Raises:
+        TableError: there is such a name.
+    """
     for part in options.optional:
         column = options.columns[part]
         for name in names if column not in names else ():
@@ -105,7 +121,7 @@ def require_no_near_miss(names: Sequence[str], options: Options, where: str) -> 
 
 
 def _guessed(fields: Sequence[str]) -> list[str]:
-    """Names for the columns of a row: the longest field is the text, the first of the shortest others the label.
+    """Guesses names for the columns of a row: the longest field is the text, the shortest other one the label.
 
     Sentiment140 has label, id, date, query, user, text; Amazon's reviews have label, title, text.
     """
@@ -119,7 +135,7 @@ def _guessed(fields: Sequence[str]) -> list[str]:
 
 
 def looks_like_data(names: Sequence[str]) -> bool:
-    """Whether fields are rather values than names of columns: numbers, or sentences."""
+    """Whether fields look like values, such as numbers or sentences, and not like names of columns."""
     return any(_NUMBER.fullmatch(name) or len(name.split()) > 5 or len(name) > 60 for name in names)
 
 

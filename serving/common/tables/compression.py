@@ -1,4 +1,4 @@
-"""Streams that unpack as they are read: no more of a file is in memory than was asked for."""
+"""Streaming decompression: only the requested part of a file is in memory."""
 
 import bz2
 import gzip
@@ -14,15 +14,15 @@ DAMAGED = (gzip.BadGzipFile, EOFError, zlib.error, zipfile.BadZipFile)
 
 
 def unpacked(raw: BinaryIO, compression: str, name: str) -> BinaryIO:
-    """The stream of what `raw` holds.
+    """Returns a stream of the decompressed bytes.
 
     Args:
         raw: the bytes of the file.
         compression: '.gz', '.bz2', '.zst', '.zip', or '' for none.
-        name: what messages call the file.
+        name: name of the file in messages.
 
     Raises:
-        TableError: it is not such a file, or a library is missing.
+        TableError: the file is not of this compression, or a library is missing.
     """
     if compression == '.gz':
         return cast(BinaryIO, gzip.GzipFile(fileobj=raw))
@@ -36,6 +36,13 @@ def unpacked(raw: BinaryIO, compression: str, name: str) -> BinaryIO:
 
 
 def damaged(name: str, compression: str, error: BaseException) -> TableError:
+    """Returns the error for a damaged file.
+
+    Args:
+        name: name of the file.
+        compression: its ending, such as '.gz'.
+        error: the error of the decompression.
+    """
     kind = {'.gz': 'gzip', '.bz2': 'bzip2', '.zst': 'zstd', '.zip': 'zip'}[compression]
     return TableError(f'{name}: is not a whole {kind} file ({error}); fetch or compress it again')
 
@@ -80,7 +87,7 @@ class _Zstd:
         self._rest = b''
 
     def read1(self, size: int = -1) -> bytes:
-        """What the next bytes unpack to; b'' at the end."""
+        """Returns the next decompressed bytes; b'' at the end."""
         while True:
             packed = self._rest or self._raw.read(_ZSTD_BYTES)
             self._rest = b''

@@ -1,7 +1,7 @@
-"""What can be wrong with a table."""
+"""The error of the table reader."""
 
 from vaiven.serving.common.errors import ServingError
 
 
 class TableError(ServingError):
-    """The table cannot be read; names the file, the row, the rule, and what to do."""
+    """A table cannot be read. The message gives file, line, rule and remedy."""

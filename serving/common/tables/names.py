@@ -1,4 +1,4 @@
-"""What the name of a file says about its content."""
+"""Format and compression of a file, by its name."""
 
 import os
 
@@ -10,7 +10,7 @@ _LONG_FASTTEXT = '.ft.txt'
 
 
 def split_name(path: str) -> tuple[str, str]:
-    """The ending that tells the format, and the one that tells the compression; '' for none. Case does not matter.
+    """Returns the endings for the format and the compression; '' for none. Case is ignored.
 
     Example:
         split_name('Reviews.CSV.gz')  # ('.csv', '.gz')
@@ -20,5 +20,5 @@ def split_name(path: str) -> tuple[str, str]:
     compression = next((each for each in COMPRESSIONS if lower.endswith(each)), '')
     stem = lower.removesuffix(compression)
     suffix = FASTTEXT if stem.endswith(_LONG_FASTTEXT) else os.path.splitext(stem)[1]
-    # Parquet compresses by itself, and is read from its end.
+    # Parquet has compression of its own and is read from its end.
     return ('', '') if suffix == '.parquet' and compression else (suffix, compression)

@@ -1,4 +1,4 @@
-"""Finds quotation marks that swallow the rows after them."""
+"""Detects unclosed quotation marks, which merge the rows after them into one field."""
 
 import re
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from vaiven.serving.common.tables.columns import Places
 from vaiven.serving.common.tables.errors import TableError
 
-# How many rows tell what the fields of a column look like, at least and at most.
+# Minimum and maximum number of rows to learn the shapes of a column from.
 _MIN_ROWS, _MAX_ROWS = 5, 200
 # A column with no more different values has exactly these; of others the shapes count.
 _MAX_VALUES = 10
@@ -17,7 +17,7 @@ _LETTERS, _DIGITS = re.compile(r'[^\W\d_]+'), re.compile(r'\d+')
 
 @dataclass
 class _Column:
-    """What the fields of a column look like."""
+    """The values and shapes of the fields of one column."""
 
     values: set[str] = field(default_factory=set)
     shapes: set[str] = field(default_factory=set)
@@ -50,14 +50,24 @@ class StrayQuotes:
         self._suspects: list[tuple[int, list[list[str]]]] = []
 
     def begin(self, places: Places) -> None:
-        """From here on the rows are those below the header."""
+        """Starts with the rows below the header."""
         text = dict(places.read).get('text')
         self._size = places.size
         self._places = [place for place in range(places.size) if place != text]
         self._columns = {place: _Column() for place in self._places}
 
     def row(self, name: str, line: int, fields: Sequence[str], lines: Sequence[str]) -> None:
-        """A row, and the lines that it is made of. Raises TableError where it is several rows."""
+        """Checks one row.
+
+        Args:
+            name: name of the file.
+            line: number of its first line.
+            fields: its fields.
+            lines: its lines.
+
+        Raises:
+            TableError: its lines are rows of their own.
+        """
         if not self._places:
             return
         if len(lines) == 1:
@@ -77,7 +87,7 @@ class StrayQuotes:
                 self._suspects.append((line, split))
 
     def end(self, name: str) -> None:
-        """The file has no more rows. Raises TableError as `row` does."""
+        """Checks the remaining suspects at the end of the file. Raises TableError as `row` does."""
         if not self._rows and self._suspects:
             # The lines can only be compared with each other.
             for each in self._suspects[0][1][1:]:

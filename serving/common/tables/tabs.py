@@ -14,13 +14,19 @@ _QUOTED = re.compile(r'"((?:[^"]|"")*)"')
 
 
 def tab_rows(lines: Lines, content: Iterator[str | None], notes: Notes) -> Iterator[Row | None]:
-    """Rows that are not blank; None where the input pauses. In a file of one column a blank line is an empty field.
+    """Yields rows that are not blank; None means that the input pauses.
 
-    A field that is quoted as a whole loses its marks, which is noted; one that only starts with a mark keeps it. A row
-    that has too few fields is read on as csv where a field of it opens a quotation.
+    In a file of one column a blank line is an empty field. A field that is quoted as a whole loses its quotation marks,
+    which is noted. A field that only starts with one keeps it. A row with too few fields is read as csv if one of its
+    fields opens a quotation.
+
+    Args:
+        lines: position in the file.
+        content: the lines.
+        notes: counts what was changed.
 
     Raises:
-        TableError: a quotation that is never closed.
+        TableError: a quotation is never closed.
     """
     size = 0
     for line in content:

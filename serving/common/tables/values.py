@@ -1,4 +1,4 @@
-"""The values of fields, whatever the format of their file."""
+"""The values of fields, in every format."""
 
 import re
 from collections.abc import Mapping
@@ -14,9 +14,8 @@ class Record(NamedTuple):
 
     Attributes:
         where: file and line.
-        fields: by what they are; None for an empty one, absent where the row has no such key.
-        kept: other values by the names of their columns, as they stand in the file; absent where the row has no such
-            key.
+        fields: values by role; None for an empty one, absent if the row has no such key.
+        kept: values of kept columns by name, unchanged; absent if the row has no such key.
     """
 
     where: str
@@ -26,21 +25,26 @@ class Record(NamedTuple):
 
 NOTHING: Mapping[str, Any] = {}
 
-# What the bytes 0x80 to 0x9f are in CP1252, which Latin-1 reads as controls.
+# The characters of the bytes 0x80 to 0x9f in CP1252; Latin-1 reads them as C1 controls.
 _CP1252 = {byte: bytes((byte,)).decode('cp1252', 'ignore') for byte in range(0x80, 0xA0)}
 _MAPPED = {byte: character for byte, character in _CP1252.items() if character}
 _SECOND = '\u00a0-\u00bf' + re.escape(''.join(_MAPPED.values()))
 _CONTROL = re.compile('[\x80-\x9f]')
-# Two or three bytes of UTF-8, each read as a character of CP1252: of Latin letters, punctuation, Cyrillic.
+# Two or three bytes of UTF-8, each decoded as CP1252: Latin letters, punctuation, Cyrillic.
 _MOJIBAKE = re.compile(f'[ÃÂ][{_SECOND}]|â€|(?:[ÐÑ][{_SECOND}]){{2}}')
 _SUSPECT = re.compile('[\x80-\x9fÃÂÐâ]')
 
 
 def clean(text: str, where: str, notes: Notes) -> str:
-    """The text with C1 controls as CP1252 means them; counts those, and what looks like mojibake.
+    """Replaces C1 controls by their CP1252 characters; counts them, and probable mojibake.
+
+    Args:
+        text: the text.
+        where: file and line, for messages.
+        notes: the counts.
 
     Raises:
-        TableError: a control that CP1252 does not have either.
+        TableError: CP1252 does not define the control either.
     """
     if text.isascii() or not _SUSPECT.search(text):
         return text
@@ -59,10 +63,17 @@ def clean(text: str, where: str, notes: Notes) -> str:
 
 
 def field(value: object, part: str, column: str, where: str, remedies: Remedies) -> str | None:
-    """A value of a typed file as the text that a csv file would have; None for none.
+    """Converts a value of a typed file to the text that a csv file would contain; None for a missing value.
+
+    Args:
+        value: the value.
+        part: role of the column.
+        column: name of the column.
+        where: file and line, for messages.
+        remedies: the wording of the advice.
 
     Raises:
-        TableError: for lists and the like, for a text that is a number, and for characters that no text has.
+        TableError: the value is a list or an object, a text is a number, or a character is not valid.
     """
     if isinstance(value, str):
         if '\0' in value:
@@ -84,7 +95,7 @@ def field(value: object, part: str, column: str, where: str, remedies: Remedies)
 
 
 def _half_pair(text: str) -> str:
-    """The first half of a surrogate pair, which JSON can name and UTF-8 cannot hold."""
+    """Returns the first lone surrogate, which JSON can contain and UTF-8 cannot encode."""
     try:
         text.encode()
     except UnicodeEncodeError as error:
