@@ -5,20 +5,14 @@ with ServerProcess('reviews', folder) as server:
 """
 
 import os
-import re
-import signal
-import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO
 
 from vaiven.serving.common import ports
+from vaiven.serving.common.child_process import ChildProcess
 from vaiven.serving.common.errors import ServerStartError
-from vaiven.serving.common.log import READY_LINE
 
 # A free port may be taken before the child opens it; three times in a row is another problem.
 PORT_ATTEMPTS = 3
@@ -27,8 +21,7 @@ PORT_ATTEMPTS = 3
 class ServerProcess:
     """Starts a server on loopback ports, waits until its model is AVAILABLE, and stops it at the end.
 
-    The child has its own session, so that Ctrl-C in the terminal reaches the parent only. Its standard input is a pipe
-    from the parent: the child exits when the parent dies, even by SIGKILL.
+    The child exits when the parent dies, even by SIGKILL; see `ChildProcess`.
 
     Attributes:
         grpc_address: `host:port` of the gRPC API.
@@ -72,8 +65,7 @@ class ServerProcess:
         self._log_path = log_path
         self._timeout = timeout
         self._inherited = tuple(inherited)
-        self._process: subprocess.Popen[bytes] | None = None
-        self._log: IO[bytes] | None = None
+        self._child: ChildProcess | None = None
         self._address = ''
         self._url = ''
 
@@ -90,9 +82,9 @@ class ServerProcess:
     @property
     def pid(self) -> int:
         """Process ID of the child. Raises ServerStartError if it is not running."""
-        if self._process is None:
+        if self._child is None:
             raise ServerStartError('the server is not running: start it first')
-        return self._process.pid
+        return self._child.pid
 
     def __enter__(self) -> 'ServerProcess':
         self.start()
@@ -115,7 +107,7 @@ class ServerProcess:
         Raises:
             ServerStartError: it ended or was not ready in time. The message has the last lines of its log.
         """
-        if self._process is not None:
+        if self._child is not None:
             raise ServerStartError('the server is running already: stop it first')
         for attempt in range(PORT_ATTEMPTS):
             try:
@@ -132,47 +124,18 @@ class ServerProcess:
         Returns:
             Its exit status, negative for a signal; None if it was not running.
         """
-        process, self._process = self._process, None
-        if process is None:
-            return None
-        try:
-            if process.poll() is None:
-                process.terminate()
-            return process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            _kill_session(process)
-            return process.wait()
-        except BaseException:
-            _kill_session(process)
-            process.wait()
-            raise
-        finally:
-            if process.stdin is not None:
-                process.stdin.close()
-            if self._log is not None:
-                self._log.close()
-                self._log = None
+        child, self._child = self._child, None
+        return None if child is None else child.stop(timeout)
 
     def detach(self) -> None:
         """Detaches the server, which continues to run after the parent. Start it with `exit_with_stdin` off."""
-        process, self._process = self._process, None
-        if process is not None and process.stdin is not None:
-            process.stdin.close()
-            process.returncode = 0  # otherwise Popen warns that the child is still running
-        if self._log is not None:
-            self._log.close()
-            self._log = None
+        child, self._child = self._child, None
+        if child is not None:
+            child.detach()
 
     def log_tail(self, lines: int = 20) -> str:
         """The last lines of the server's log."""
-        return '\n'.join(self._log_text().splitlines()[-lines:])
-
-    def _log_text(self) -> str:
-        if self._log is None:
-            return ''
-        # `pread`, since the child shares the position of the file: a read must not move it.
-        descriptor = self._log.fileno()
-        return os.pread(descriptor, os.fstat(descriptor).st_size, 0).decode('utf-8', 'replace')
+        return '' if self._child is None else '\n'.join(self._child.log().splitlines()[-lines:])
 
     def _start(self, started: Callable[[int], None] | None) -> None:
         free_ports = iter(ports.free(self._host, 2) if None in self._ports else ())
@@ -189,42 +152,24 @@ class ServerProcess:
             **self._flags,
         }
         command = [sys.executable, '-m', 'vaiven.serving.server', *map(argument, flags, flags.values())]
-        self._log = (
-            tempfile.TemporaryFile('w+b') if self._log_path is None else Path(self._log_path).open('w+b')  # noqa: SIM115 (closed by `stop`)
-        )
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # also makes the child the leader of a process group that `killpg` reaches
-            pass_fds=self._inherited,
-        )
+        self._child = ChildProcess(command, self._log_path, self._inherited)
         try:
             if started is not None:
-                started(self._process.pid)
-            self._wait()
+                started(self._child.pid)
+            if not self._child.wait_until_ready(self._timeout):
+                raise self._start_error()
         except BaseException:
             self.stop()
             raise
 
-    def _wait(self) -> None:
-        """Waits for the log line that the ports are open: a health check would need the TLS key and a token."""
-        assert self._process is not None
-        deadline = time.monotonic() + self._timeout
-        while not re.search(READY_LINE, self._log_text(), re.MULTILINE):
-            status = self._process.poll()
-            if status is not None:
-                raise self._exit_error(status)
-            if time.monotonic() > deadline:
-                raise ServerStartError(
-                    f'the server of model {self._model_name} was not ready after {self._timeout:.0f} s. '
-                    f'Its log ends:\n{self.log_tail()}'
-                )
-            time.sleep(0.05)
-
-    def _exit_error(self, status: int) -> ServerStartError:
-        tail = self.log_tail()
+    def _start_error(self) -> ServerStartError:
+        assert self._child is not None
+        status, tail = self._child.exit_status(), self.log_tail()
+        if status is None:
+            return ServerStartError(
+                f'the server of model {self._model_name} was not ready after {self._timeout:.0f} s. '
+                f'Its log ends:\n{tail}'
+            )
         kind = _PortTakenError if 'cannot be used' in tail else ServerStartError
         return kind(
             f'the server of model {self._model_name} ended with status {status}. Its log ends:\n{tail}'
@@ -238,11 +183,3 @@ class _PortTakenError(ServerStartError):
 def argument(name: str, value: object) -> str:
     """A flag in the syntax of the server: `--name=value`, with lower-case booleans."""
     return f'--{name}={str(value).lower() if isinstance(value, bool) else value}'
-
-
-def _kill_session(process: 'subprocess.Popen[bytes]') -> None:
-    """Kills the child and its own children."""
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        process.kill()

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import shutil
 import signal
 import socket
@@ -128,7 +129,7 @@ def test_a_server_that_is_killed_and_comes_back_is_found_again(
         with before(first, split=split_file) as gateway, Callers(gateway.grpc_address) as callers:
             callers.more()
             assert rest(gateway.rest_url, '/readyz')[0] == 200
-            first._process.kill()  # type: ignore[union-attr]
+            os.kill(first.pid, signal.SIGKILL)
             wait_until(lambda: callers.failures)
             wait_until(lambda: rest(gateway.rest_url, '/readyz')[0] == 503)
             assert json.loads(rest(gateway.rest_url, '/readyz')[2])['servers'] == {'all others': False}
