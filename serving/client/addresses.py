@@ -13,12 +13,11 @@ from vaiven.serving.client.errors import (
     UnavailableError,
 )
 from vaiven.serving.client.results import Target, VersionStatus
-from vaiven.serving.client.transport import RequestFlow, RequestFlows, Transport
+from vaiven.serving.client.transport import SAVED_MODEL, RequestFlow, RequestFlows, Transport
 from vaiven.serving.common.errors import ServingError
 from vaiven.serving.common.limits import MAX_VERSION
 
 POLL_SECONDS = 0.1
-SAVED_MODEL = 'saved-model:'
 
 
 def transport(address: str, connection: Connection) -> Transport:

@@ -20,6 +20,7 @@ from vaiven.serving.client.errors import DeadlineError, RequestError, request_er
 from vaiven.serving.client.results import Metadata, Target, VersionStatus
 from vaiven.serving.client.signatures import Signatures
 from vaiven.serving.client.transport import (
+    SAVED_MODEL,
     Arrays,
     Call,
     Classes,
@@ -405,7 +406,7 @@ class InThreads:
 
 
 def _transport(address: str, connection: Connection) -> AsyncTransport:
-    if addresses.is_rest(address) or address.startswith(addresses.SAVED_MODEL):
+    if addresses.is_rest(address) or address.startswith(SAVED_MODEL):
         return InThreads(addresses.transport(address, connection))
     addresses.check_address(address)
     from vaiven.serving.client.async_transport import AsyncGrpcTransport

@@ -19,7 +19,7 @@ def values_of(name: str, value: Any) -> Values:
         value: a string, bytes, a number of Python or numpy, or a list or an array of one dimension of one kind.
 
     Raises:
-        ServingError: it is none of these.
+        ServingError: it is of another type.
     """
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()

@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vaiven.serving.client import grpc_flows
-from vaiven.serving.client.addresses import SAVED_MODEL
 from vaiven.serving.client.errors import request_error
 from vaiven.serving.client.results import Target
-from vaiven.serving.client.transport import Call, RequestFlows
+from vaiven.serving.client.transport import SAVED_MODEL, Call, RequestFlows
 from vaiven.serving.common.errors import ServingError
 from vaiven.serving.common.version_folders import VersionPolicy, is_saved_model
 

@@ -9,6 +9,7 @@ from vaiven.serving.client.results import Metadata, Target, VersionStatus
 from vaiven.serving.client.signatures import Signatures
 
 T = TypeVar('T')
+SAVED_MODEL = 'saved-model:'  # addresses of models in this process start so
 Arrays = dict[str, NDArray[Any]]
 Features = Mapping[str, Any]  # of one tf.Example; a value is a number, a string, or a list of one kind
 Classes = list[tuple[str, float]]

@@ -18,7 +18,7 @@ def read(path: Path, message_class: Any, *, secret: bool = False) -> Any:
         secret: whether nothing of what it says may be in an error.
 
     Raises:
-        ServingError: it cannot be read, or is no such message.
+        ServingError: it cannot be read, or is not such a message.
     """
     try:
         return textproto.read(path, message_class(), messages.pool, secret=secret)

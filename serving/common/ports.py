@@ -57,7 +57,7 @@ def listen(host: str, number: int) -> list[socket.socket]:
 
 
 def check(host: str, numbers: Iterable[int]) -> None:
-    """Raises ServerStartError if one of the ports cannot be listened on; 0 is no port."""
+    """Raises ServerStartError if one of the ports cannot be listened on; port 0 is skipped."""
     for number in numbers:
         if not number:
             continue
@@ -75,7 +75,7 @@ def check(host: str, numbers: Iterable[int]) -> None:
 
 
 def check_socket(path: str) -> None:
-    """Raises ServerStartError if a UNIX socket cannot be made at `path`; '' is none."""
+    """Raises ServerStartError if a UNIX socket cannot be created at `path`; an empty path is skipped."""
     if not path:
         return
     if len(os.fsencode(path)) > MAX_SOCKET_BYTES:

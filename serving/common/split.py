@@ -109,7 +109,7 @@ def find(path: Path) -> Split | None:
     except OSError as error:
         raise UnreadableError(f'cannot read {path}: {error.strerror}') from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ServingError(f'{path} is no split of traffic: {error!r}') from error
+        raise ServingError(f'{path} is not a traffic split: {error!r}') from error
 
 
 def write(path: Path, split: Split) -> None:

@@ -1,4 +1,4 @@
-"""What a terminal shows: colours where they are wanted, and lines that are no wider than it is."""
+"""Output for terminals: colours, and lines that are folded at the width of the terminal."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ def folded(line: str, stream: TextIO, indent: str = INDENT) -> str:
     """
     if not stream.isatty() or columns(line) <= width():
         return line
-    begin = line[: len(line) - len(line.lstrip())]
+    first_indent = line[: len(line) - len(line.lstrip())]
     parts = textwrap.wrap(
         line.lstrip(),
         width(),
         subsequent_indent=indent,
         break_long_words=False,
         break_on_hyphens=False,
-        initial_indent=begin,
+        initial_indent=first_indent,
     )
     return '\n'.join(parts)
 

@@ -30,9 +30,9 @@ def read(path: Path, message: Message, pool: Any = None, *, secret: bool = False
         secret: whether the error must quote nothing of the file.
 
     Raises:
-        TextProtoError: the file cannot be read, is no UTF-8 text, is larger than 16 MiB, or `parse` refuses it.
+        TextProtoError: the file cannot be read, is not UTF-8 text, is larger than 16 MiB, or `parse` refuses it.
     """
-    name = message.DESCRIPTOR.full_name  # type: ignore[attr-defined]
+    name = message.DESCRIPTOR.full_name  # type: ignore[attr-defined]  # the stubs have no descriptors
     try:
         with path.open('rb') as stream:
             data = stream.read(MAX_BYTES + 1)
@@ -68,11 +68,11 @@ def parse(text: str, message: Message, pool: Any = None, *, secret: bool = False
     Raises:
         TextProtoError: the text is not such a message, or is nested too deeply.
     """
-    descriptor = message.DESCRIPTOR  # type: ignore[attr-defined]
+    descriptor = message.DESCRIPTOR  # type: ignore[attr-defined]  # the stubs have no descriptors
     try:
-        text_format.Parse(text, message, descriptor_pool=pool)  # type: ignore[type-var]
+        text_format.Parse(text, message, descriptor_pool=pool)  # type: ignore[type-var]  # any message class
         # What is read from the binary form may be nested less deeply than what can be written to it.
-        type(message).FromString(message.SerializeToString())  # type: ignore[attr-defined]
+        type(message).FromString(message.SerializeToString())  # type: ignore[attr-defined]  # the stubs have no descriptors
     except text_format.ParseError as error:
         reason = f'line {error.GetLine()}, column {error.GetColumn()}' if secret else _one_line(str(error))
     except (RecursionError, protobuf.DecodeError, protobuf.EncodeError):

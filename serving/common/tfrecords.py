@@ -20,7 +20,7 @@ class Records:
         """
         Args:
             path: the file.
-            place: where to begin, in bytes, as `place` said earlier.
+            place: offset in bytes to start at, an earlier value of `place`.
 
         Raises:
             ServingError: the file cannot be opened.

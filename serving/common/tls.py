@@ -31,7 +31,7 @@ class Tls:
         )
 
     def ssl_context(self) -> ssl.SSLContext:
-        """For REST: TLS 1.2 or newer, clients verified likewise. Raises ServingError for PEM that is none."""
+        """For REST: TLS 1.2 or newer, clients verified. Raises ServingError if the PEM text is not valid."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_alpn_protocols(['http/1.1'])
@@ -40,7 +40,7 @@ class Tls:
             try:
                 context.load_verify_locations(cadata=self.authority.decode('ascii'))
             except (ssl.SSLError, ValueError):
-                raise ServingError(f'{self.path}: custom_ca is no certificate in PEM text') from None
+                raise ServingError(f'{self.path}: custom_ca is not a certificate in PEM text') from None
         if self.client_verify:
             context.verify_mode = ssl.CERT_REQUIRED
         return context

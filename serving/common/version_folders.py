@@ -10,7 +10,7 @@ from vaiven.serving.common.limits import MAX_VERSION
 
 @dataclass(frozen=True)
 class VersionPolicy:
-    """Which versions to serve: the `latest` so many, or `specific` ones, or all (both None)."""
+    """The versions to serve: the `latest` N, or `specific` ones, or all (both None)."""
 
     latest: int | None = 1
     specific: tuple[int, ...] | None = None

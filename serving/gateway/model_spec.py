@@ -7,6 +7,8 @@ only the label. https://protobuf.dev/programming-guides/encoding/
 from functools import lru_cache
 from typing import NamedTuple
 
+from vaiven.serving.wire.strings import read_varint
+
 # More fields than any request has; a message of only tiny fields would block the event loop.
 MAX_FIELDS = 10_000
 # A ModelSpec of ordinary length is cached instead of decoded again.
@@ -22,7 +24,7 @@ class Spec(NamedTuple):
     chosen: bool
 
 
-class _MalformedError(Exception):
+class _MalformedError(ValueError):
     pass
 
 
@@ -36,7 +38,7 @@ def read(request: bytes) -> Spec | None:
                 part = reading(request[start:end])
                 name = name if part.name is None else part.name
                 chosen = chosen or part.chosen
-    except (_MalformedError, IndexError):
+    except ValueError:
         return None
     return Spec(name, chosen) if name else None
 
@@ -50,7 +52,7 @@ def read_first_task(request: bytes) -> Spec | None:
     """Like `read`, for the first task of a MultiInferenceRequest, which selects the version in the server."""
     try:
         task = _first(request)
-    except (_MalformedError, IndexError):
+    except ValueError:
         return None
     return read(request[task[1] : task[2]]) if task is not None else None
 
@@ -103,21 +105,21 @@ _known = lru_cache(1024)(_spec)
 
 
 def _fields(data: bytes) -> list[tuple[int, int, int, int]]:
-    """Yields tag, start, content start and end of each field. Raises _MalformedError or, if truncated, IndexError."""
+    """Returns tag, start, content start and end of each field. Raises ValueError."""
     found: list[tuple[int, int, int, int]] = []
     place, size = 0, len(data)
     while place < size:
         begin = place
-        tag, place = _varint(data, place)
+        tag, place = read_varint(data, place)
         kind = tag & 7
         if tag < 8 or len(found) == MAX_FIELDS:
             raise _MalformedError
         start = place
         if kind == 2:
-            length, start = _varint(data, place)
+            length, start = read_varint(data, place)
             place = start + length
         elif kind == 0:
-            _, place = _varint(data, place)
+            _, place = read_varint(data, place)
         elif kind in (1, 5):
             place += 8 if kind == 1 else 4
         else:  # groups, which no request has
@@ -126,19 +128,3 @@ def _fields(data: bytes) -> list[tuple[int, int, int, int]]:
             raise _MalformedError
         found.append((tag, begin, start, place))
     return found
-
-
-def _varint(data: bytes, place: int) -> tuple[int, int]:
-    """Decodes a varint of at most 10 bytes; returns it with the offset after it."""
-    byte = data[place]
-    if byte < 0x80:
-        return byte, place + 1
-    value, shift = byte & 0x7F, 7
-    while byte >= 0x80:
-        place += 1
-        if shift > 63:
-            raise _MalformedError
-        byte = data[place]
-        value |= (byte & 0x7F) << shift
-        shift += 7
-    return value, place + 1

@@ -17,7 +17,10 @@ def decode_strings(content: bytes, count: int) -> list[bytes]:
     lengths = []
     offset = 0
     for _ in range(count):
-        length, offset = _varint(content, offset)
+        try:
+            length, offset = read_varint(content, offset)
+        except ValueError:
+            raise ValueError('tensor_content ends inside the lengths of its strings') from None
         lengths.append(length)
     if sum(lengths) != len(content) - offset:
         raise ValueError(f'tensor_content has {len(content) - offset} bytes for strings of {sum(lengths)}')
@@ -28,22 +31,30 @@ def decode_strings(content: bytes, count: int) -> list[bytes]:
     return items
 
 
-def _varint(content: bytes, offset: int) -> tuple[int, int]:
-    """The number at `offset`, of at most 64 bits, and the offset after it. Raises ValueError if it does not end."""
-    value = 0
-    for shift in range(0, 64, 7):
-        if offset >= len(content):
-            break
-        byte = content[offset]
-        offset += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, offset
-    raise ValueError('tensor_content ends inside the lengths of its strings')
+def read_varint(data: bytes, offset: int) -> tuple[int, int]:
+    """Decodes the varint at `offset`, of at most 10 bytes; returns it with the offset after it.
+
+    Raises:
+        ValueError: it does not end in time.
+    """
+    try:
+        byte = data[offset]
+        if byte < 0x80:  # most tags and lengths
+            return byte, offset + 1
+        value = byte & 0x7F
+        for shift in range(7, 70, 7):
+            offset += 1
+            byte = data[offset]
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                return value, offset + 1
+    except IndexError:
+        pass
+    raise ValueError('a varint has more than 10 bytes, or is cut off')
 
 
 def varint(number: int) -> bytes:
-    """A non-negative number as a varint."""
+    """Encodes a non-negative number as a varint."""
     data = bytearray()
     while number > 0x7F:
         data.append(number & 0x7F | 0x80)
@@ -65,15 +76,15 @@ def packed_field(data: bytes, number: int) -> tuple[int, int] | None:
     offset = 0
     try:
         for _ in range(MAX_FIELDS):
-            tag, offset = _varint(data, offset)
+            tag, offset = read_varint(data, offset)
             kind = tag & 7
             if kind == _BYTES:
-                length, offset = _varint(data, offset)
+                length, offset = read_varint(data, offset)
                 if tag >> 3 == number:
                     return offset, offset + length
                 offset += length
             elif kind == _VARINT:
-                _, offset = _varint(data, offset)
+                _, offset = read_varint(data, offset)
             else:
                 return None
     except ValueError:

@@ -102,7 +102,7 @@ REFUSED = {
     'Excel': ('a.csv', b'text,label\ndon\x92t,1\n', r'line 2: byte 4 \(0x92\).*CP1252.*--set data.encoding=cp1252'),
     'Excel, seen later': ('a.csv', b'text,label\nni\xf1o,1\ndon\x92t,1\n', 'line 2: .*iconv -f CP1252'),
     'Latin-1': ('a.csv', b'text,label\nni\xf1o,1\n', 'line 2: .*Latin-1: .*data.encoding=latin1'),
-    'two encodings': ('a.csv', 'text,label\nniño,1\n'.encode() + b'ni\xf1o,1\n', 'line 3: .*mend this one'),
+    'two encodings': ('a.csv', 'text,label\nniño,1\n'.encode() + b'ni\xf1o,1\n', 'line 3: .*correct this one'),
     'UTF-16 without a mark': ('a.csv', 'text,label\n'.encode('utf-16-le'), 'data.encoding=utf-16-le'),
     'a column nearly named text': ('a.csv', 'id,Text\n1,x\n', "are: 'id', 'Text'; name it with --text-column=Text"),
     'a column nearly named label': ('a.csv', 'text,My LABELS\n1,x\n', '--label-column=NAME'),

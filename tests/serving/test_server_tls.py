@@ -176,8 +176,8 @@ def test_mismatched_files_are_refused_without_a_key_in_the_message(
         ({**both, 'server_key': server.key[:500]}, 'in PEM text'),
         ({**both, 'server_key': pairs['locked'].key}, 'server_key is encrypted'),
         ({**both, 'client_verify': True}, 'client_verify needs custom_ca'),
-        ({**both, 'custom_ca': 'no PEM'}, 'custom_ca is no certificate'),
-        ({**both, 'custom_ca': 'ñ'}, 'custom_ca is no certificate'),
+        ({**both, 'custom_ca': 'no PEM'}, 'custom_ca is not a certificate'),
+        ({**both, 'custom_ca': 'ñ'}, 'custom_ca is not a certificate'),
     ]:
         with pytest.raises(ServingError, match=says) as caught:
             tls.read(write(tmp_path / 'ssl', **fields))

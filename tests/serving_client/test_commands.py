@@ -300,6 +300,6 @@ def test_a_server_with_tls_that_asks_for_a_token_and_a_certificate(
             assert good.stdout == b'positive\t1.000000\tgg\n'
             assert 'UNAUTHENTICATED' in shell.fails(1, *asked, *secured, '--token-file', 'bad')
             shell.fails(1, *asked, '--token-file', 'tokens')
-            assert 'mutual TLS takes a certificate and its key' in shell.fails(2, *asked, *own[:2])
+            assert 'mutual TLS needs a certificate and its key' in shell.fails(2, *asked, *own[:2])
             assert 'empty is empty' in shell.fails(2, *asked, *secured, '--token-file', 'empty')
             assert 'cannot read the token' in shell.fails(2, *asked, *secured, '--token-file', 'nothing')

@@ -21,7 +21,7 @@ STANDARD_INPUT = 'standard input'
 def open_path(path: str | None) -> BinaryIO:
     """Opens a file, or standard input for None. Raises TableError."""
     try:
-        # Unbuffered: what is there can be told from what is not, and no lock is held while nothing comes.
+        # Unbuffered: `select` sees all bytes that are available, and no lock is held while none come.
         return cast(BinaryIO, io.FileIO(0 if path is None else path, closefd=path is not None))
     except (OSError, ValueError) as error:
         reason = getattr(error, 'strerror', None) or error

@@ -21,7 +21,7 @@ SEPARATOR = re.compile(r'"?sep=(.)"?\r?', re.IGNORECASE)
 def delimited(lines: Lines, delimiter: str, options: Options, notes: Notes) -> Iterator[Record | None]:
     """The rows below the header; None where the input pauses.
 
-    A first line `sep=;` names the delimiter. Where `options.names` are given there is no header.
+    A first line `sep=;` names the delimiter. With `options.names` the file has no header.
 
     Raises:
         TableError: the file is empty, or a row cannot be read.
@@ -48,17 +48,19 @@ def delimited(lines: Lines, delimiter: str, options: Options, notes: Notes) -> I
             header = row[1]
     places = Places(header, options, name, delimiter)
     if watch is not None:
-        watch.begin(places)
+        watch.start(places)
     size, read, kept = places.size, places.read, places.kept
     rule = 'tabs inside a text become spaces' if tabs else 'quote fields that contain the delimiter'
-    told = 'the header' if not options.names else 'the list of columns'
+    source = 'the header' if not options.names else 'the list of columns'
     for row in rows:
         if row is None:
             yield None
             continue
         line, fields = row
         if len(fields) != size:
-            raise TableError(f'{name}, line {line}: the row has {len(fields)} fields, {told} {size}; {rule}')
+            raise TableError(
+                f'{name}, line {line}: the row has {len(fields)} fields, {source} {size}; {rule}'
+            )
         if size > 1 and fields[0].strip('\ufeff ') == places.names[0] and _repeated(fields, places.names):
             raise TableError(f'{name}, line {line}: {_header_again(line, options)}')
         others = {column: fields[place] for column, place in kept} if kept else NOTHING
@@ -68,7 +70,7 @@ def delimited(lines: Lines, delimiter: str, options: Options, notes: Notes) -> I
 
 
 def _first(content: Iterator[str | None]) -> str | None:
-    """The first line. What is read of it can only be told from what follows, so a pause is waited through."""
+    """Returns the first line. It waits if the input pauses: the lines that follow decide how the first one is read."""
     return next((line for line in content if line is not None), None)
 
 

@@ -105,7 +105,7 @@ def not_utf8(
         if '\udc80' <= each <= '\udcff'
     }
     if mixed:
-        advice = 'the lines before it are UTF-8, so mend this one: the file holds two encodings'
+        advice = 'the lines before it are UTF-8, so correct this one: the file has two encodings'
     elif strange & _NOT_CP1252:
         advice = "it is not CP1252 or Latin-1 either; find out the file's encoding"
         advice += (

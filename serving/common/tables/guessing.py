@@ -67,11 +67,11 @@ def _delimited(lines: list[str], column: str, delimiter: str) -> Guess | None:
     if len(header) < 2:
         return None
     names = [name.strip() for name in header]
-    told = [name for name in names if name]
+    named = [name for name in names if name]
     # pandas writes its index first, in a column without a name.
-    if len(told) < (2 if names[0] else 1) or len(set(told)) < len(told):
+    if len(named) < (2 if names[0] else 1) or len(set(named)) < len(named):
         return None
-    if not all(len(name) <= _MAX_NAME and _NAME.fullmatch(name) for name in told):
+    if not all(len(name) <= _MAX_NAME and _NAME.fullmatch(name) for name in named):
         return None
     spelling = column if column in names else next((name for name in names if near(name, column)), None)
     if spelling is None:
@@ -79,11 +79,11 @@ def _delimited(lines: list[str], column: str, delimiter: str) -> Guess | None:
     sizes = [len(row) for row in islice(rows, _MAX_ROWS + 1) if row]
     if len(lines) > 2 and len(sizes) <= _MAX_ROWS:
         sizes = sizes[:-1] or sizes  # what was read may end in the middle of a row
-    alike = all(size == len(names) for size in sizes[:_MAX_ROWS])
+    same_size = all(size == len(names) for size in sizes[:_MAX_ROWS])
     form = 'tsv' if delimiter == '\t' else 'csv'
     # People write a space after a comma, and programs none.
     if header == names:
-        return Guess(form, alike, spelling, delimiter) if alike or spelling == column else None
-    words = all(' ' not in name for name in told)
-    unsure = words and sizes and alike and spelling == column
+        return Guess(form, same_size, spelling, delimiter) if same_size or spelling == column else None
+    words = all(' ' not in name for name in named)
+    unsure = words and sizes and same_size and spelling == column
     return Guess(form, False, spelling, delimiter) if unsure else None

@@ -10,7 +10,7 @@ from vaiven.serving.common.tables.options import Options
 
 
 def text_blocks(blocks: Blocks, options: Options) -> Iterator[str]:
-    """Pieces of a text; every end of a line is a line feed, and a byte order mark is no part of it.
+    """Yields a text in parts, with line feeds as line ends and without a byte order mark.
 
     Raises:
         TableError: bytes that are not of the encoding, or NUL, with their line.

@@ -49,7 +49,7 @@ class StrayQuotes:
         self._rows = 0
         self._suspects: list[tuple[int, list[list[str]]]] = []
 
-    def begin(self, places: Places) -> None:
+    def start(self, places: Places) -> None:
         """Starts with the rows below the header."""
         text = dict(places.read).get('text')
         self._size = places.size
