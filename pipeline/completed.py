@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 
+from vaiven.atomic import replacing
 from vaiven.pipeline.paths import COMPLETED
 
 # URI of an artifact, relative to the root → size in bytes of each file, by its path in the artifact.
@@ -73,11 +74,8 @@ class CompletedComponents:
         self._write()
 
     def _write(self) -> None:
-        part = f'{self._path}.part'
-        with contextlib.suppress(OSError):
-            with open(part, 'w', encoding='utf-8') as file:
-                json.dump(self._components, file)
-            os.replace(part, self._path)
+        with contextlib.suppress(OSError), replacing(self._path) as stream:
+            json.dump(self._components, stream)
 
 
 def file_sizes(folder: str) -> dict[str, int]:

@@ -1,6 +1,5 @@
 """Compiles the pipeline for Kubeflow Pipelines v2."""
 
-import os
 from typing import Any
 
 import yaml
@@ -8,6 +7,7 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 from tfx.orchestration import pipeline as tfx_pipeline
 from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 
+from vaiven.atomic import replacing
 from vaiven.components.kubeflow_entry import register_artifact_types
 from vaiven.components.text_example_gen.files import DataFiles
 from vaiven.pipeline.config import Config
@@ -65,14 +65,8 @@ def compile_pipeline(
     specification = runner.run(pipeline, write_out=False)['pipelineSpec']
     # The cache does not know which versions are in the serving folder, so the Pusher always runs.
     specification['root']['dag']['tasks']['AtomicPusher']['cachingOptions'] = {}
-    part = f'{output}.part'
-    try:
-        with open(part, 'w', encoding='utf-8') as file:
-            yaml.safe_dump_all([specification, _platform()], file, sort_keys=True)
-        os.replace(part, output)
-    finally:
-        if os.path.exists(part):
-            os.remove(part)
+    with replacing(output) as stream:
+        yaml.safe_dump_all([specification, _platform()], stream, sort_keys=True)
 
 
 def _resources(gpus: int) -> Any:

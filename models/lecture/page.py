@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 from collections.abc import Iterable
 from html import escape
 from importlib.metadata import version
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from vaiven.atomic import replacing
 from vaiven.errors import UserError
 from vaiven.models.lecture import sections
 from vaiven.models.lecture.cells_text import REFERENCES
@@ -136,20 +136,8 @@ def write_page(path: str, text: str) -> None:
     Raises:
         UserError: the file cannot be written.
     """
-    folder = os.path.dirname(os.path.abspath(path))
     try:
-        with tempfile.NamedTemporaryFile(
-            'w', encoding='utf-8', dir=folder, prefix='.lecture-', delete=False
-        ) as file:
-            try:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-                # Temporary files are private; the page gets the usual mode.
-                os.chmod(file.name, 0o644)
-                os.replace(file.name, path)
-            except BaseException:
-                os.unlink(file.name)
-                raise
+        with replacing(path) as stream:
+            stream.write(text)
     except OSError as error:
         raise UserError(f'{path}: cannot be written ({error.strerror})') from error

@@ -1,13 +1,12 @@
 """Atomic replacement of small files that other processes watch."""
 
-import contextlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
 from google.protobuf import text_format
 
+from vaiven.atomic import replacing, temporary_path
 from vaiven.serving.common.errors import ServingError
 
 
@@ -18,32 +17,21 @@ def replace(path: Path, text: str) -> None:
 
 def replace_with(path: Path, write: Callable[[TextIO], object]) -> None:
     """Replaces a file atomically by what `write` writes to a stream; on failure the file is unchanged."""
-    temporary = _temporary(path)
     try:
-        with temporary.open('w', encoding='utf-8', newline='') as stream:
+        with replacing(path) as stream:
             write(stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
     except OSError as error:
         raise ServingError(f'cannot write {path}: {error.strerror}') from error
-    finally:
-        with contextlib.suppress(OSError):  # the name itself may be too long
-            temporary.unlink(missing_ok=True)
 
 
 def check(path: Path) -> None:
     """Raises ServingError if `replace` could not write the file. Changes nothing."""
-    temporary = _temporary(path)
+    temporary = temporary_path(path)
     try:
         temporary.touch()
         temporary.unlink()
     except OSError as error:
         raise ServingError(f'cannot write {path}: {error.strerror}') from error
-
-
-def _temporary(path: Path) -> Path:
-    return path.with_name(f'.{path.name}.{os.getpid()}')
 
 
 def replace_message(path: Path, message: Any) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vaiven.atomic import replacing
 from vaiven.serving.common.errors import ServingError
 
 _BOOT_ID = Path('/proc/sys/kernel/random/boot_id')
@@ -71,11 +72,10 @@ def start_of(pid: int) -> str:
 def write(server: Running) -> None:
     """Writes the state file of a server. Raises ServingError if that is not possible."""
     path = _path(server.port)
-    part = path.with_suffix(f'.{os.getpid()}')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(dataclasses.asdict(server)) + '\n', encoding='utf-8')
-        part.replace(path)
+        with replacing(path) as stream:
+            stream.write(json.dumps(dataclasses.asdict(server)) + '\n')
     except OSError as error:
         raise ServingError(
             f'cannot write {path}: {error.strerror}. XDG_STATE_HOME names another folder'
