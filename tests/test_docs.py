@@ -123,7 +123,9 @@ def test_make_help_lists_every_target() -> None:
     makefile = (ROOT / 'Makefile').read_text(encoding='utf-8')
     targets = set(re.search(r'^\.PHONY: (.*)$', makefile, re.MULTILINE)[1].split())
     targets |= set(re.findall(r'^([a-z]+):', makefile, re.MULTILINE))
-    printed = subprocess.run(['make', 'help'], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    printed = subprocess.run(
+        ['make', '--no-print-directory', 'help'], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     assert {line.split()[1] for line in printed.splitlines()} == targets
 
 

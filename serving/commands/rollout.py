@@ -42,7 +42,7 @@ def rollout() -> None:
       # Show the versions, their labels and their traffic
       vaiven rollout status
     \b
-      # Send 10 % of the traffic to version 7, and compare it with the stable version
+      # Send 10 % of the traffic to version 7 and compare it with stable
       vaiven rollout canary 7 --percent 10
       vaiven rollout compare
     \b

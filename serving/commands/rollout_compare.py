@@ -104,8 +104,8 @@ def compare(
       # Use the rows of a table; its column `label` gives the accuracy
       vaiven rollout compare --requests held-out.csv
     \b
-      # Compare two versions on live traffic for ten minutes
-      vaiven rollout compare --old 3 --new 4 --log /logs/reviews --follow --seconds 600
+      # Compare the canary with the stable version on live traffic for ten minutes
+      vaiven rollout compare --log logs/reviews --follow --seconds 600
     """
     if requests is not None and log is not None:
         raise click.UsageError('--requests and --log exclude each other: use one of them')

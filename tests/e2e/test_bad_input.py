@@ -82,10 +82,10 @@ def test_files_that_do_not_go_together_are_refused(tmp_path):
     for arguments, words in (
         (['--data', book], ['needs labels', 'training.task=language', '--unlabelled']),
         (['--data', good, '--data', book], ['not both', '--unlabelled']),
-        (['--data', good, '--unlabelled', good], ['good.csv', 'one of them is enough']),
+        (['--data', good, '--unlabelled', good], ['good.csv', 'name it with one of them']),
         (['--data', good, '--unlabelled', more], ['more.csv', "no column is named 'text'", "'body'"]),
         (['--data', good, '--unlabelled', tmp_path / 'none.txt'], ['none.txt', 'no such file']),
-        (['--data', good, '--unlabelled', tmp_path / '*.md'], ['*.md', 'no file fits', '--unlabelled']),
+        (['--data', good, '--unlabelled', tmp_path / '*.md'], ['*.md', 'no file matches', '--unlabelled']),
         (
             ['--data', good, '--set', 'data.rating_column=stars'],
             ["no column is named 'stars'", 'data.rating_column'],

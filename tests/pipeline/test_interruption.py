@@ -12,7 +12,9 @@ pytestmark = pytest.mark.slow
 
 # The job with components of toys in place of the real graph, so that it takes seconds.
 PROGRAM = """
-import os, pathlib, sys, time, types
+import os, pathlib, signal, sys, time, types
+# Shells let their background jobs, and all children of these, ignore SIGINT.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 import vaiven.pipeline.graph as graph
 from tests.pipeline import toy_components
 from vaiven.components.text_example_gen.files import DataFiles

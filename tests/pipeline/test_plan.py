@@ -223,7 +223,8 @@ def test_one_column_may_be_label_and_rating(tmp_path, plan):
         assert not [line for line in lines if line.startswith('warning')]
     for part in ('language', 'group'):
         refused(
-            plan(path, *settings, '--set', f'data.{part}_column=stars'), 'only label and rating may share one'
+            plan(path, *settings, '--set', f'data.{part}_column=stars'),
+            'only label and rating may be the same',
         )
 
 

@@ -227,7 +227,11 @@ def test_a_storm_of_reloads_leaves_the_last_one_and_delays_no_request(
         codes |= {future.result(60)[0] for future in ended}
     assert codes <= {'OK', 'ABORTED', 'UNKNOWN', 'INVALID_ARGUMENT', 'DEADLINE_EXCEEDED'}
     assert reload(30, **{reload.name: plus_3}) == ('OK', '')
-    assert reload.answer(reload.name) == 3.5
+    # A model that has an AVAILABLE version is not waited for: the version of the new path may still be loading.
+    deadline = time.monotonic() + 30
+    while (answer := reload.answer(reload.name)) == 2.5 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert answer == 3.5
     stop.set()
     thread.join()
     assert sorted(seconds)[int(len(seconds) * 0.99)] < 1, 'a request waited for a reload'

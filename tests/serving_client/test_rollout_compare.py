@@ -460,13 +460,16 @@ def test_the_command_says_what_it_found_and_ends_accordingly(
         (['--requests', str(file), '--new', '9'], 'version 9 of model'),
         ([], 'or use --requests or --log'),
         (['--requests', str(file), '--follow'], '--follow requires --log'),
-        (['--label-column', 'stars'], '--text-column and --label-column go with --requests'),
+        (['--label-column', 'stars'], '--text-column and --label-column require --requests'),
         (
             ['--requests', str(file), '--base-path', str(tmp_path)],
-            '--base-path tells where the held-out rows',
+            '--base-path is for held-out rows',
         ),
-        (['--log', str(logged[1]), '--follow'], '--follow takes --limit or --seconds'),
-        (['--requests', str(file), '--new', '2'], 'stable and 2 are both version 2: name two versions'),
+        (['--log', str(logged[1]), '--follow'], '--follow requires --limit or --seconds'),
+        (
+            ['--requests', str(file), '--new', '2'],
+            'stable and 2 are both version 2: name two different versions',
+        ),
         (
             ['--requests', str(file), '--label-column', 'lable'],
             "no column is named 'lable'; there are: 'text'",
