@@ -64,20 +64,20 @@ class TextExampleGen(component.FileBasedExampleGen):
         """
         names = OutputNames(split_names or {}, feature_names or {})
         base = _base([*files.data, *files.unlabelled])
-        inputs = example_gen_pb2.Input()  # type: ignore[attr-defined]
+        inputs = example_gen_pb2.Input()
         for name, paths in ((DATA_INPUT, files.data), (UNLABELLED_INPUT, files.unlabelled)):
             for number, path in enumerate(paths):
                 # TFX's driver reads base and pattern as glob patterns, so brackets in local file names are escaped.
                 pattern = _escape(path)[len(_escape(base)) :].lstrip('/')
                 inputs.splits.add(name=f'{name}-{number}', pattern=pattern)
         splits = [
-            example_gen_pb2.SplitConfig.Split(name=names.split(split), hash_buckets=buckets)  # type: ignore[attr-defined]
+            example_gen_pb2.SplitConfig.Split(name=names.split(split), hash_buckets=buckets)
             for split, buckets in config.buckets().items()
         ]
         super().__init__(
             input_base=_escape(base),
             input_config=inputs,
-            output_config=example_gen_pb2.Output(split_config=example_gen_pb2.SplitConfig(splits=splits)),  # type: ignore[attr-defined]
+            output_config=example_gen_pb2.Output(split_config=example_gen_pb2.SplitConfig(splits=splits)),
             custom_config=executor.pack_config(config, names),
         )
 

@@ -34,8 +34,8 @@ class ContentDriver(driver.FileBasedDriver):
 
     def get_input_processor(
         self,
-        splits: Iterable[example_gen_pb2.Input.Split],  # type: ignore[name-defined]
-        range_config: range_config_pb2.RangeConfig | None = None,  # type: ignore[name-defined]
+        splits: Iterable[example_gen_pb2.Input.Split],
+        range_config: range_config_pb2.RangeConfig | None = None,
         input_base_uri: str | None = None,
     ) -> input_processor.InputProcessor:
         """The processor that fingerprints the content.

@@ -33,7 +33,7 @@ _ERROR_FILE = 'error.txt'
 _SHARD_BYTES = 64 * 1024 * 1024
 
 
-def pack_config(config: DataConfig, names: OutputNames) -> example_gen_pb2.CustomConfig:  # type: ignore[name-defined]
+def pack_config(config: DataConfig, names: OutputNames) -> example_gen_pb2.CustomConfig:
     """The configuration as the execution parameter `custom_config`.
 
     Args:
@@ -44,7 +44,7 @@ def pack_config(config: DataConfig, names: OutputNames) -> example_gen_pb2.Custo
     # Default names stay out, so that executions cached without them are still found.
     if names != OutputNames():
         values['names'] = to_json(names)
-    custom = example_gen_pb2.CustomConfig()  # type: ignore[attr-defined]
+    custom = example_gen_pb2.CustomConfig()
     custom.custom_config.Pack(json_format.ParseDict(values, struct_pb2.Struct()))
     return custom
 
@@ -55,7 +55,7 @@ def unpack_config(custom_config: str) -> tuple[DataConfig, OutputNames]:
     Args:
         custom_config: a CustomConfig message as JSON.
     """
-    custom = json_format.Parse(custom_config, example_gen_pb2.CustomConfig())  # type: ignore[attr-defined]
+    custom = json_format.Parse(custom_config, example_gen_pb2.CustomConfig())
     struct = struct_pb2.Struct()
     custom.custom_config.Unpack(struct)
     names = json.loads(str(struct['names'])) if 'names' in struct else {}
@@ -101,7 +101,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             logger.warning(line)
 
         examples.split_names = artifact_utils.encode_split_names([names.split(split) for split in SPLITS])
-        examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)  # type: ignore[attr-defined]
+        examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
         examples_utils.set_file_format(examples, 'tfrecords_gzip')
         for name in ('rows', 'empty', 'duplicates', 'conflicting', 'unlabelled'):
             examples.set_int_custom_property(name, getattr(summary, name))
@@ -168,7 +168,7 @@ def find_files(exec_properties: dict[str, Any]) -> tuple[DataFiles, int]:
     base = exec_properties[standard_component_specs.INPUT_BASE_KEY]
     inputs = json_format.Parse(
         exec_properties[standard_component_specs.INPUT_CONFIG_KEY],
-        example_gen_pb2.Input(),  # type: ignore[attr-defined]
+        example_gen_pb2.Input(),
     )
     paths: dict[bool, list[str]] = {False: [], True: []}
     size = 0

@@ -54,6 +54,6 @@ class Metrics:
         )
         for model, split in splits.items():
             for label, share in split.weights.items() if split is not None else ():
-                percent.cell(model, label).value = share  # type: ignore[assignment]
+                percent.cell(model, label).value = share  # type: ignore[assignment]  # counters hold floats, too
         families = (self._requests, self._seconds, self._in_flight, percent, self._build)
         return '\n'.join(line for family in families for line in family.snapshot()()) + '\n'

@@ -91,7 +91,7 @@ class Kind:
 
 
 _BY_NUMBER = {
-    NUMBERS[name]: Kind(name, NUMBERS[name], np.dtype(dtype), field)  # type: ignore[call-overload]
+    NUMBERS[name]: Kind(name, NUMBERS[name], np.dtype(dtype), field)  # type: ignore[call-overload]  # numpy's stubs want literals
     for name, (dtype, field) in _FIELDS.items()
 }
 _BY_DTYPE = {kind.dtype: kind for kind in _BY_NUMBER.values()}
