@@ -47,7 +47,9 @@ def test_the_file_in_the_cache_is_read_with_its_ratings_and_nobody_has_to_ask(tm
     assert [(row.label, row.rating) for row in read_rows(path, config)] == [(1, 1.0), (0, -0.25), (None, 0.0)]
 
 
-@pytest.mark.parametrize('content', [b'no archive', archive({'other': b''})])
+@pytest.mark.parametrize(
+    'content', [b'no archive', archive({'other': b''})], ids=['not an archive', 'another archive']
+)
 def test_another_package_is_refused(content):
     with pytest.raises(DownloadError, match='does not contain'):
         list(default_data.read_reviews(content))
