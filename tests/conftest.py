@@ -1,6 +1,8 @@
 """What all tests share: how they start programs, the order of the files, and which of them are slow."""
 
+import gzip
 import subprocess
+import types
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +17,10 @@ LONGEST_FILES = ('e2e/test_readme.py', 'e2e/test_main_job.py', 'e2e/test_novel.p
 LONGEST_FOLDERS = ('e2e', 'models', 'components', 'serving_client', 'serving', 'gateway', 'benchmarks')
 # Tests with models that are made for them are slow, without saying so.
 SLOW_FIXTURES = {'pushed', 'made_models', 'other_models', 'trained', 'kinds'}
+
+
+# A gzip header has the time. Among the parameters of a test it would give the test another name in each process.
+gzip.time = types.SimpleNamespace(time=lambda: 0.0)
 
 
 @pytest.hookimpl(tryfirst=True)
