@@ -1,4 +1,4 @@
-"""`vaiven gateway`: splits traffic for callers that cannot split by themselves."""
+"""`vaiven gateway`: splits the traffic of clients that do not follow the split file themselves."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from vaiven.serving.common.errors import ServingError
 from vaiven.serving.common.limits import MAX_MESSAGE_BYTES
 
 if TYPE_CHECKING:
-    from vaiven.serving.gateway.gateway import Settings
+    from vaiven.serving.gateway.gateway import GatewayOptions
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
 PORT = click.IntRange(1, 65535)
-_ADDRESS = re.compile(r'[^\s@?#]+:[0-9]{1,5}')
+_ADDRESS = re.compile(r'(?!https?:)[^\s@?#]+:[0-9]{1,5}')
 _REST_ADDRESS = re.compile(r'([^\s/:@?#\[\]]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}')
 _HEADER = re.compile(r'(?!grpc-)[a-z0-9][a-z0-9_-]*(?<!-bin)')
 
@@ -32,8 +32,8 @@ _HEADER = re.compile(r'(?!grpc-)[a-z0-9][a-z0-9_-]*(?<!-bin)')
     multiple=True,
     metavar='FOLDER',
     type=FOLDER,
-    help='Split the model of this serving folder as the split.json in it says; the model is called like the folder. '
-    'May come again.  [default: the folder below vaiven-runs that was pushed to last]',
+    help='Serving folder with a split.json, named after its model. Repeatable.  '
+    '[default: the newest below vaiven-runs]',
 )
 @click.option(
     '--split',
@@ -41,7 +41,7 @@ _HEADER = re.compile(r'(?!grpc-)[a-z0-9][a-z0-9_-]*(?<!-bin)')
     multiple=True,
     type=Utf8(),
     metavar='MODEL=FILE',
-    help='Split a model as this file says. May come again.',
+    help='Split file of a model. Repeatable.',
 )
 @click.option(
     '--server',
@@ -49,7 +49,7 @@ _HEADER = re.compile(r'(?!grpc-)[a-z0-9][a-z0-9_-]*(?<!-bin)')
     default=GRPC_ADDRESS,
     show_default=True,
     metavar='HOST:PORT',
-    help='gRPC of the server.',
+    help='gRPC address of the server.',
 )
 @click.option(
     '--rest-server',
@@ -57,7 +57,7 @@ _HEADER = re.compile(r'(?!grpc-)[a-z0-9][a-z0-9_-]*(?<!-bin)')
     default=REST_ADDRESS,
     show_default=True,
     metavar='HOST:PORT',
-    help='REST of the server.',
+    help='REST address of the server.',
 )
 @click.option(
     '--route',
@@ -65,7 +65,7 @@ _HEADER = re.compile(r'(?!grpc-)[a-z0-9][a-z0-9_-]*(?<!-bin)')
     multiple=True,
     type=Utf8(),
     metavar='LABEL=HOST:PORT',
-    help='This label is a server of its own, asked for its newest version. May come again.',
+    help='gRPC address of a separate server for a label; its newest version answers. Repeatable.',
 )
 @click.option(
     '--rest-route',
@@ -73,14 +73,14 @@ _HEADER = re.compile(r'(?!grpc-)[a-z0-9][a-z0-9_-]*(?<!-bin)')
     multiple=True,
     type=Utf8(),
     metavar='LABEL=HOST:PORT',
-    help='The REST port of such a server.',
+    help='REST address of the server of a --route. Repeatable.',
 )
 @click.option(
     '--key-header',
     default='vaiven-key',
     show_default=True,
     metavar='NAME',
-    help='Where callers say their key.',
+    help='Header or metadata with the key of a caller.',
 )
 @click.option('--port', type=PORT, default=8600, show_default=True, help='Port of the gRPC API.')
 @click.option(
@@ -88,35 +88,31 @@ _HEADER = re.compile(r'(?!grpc-)[a-z0-9][a-z0-9_-]*(?<!-bin)')
     type=click.IntRange(0, 65535),
     default=8601,
     show_default=True,
-    help='REST, metrics; 0: none.',
+    help='Port of the REST API and the metrics; 0 turns it off.',
 )
 @click.option(
     '--host',
     type=Utf8(),
     default='127.0.0.1',
     show_default=True,
-    help='Address to listen on; 0.0.0.0 for all.',
+    help='Address to listen on; 0.0.0.0 for all interfaces.',
 )
 @click.option(
     '--ssl-config-file',
     type=FILE,
     metavar='FILE',
-    help='SSLConfig, as the server takes it: TLS on both ports.',
+    help='SSLConfig file for TLS on both ports, in the format of the server.',
 )
-@click.option('--tls', is_flag=True, help='Towards the servers: encrypt.')
-@click.option(
-    '--ca', type=FILE, metavar='FILE', help='Towards the servers: who must have signed their certificates.'
-)
-@click.option(
-    '--certificate', type=FILE, metavar='FILE', help='Towards the servers: proves who the gateway is.'
-)
-@click.option('--key', type=FILE, metavar='FILE', help='Towards the servers: the key of --certificate.')
+@click.option('--tls', is_flag=True, help='Use TLS for connections to the servers.')
+@click.option('--ca', type=FILE, metavar='FILE', help='CA certificates for the servers, PEM.')
+@click.option('--certificate', type=FILE, metavar='FILE', help='Client certificate for the servers, PEM.')
+@click.option('--key', type=FILE, metavar='FILE', help='Private key of --certificate, PEM.')
 @click.option(
     '--server-name',
     type=Utf8(),
     default='',
     metavar='NAME',
-    help='The name in the certificates of the servers.',
+    help='Name in the certificates of the servers, if it is not their host name.',
 )
 @click.option(
     '--max-concurrent-requests',
@@ -158,15 +154,20 @@ def gateway(**options: Any) -> None:
 
     \b
     Examples:
+      # Split the model that was pushed last, in front of a server on this machine
       vaiven gateway
+    \b
+      # Split the model of a serving folder
       vaiven gateway --base-path vaiven-runs/reviews/serving/reviews --port 8600
+    \b
+      # Send the label `canary` to a server of its own
       vaiven gateway --split reviews=split.json \\
           --route canary=10.0.0.7:8500 --rest-route canary=10.0.0.7:8501
     """
-    run(settings(**options))
+    run(gateway_options(**options))
 
 
-def settings(
+def gateway_options(
     base_paths: Iterable[Path],
     splits: Iterable[str],
     server: str,
@@ -179,15 +180,34 @@ def settings(
     key: Path | None,
     server_name: str,
     **others: Any,
-) -> Settings:
-    """What the options say together. Raises click.UsageError or ServingError where they make no sense."""
+) -> GatewayOptions:
+    """Checks the command-line options together.
+
+    Args:
+        base_paths: values of --base-path.
+        splits: values of --split.
+        server: gRPC address of the server.
+        rest_server: REST address of the server.
+        routes: values of --route.
+        rest_routes: values of --rest-route.
+        tls: whether to use TLS for connections to the servers.
+        ca: CA certificates for the servers.
+        certificate: client certificate.
+        key: private key of `certificate`.
+        server_name: name in the certificates of the servers.
+        **others: further fields of `GatewayOptions`.
+
+    Raises:
+        click.UsageError: an option is malformed, or contradicts another.
+        ServingError: a folder does not exist.
+    """
     from vaiven.serving.client.connection import Connection
-    from vaiven.serving.gateway.gateway import Settings
+    from vaiven.serving.gateway.gateway import GatewayOptions
     from vaiven.serving.gateway.servers import Addresses
 
     if not _HEADER.fullmatch(others['key_header']):
         raise click.UsageError(
-            '--key-header is a name in lower-case ASCII, without -bin at its end and grpc- at its begin. '
+            '--key-header must be a name in lower-case ASCII that does not start with grpc- or end with -bin. '
             f'Received: {others["key_header"]!r}'
         )
     if others['rest_port'] == others['port']:
@@ -195,17 +215,17 @@ def settings(
     grpc = {'': _address('--server', server), **_routes('--route', routes)}
     rest = {}
     if others['rest_port']:
-        rest = {'': _rest_address('--rest-server', rest_server)}
+        rest = {'': _address('--rest-server', rest_server, _REST_ADDRESS)}
         rest |= {
-            label: _rest_address('--rest-route', to)
+            label: _address('--rest-route', to, _REST_ADDRESS)
             for label, to in _routes('--rest-route', rest_routes).items()
         }
         if rest.keys() != grpc.keys():
             labels = ', '.join(sorted(rest.keys() ^ grpc.keys()))
             raise click.UsageError(
-                f'give --route and --rest-route for the same labels, or --rest-port 0: {labels}'
+                f'--route and --rest-route must have the same labels, unless --rest-port is 0. Different: {labels}'
             )
-    return Settings(
+    return GatewayOptions(
         Addresses(grpc, rest),
         _splits(base_paths, splits),
         Connection(tls=tls, ca=ca, certificate=certificate, key=key, server_name=server_name, attempts=1),
@@ -215,66 +235,56 @@ def settings(
 
 def _splits(base_paths: Iterable[Path], splits: Iterable[str]) -> dict[str, Path]:
     from vaiven.serving.common.split import FILE as SPLIT_FILE
-
-    found: dict[str, Path] = {}
-    pairs = [(path.absolute().name, path / SPLIT_FILE) for path in base_paths]
-    pairs += [(model, Path(file)) for model, file in _pairs('--split', 'MODEL=FILE', splits)]
-    for model, file in pairs or [_newest()]:
-        if model in found:
-            raise click.UsageError(f'model {model!r} is split twice: give one file for each model')
-        if not os.path.isdir(file.absolute().parent):  # what cannot be looked at is none
-            raise ServingError(
-                f'there is no folder {file.parent} for the split of {model!r}: name one that is there'
-            )
-        found[model] = file
-    return found
-
-
-def _newest() -> tuple[str, Path]:
-    from vaiven.serving.common.split import FILE as SPLIT_FILE
     from vaiven.serving.rollout import serving_folder
 
-    newest = serving_folder.newest()
-    if newest is None:
-        raise ServingError(
-            'no pushed model was found below vaiven-runs: give --base-path FOLDER or --split MODEL=FILE'
-        )
-    return newest.name, newest / SPLIT_FILE
+    files: dict[str, Path] = {}
+    pairs = [(path.absolute().name, path / SPLIT_FILE) for path in base_paths]
+    pairs += [(model, Path(file)) for model, file in _pairs('--split', 'MODEL=FILE', splits)]
+    if not pairs:
+        newest = serving_folder.newest()
+        if newest is None:
+            raise ServingError('there is no pushed model below vaiven-runs: use --base-path or --split')
+        pairs = [(newest.name, newest / SPLIT_FILE)]
+    for model, file in pairs:
+        if model in files:
+            raise click.UsageError(f'model {model!r} has two split files: give one for each model')
+        if not os.path.isdir(
+            file.absolute().parent
+        ):  # not Path.is_dir: that raises for a folder that may not be read
+            raise ServingError(
+                f'there is no folder {file.parent} for the split of {model!r}: name a folder that exists'
+            )
+        files[model] = file
+    return files
 
 
 def _routes(option: str, routes: Iterable[str]) -> dict[str, str]:
-    found = {}
+    addresses = {}
     for label, address in _pairs(option, 'LABEL=HOST:PORT', routes):
-        if label in found:
-            raise click.UsageError(f'{option} names the label {label!r} twice')
-        found[label] = _address(option, address)
-    return found
+        if label in addresses:
+            raise click.UsageError(f'{option} has the label {label!r} twice: use each label once')
+        addresses[label] = _address(option, address)
+    return addresses
 
 
-def _pairs(option: str, form: str, given: Iterable[str]) -> list[tuple[str, str]]:
-    found = []
-    for each in given:
-        name, _, value = each.partition('=')
+def _pairs(option: str, form: str, arguments: Iterable[str]) -> list[tuple[str, str]]:
+    pairs = []
+    for argument in arguments:
+        name, _, value = argument.partition('=')
         if not name or not value:
-            raise click.UsageError(f'{option} takes {form}. Received: {each!r}')
-        found.append((name, value))
-    return found
+            raise click.UsageError(f'{option} must be {form}. Received: {argument!r}')
+        pairs.append((name, value))
+    return pairs
 
 
-def _address(option: str, address: str) -> str:
-    if not _ADDRESS.fullmatch(address) or address.startswith(('http:', 'https:')):
-        raise click.UsageError(f'{option} takes a HOST:PORT. Received: {address!r}')
+def _address(option: str, address: str, pattern: re.Pattern[str] = _ADDRESS) -> str:
+    if not pattern.fullmatch(address):
+        raise click.UsageError(f'{option} must be HOST:PORT. Received: {address!r}')
     return address
 
 
-def _rest_address(option: str, address: str) -> str:
-    if not _REST_ADDRESS.fullmatch(address):
-        raise click.UsageError(f'{option} takes a HOST:PORT. Received: {address!r}')
-    return address
-
-
-def run(wanted: Settings) -> None:
-    """Serves until SIGINT or SIGTERM. Raises ServingError where it cannot start."""
+def run(options: GatewayOptions) -> None:
+    """Serves until SIGINT or SIGTERM. Raises ServingError if the gateway cannot start."""
     import asyncio
     import sys
 
@@ -282,7 +292,7 @@ def run(wanted: Settings) -> None:
     from vaiven.serving.gateway.gateway import Gateway
 
     async def serving() -> None:
-        await Gateway(wanted).run()
+        await Gateway(options).run()
 
     log.start(sys.stderr)
     asyncio.run(serving())

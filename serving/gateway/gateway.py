@@ -18,14 +18,14 @@ from vaiven.serving.common.errors import ServerStartError, ServingError
 from vaiven.serving.common.split import Split, SplitFile
 from vaiven.serving.gateway.grpc_port import GrpcPort
 from vaiven.serving.gateway.metrics import Metrics
-from vaiven.serving.gateway.routing import Plan
+from vaiven.serving.gateway.routing import Router
 from vaiven.serving.gateway.servers import Addresses, Servers
 
 SILENT_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
-class Settings:
+class GatewayOptions:
     """The options of a gateway.
 
     Attributes:
@@ -62,19 +62,19 @@ class Settings:
 class Gateway:
     """One gateway process. `run` returns after `stop` was called."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, options: GatewayOptions) -> None:
         """Raises ServingError if a split file is invalid or of another model, or a certificate cannot be used."""
-        self.settings = settings
-        settings.connection.grpc_credentials()
-        settings.connection.ssl_context()
-        for model, path in settings.splits.items():
-            found = split.find(path)
-            if found is not None and found.model != model:
+        self.options = options
+        options.connection.grpc_credentials()
+        options.connection.ssl_context()
+        for model, path in options.splits.items():
+            current = split.find(path)
+            if current is not None and current.model != model:
                 raise ServingError(
-                    f'{path} splits {found.model!r}, not {model!r}: name the file of {model!r}'
+                    f'{path} is the split of {current.model!r}, not of {model!r}: name the file of {model!r}'
                 )
-        self._plan = Plan([SplitFile(path, model) for model, path in settings.splits.items()])
-        self._tls = tls.read(settings.ssl_config_file) if settings.ssl_config_file is not None else None
+        self._router = Router([SplitFile(path, model) for model, path in options.splits.items()])
+        self._tls = tls.read(options.ssl_config_file) if options.ssl_config_file is not None else None
         self._metrics = Metrics()
         self._stop = asyncio.Event()
 
@@ -89,56 +89,56 @@ class Gateway:
             ServingError: a certificate cannot be used.
             ServerStartError: a port is taken.
         """
-        settings = self.settings
-        began = time.monotonic()
+        options = self.options
+        start = time.monotonic()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
-        if settings.exit_with_stdin:
+        if options.exit_with_stdin:
             _call_at_end_of_input(loop, self.stop)
-        ports.check(settings.host, {settings.port, settings.rest_port})
-        servers = Servers(settings.addresses, settings.connection)
+        ports.check(options.host, {options.port, options.rest_port})
+        servers = Servers(options.addresses, options.connection)
         grpc_server, rest_server = None, None
         try:
-            await servers.look()
+            await servers.check_health()
             grpc_server = await self._open_grpc(servers)
-            if settings.rest_port:
+            if options.rest_port:
                 rest_server = await self._open_rest(servers)
             log.event(
                 'serving',
-                grpc=ports.address(settings.host, settings.port),
-                rest=ports.address(settings.host, settings.rest_port) if settings.rest_port else 'off',
-                seconds=time.monotonic() - began,
+                grpc=ports.address(options.host, options.port),
+                rest=ports.address(options.host, options.rest_port) if options.rest_port else 'off',
+                seconds=time.monotonic() - start,
             )
-            watching = [asyncio.create_task(servers.watch()), asyncio.create_task(self._tell_splits())]
+            watching = [asyncio.create_task(servers.watch()), asyncio.create_task(self._log_splits())]
             await self._stop.wait()
             for task in watching:
                 task.cancel()
         finally:
             servers.draining = True
-            began = time.monotonic()
+            start = time.monotonic()
             closing: list[Any] = []
             if grpc_server is not None:
-                closing.append(grpc_server.stop(settings.drain_seconds))
+                closing.append(grpc_server.stop(options.drain_seconds))
             if rest_server is not None:
                 closing.append(rest_server())
             await asyncio.gather(*closing)
-            log.event('drained', seconds=time.monotonic() - began)
+            log.event('drained', seconds=time.monotonic() - start)
             await servers.close()
         log.event('stopped')
 
     async def _open_grpc(self, servers: Servers) -> grpc.aio.Server:
-        settings = self.settings
+        options = self.options
         port = GrpcPort(
-            self._plan,
+            self._router,
             servers,
             self._metrics,
-            key_header=settings.key_header,
-            most=settings.max_concurrent_requests,
+            key_header=options.key_header,
+            max_concurrent_requests=options.max_concurrent_requests,
         )
         server = grpc.aio.server(
             options=[
-                ('grpc.max_receive_message_length', settings.max_request_bytes),
+                ('grpc.max_receive_message_length', options.max_request_bytes),
                 ('grpc.max_send_message_length', -1),
                 # With SO_REUSEPORT, two gateways on one port would share the requests.
                 ('grpc.so_reuseport', 0),
@@ -146,14 +146,14 @@ class Gateway:
         )
         health_service = health.service(lambda: servers.takes_traffic, lambda: servers.draining)
         server.add_generic_rpc_handlers((*port.services(), health_service))
-        address = ports.address(settings.host, settings.port)
+        address = ports.address(options.host, options.port)
         try:
             if self._tls is not None:
                 server.add_secure_port(address, self._tls.grpc_credentials())
             else:
                 server.add_insecure_port(address)
         except RuntimeError as error:
-            ports.check(settings.host, {settings.port})
+            ports.check(options.host, {options.port})
             raise ServerStartError(f'the port cannot be opened: {error}') from error
         await server.start()
         return server
@@ -163,26 +163,26 @@ class Gateway:
         from vaiven.serving.common.http_port import HttpPort
         from vaiven.serving.gateway.rest_port import RestPort
 
-        settings = self.settings
+        options = self.options
         port = RestPort(
-            self._plan,
+            self._router,
             servers,
             self._metrics,
-            settings.connection,
-            key_header=settings.key_header,
-            most=settings.max_concurrent_requests,
-            max_bytes=settings.max_request_bytes,
-            timeout=settings.rest_timeout,
+            options.connection,
+            key_header=options.key_header,
+            max_concurrent_requests=options.max_concurrent_requests,
+            max_bytes=options.max_request_bytes,
+            timeout=options.rest_timeout,
         )
         http = HttpPort(
             port.handle,
             silent_seconds=SILENT_SECONDS,
-            drain_seconds=settings.drain_seconds,
+            drain_seconds=options.drain_seconds,
             handler_cancellation=True,
         )
         context = self._tls.ssl_context() if self._tls is not None else None
         try:
-            await http.open(settings.host, settings.rest_port, context)
+            await http.open(options.host, options.rest_port, context)
         except OSError as error:
             await port.close()
             raise ServerStartError(f'the REST port cannot be opened: {error.strerror}') from error
@@ -193,16 +193,16 @@ class Gateway:
 
         return close
 
-    async def _tell_splits(self) -> None:
+    async def _log_splits(self) -> None:
         """Logs the splits at the start and at every change."""
         last: dict[str, Split | None] = {}
         while True:
-            now = self._plan.splits()
-            for model, found in now.items():
-                if model not in last or found != last[model]:
-                    shares = dict(found.weights) if found is not None else 'none'
+            splits = self._router.splits()
+            for model, current in splits.items():
+                if model not in last or current != last[model]:
+                    shares = dict(current.weights) if current is not None else 'none'
                     log.event('split', model=model, percent=shares)
-            last = now
+            last = splits
             await asyncio.sleep(split.WATCH_SECONDS)
 
 

@@ -11,7 +11,7 @@ from vaiven.serving.common.peers import FORWARDED
 from vaiven.serving.gateway import model_spec
 from vaiven.serving.gateway.metrics import Metrics
 from vaiven.serving.gateway.model_spec import Spec
-from vaiven.serving.gateway.routing import ELSE, Plan
+from vaiven.serving.gateway.routing import UNSPLIT, Router
 from vaiven.serving.gateway.servers import Servers
 from vaiven.serving.wire import messages
 
@@ -35,22 +35,30 @@ Metadata = tuple[tuple[str, str | bytes], ...]
 class GrpcPort:
     """Forwards the calls of TensorFlow Serving's services."""
 
-    def __init__(self, plan: Plan, servers: Servers, metrics: Metrics, *, key_header: str, most: int) -> None:
+    def __init__(
+        self,
+        router: Router,
+        servers: Servers,
+        metrics: Metrics,
+        *,
+        key_header: str,
+        max_concurrent_requests: int,
+    ) -> None:
         """The port.
 
         Args:
-            plan: selects the label of a request.
+            router: selects the label of a request.
             servers: the destinations.
             metrics: counts the requests.
             key_header: the metadata with the key of a caller; with the suffix `-bin` for non-ASCII keys.
-            most: maximum number of concurrent requests; further requests are RESOURCE_EXHAUSTED.
+            max_concurrent_requests: maximum number of concurrent requests; further requests are RESOURCE_EXHAUSTED.
         """
-        self._plan = plan
+        self._router = router
         self._servers = servers
         self._metrics = metrics
         self._running = metrics.in_flight('grpc')
         self._keys = (key_header, f'{key_header}-bin')
-        self._most = most
+        self._max_concurrent_requests = max_concurrent_requests
 
     def services(self) -> list[grpc.GenericRpcHandler]:
         """What a server is given, beside health."""
@@ -68,22 +76,24 @@ class GrpcPort:
     def _handler(self, service: str, method: str) -> Callable[[bytes, Any], Awaitable[bytes]]:
         calls = self._servers.calls(f'/{service}/{method}')
         read, with_label = SPLIT.get(method, (_no_spec, model_spec.with_label))
-        plan, metrics, running, clock = self._plan, self._metrics, self._running, time.perf_counter
+        router, metrics, running, clock = self._router, self._metrics, self._running, time.perf_counter
 
         async def handle(request: bytes, context: Any) -> bytes:
-            began = clock()
-            if running.value >= self._most:
-                metrics.request(ELSE, FULL.name, 0.0)
-                await context.abort(FULL, f'{self._most} requests are under way: try again')
+            start = clock()
+            if running.value >= self._max_concurrent_requests:
+                metrics.request(UNSPLIT, FULL.name, 0.0)
+                await context.abort(
+                    FULL, f'{self._max_concurrent_requests} requests are under way: try again'
+                )
             key, metadata = self._metadata(context.invocation_metadata())
             if service == PROFILER:
                 # Otherwise a remote caller would look like one on the server's machine, which may write files there.
                 metadata = (*metadata, (FORWARDED, context.peer()))
-            found = read(request)
-            choice = ELSE if found is None else plan.choose(found.name, found.chosen, key)
-            call = calls.get(choice.label)
+            spec = read(request)
+            route = UNSPLIT if spec is None else router.choose(spec.name, spec.names_version, key)
+            call = calls.get(route.label)
             if call is None:
-                call, request = calls[''], with_label(request, choice.label)
+                call, request = calls[''], with_label(request, route.label)
             running.value += 1
             code = CANCELLED
             try:
@@ -102,7 +112,7 @@ class GrpcPort:
                 raise AssertionError('abort raises') from error
             finally:
                 running.value -= 1
-                metrics.request(choice, code, clock() - began)
+                metrics.request(route, code, clock() - start)
 
         return handle
 
@@ -110,13 +120,13 @@ class GrpcPort:
         """Returns the key of the caller, or None, and the metadata to forward."""
         key = None
         passed = []
-        for each in given or ():
-            name = each[0]
+        for entry in given or ():
+            name = entry[0]
             if name == 'user-agent' or name.startswith('grpc-'):
                 continue  # gRPC's own, for one connection
             if name in self._keys and key is None:
-                key = each[1]
-            passed.append(each)
+                key = entry[1]
+            passed.append(entry)
         return key, tuple(passed)
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from vaiven.serving.common.prometheus_text import Counter, Family, Histogram, HistogramFamily, exponential
 from vaiven.serving.common.split import Split
-from vaiven.serving.gateway.routing import Choice
+from vaiven.serving.gateway.routing import Route
 
 SECONDS = exponential(0.0001, 2, 19)  # to 26 seconds
 
@@ -31,14 +31,14 @@ class Metrics:
         )
         self._build = Family('vaiven_build_info', ('version',), 'Version of the gateway, always 1.', 'gauge')
         self._build.cell(importlib.metadata.version('vaiven')).value = 1
-        self._cells: dict[tuple[Choice, str], _Cells] = {}
+        self._cells: dict[tuple[Route, str], _Cells] = {}
 
-    def request(self, choice: Choice, code: str, seconds: float) -> None:
+    def request(self, route: Route, code: str, seconds: float) -> None:
         """Counts a completed request with the name of its canonical code."""
-        cells = self._cells.get((choice, code))
+        cells = self._cells.get((route, code))
         if cells is None:
-            cells = self._cells[choice, code] = _Cells(
-                self._requests.cell(*choice, code), self._seconds.histogram(*choice)
+            cells = self._cells[route, code] = _Cells(
+                self._requests.cell(*route, code), self._seconds.histogram(*route)
             )
         cells.requests.value += 1
         cells.seconds.add(seconds)

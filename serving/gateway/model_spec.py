@@ -21,7 +21,7 @@ class Spec(NamedTuple):
     """The model of a request: its name, and whether the request sets a version by number or label."""
 
     name: bytes
-    chosen: bool
+    names_version: bool
 
 
 class _MalformedError(ValueError):
@@ -31,16 +31,16 @@ class _MalformedError(ValueError):
 def read(request: bytes) -> Spec | None:
     """Returns the model of a request whose field 1 is `model_spec`; None if missing or not a message."""
     try:
-        name, chosen = b'', False
+        name, names_version = b'', False
         for tag, _, start, end in _fields(request):
             if tag == _MODEL_SPEC_TAG:
                 reading = _known if end - start <= _REMEMBERED_BYTES else _spec
                 part = reading(request[start:end])
                 name = name if part.name is None else part.name
-                chosen = chosen or part.chosen
+                names_version = names_version or part.names_version
     except ValueError:
         return None
-    return Spec(name, chosen) if name else None
+    return Spec(name, names_version) if name else None
 
 
 def with_label(request: bytes, label: str) -> bytes:
@@ -67,7 +67,7 @@ def with_label_in_first_task(request: bytes, label: str) -> bytes:
 
 def _first(request: bytes) -> tuple[int, int, int] | None:
     """Returns the offsets of the first task: its start, the start of its content, and its end."""
-    return next((each[1:] for each in _fields(request) if each[0] == _MODEL_SPEC_TAG), None)
+    return next((field[1:] for field in _fields(request) if field[0] == _MODEL_SPEC_TAG), None)
 
 
 @lru_cache(1024)
@@ -88,17 +88,17 @@ class _Part(NamedTuple):
     """Reads one of the messages that are merged to a ModelSpec; None if it does not contain the name."""
 
     name: bytes | None
-    chosen: bool
+    names_version: bool
 
 
 def _spec(data: bytes) -> _Part:
-    name, chosen = None, False
+    name, names_version = None, False
     for tag, _, start, end in _fields(data):
         if tag == _NAME_TAG:
             name = data[start:end]
         elif tag in (_VERSION_TAG, _LABEL_TAG):
-            chosen = True
-    return _Part(name, chosen)
+            names_version = True
+    return _Part(name, names_version)
 
 
 _known = lru_cache(1024)(_spec)
@@ -106,13 +106,13 @@ _known = lru_cache(1024)(_spec)
 
 def _fields(data: bytes) -> list[tuple[int, int, int, int]]:
     """Returns tag, start, content start and end of each field. Raises ValueError."""
-    found: list[tuple[int, int, int, int]] = []
+    fields: list[tuple[int, int, int, int]] = []
     place, size = 0, len(data)
     while place < size:
-        begin = place
+        field_start = place
         tag, place = read_varint(data, place)
         kind = tag & 7
-        if tag < 8 or len(found) == MAX_FIELDS:
+        if tag < 8 or len(fields) == MAX_FIELDS:
             raise _MalformedError
         start = place
         if kind == 2:
@@ -126,5 +126,5 @@ def _fields(data: bytes) -> list[tuple[int, int, int, int]]:
             raise _MalformedError
         if place > size:
             raise _MalformedError
-        found.append((tag, begin, start, place))
-    return found
+        fields.append((tag, field_start, start, place))
+    return fields

@@ -18,7 +18,7 @@ from vaiven.serving.common.prometheus_text import CONTENT_TYPE
 from vaiven.serving.common.status import HTTP_STATUS, Code
 from vaiven.serving.gateway import health
 from vaiven.serving.gateway.metrics import Metrics
-from vaiven.serving.gateway.routing import ELSE, Choice, Plan
+from vaiven.serving.gateway.routing import UNSPLIT, Route, Router
 from vaiven.serving.gateway.servers import Servers
 
 SMALL_BYTES = 1 << 16
@@ -44,34 +44,34 @@ class RestPort:
 
     def __init__(
         self,
-        plan: Plan,
+        router: Router,
         servers: Servers,
         metrics: Metrics,
         connection: Connection,
         *,
         key_header: str,
-        most: int,
+        max_concurrent_requests: int,
         max_bytes: int,
         timeout: float,
     ) -> None:
         """Creates the port; call it and `close` in the event loop.
 
         Args:
-            plan: selects the label of a request.
+            router: selects the label of a request.
             servers: the destinations.
             metrics: counts the requests; served at /metrics.
             connection: settings of the connections to the servers.
             key_header: the header with the key of a caller.
-            most: maximum number of concurrent requests; further requests are 429.
+            max_concurrent_requests: maximum number of concurrent requests; further requests are 429.
             max_bytes: maximum size of a body; larger bodies are 413.
             timeout: seconds for one request, otherwise it is 504.
         """
-        self._plan = plan
+        self._router = router
         self._servers = servers
         self._metrics = metrics
         self._running = metrics.in_flight('rest')
         self._key_header = key_header
-        self._most = most
+        self._max_concurrent_requests = max_concurrent_requests
         self._max_bytes = max_bytes
         self._timeout = timeout
         scheme = 'https' if connection.encrypted else 'http'
@@ -97,7 +97,7 @@ class RestPort:
             if place == '/readyz':
                 return _json(*health.readiness(self._servers))
             if place == '/metrics':
-                page = self._metrics.render(self._plan.splits()).encode('utf-8', 'replace')
+                page = self._metrics.render(self._router.splits()).encode('utf-8', 'replace')
                 return web.Response(body=page, headers={hdrs.CONTENT_TYPE: CONTENT_TYPE})
         if not path.isascii():
             path = quote(path.encode('utf-8', 'surrogateescape'), safe='!"#$%&\'()*+,/:;<=>?@[]^`{|}')
@@ -106,11 +106,11 @@ class RestPort:
         return await self._counted(request, path)
 
     async def _counted(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
-        began = time.perf_counter()
-        if self._running.value >= self._most:
-            self._metrics.request(ELSE, Code.RESOURCE_EXHAUSTED.name, 0.0)
-            return _unread(_error(429, f'{self._most} requests are under way: try again'))
-        choice, url = self._routed(path, request.headers)
+        start = time.perf_counter()
+        if self._running.value >= self._max_concurrent_requests:
+            self._metrics.request(UNSPLIT, Code.RESOURCE_EXHAUSTED.name, 0.0)
+            return _unread(_error(429, f'{self._max_concurrent_requests} requests are under way: try again'))
+        route, url = self._routed(path, request.headers)
         code = Code.CANCELLED.name
         self._running.value += 1
         try:
@@ -119,24 +119,24 @@ class RestPort:
             return response
         finally:
             self._running.value -= 1
-            self._metrics.request(choice, code, time.perf_counter() - began)
+            self._metrics.request(route, code, time.perf_counter() - start)
 
-    def _routed(self, path: str, headers: Mapping[str, str]) -> tuple[Choice, URL]:
+    def _routed(self, path: str, headers: Mapping[str, str]) -> tuple[Route, URL]:
         match = _SPLIT.fullmatch(path)
         if match is None:
-            return ELSE, URL(self._urls[''] + path, encoded=True)
-        model, name, chosen, rest = match.groups()
-        choice = self._plan.choose(unquote_to_bytes(name), bool(chosen), headers.get(self._key_header))
-        url = self._urls.get(choice.label)
+            return UNSPLIT, URL(self._urls[''] + path, encoded=True)
+        model, name, version, rest = match.groups()
+        route = self._router.choose(unquote_to_bytes(name), bool(version), headers.get(self._key_header))
+        url = self._urls.get(route.label)
         if url is None:
-            url, path = self._urls[''], f'{model}/labels/{quote(choice.label, safe="")}{rest}'
-        return choice, URL(url + path, encoded=True)
+            url, path = self._urls[''], f'{model}/labels/{quote(route.label, safe="")}{rest}'
+        return route, URL(url + path, encoded=True)
 
     async def _answered(self, request: web.BaseRequest, url: URL) -> web.StreamResponse:
-        begun: list[web.StreamResponse] = []
+        streamed: list[web.StreamResponse] = []
         try:
             async with asyncio.timeout(self._timeout):
-                return await self._forwarded(request, url, begun)
+                return await self._forwarded(request, url, streamed)
         except TimeoutError:
             failure = _error(504, f'no answer after {self._timeout:g} s')
         except web.RequestPayloadError as error:
@@ -149,15 +149,15 @@ class RestPort:
                 failure = _error(413, f'the request is larger than {self._max_bytes} bytes')
             else:
                 failure = _error(503, f'no server answers: {error or type(error).__name__}')
-        if begun and request.transport is not None:
+        if streamed and request.transport is not None:
             # A partial response was sent and must not look complete: the failure is only counted.
             request.transport.abort()
         return _unread(failure)
 
     async def _forwarded(
-        self, request: web.BaseRequest, url: URL, begun: list[web.StreamResponse]
+        self, request: web.BaseRequest, url: URL, streamed: list[web.StreamResponse]
     ) -> web.StreamResponse:
-        """Returns the response of the server; a streamed response is in `begun` from its first byte on."""
+        """Returns the response of the server; a streamed response is in `streamed` from its first byte on."""
         body = await self._body(request)
         answering = self._session.request(
             request.method,
@@ -175,7 +175,7 @@ class RestPort:
                 headers.popall(hdrs.CONTENT_LENGTH, None)
                 return web.Response(status=answer.status, reason=answer.reason, headers=headers, body=content)
             response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=headers)
-            begun.append(response)
+            streamed.append(response)
             if self._servers.draining:
                 response.force_close()  # later, the header would already be sent
             await response.prepare(request)

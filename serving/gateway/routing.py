@@ -9,7 +9,7 @@ from vaiven.serving.common.split import Split, SplitFile
 OTHER = 'other'
 
 
-class Choice(NamedTuple):
+class Route(NamedTuple):
     """The routing decision for a request.
 
     Attributes:
@@ -21,31 +21,31 @@ class Choice(NamedTuple):
     label: str
 
 
-ELSE = Choice(OTHER, '')
+UNSPLIT = Route(OTHER, '')
 
 
-class Plan:
+class Router:
     """The watched splits, one file per model."""
 
     def __init__(self, files: Iterable[SplitFile]) -> None:
         """`files` has one file per model; a model without a file on disk, or not listed, is not split."""
-        self._files = {each.model.encode(): each for each in files}
+        self._files = {file.model.encode(): file for file in files}
 
-    def choose(self, model: bytes, chosen: bool, key: str | bytes | None) -> Choice:
+    def choose(self, model: bytes, names_version: bool, key: str | bytes | None) -> Route:
         """Selects the label of one request.
 
         Args:
             model: the name in the request, UTF-8.
-            chosen: whether the caller has set a version or label.
+            names_version: whether the caller has set a version or label.
             key: requests with the same key get the same label; None or empty selects at random by the weights.
         """
         file = self._files.get(model)
         if file is None:
-            return ELSE
-        if chosen or (split := file.found()) is None:
-            return Choice(file.model, '')
-        return Choice(file.model, split.label_of(key) if key else split.label_at(100.0 * random.random()))
+            return UNSPLIT
+        if names_version or (split := file.found()) is None:
+            return Route(file.model, '')
+        return Route(file.model, split.label_of(key) if key else split.label_at(100.0 * random.random()))
 
     def splits(self) -> dict[str, Split | None]:
         """Returns the current split of each model; None if its file does not exist."""
-        return {each.model: each.found() for each in self._files.values()}
+        return {file.model: file.found() for file in self._files.values()}

@@ -14,11 +14,11 @@ from vaiven.serving.common import log
 from vaiven.serving.wire import messages
 
 HEALTH = '/grpc.health.v1.Health/Check'
-LOOK_SECONDS = 1.0
-LOOK_TIMEOUT = 2.0
+HEALTH_CHECK_SECONDS = 1.0
+HEALTH_CHECK_TIMEOUT_SECONDS = 2.0
 RECONNECT_MS = 500
 # The health of a server that should not get traffic.
-AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+UNREACHABLE_CODES = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 
 @dataclass(frozen=True)
@@ -63,17 +63,17 @@ class Servers:
         """Whether the gateway accepts traffic: decided by the default server, not by the servers of labels."""
         return self.ready[''] and not self.draining
 
-    async def look(self) -> None:
+    async def check_health(self) -> None:
         """Requests the health of all servers once."""
-        await asyncio.gather(*map(self._look, self._channels))
+        await asyncio.gather(*map(self._check_health, self._channels))
 
     async def watch(self) -> None:
         """Requests the health repeatedly, until cancelled."""
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            await self.look()
+            await asyncio.sleep(HEALTH_CHECK_SECONDS)
+            await self.check_health()
 
-    async def _look(self, label: str) -> None:
+    async def _check_health(self, label: str) -> None:
         state = await _health(self._channels[label])
         if state != self.ready[label]:
             self.ready[label] = state
@@ -86,10 +86,10 @@ class Servers:
 
 async def _health(channel: grpc.aio.Channel) -> bool:
     try:
-        answer = await channel.unary_unary(HEALTH)(b'', timeout=LOOK_TIMEOUT)
+        answer = await channel.unary_unary(HEALTH)(b'', timeout=HEALTH_CHECK_TIMEOUT_SECONDS)
     except grpc.aio.AioRpcError as error:
         # The stock server has no health service without a flag; this response still shows that it runs.
-        return error.code() not in AWAY
+        return error.code() not in UNREACHABLE_CODES
     response = messages.HealthCheckResponse
     try:
         return bool(response.FromString(answer).status == response.SERVING)

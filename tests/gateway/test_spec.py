@@ -112,7 +112,7 @@ def test_any_bytes_are_understood_as_protobuf_understands_them_or_left_alone(dat
     if found is None:
         return
     assert found.name == request.model_spec.name.encode()
-    assert found.chosen == (request.model_spec.WhichOneof('version_choice') is not None)
+    assert found.names_version == (request.model_spec.WhichOneof('version_choice') is not None)
     changed = messages.PredictRequest.FromString(model_spec.with_label(data, 'canary'))
     request.model_spec.version_label = 'canary'
     assert changed.model_spec == request.model_spec
