@@ -9,7 +9,7 @@ from vaiven.serving.client import Client, RequestError
 from vaiven.serving.common.errors import ServingError
 from vaiven.serving.rollout import configuration
 from vaiven.serving.rollout.delivery import Delivery
-from vaiven.serving.rollout.server_state import LABELS, ModelState, label_version, model_state
+from vaiven.serving.rollout.server_state import LABELS, ModelState, model_state
 
 POLL_SECONDS = 0.1
 
@@ -106,11 +106,12 @@ class ServedConfig:
 
     def _difference(self, versions: set[int], labels: dict[str, int]) -> str:
         """Describes the first difference between the server's and the wanted versions and labels; empty if none."""
+        state = model_state(self._client, self._model)
         for label in LABELS:
-            version = label_version(self._client, self._model, label)
+            version = state.labels.get(label)
             if version != labels.get(label):
                 return f'{label} names {version or "no version"}'
-        unwanted = sorted(set(model_state(self._client, self._model).available) - versions)
+        unwanted = sorted(set(state.available) - versions)
         return f'version {unwanted[0]} is still loaded' if unwanted else ''
 
     def _send(self, versions: set[int], labels: dict[str, int], timeout: float) -> None:
