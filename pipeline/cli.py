@@ -17,6 +17,7 @@ from types import FrameType
 
 import click
 
+from vaiven.errors import UserError
 from vaiven.pipeline.interruption import Terminated
 
 COMMANDS = {
@@ -160,10 +161,9 @@ def run(arguments: Sequence[str]) -> int:
                 f"run make env, or pip install 'vaiven[{EXTRAS.get(arguments[0], 'pipeline')}]'",
                 1,
             )
-        status = getattr(error, 'exit_status', None)
-        if isinstance(status, int):
+        if isinstance(error, UserError):
             show_traceback_if_debugging()
-            return print_error(str(error), status)
+            return print_error(str(error), error.exit_status)
         return print_unexpected_error(error)
 
 

@@ -3,6 +3,8 @@
 import errno
 import re
 
+from vaiven.errors import UserError
+
 _WHILE_RUNNING = re.compile(r"\s*\[while running '[^']*'\]\s*$")
 _ERROR_LINE = re.compile(r'^(?:[A-Za-z_][\w.]*\.)?([A-Z]\w*(?:Error|Exception|Interrupt|Exit))(?:: (.*))?$')
 # The text of SQLite in errors of ML Metadata, and of the system in errors of TensorFlow or a Beam worker.
@@ -26,7 +28,7 @@ def root_cause(error: BaseException) -> tuple[BaseException, str]:
     while (cause := chain[-1].__cause__) is not None and cause not in chain:
         chain.append(cause)
     for link in chain:
-        if hasattr(link, 'exit_status'):
+        if isinstance(link, UserError):
             return link, _one_line(str(link))
     for link in chain:
         if isinstance(link, OSError) and link.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -36,7 +36,7 @@ class ComponentError(UserError):
     def __init__(self, component: str, reason: str, cause: BaseException | None = None) -> None:
         super().__init__(f'{component} failed: {reason}')
         self.component = component
-        self.exit_status = getattr(cause, 'exit_status', 1)
+        self.exit_status = cause.exit_status if isinstance(cause, UserError) else 1
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
+from vaiven.errors import UserError
 from vaiven.pipeline import cli
 
 COMMAND = [sys.executable, '-m', 'vaiven.pipeline.cli']
@@ -88,7 +89,7 @@ def test_no_command_shows_the_help_and_ends_with_2() -> None:
 def test_an_error_with_an_exit_status_is_one_line(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], status: int
 ) -> None:
-    class KnownError(Exception):
+    class KnownError(UserError):
         exit_status = status
 
     def body() -> None:
