@@ -224,7 +224,9 @@ def settings_of(config: Any, path: str = '') -> Iterator[tuple[str, str]]:
         if dataclasses.is_dataclass(value):
             yield from settings_of(value, f'{path}{field.name}.')
         else:
-            yield (
-                path + field.name,
-                value if isinstance(value, str) else json.dumps(value, ensure_ascii=False),
-            )
+            yield path + field.name, setting_text(value)
+
+
+def setting_text(value: Any) -> str:
+    """The value of a setting, as `--set` accepts it."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -5,14 +5,13 @@ The meaning of a setting is written in one place, the `Attributes:` section of i
 
 import dataclasses
 import inspect
-import json
 import re
 import types
 import typing
 from collections.abc import Iterator, Mapping
 from typing import Any, Union
 
-from vaiven.pipeline.config import PRESETS, Config, configure
+from vaiven.pipeline.config import PRESETS, Config, configure, setting_text
 
 DEFAULT_PRESET = 'reviews'
 _TYPES = {str: 'text', int: 'integer', float: 'number', bool: '`true` or `false`'}
@@ -94,7 +93,7 @@ def settings(kind: type, prefix: str, groups: Mapping[str, Any]) -> Iterator[Set
         yield Setting(
             prefix + field.name,
             _type_name(hints[field.name]),
-            {preset: _value(getattr(group, field.name)) for preset, group in groups.items()},
+            {preset: setting_text(getattr(group, field.name)) for preset, group in groups.items()},
             meanings[field.name],
             field.metadata.get('formerly'),
         )
@@ -128,10 +127,6 @@ def _type_name(hint: Any) -> str:
     if origin in (Union, types.UnionType):
         return ' or '.join('`null`' if kind is types.NoneType else _type_name(kind) for kind in arguments)
     return _TYPES[hint]
-
-
-def _value(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _code(value: str) -> str:
