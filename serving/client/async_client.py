@@ -7,49 +7,31 @@ async with AsyncClient('127.0.0.1:8500') as client:
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from numpy.typing import ArrayLike
 
 from vaiven.serving.client import addresses
 from vaiven.serving.client.addresses import target_of
 from vaiven.serving.client.connection import Connection, checked_timeout
-from vaiven.serving.client.errors import DeadlineError, RequestError, request_error
+from vaiven.serving.client.errors import RequestError
 from vaiven.serving.client.results import Metadata, Target, VersionStatus
 from vaiven.serving.client.signatures import Signatures
 from vaiven.serving.client.transport import (
     SAVED_MODEL,
     Arrays,
+    AsyncTransport,
     Call,
     Classes,
     Features,
     RequestFlow,
-    RequestFlows,
-    Transport,
 )
 
 if TYPE_CHECKING:
     from vaiven.serving.client.tracing import Trace
 
 T = TypeVar('T')
-THREADS = 32
-
-
-class AsyncTransport(Protocol):
-    """A `Transport` for an event loop."""
-
-    address: str
-
-    @property
-    def flows(self) -> RequestFlows: ...
-
-    async def send(
-        self, call: Call, target: Target, timeout: float, headers: Sequence[tuple[str, str]] = ()
-    ) -> Any: ...
-
-    async def close(self) -> None: ...
 
 
 class AsyncClient:
@@ -375,39 +357,11 @@ class AsyncClient:
             return result
 
 
-class InThreads:
-    """Runs a blocking transport in threads: REST, and a model in this process."""
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-        self._threads = ThreadPoolExecutor(THREADS, 'request')
-        self.address = transport.address
-        self.flows = transport.flows
-
-    async def send(
-        self, call: Call, target: Target, timeout: float, headers: Sequence[tuple[str, str]] = ()
-    ) -> Any:
-        """Sends `call`; waiting for a thread counts towards `timeout`."""
-        deadline = time.monotonic() + timeout
-
-        def send_in_time() -> Any:
-            details = 'no thread was free'
-            if (left := deadline - time.monotonic()) > 0:
-                try:
-                    return self._transport.send(call, target, left, headers)
-                except DeadlineError as error:
-                    details = error.details
-            raise request_error('DEADLINE_EXCEEDED', details, self.address, timeout, target)
-
-        return await asyncio.get_running_loop().run_in_executor(self._threads, send_in_time)
-
-    async def close(self) -> None:
-        await asyncio.to_thread(self._transport.close)
-
-
 def _transport(address: str, connection: Connection) -> AsyncTransport:
     if addresses.is_rest(address) or address.startswith(SAVED_MODEL):
-        return InThreads(addresses.transport(address, connection))
+        from vaiven.serving.client.threaded_transport import ThreadedTransport
+
+        return ThreadedTransport(addresses.transport(address, connection))
     addresses.check_address(address)
     from vaiven.serving.client.async_transport import AsyncGrpcTransport
 

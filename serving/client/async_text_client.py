@@ -17,8 +17,9 @@ from vaiven.serving.client import text_methods
 from vaiven.serving.client.async_client import AsyncClient
 from vaiven.serving.client.errors import RequestError
 from vaiven.serving.client.results import Continuation, NextWord, Score, Sentiment, TokenSentiment
-from vaiven.serving.client.text_client import BATCH_ROWS, PARALLEL, Texts, VersionSelector
+from vaiven.serving.client.text_client import BATCH_ROWS, PARALLEL, Texts
 from vaiven.serving.client.text_methods import TextRequest
+from vaiven.serving.client.version_selector import VersionSelector
 from vaiven.serving.common.defaults import TEMPERATURE, TOP_P
 from vaiven.serving.common.split import SplitFile
 

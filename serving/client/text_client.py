@@ -1,7 +1,6 @@
 """The client of models made by vaiven: texts in, small typed results out."""
 
 import itertools
-import random
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,11 +11,11 @@ from numpy.typing import NDArray
 
 from vaiven.serving.client import text_methods
 from vaiven.serving.client.client import Client
-from vaiven.serving.client.errors import NotFoundError, RequestError
+from vaiven.serving.client.errors import RequestError
 from vaiven.serving.client.results import Continuation, NextWord, Score, Sentiment, TokenSentiment
 from vaiven.serving.client.text_methods import TextRequest
+from vaiven.serving.client.version_selector import VersionSelector
 from vaiven.serving.common.defaults import TEMPERATURE, TOP_P
-from vaiven.serving.common.errors import ServingError
 from vaiven.serving.common.split import SplitFile
 
 BATCH_ROWS = 128
@@ -24,51 +23,6 @@ PARALLEL = 4
 
 T = TypeVar('T')
 Texts = str | Iterable[str]
-
-
-class VersionSelector:
-    """VersionSelector version of which model is asked, and how much at a time; the same for both clients."""
-
-    def __init__(
-        self,
-        model: str,
-        version: int | None,
-        label: str | None,
-        split: SplitFile | None,
-        batch_rows: int,
-        parallel: int,
-    ) -> None:
-        """Arguments and errors are those of `Vaiven`."""
-        for name, value in (('batch_rows', batch_rows), ('parallel', parallel)):
-            if value < 1:
-                raise ServingError(f'{name} must be at least 1. Received: {value}')
-        if split is not None and (version is not None or label is not None):
-            raise ServingError('a split selects the label: omit version and label')
-        self.model = model
-        self.batch_rows = batch_rows
-        self.parallel = parallel
-        self._fixed = {'version': version, 'label': label}
-        self._split = split
-
-    def select(self, key: str | None) -> dict[str, Any]:
-        """Version and label of one call. Raises ServingError for a key without a split."""
-        if self._split is None:
-            if key is not None:
-                raise ServingError(f'a key needs a traffic split: give split=. Received: {key!r}')
-            return self._fixed
-        split = self._split.now()
-        return {'label': split.label_at(100 * random.random()) if key is None else split.label_of(key)}
-
-    def reselect(self, error: RequestError, selected: dict[str, Any], key: str | None) -> dict[str, Any]:
-        """Version and label after a rollout removed the label of `selected` during a long call.
-
-        Raises:
-            RequestError: `error`, if the request failed for another reason.
-        """
-        gone = isinstance(error, NotFoundError) or 'version label' in error.details
-        if not gone or self._split is None or self._split.now().weights.get(selected['label']):
-            raise error
-        return self.select(key)
 
 
 class Vaiven:

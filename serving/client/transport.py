@@ -75,3 +75,18 @@ class Transport(Protocol):
         """
 
     def close(self) -> None: ...
+
+
+class AsyncTransport(Protocol):
+    """A `Transport` for an event loop."""
+
+    address: str
+
+    @property
+    def flows(self) -> RequestFlows: ...
+
+    async def send(
+        self, call: Call, target: Target, timeout: float, headers: Sequence[tuple[str, str]] = ()
+    ) -> Any: ...
+
+    async def close(self) -> None: ...
