@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 PORT = click.IntRange(1, 65535)
 PORT_DEFAULT, REST_PORT_DEFAULT = 8500, 8501
-# In the serving folder: the model configuration that rollouts saved.
-CONFIG = 'models.config'
 
 
 @click.command()
@@ -190,11 +188,13 @@ def _server_flags(options: _ServeOptions) -> tuple[dict[str, str], str, dict[str
         config = configuration.read(Path(options.config_file))
         models = {entry.name: entry.base_path for entry in config.model_config_list.config}
         return models, '', {**flags, 'model_config_file': os.path.abspath(options.config_file)}, ()
+    from vaiven.serving.commands import saved_config
+
     name = options.model_name or options.base_path.name
-    saved_config = options.base_path / CONFIG
-    config, summary = load_configuration(name, options.base_path, options.keep, saved_config)
-    descriptor = config_descriptor(config)
-    flags |= {'model_config_file': f'/proc/self/fd/{descriptor}', 'reloaded_config_file': saved_config}
+    path = options.base_path / saved_config.FILE
+    config, summary = saved_config.load(name, options.base_path, options.keep, path)
+    descriptor = saved_config.descriptor(config)
+    flags |= {'model_config_file': f'/proc/self/fd/{descriptor}', 'reloaded_config_file': path}
     return {name: str(options.base_path)}, summary, flags, (descriptor,)
 
 
@@ -231,51 +231,6 @@ def find_base_path(name: str | None) -> Path:
         hint = f'; did you mean {folder.absolute().parent}?' if is_saved_model(folder) else ''
         raise ServingError(f'{folder} has no versions, which are subfolders with a number as name{hint}')
     return folder.absolute()
-
-
-def load_configuration(name: str, base_path: Path, keep: int, saved_config: Path) -> tuple[Any, str]:
-    """The model configuration to serve: the one that rollouts saved, or else the newest versions.
-
-    Args:
-        name: name of the model.
-        base_path: folder of its versions.
-        keep: number of versions to keep loaded without a saved configuration.
-        saved_config: file of the saved configuration, which may not exist.
-
-    Returns:
-        The ModelServerConfig, and a line for the user that says what is served.
-
-    Raises:
-        ServingError: the file is not a configuration of this model, or none of its versions exists.
-    """
-    from vaiven.serving.rollout import configuration
-    from vaiven.serving.rollout import serving_folder as folders
-
-    if not os.path.lexists(saved_config):
-        config = configuration.single_model_config(name, base_path)
-        configuration.model_entry(config, name).model_version_policy.latest.num_versions = keep
-        return config, f'{name}: the newest {keep} versions of {base_path}'
-    hint = f'without {saved_config} the newest {keep} versions are served'
-    try:
-        config = configuration.read(saved_config)
-        entry = configuration.model_entry(config, name)
-    except ServingError as error:
-        raise ServingError(f'{error}; {hint}') from error
-    entry.base_path = str(base_path)  # the folder may have been moved
-    versions = entry.model_version_policy.specific.versions
-    if versions and not set(versions) & set(folders.versions(base_path)):
-        raise ServingError(f'{base_path} has none of the versions that {saved_config} names; {hint}')
-    labels = ', '.join(f'{label} {number}' for label, number in sorted(entry.version_labels.items()))
-    return config, f'{name}: {base_path} as rollouts left it ({labels or "no labels"}); {hint}'
-
-
-def config_descriptor(config: Any) -> int:
-    """File descriptor of a ModelServerConfig in memory, which leaves no file behind."""
-    from google.protobuf import text_format
-
-    descriptor = os.memfd_create('vaiven-model-config')
-    os.write(descriptor, text_format.MessageToString(config, as_utf8=True).encode())
-    return descriptor
 
 
 def run(options: object) -> None:
