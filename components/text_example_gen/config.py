@@ -5,11 +5,14 @@ import math
 import typing
 
 from vaiven.configuration import require
+from vaiven.label_spec import MAX_CLASSES, LabelSpec
 from vaiven.serving.common import labels
 from vaiven.serving.common.labels import label_key
 from vaiven.serving.common.tables.encodings import ENCODING_RULE, known_encoding
 
-LabelKind = typing.Literal['negative', 'positive', 'unlabelled']
+# What a label says in the data of a sentiment model.
+LabelSense = typing.Literal['negative', 'positive', 'unlabelled']
+Kind = typing.Literal['auto', 'binary', 'multiclass', 'ordinal', 'multilabel']
 
 # Largest row that one request of the serving API can still carry together with a few others.
 _MAX_ROW_BYTES = 16 * 1024 * 1024
@@ -31,6 +34,18 @@ class DataConfig:
         columns: names of the columns of csv and tsv files without a header, from the left.
         encoding: text encoding of the files, by its Python name; None for UTF-8.
         delimiter: separates the fields; by default a tab in `.tsv` files and a comma in `.csv` files.
+        label_kind: kind of the labels. `auto`: found in the data. `binary`: two classes. `multiclass`: one of several
+            classes. `ordinal`: one of several classes that have an order, such as stars. `multilabel`: any number of
+            classes in each row.
+        classes: names of the classes in their order, which for `ordinal` is from the lowest to the highest; empty:
+            found in the data. With two classes, the second is the positive one.
+        label_separator: divides the labels of a row in the kind `multilabel`, as in `a|b`. Lists need none.
+        probabilities_column: name of a column with the probabilities that another model gave the classes, as a list in
+            the order of `classes`, an object by class, or for two classes the probability of the positive one. The
+            model is trained towards them; the label stays what it is evaluated with.
+        split_column: name of a column that says which split a row is in: train, eval (also validation, dev) or test.
+        time_column: name of a column with dates or numbers by which the rows are split: the model is trained on the
+            earliest rows and tested on the latest.
         negative_labels: labels of the negative class. Case is ignored, and numbers compare as numbers: 1, 1.0 and +1
             are one label.
         positive_labels: labels of the positive class.
@@ -50,6 +65,12 @@ class DataConfig:
     language_column: str | None = None
     rating_column: str | None = None
     rating_range: tuple[float, ...] = (-1.0, 1.0)
+    label_kind: Kind = 'auto'
+    classes: tuple[str, ...] = ()
+    label_separator: str = '|'
+    probabilities_column: str | None = None
+    split_column: str | None = None
+    time_column: str | None = None
     columns: tuple[str, ...] = ()
     encoding: str | None = None
     delimiter: str | None = None
@@ -72,7 +93,7 @@ class DataConfig:
             named.append(self.rating_column)
         require(
             len(named) == len(set(named)),
-            'data: text, label, group, language and rating must be different columns; '
+            'data: text, label, group, language, rating, probabilities, split and time must be different columns; '
             'only label and rating may be the same',
             named,
         )
@@ -93,6 +114,12 @@ class DataConfig:
             self.encoding,
         )
         self._require_labels()
+        self._require_classes()
+        require(
+            self.split_column is None or self.time_column is None,
+            'data.split_column and data.time_column exclude each other; set one of them to null',
+            [self.split_column, self.time_column],
+        )
         require(
             64 <= self.passage_characters <= _MAX_ROW_BYTES // 4,
             f'data.passage_characters must lie between 64 and {_MAX_ROW_BYTES // 4}',
@@ -109,11 +136,11 @@ class DataConfig:
 
     def named_columns(self) -> dict[str, str]:
         """Part of a row (`text`, `label`, …) → name of its column."""
-        parts = ('text', 'label', 'group', 'language', 'rating')
+        parts = ('text', 'label', 'group', 'language', 'rating', 'probabilities', 'split', 'time')
         named = {part: getattr(self, f'{part}_column') for part in parts}
         return {part: column for part, column in named.items() if column is not None}
 
-    def labels_of(self, kind: LabelKind) -> frozenset[str]:
+    def labels_of(self, kind: LabelSense) -> frozenset[str]:
         """The keys (`label_key`) of the labels of a kind.
 
         Args:
@@ -121,7 +148,7 @@ class DataConfig:
         """
         return frozenset(map(label_key, getattr(self, f'{kind}_labels')))
 
-    def is_set(self, kind: LabelKind) -> bool:
+    def is_set(self, kind: LabelSense) -> bool:
         """Whether the labels of a kind differ from the defaults.
 
         Args:
@@ -130,13 +157,13 @@ class DataConfig:
         default = next(field for field in dataclasses.fields(self) if field.name == f'{kind}_labels').default
         return bool(getattr(self, f'{kind}_labels') != default)
 
-    def classes(self) -> dict[str, int | None]:
+    def label_classes(self) -> dict[str, int | None]:
         """Key of each label → 0 negative, 1 positive, None unlabelled.
 
         Labels that were set take precedence over the defaults. Empty labels are always unlabelled.
         """
         classes: dict[str, int | None] = dict.fromkeys(labels.MISSING)
-        kinds: tuple[tuple[LabelKind, int | None], ...] = (
+        kinds: tuple[tuple[LabelSense, int | None], ...] = (
             ('unlabelled', None),
             ('negative', 0),
             ('positive', 1),
@@ -146,7 +173,7 @@ class DataConfig:
         return classes
 
     def _require_labels(self) -> None:
-        for kind in typing.get_args(LabelKind)[:2]:
+        for kind in typing.get_args(LabelSense)[:2]:
             setting, keys = f'data.{kind}_labels', self.labels_of(kind)
             require(bool(keys), f'{setting} must name a label', getattr(self, f'{kind}_labels'))
             require(
@@ -161,11 +188,38 @@ class DataConfig:
             sorted(both),
         )
         if self.is_set('unlabelled'):
-            for kind in typing.get_args(LabelKind)[:2]:
+            for kind in typing.get_args(LabelSense)[:2]:
                 both = (
                     self.labels_of(kind) & self.labels_of('unlabelled') if self.is_set(kind) else frozenset()
                 )
                 require(not both, f'data: a label cannot be {kind} and unlabelled', sorted(both))
+
+    def _require_classes(self) -> None:
+        names = [label_key(name) for name in self.classes]
+        require(
+            len(set(names)) == len(names) and not set(names) & set(labels.MISSING),
+            'data.classes must be different names, none of them empty',
+            self.classes,
+        )
+        require(
+            not names or 2 <= len(names) <= MAX_CLASSES,
+            f'data.classes must be 2 to {MAX_CLASSES} names',
+            len(names),
+        )
+        require(
+            not names or self.label_kind != 'binary' or len(names) == 2,
+            'data.label_kind=binary needs two data.classes',
+            self.classes,
+        )
+        require(
+            len(self.label_separator) == 1 and not self.label_separator.isalnum(),
+            'data.label_separator must be one character, not a letter or a digit',
+            self.label_separator,
+        )
+
+    def label_spec(self) -> LabelSpec:
+        """The labels of the model; those of sentiment before the kind is known."""
+        return LabelSpec.from_config({'data': dataclasses.asdict(self)})
 
     def buckets(self) -> dict[str, int]:
         """Split → its size in buckets."""

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Sequence
 
 from vaiven.components.text_example_gen.column_counts import ColumnCounts, LabelCount
-from vaiven.components.text_example_gen.config import DataConfig, LabelKind
+from vaiven.components.text_example_gen.config import DataConfig, LabelSense
 from vaiven.components.text_example_gen.errors import DataError
 from vaiven.components.text_example_gen.label_proposal import label_options, propose_labels
 from vaiven.serving.common.labels import different_meanings
@@ -58,7 +58,7 @@ def require_labels(columns: ColumnCounts, config: DataConfig, name: str) -> None
     """
     if columns.unknown:
         raise DataError(_unknown(columns, config, name))
-    kinds: tuple[tuple[LabelKind, int], ...] = (('negative', 0), ('positive', 1))
+    kinds: tuple[tuple[LabelSense, int], ...] = (('negative', 0), ('positive', 1))
     for kind, value in kinds:
         merged = [] if config.is_set(kind) else _labels_of_class(columns, config, value)
         if different_meanings(merged):
@@ -70,7 +70,7 @@ def require_labels(columns: ColumnCounts, config: DataConfig, name: str) -> None
 
 
 def _labels_of_class(columns: ColumnCounts, config: DataConfig, value: int) -> list[str]:
-    classes = config.classes()
+    classes = config.label_classes()
     return [key for key in columns.labels if classes[key] == value]
 
 

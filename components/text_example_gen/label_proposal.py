@@ -6,16 +6,16 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from vaiven.components.text_example_gen.config import DataConfig, LabelKind
+from vaiven.components.text_example_gen.config import DataConfig, LabelSense
 from vaiven.serving.common.labels import usual_class
 
 # Regular expressions of word stems in the labels of public English and Spanish data sets.
-_STEMS: dict[LabelKind, str] = {
+_STEMS: dict[LabelSense, str] = {
     'unlabelled': r'neu|mix|ambig|irrel|unknown|unsure|desconocid|so-so|regular|normal|average|other|otr[oa]',
     'negative': r'neg|^n[+-]?$|bad|poor|awful|terrible|hate|dislike|mal[oa]|peor|p[eé]sim|odi|^no\b|^not\b|down',
     'positive': r'pos|^p[+-]?$|good|great|excellent|love|like|buen[oa]|mejor|excelente|am[oa]r|^yes$|^s[ií]$|up$',
 }
-_CLASSES: tuple[LabelKind, ...] = ('negative', 'positive')
+_CLASSES: tuple[LabelSense, ...] = ('negative', 'positive')
 # Prefixes that negate another label of the data: unlike, non-positive, no recomendado, desfavorable.
 _NEGATION = re.compile(r'(?:(?:not?|sin)[ _-]|(?:non|un|dis|in|des)[ _-]?)(.+)')
 # A hyphen inside a word is not a sign: class-1, class-2.
@@ -30,7 +30,7 @@ class LabelProposal(NamedTuple):
         is_guess: whether a label was not understood and was placed arbitrarily, or a class has no label.
     """
 
-    labels: dict[LabelKind, list[str]]
+    labels: dict[LabelSense, list[str]]
     is_guess: bool
 
 
@@ -44,7 +44,7 @@ def propose_labels(keys: Iterable[str], config: DataConfig) -> LabelProposal:
         keys: labels by `label_key`, without the empty label.
         config: may name some of the labels.
     """
-    labels: dict[LabelKind, list[str]] = {'positive': [], 'negative': [], 'unlabelled': []}
+    labels: dict[LabelSense, list[str]] = {'positive': [], 'negative': [], 'unlabelled': []}
     unknown = []
     keys = list(keys)
     named = dict(_named(config))
@@ -81,7 +81,7 @@ def _value(labels: list[str]) -> str:
     return joined if plain else json.dumps(labels)
 
 
-def _named(config: DataConfig) -> Iterator[tuple[str, LabelKind]]:
+def _named(config: DataConfig) -> Iterator[tuple[str, LabelSense]]:
     for kind in _STEMS:
         if config.is_set(kind):
             yield from ((key, kind) for key in config.labels_of(kind))
@@ -95,7 +95,7 @@ def _numbers(keys: list[str]) -> dict[str, float]:
     return {key: float(key) for key in keys if _NUMBER.fullmatch(key)}
 
 
-def _by_number(key: str, numbers: Mapping[str, float], words: set[LabelKind | None]) -> LabelKind | None:
+def _by_number(key: str, numbers: Mapping[str, float], words: set[LabelSense | None]) -> LabelSense | None:
     if key not in numbers:
         return None
     distance = 2 * numbers[key] - min(numbers.values()) - max(numbers.values())
@@ -105,7 +105,7 @@ def _by_number(key: str, numbers: Mapping[str, float], words: set[LabelKind | No
     return 'unlabelled' if numbers[key] == 0 and {'negative', 'positive'} <= words else None
 
 
-def _by_word(key: str, keys: list[str]) -> LabelKind | None:
+def _by_word(key: str, keys: list[str]) -> LabelSense | None:
     if usual_class(key) is None and (match := _NEGATION.fullmatch(key)) and match[1] in keys:
         return 'positive' if _by_word(match[1], keys) == 'negative' else 'negative'
     for kind, stems in _STEMS.items():

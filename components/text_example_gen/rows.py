@@ -152,7 +152,7 @@ class LabelParser:
     """
 
     def __init__(self, config: DataConfig, counts: ColumnCounts) -> None:
-        self._classes, self._counts = config.classes(), counts
+        self._classes, self._counts = config.label_classes(), counts
         # Label as spelled → key. Computing the key for each row would take a quarter of the reading time.
         self._keys: dict[str, str] = {}
 

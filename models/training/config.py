@@ -9,6 +9,7 @@ from vaiven.configuration import require
 
 Task = Literal['sentiment', 'language']
 Targets = Literal['all', 'last']
+ClassWeight = Literal['none', 'balanced']
 _MAX_BATCH_SIZE = 65_536
 # Some draws use the seed plus 1, and all seeds must fit 32 bits.
 _MAX_SEED = 2**31 - 2
@@ -45,6 +46,8 @@ class TrainingConfig:
             2017); 1 for a constant rate.
         soft_labels: If rows have a rating between −1 and 1, the target probability is the logistic function of this
             factor times the rating. 0 to train on the labels alone.
+        class_weight: `balanced`: every class counts the same, however many rows it has: a row is weighted by the
+            inverse of the number of rows of its class, and probabilities follow. `none`: every row counts the same.
         language_weight: Weight λ of the language loss in `sentiment + λ · language`.
         softmax_candidates: Tokens of the sampled softmax in training (Bengio & Senécal 2003); 0 for the full softmax.
         clip_norm: Maximum norm of the gradient; longer gradients are scaled down to it (Pascanu et al. 2013).
@@ -67,6 +70,7 @@ class TrainingConfig:
     learning_rate: float = 2e-3
     final_rate_fraction: float = dataclasses.field(default=0.1, metadata={'formerly': 'last_rate'})
     soft_labels: float = 6.0
+    class_weight: ClassWeight = 'none'
     language_weight: float = 0.1
     softmax_candidates: int = 512
     clip_norm: float = 1.0
@@ -75,7 +79,11 @@ class TrainingConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, choices in (('task', typing.get_args(Task)), ('targets', typing.get_args(Targets))):
+        for name, choices in (
+            ('task', typing.get_args(Task)),
+            ('targets', typing.get_args(Targets)),
+            ('class_weight', typing.get_args(ClassWeight)),
+        ):
             value = getattr(self, name)
             require(value in choices, f'training.{name} must be {" or ".join(choices)}', value)
         require(2 <= self.window <= 10_000, 'training.window must lie between 2 and 10000', self.window)
