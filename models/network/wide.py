@@ -13,11 +13,14 @@ from vaiven.models.network.layers import Tensor
 
 # Larger than every n-gram id: fills the unused end of the sorted table.
 NO_NGRAM = 2**31 - 1
+# Maximum number of weights of an n-gram. With more logits than that, an n-gram keeps its strongest weights: the cost of
+# a request and the size of the table do not depend on the number of classes.
+MAX_ENTRIES = 16
 
 
 @keras.saving.register_keras_serializable('vaiven')
 class WideNgrams(keras.layers.Layer):
-    """Sums one weight for each n-gram of a text to a logit of «positive»: int (batch, n-grams) → (batch).
+    """Sums the weights of the n-grams of a text to logits: int (batch, n-grams) → (batch) or (batch, outputs).
 
     N-gram ids start at 1 (`vaiven.models.text.ngrams`) and are padded with 0. An n-gram that is not in the weight
     `ngrams` adds 0. Without this check, as in feature hashing modulo the size of a table, a pair of words that was
@@ -26,11 +29,20 @@ class WideNgrams(keras.layers.Layer):
 
     Args:
         size: maximum number of n-grams.
+        outputs: number of logits. With 1 the logit has no axis of its own, and the weight `table` is (size). Up to
+            `MAX_ENTRIES`, `table` is (size, outputs). Above, `table` is (size, MAX_ENTRIES), and the weight `classes`
+            of the same shape says which logit each of its values is added to.
     """
 
-    def __init__(self, size: int, **kwargs: Any) -> None:
+    def __init__(self, size: int, outputs: int = 1, **kwargs: Any) -> None:
         super().__init__(trainable=False, **kwargs)
         self.size = size
+        self.outputs = outputs
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether an n-gram has fewer weights than there are logits."""
+        return self.outputs > MAX_ENTRIES
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         """Creates the weights; called by Keras."""
@@ -41,14 +53,38 @@ class WideNgrams(keras.layers.Layer):
         self.ngrams = self.add_weight(
             shape=(self.size,), initializer=unused, dtype='int32', trainable=False, name='ngrams'
         )  # sorted, for the binary search
-        self.table = self.add_weight(shape=(self.size,), initializer='zeros', trainable=False, name='table')
-        self.bias = self.add_weight(shape=(), initializer='zeros', trainable=False, name='bias')
+        table, bias = ((self.size,), ()) if self.outputs == 1 else (self._entries_shape, (self.outputs,))
+        self.table = self.add_weight(shape=table, initializer='zeros', trainable=False, name='table')
+        self.bias = self.add_weight(shape=bias, initializer='zeros', trainable=False, name='bias')
+        if self.is_sparse:
+            self.classes = self.add_weight(
+                shape=self._entries_shape, initializer='zeros', dtype='int32', trainable=False, name='classes'
+            )
+
+    @property
+    def _entries_shape(self) -> tuple[int, int]:
+        return self.size, min(self.outputs, MAX_ENTRIES)
 
     def call(self, ngrams: Tensor) -> Tensor:
-        """Computes the logit of each text: int (batch, n-grams) → (batch)."""
-        ngrams = ops.cast(ngrams, 'int32')
-        flat = ops.reshape(ngrams, (-1,))  # (batch · n-grams)
+        """Computes the logits of each text: int (batch, n-grams) → (batch) or (batch, outputs)."""
+        positions, known = self._find(ngrams)  # (batch · n-grams)
+        weights = ops.take(self.table, positions, axis=0)
+        if self.outputs == 1:
+            return ops.sum(ops.reshape(weights * known, ops.shape(ngrams)), axis=1) + self.bias
+        weights = weights * ops.expand_dims(known, -1)  # (batch · n-grams, entries)
+        batch, length = ops.shape(ngrams)
+        if not self.is_sparse:
+            return ops.sum(ops.reshape(weights, (batch, length, self.outputs)), axis=1) + self.bias
+        # Logit `classes` of row r is segment r · outputs + classes.
+        rows = ops.repeat(ops.arange(batch, dtype='int32') * self.outputs, length)  # (batch · n-grams)
+        segments = ops.expand_dims(rows, -1) + ops.take(self.classes, positions, axis=0)
+        sums = ops.segment_sum(
+            ops.reshape(weights, (-1,)), ops.reshape(segments, (-1,)), num_segments=batch * self.outputs
+        )
+        return ops.reshape(sums, (batch, self.outputs)) + self.bias
+
+    def _find(self, ngrams: Tensor) -> tuple[Tensor, Tensor]:
+        """Looks n-grams up: their positions in the table, and 1 where the table has them, else 0; each flattened."""
+        flat = ops.reshape(ops.cast(ngrams, 'int32'), (-1,))
         positions = ops.minimum(ops.searchsorted(self.ngrams, flat), self.size - 1)
-        known = ops.cast(ops.take(self.ngrams, positions) == flat, self.table.dtype)
-        weights = ops.reshape(ops.take(self.table, positions) * known, ops.shape(ngrams))  # (batch, n-grams)
-        return ops.sum(weights, axis=1) + self.bias
+        return positions, ops.cast(ops.take(self.ngrams, positions) == flat, self.table.dtype)

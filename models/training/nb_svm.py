@@ -12,17 +12,23 @@ SMOOTHING = 1.0
 INTERPOLATION = 0.25
 
 
-def log_ratios(counts: sparse.csr_matrix, positive: np.ndarray) -> np.ndarray:
+def log_ratios(
+    counts: sparse.csr_matrix, positive: np.ndarray, weights: np.ndarray | None = None
+) -> np.ndarray:
     """Computes how much more probable each feature is in positive rows than in negative ones, as a logarithm.
 
     Args:
         counts: (rows, features), 1 where a row has the feature.
         positive: (rows), probability of «positive»; a row counts for each class with its probability.
+        weights: (rows), how much each row counts; by default 1.
 
     Returns:
         (features).
     """
-    return np.asarray(_log_shares(counts, positive) - _log_shares(counts, 1 - positive))
+    negative = 1 - positive
+    if weights is not None:
+        positive, negative = weights * positive, weights * negative
+    return np.asarray(_log_shares(counts, positive) - _log_shares(counts, negative))
 
 
 def interpolate(weights: np.ndarray, ratios: np.ndarray) -> np.ndarray:
@@ -38,6 +44,6 @@ def interpolate(weights: np.ndarray, ratios: np.ndarray) -> np.ndarray:
     return np.asarray(ratios * ((1 - INTERPOLATION) * np.abs(weights).mean() + INTERPOLATION * weights))
 
 
-def _log_shares(counts: sparse.csr_matrix, probability: np.ndarray) -> np.ndarray:
-    sums = counts.T @ probability + SMOOTHING  # (features)
+def _log_shares(counts: sparse.csr_matrix, row_weights: np.ndarray) -> np.ndarray:
+    sums = counts.T @ row_weights + SMOOTHING  # (features)
     return np.asarray(np.log(sums / sums.sum()))

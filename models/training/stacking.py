@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from vaiven.models.data import dataset
 from vaiven.models.data.preprocessing import IDS, LABEL, NGRAMS
 from vaiven.models.network.network import Network
+from vaiven.models.training.ngram_rows import NgramRows
 from vaiven.models.training.wide_fit import fit_wide
 
 progress = logging.getLogger('vaiven.progress')
@@ -82,8 +83,8 @@ def _report_skipped(network: Network, split: str, is_positive: np.ndarray) -> No
     progress.info('%s: the %s rows have %s', skipped, split, labels)
 
 
-def _ngrams(batches: Sequence[dict[str, tf.Tensor]]) -> list[np.ndarray]:
-    return [row[row > 0] for batch in batches for row in batch[NGRAMS].numpy()]
+def _ngrams(batches: Sequence[dict[str, tf.Tensor]]) -> NgramRows:
+    return NgramRows.from_padded(batch[NGRAMS].numpy() for batch in batches)
 
 
 def _column(name: str, batches: Sequence[dict[str, tf.Tensor]]) -> np.ndarray:

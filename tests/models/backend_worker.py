@@ -22,6 +22,7 @@ if 'vaiven' not in sys.modules:
 from vaiven.models.network.config import CELLS, NetworkConfig
 from vaiven.models.network.objective import JointNetwork
 from vaiven.models.network.stateful import StatefulLanguageModel
+from vaiven.models.network.wide import WideNgrams
 
 VOCABULARY_SIZE = 23
 IDS = np.array([[2, 5, 6, 7, 9, 3], [2, 8, 22, 3, 0, 0], [2, 3, 0, 0, 0, 0]], 'int32')
@@ -73,7 +74,22 @@ def outputs_and_gradients(network: JointNetwork) -> dict[str, np.ndarray]:
     found['probability'] = keras.ops.convert_to_numpy(
         keras.ops.sigmoid(network.sentiment_logits(IDS, NGRAMS))
     )
+    found |= {f'wide {outputs}': keras.ops.convert_to_numpy(wide_of(outputs)(NGRAMS)) for outputs in (3, 20)}
     return {**found, 'loss': keras.ops.convert_to_numpy(loss)}
+
+
+def wide_of(outputs: int) -> WideNgrams:
+    """A wide path of several logits with random weights."""
+    wide = WideNgrams(6, outputs)
+    wide.build((None, None))
+    rng = np.random.default_rng(outputs)
+    wide.set_weights([
+        np.array([4, 7, 8, 9, 99, 100]) if weight.shape == (6,)
+        else rng.integers(0, outputs, weight.shape) if weight.dtype.kind == 'i'
+        else rng.normal(size=weight.shape)
+        for weight in wide.get_weights()
+    ])  # fmt: skip
+    return wide
 
 
 def _differentiate(loss, variables):

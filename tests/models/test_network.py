@@ -1,12 +1,13 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from vaiven.models.network.config import CELLS, NetworkConfig
 from vaiven.models.network.layers import MaskedPooling, TokenDropout, reverse_sequences
 from vaiven.models.network.losses import language_loss, sentiment_loss
 from vaiven.models.network.network import Network
-from vaiven.models.network.wide import NO_NGRAM, WideNgrams
+from vaiven.models.network.wide import MAX_ENTRIES, NO_NGRAM, WideNgrams
 
 pytestmark = pytest.mark.slow
 
@@ -127,6 +128,46 @@ def test_the_wide_path_sums_the_weights_of_known_ngrams():
     wide.bias.assign(0.5)
     assert np.array(wide(NGRAMS)).tolist() == [1 + 4 + 16 + 0.5, 2 + 0.5]
     assert np.array(wide(np.zeros((2, 0), 'int32'))).tolist() == [0.5, 0.5]
+
+
+def test_with_several_outputs_an_ngram_has_a_weight_for_each():
+    wide = WideNgrams(3, outputs=2)
+    wide.build((None, None))
+    assert np.array(wide(NGRAMS)).tolist() == [[0, 0], [0, 0]]
+    wide.ngrams.assign([7, 8, 9])
+    wide.table.assign([[1, -1], [2, 0], [4, 8]])
+    wide.bias.assign([0.5, 0.25])
+    assert np.array(wide(NGRAMS)).tolist() == [[5.5, 7.25], [2.5, 0.25]]
+    assert np.array(wide(np.zeros((2, 0), 'int32'))).tolist() == [[0.5, 0.25]] * 2
+
+
+def test_with_many_outputs_an_ngram_has_a_few_weights_and_says_for_which():
+    wide = WideNgrams(3, outputs=1000)
+    wide.build((None, None))
+    assert wide.table.shape == wide.classes.shape == (3, MAX_ENTRIES)
+    wide.ngrams.assign([7, 8, 9])
+    table, classes = np.zeros((3, MAX_ENTRIES)), np.zeros((3, MAX_ENTRIES))
+    table[:, :2], classes[:, :2] = [[1, -1], [2, 3], [4, 8]], [[999, 5], [5, 0], [999, 7]]
+    wide.table.assign(table)
+    wide.classes.assign(classes)
+    wide.bias.assign(np.full(1000, 0.5))
+    logits = np.array(wide(NGRAMS))
+    assert logits.shape == (2, 1000)
+    assert [np.flatnonzero(row != 0.5).tolist() for row in logits] == [[5, 7, 999], [0, 5]]
+    assert logits[0, [5, 7, 999]].tolist() == [-0.5, 8.5, 5.5]
+    assert logits[1, [0, 5]].tolist() == [3.5, 2.5]
+    assert np.array(wide(np.zeros((2, 0), 'int32'))).tolist() == [[0.5] * 1000] * 2
+
+
+@pytest.mark.parametrize('outputs', [1, 3, 40])
+def test_a_graph_of_the_wide_path_takes_any_number_of_texts_and_ngrams(outputs):
+    wide = WideNgrams(5, outputs)
+    wide.build((None, None))
+    wide.ngrams.assign([7, 8, 9, 40, 41])
+    wide.table.assign(np.random.default_rng(0).normal(size=wide.table.shape))
+    graph = tf.function(wide, input_signature=[tf.TensorSpec([None, None], tf.int32)])
+    for ngrams in (NGRAMS, NGRAMS[:1, :2], np.zeros((0, 0), 'int32')):
+        np.testing.assert_allclose(graph(ngrams), wide(ngrams), atol=1e-6)
 
 
 def test_the_paths_are_combined_as_the_weights_say():

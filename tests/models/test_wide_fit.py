@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
-from vaiven.models.network.wide import NO_NGRAM, WideNgrams
+from vaiven.label_spec import LabelSpec
+from vaiven.models.network.wide import MAX_ENTRIES, NO_NGRAM, WideNgrams
+from vaiven.models.training.ngram_rows import NgramRows
 from vaiven.models.training.wide_fit import fit_wide
 
 pytestmark = pytest.mark.slow
@@ -10,15 +12,19 @@ pytestmark = pytest.mark.slow
 GOOD, BAD, GOOD_SUBWORD, BAD_SUBWORD, COMMON = 11, 13, 20, 22, 15
 
 
-def fitted(rows, targets, size=16) -> WideNgrams:
-    wide = WideNgrams(size)
+def fitted(rows, targets, size=16, labels=None, weights=None) -> WideNgrams:
+    wide = WideNgrams(size, (labels or LabelSpec()).logits)
     wide.build((None, None))
-    fit_wide(wide, [np.array(row, 'int64') for row in rows], np.array(targets))
+    fit_wide(wide, NgramRows.from_rows(rows), np.array(targets), labels, weights)
     return wide
 
 
+def logits(wide: WideNgrams, *ngrams: int) -> np.ndarray:
+    return np.array(wide(np.array([ngrams], 'int32').reshape(1, -1))[0])
+
+
 def logit(wide: WideNgrams, *ngrams: int) -> float:
-    return float(wide(np.array([ngrams], 'int32').reshape(1, -1))[0])
+    return float(logits(wide, *ngrams))
 
 
 ROWS = [
@@ -65,3 +71,45 @@ def test_two_rows_and_rows_without_any_n_gram_are_enough():
     assert logit(fitted([[], []], [1, 0]), GOOD) == 0
     only_words = fitted([[GOOD], [BAD], [GOOD], [BAD]], [1, 0, 1, 0])
     assert logit(only_words, GOOD) > 0 > logit(only_words, BAD)
+
+
+TOPICS = LabelSpec('multiclass', ('دفع', 'envío', '📦'))
+# A word of each class, and one that all share.
+TOPIC_ROWS, TOPIC_TARGETS = [[11, COMMON], [13, COMMON], [17, COMMON]] * 6, np.tile(np.eye(3), (6, 1))
+
+
+def test_every_class_gets_the_weights_of_its_own_ngrams():
+    wide = fitted(TOPIC_ROWS, TOPIC_TARGETS, labels=TOPICS)
+    assert [int(np.argmax(logits(wide, ngram))) for ngram in (11, 13, 17)] == [0, 1, 2]
+    assert np.ptp(logits(wide, COMMON) - logits(wide)) < 0.1  # it speaks for no class
+    np.testing.assert_array_equal(logits(wide, 19, 24), logits(wide))  # never seen
+
+
+def test_a_row_can_belong_to_several_classes_or_to_none():
+    labels = LabelSpec('multilabel', ('a', 'b', 'c'))
+    rows = [[11], [13], [11, 13], [15]] * 6
+    wide = fitted(rows, [[1, 0, 0], [0, 1, 0], [1, 1, 0], [0, 0, 0]] * 6, labels=labels)
+    assert (logits(wide, 11, 13) > 0).tolist() == [True, True, False]
+    assert (logits(wide, 15) < 0).all()
+
+
+def test_ordered_classes_share_one_table():
+    rows = [[11], [13], [15]] * 6
+    wide = fitted(rows, [0, 0.5, 1] * 6, labels=LabelSpec('ordinal', ('1', '2', '3')))
+    assert logit(wide, 11) < logit(wide, 13) < logit(wide, 15)
+
+
+def test_rows_count_as_their_weights_say():
+    rows, targets = [[GOOD, COMMON], [BAD, COMMON], [GOOD], [BAD]] * 4, [1, 0, 1, 0] * 4
+    same, none = fitted(rows, targets, weights=np.full(16, 1.0)), fitted(rows, targets)
+    np.testing.assert_allclose(np.array(same.table), np.array(none.table), atol=1e-5)
+    heavy = fitted(rows, targets, weights=np.tile([9.0, 1.0], 8))
+    assert logit(heavy, COMMON) > logit(none, COMMON) + 0.5
+
+
+def test_with_many_classes_an_ngram_keeps_its_strongest_weights():
+    labels = LabelSpec('multiclass', tuple(f'class {number}' for number in range(MAX_ENTRIES + 4)))
+    wide = fitted(
+        [[2 * c + 1, 999] for c in range(labels.size)] * 3, np.tile(np.eye(labels.size), (3, 1)), 32, labels
+    )
+    assert [int(np.argmax(logits(wide, 2 * c + 1))) for c in range(labels.size)] == list(range(labels.size))
