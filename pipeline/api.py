@@ -63,7 +63,8 @@ def train(
     *,
     unlabelled: StrPath | Iterable[StrPath] = (),
     root: StrPath | None = None,
-    preset: str = 'reviews',
+    config: StrPath | None = None,
+    preset: str | None = None,
     name: str | None = None,
     settings: Mapping[str, Any] | None = None,
     progress: bool = False,
@@ -79,9 +80,11 @@ def train(
             model is trained on English film reviews.
         unlabelled: more text for the language model, as for `vaiven run --unlabelled`.
         root: folder of the runs; by default `vaiven-runs/NAME`.
-        preset: name of the preset with the default settings, as `reviews` or `novel`.
-        name: name of the model; by default that of the preset.
-        settings: value by name of each setting to change, as `{'training.epochs': 1}`.
+        config: YAML file with settings, as for `vaiven run --config`.
+        preset: name of the preset with the default settings, as `reviews` or `novel`; by default that of the file, or
+            `reviews`.
+        name: name of the model; by default that of the file, or of the preset.
+        settings: value by name of each setting to change, as `{'training.epochs': 1}`; they win over the file.
         progress: whether to print the progress of the run.
 
     Returns:
@@ -100,13 +103,14 @@ def train(
     """
     data, unlabelled = _paths(data), _paths(unlabelled)
     changes = [f'{path}={_setting_text(value)}' for path, value in (settings or {}).items()]
-    config = configure(preset, [*(() if data else default_data.SETTINGS), *changes], name)
-    paths = RunPaths.at(None if root is None else os.fspath(root), config.name)
-    files, notes = find_data(data, unlabelled, config)
+    defaults = () if data else default_data.SETTINGS
+    run_config = configure(preset, changes, name, file=config, defaults=defaults)
+    paths = RunPaths.at(None if root is None else os.fspath(root), run_config.name)
+    files, notes = find_data(data, unlabelled, run_config)
     if progress:
         print('\n'.join(notes), flush=True)
     request = {
-        'config': to_json(config),
+        'config': to_json(run_config),
         'data': files.data,
         'unlabelled': files.unlabelled,
         'root': paths.root,
@@ -114,7 +118,7 @@ def train(
     results = _run_process(json.dumps(request), progress)
     destination = results['destination']
     return TrainingResult(
-        name=config.name,
+        name=run_config.name,
         root=paths.root,
         model_path=None if results['version'] is None else os.path.join(paths.root, destination),
         version=results['version'],

@@ -5,6 +5,7 @@ Importing this module imports neither TensorFlow nor TFX, so that the command li
 
 import dataclasses
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -13,11 +14,12 @@ from vaiven.components.evaluation.config import EvaluationConfig
 from vaiven.components.serving_check.config import ServingCheckConfig
 from vaiven.components.text_example_gen.config import DataConfig
 from vaiven.components.vocabulary.config import VocabularyConfig
-from vaiven.configuration import ConfigError, from_dict, replace_all, require
+from vaiven.configuration import Change, ConfigError, from_dict, located, replace_all, require
 from vaiven.models.network.config import NetworkConfig
 from vaiven.models.text.config import TextConfig
 from vaiven.models.training.config import TrainingConfig
 from vaiven.models.training.tuning_config import TuningConfig
+from vaiven.settings_file import read_settings
 
 _UNLABELLED_TEXT: dict[str, Any] = {
     # Tables are read without a label column, too.
@@ -26,6 +28,7 @@ _UNLABELLED_TEXT: dict[str, Any] = {
     # Passages are long, and a few of them are enough to check the server.
     'serving': {'max_rows': 32, 'batch_size': 16},
 }
+DEFAULT_PRESET = 'reviews'
 _FORWARD_ONLY: dict[str, Any] = {'bidirectional': False, 'token_dropout': 0.0, 'head_dropout': 0.0}
 
 # The settings of each preset that differ from the defaults.
@@ -118,8 +121,8 @@ class Config:
         placement: where the data steps run.
     """
 
-    name: str = 'reviews'
-    preset: str = 'reviews'
+    name: str = DEFAULT_PRESET
+    preset: str = DEFAULT_PRESET
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
     vocabulary: VocabularyConfig = dataclasses.field(default_factory=VocabularyConfig)
     text: TextConfig = dataclasses.field(default_factory=TextConfig)
@@ -133,42 +136,64 @@ class Config:
     def __post_init__(self) -> None:
         require(
             re.fullmatch(r'[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}', self.name) is not None,
-            'a name must have 1 to 100 letters, digits, "_", "-" and ".", and must not start with "."',
+            'name must have 1 to 100 letters, digits, "_", "-" and ".", and must not start with "."',
             self.name,
         )
 
 
-def configure(preset: str = 'reviews', settings: Iterable[str] = (), name: str | None = None) -> Config:
-    """Builds the configuration from a preset and changed settings.
+def configure(
+    preset: str | None = None,
+    settings: Iterable[str] = (),
+    name: str | None = None,
+    *,
+    file: str | os.PathLike[str] | None = None,
+    defaults: Iterable[str] = (),
+) -> Config:
+    """Builds the configuration from a preset, a file of settings, and changed settings, where later ones win.
 
     Parts of the network that have no effect with these settings are removed.
 
     Args:
-        preset: a key of `PRESETS`.
+        preset: a key of `PRESETS`; None for that of the settings or the file, or else `reviews`.
         settings: texts such as `training.epochs=3`. If a setting occurs twice, the last value counts.
-        name: name of the served model; None for the name of the preset.
+        name: name of the served model; None for that of the settings or the file, or else the name of the preset.
+        file: YAML file with settings (`vaiven.settings_file`).
+        defaults: settings that win over the preset only.
 
     Returns:
         The configuration.
 
     Raises:
-        ConfigError: there is no such preset or setting, or a value is not valid.
+        ConfigError: there is no such preset or setting, a value is not valid, or the file cannot be read.
     """
-    if preset not in PRESETS:
-        raise ConfigError(f'no preset is named {preset!r}; choose one of: ' + ', '.join(PRESETS))
+    from_file = [] if file is None else read_settings(file)
+    changes = [*_changes(defaults), *from_file, *_changes(settings)]
+    chosen = Change('preset', preset or DEFAULT_PRESET)
+    if preset is None:
+        chosen = next((change for change in reversed(changes) if change.path == 'preset'), chosen)
+    if not isinstance(chosen.value, str) or chosen.value not in PRESETS:
+        raise ConfigError(
+            f'{chosen.where}no preset is named {chosen.value!r}; choose one of: ' + ', '.join(PRESETS)
+        )
+    preset = str(chosen.value)  # in quotes or not
     config = from_dict(Config, {'name': preset, 'preset': preset, **PRESETS[preset]})
-    changes = []
+    if name is not None:
+        changes.append(Change('name', name))
+    config = replace_all(config, [*changes, Change('preset', preset)])
+    with located(Config, changes):
+        _check_consistency(config)
+    return _without_unused_parts(config)
+
+
+def _changes(settings: Iterable[str]) -> Iterator[Change]:
+    """The changes that texts such as `training.epochs=3` describe."""
     for setting in settings:
         path, equals, value = setting.partition('=')
         if not equals:
             raise ConfigError(
                 f'--set must have the form SETTING=VALUE, as training.epochs=3. Received: {setting!r}'
             )
-        changes.append((path.strip(), value))
-    config = replace_all(config, changes)
-    _check_consistency(config)
-    config = _without_unused_parts(config)
-    return config if name is None else dataclasses.replace(config, name=name)
+        yield Change(path.strip(), value)
 
 
 def _check_consistency(config: Config) -> None:

@@ -11,9 +11,8 @@ import typing
 from collections.abc import Iterator, Mapping
 from typing import Any, Union
 
-from vaiven.pipeline.config import PRESETS, Config, configure, setting_text
+from vaiven.pipeline.config import DEFAULT_PRESET, PRESETS, Config, configure, setting_text
 
-DEFAULT_PRESET = 'reviews'
 _TYPES = {str: 'text', int: 'integer', float: 'number', bool: '`true` or `false`'}
 _HEAD = """# Settings
 
@@ -22,6 +21,42 @@ _HEAD = """# Settings
 `vaiven run --set GROUP.SETTING=VALUE` changes a setting, and `vaiven plan` shows the values of all settings. `--preset`
 selects the values to start from. The column "default" shows the values of the preset `{default}`, and the last
 column those of other presets where they differ. Former names of settings are still accepted.
+
+## Settings in a file
+
+`--config FILE` reads settings from a YAML file, for `vaiven run`, `vaiven plan` and `vaiven kubeflow compile`, and
+`train` has the argument `config`:
+
+```yaml
+{example}```
+
+The order is: preset, file, `--set`, `--text-column` and `--label-column`. Later ones win, and `--preset` and `--name`
+win over `preset` and `name` in the file.
+
+A file can set everything that `--set` can, and is checked in the same way, with the file and the line in the message.
+A value is read by the type of its setting, as it is written: `1e-3` is a number, `true` and `false` are the only truth
+values, and the labels `[no, 1.0, 2024-01-01]` are these three texts. A value in quotation marks is a text, and only
+`null` or `~` without them is null. Refused are unknown and repeated names, a setting without a value, anchors, aliases,
+tags, several documents, and files that are not UTF-8.
+"""
+EXAMPLE = """\
+preset: reviews
+name: shop
+
+data:
+  text_column: body
+  label_column: stars
+  positive_labels: [4, 5]
+  negative_labels: [1, 2]
+  unlabelled_labels: [3]
+  delimiter: ";"
+
+training:
+  epochs: 3
+  learning_rate: 1e-3
+
+network:  # a group without settings has no effect
+  # units: 64
 """
 
 
@@ -63,7 +98,7 @@ class Setting:
 def page() -> str:
     """Returns the whole page as Markdown."""
     configs = {preset: configure(preset) for preset in PRESETS}
-    sections = [_HEAD.format(default=DEFAULT_PRESET)]
+    sections = [_HEAD.format(default=DEFAULT_PRESET, example=EXAMPLE)]
     for title, kind, groups in _groups(configs):
         summary = (inspect.getdoc(kind) or '').partition('\n')[0]
         lines = [f'## {title}', '', _sentence(summary), '']

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-BASE = {'errors', 'configuration', 'atomic', 'label_spec'}
+BASE = {'errors', 'configuration', 'atomic', 'label_spec', 'settings_file'}
 # What each folder may import of `vaiven`, beside itself.
 ALLOWED = {
     'package': {*BASE, 'pipeline'},  # `python -m vaiven` is the command line

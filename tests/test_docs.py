@@ -28,6 +28,7 @@ ROOT_FILES = ('Makefile', 'LICENSE', 'setup.py', 'pyproject.toml', '.pre-commit-
 PACKAGES = {
     'errors': 'package',
     'configuration': 'package',
+    'settings_file': 'package',
     **dict.fromkeys(('pipeline', 'components', 'models', 'serving'), '.'),
 }
 SETTINGS = {path for path, _ in settings_of(Config())}

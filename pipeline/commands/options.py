@@ -8,7 +8,7 @@ import dataclasses
 import click
 
 from vaiven.components.text_example_gen import default_data
-from vaiven.pipeline.config import PRESETS, Config, configure
+from vaiven.pipeline.config import DEFAULT_PRESET, PRESETS, Config, configure
 from vaiven.serving.commands.options import option_group
 
 
@@ -32,14 +32,16 @@ class ConfigOptions:
     Attributes:
         text_column: name of the column with the text; None for the preset's.
         label_column: name of the column with the label; None for the preset's.
-        preset: name of the preset.
-        settings: values of `--set`, as `training.epochs=3`.
-        name: name of the served model; None for the name of the preset.
+        preset: name of the preset; None for the one of the file, or the default.
+        config: path of a file with settings; None for none.
+        settings: values of `--set`, as `training.epochs=3`; they win over the file.
+        name: name of the served model; None for that of the file, or of the preset.
     """
 
     text_column: str | None
     label_column: str | None
-    preset: str
+    preset: str | None
+    config: str | None
     settings: tuple[str, ...]
     name: str | None
 
@@ -51,12 +53,17 @@ class ConfigOptions:
             settings: more settings, which win over `--set`.
 
         Raises:
-            ConfigError: a setting or its value is not valid.
+            ConfigError: a setting or its value is not valid, or the file cannot be read.
         """
-        defaults = () if data.data else default_data.SETTINGS
         columns = {'data.text_column': self.text_column, 'data.label_column': self.label_column}
         column_settings = [f'{path}={column}' for path, column in columns.items() if column is not None]
-        return configure(self.preset, [*defaults, *self.settings, *settings, *column_settings], self.name)
+        return configure(
+            self.preset,
+            [*self.settings, *settings, *column_settings],
+            self.name,
+            file=self.config,
+            defaults=() if data.data else default_data.SETTINGS,
+        )
 
 
 # `data: DataOptions`.
@@ -85,14 +92,21 @@ config_options = option_group(
     click.option('--text-column', metavar='NAME', help='Column with the text.  [default: text]'),
     click.option('--label-column', metavar='NAME', help='Column with the label.  [default: label]'),
     click.option(
-        '--preset', default='reviews', show_default=True, help=f'Default settings: {", ".join(PRESETS)}.'
+        '--preset',
+        metavar='NAME',
+        help=f'Default settings: {", ".join(PRESETS)}.  [default: {DEFAULT_PRESET}]',
+    ),
+    click.option(
+        '--config',
+        metavar='FILE',
+        help='YAML file with settings, which win over those of the preset.',
     ),
     click.option(
         '--set',
         'settings',
         multiple=True,
         metavar='SETTING=VALUE',
-        help='Change a setting, as training.epochs=3. Can be repeated.',
+        help='Change a setting, as training.epochs=3; wins over --config. Can be repeated.',
     ),
     click.option('--name', help='Name of the served model.  [default: that of the preset]'),
 )

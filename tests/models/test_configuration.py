@@ -45,7 +45,9 @@ def test_one_value_is_changed_by_its_dotted_path(path, text, expected):
 @pytest.mark.parametrize(
     ('path', 'text', 'message'),
     [
-        ('training.epoch', '3', "there is no setting 'training.epoch'; there are: training.task, "),
+        ('training.epoch', '3', "there is no setting 'training.epoch'; did you mean 'training.epochs'?"),
+        ('epochs', '3', "there is no setting 'epochs'; did you mean 'training.epochs'?"),
+        ('training.colour', '3', "there is no setting 'training.colour'; there are: training.task, "),
         ('training', '3', "'training' is a group"),
         ('name.x', '3', 'is a single value'),
         ('training.epochs', 'three', 'training.epochs must be of type int'),
