@@ -106,7 +106,7 @@ def main(data: SentimentData, quick: bool, settings: tuple[str, ...], preset: st
 def measure(fold: Fold, preset: str, settings: tuple[str, ...]) -> dict[str, Any]:
     """Measures accuracy and seconds of each model on one fold, and the calibration error of the network."""
     from benchmarks.baselines.linear import LINEAR_BASELINES
-    from vaiven.components.evaluation.calibration import bin_probabilities, calibration_error
+    from vaiven.serving.evaluation.calibration import bin_probabilities, calibration_error
 
     heard = [*fold.train, *fold.validation]
     truth = np.array([row.label for row in fold.test])

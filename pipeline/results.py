@@ -7,7 +7,6 @@ from typing import Any
 
 from tensorflow_model_analysis.api import model_eval_lib
 
-from vaiven.components.evaluation.calibration import calibration_error
 from vaiven.components.language_evaluation.executor import EVALUATION_FILE
 from vaiven.components.linear_baseline.artifact import BASELINE_FILE
 from vaiven.components.serving_check.executor import CHECK_FILE
@@ -16,6 +15,7 @@ from vaiven.components.text_example_gen.summary import Summary
 from vaiven.components.vocabulary.artifact import SUMMARY_FILE
 from vaiven.pipeline.artifact_outputs import OutputArtifact
 from vaiven.pipeline.runner import ComponentResult
+from vaiven.serving.evaluation.calibration import calibration_error
 
 _CANDIDATES = ('', 'candidate')
 

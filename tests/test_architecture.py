@@ -22,9 +22,10 @@ ALLOWED_IN_SERVING = {
     'wire': {'common'},
     'client': {'common', 'wire', 'server'},
     'server': {'common', 'wire'},
-    'rollout': {'common', 'wire', 'client'},
+    'rollout': {'common', 'wire', 'client', 'evaluation'},
+    'evaluation': {'common'},
     'gateway': {'common', 'wire', 'client'},
-    'commands': {'common', 'wire', 'client', 'server', 'rollout', 'gateway'},
+    'commands': {'common', 'wire', 'client', 'server', 'evaluation', 'rollout', 'gateway'},
 }
 # The modules of the server that others may import: what is the server or starts one.
 SERVER_MODULES = {'server', 'server_process', 'in_process', 'flags'}
@@ -75,10 +76,10 @@ def test_other_folders_import_only_what_is_or_starts_the_server() -> None:
     assert modules == SERVER_MODULES
 
 
-def test_only_the_serving_check_uses_more_of_serving_than_common() -> None:
+def test_only_the_serving_check_uses_more_of_serving_than_common_and_evaluation() -> None:
     others = {
         path.parent.name
         for path, names in imported(ROOT / 'components')
-        if names[0] == 'serving' and names[1] != 'common'
+        if names[0] == 'serving' and names[1] not in ('common', 'evaluation')
     }
     assert others == {CALLING}

@@ -6,9 +6,9 @@ import json
 import tensorflow_text  # noqa: F401
 from tensorflow_model_analysis.proto import config_pb2
 
-from vaiven.components.evaluation.calibration import BINS
 from vaiven.components.evaluation.config import EvaluationConfig
 from vaiven.components.examples import LABEL_FEATURE
+from vaiven.serving.evaluation.calibration import BINS
 
 # Counts a prediction as correct if the probability of the label exceeds 0.5.
 _ACCURACY = 'BinaryAccuracy'

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 import numpy as np
+from numpy.typing import NDArray
 
 # Number of equal-width bins of [0, 1], as in Naeini et al. 2015.
 BINS = 10
@@ -17,8 +18,19 @@ def calibration_error(bins: Iterable[tuple[float, float, float]]) -> float:
     Returns:
         A number from 0 (calibrated) to 1; 0 without examples.
     """
-    counts, positives, probabilities = np.array(list(bins), float).reshape(-1, 3).T
-    return float(np.abs(positives - probabilities).sum() / max(counts.sum(), 1))
+    return float(calibration_errors(np.array(list(bins), float).reshape(-1, 3)))
+
+
+def calibration_errors(bins: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The same for several sets of bins, float (…, bins, 3) → float (…)."""
+    counts, positives, probabilities = np.moveaxis(bins, -1, 0)
+    error: NDArray[np.float64] = np.abs(positives - probabilities).sum(-1) / np.maximum(counts.sum(-1), 1)
+    return error
+
+
+def bin_indices(probabilities: NDArray[np.floating]) -> NDArray[np.int64]:
+    """The bin of each probability; a probability of 1 belongs to the last one."""
+    return np.clip((probabilities * BINS).astype(np.int64), 0, BINS - 1)
 
 
 def bin_probabilities(probabilities: np.ndarray, labels: np.ndarray) -> list[tuple[float, float, float]]:
@@ -31,8 +43,7 @@ def bin_probabilities(probabilities: np.ndarray, labels: np.ndarray) -> list[tup
     Returns:
         For each bin, its number of examples, its number of positive examples and its sum of probabilities.
     """
-    # A probability of 1 belongs to the last bin.
-    indices = np.minimum((probabilities * BINS).astype(int), BINS - 1)
+    indices = bin_indices(probabilities)
     return [
         (
             float((indices == index).sum()),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vaiven.components.evaluation.calibration import bin_probabilities, calibration_error
+from vaiven.serving.evaluation.calibration import bin_probabilities, calibration_error
 
 
 def error(probabilities, labels) -> float:
