@@ -19,6 +19,8 @@ from vaiven.serving.client.errors import (
     UnavailableError,
 )
 from vaiven.serving.client.results import (
+    UNDECIDED,
+    Classification,
     Continuation,
     Course,
     NextWord,
@@ -37,8 +39,10 @@ if TYPE_CHECKING:
     from vaiven.serving.client.async_text_client import AsyncVaiven
 
 __all__ = [
+    'UNDECIDED',
     'AsyncClient',
     'AsyncVaiven',
+    'Classification',
     'Client',
     'Connection',
     'Continuation',

@@ -25,6 +25,7 @@ from vaiven.serving.client.transport import (
     Call,
     Classes,
     Features,
+    Outputs,
     RequestFlow,
 )
 
@@ -78,6 +79,7 @@ class AsyncClient:
         version: int | None = None,
         label: str | None = None,
         outputs: Sequence[str] | None = None,
+        missing_ok: bool = False,
         timeout: float | None = None,
     ) -> Arrays:
         """Runs one signature of a model.
@@ -90,7 +92,8 @@ class AsyncClient:
             signature: name of the signature.
             version: version of the model; None for the one that `label` names, or for the newest.
             label: version label, such as 'stable'; not together with `version`.
-            outputs: names of the outputs to return; None for all.
+            outputs: names of the outputs to return; None for all. Over REST, the server sends all in any case.
+            missing_ok: whether the signature may lack some of `outputs`; else that is an error.
             timeout: seconds for the whole call, retries included; None for the client's default.
 
         Returns:
@@ -105,9 +108,8 @@ class AsyncClient:
             answer['label'].shape
         """
         target = target_of(model, signature, version, label)
-        return await self._do(
-            self._flows.predict(target, inputs, list(outputs or ()), self._signatures), target, timeout
-        )
+        wanted = Outputs(tuple(outputs or ()), missing_ok)
+        return await self._do(self._flows.predict(target, inputs, wanted, self._signatures), target, timeout)
 
     async def classify(
         self,

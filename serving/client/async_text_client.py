@@ -6,17 +6,24 @@ async with AsyncClient('127.0.0.1:8500') as client:
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
-from vaiven.serving.client import text_methods
+from vaiven.serving.client import classification, text_methods
 from vaiven.serving.client.async_client import AsyncClient
 from vaiven.serving.client.errors import RequestError
-from vaiven.serving.client.results import Continuation, NextWord, Score, Sentiment, TokenSentiment
+from vaiven.serving.client.results import (
+    Classification,
+    Continuation,
+    NextWord,
+    Score,
+    Sentiment,
+    TokenSentiment,
+)
 from vaiven.serving.client.text_client import BATCH_ROWS, PARALLEL, Texts
 from vaiven.serving.client.text_methods import TextRequest
 from vaiven.serving.client.version_selector import VersionSelector
@@ -62,8 +69,38 @@ class AsyncVaiven:
         """Name of the model."""
         return self._selector.model
 
+    async def classify(
+        self,
+        texts: Texts,
+        *,
+        outputs: Sequence[str] | None = None,
+        min_score: float = 0.0,
+        key: str | None = None,
+    ) -> list[Classification]:
+        """Predicts the class of each text, of a model with any number of classes.
+
+        Args:
+            texts: one text, or an iterable of texts.
+            outputs: names of the outputs to request, such as ('label', 'score'); None for all. With hundreds of
+                classes, a request without `probabilities` and `classes` is faster.
+            min_score: a text with a lower score gets the label 'undecided'. 0 gives every text the label of a class.
+            key: key of the caller, such as 'user-17', where traffic is split: the same key gets the same label.
+
+        Returns:
+            One `Classification` for each text, in the same order. What was not requested is empty or None in it.
+
+        Raises:
+            RequestError: a request failed; its subclass and `code` say why.
+            ServingError: a text is not a valid string, `min_score` is not between 0 and 1 or the model has a class
+                'undecided' or several labels a text, or a key is given without a split.
+
+        Example:
+            [result] = await vaiven.classify('a wonderful film')
+        """
+        return await self._all(classification.classify(self.model, outputs, min_score), texts, key)
+
     async def sentiment(self, texts: Texts, *, key: str | None = None) -> list[Sentiment]:
-        """Predicts whether each text is positive or negative.
+        """Predicts whether each text is positive or negative, or of which other two classes the model has.
 
         Args:
             texts: one text, or an iterable of texts.
@@ -74,12 +111,13 @@ class AsyncVaiven:
 
         Raises:
             RequestError: a request failed; its subclass and `code` say why.
-            ServingError: a text is not a valid string, or a key is given without a split.
+            ServingError: the model has more than two classes, a text is not a valid string, or a key is given
+                without a split.
 
         Example:
             [result] = await vaiven.sentiment('a wonderful film')
         """
-        return await self._all(text_methods.sentiment(self.model), texts, key)
+        return await self._all(classification.sentiment(self.model), texts, key)
 
     async def token_sentiment(self, texts: Texts, *, key: str | None = None) -> list[TokenSentiment]:
         """Predicts the sentiment of each text up to each of its tokens: the signature `sentiment_course`.
@@ -235,7 +273,7 @@ class AsyncVaiven:
         key: str | None,
     ) -> list[T]:
         predict = partial(
-            self.client.predict, self.model, request.inputs_of(batch, number), signature=request.signature
+            self.client.predict, self.model, request.inputs_of(batch, number), **request.options()
         )
         try:
             answer = await predict(**selected)

@@ -13,7 +13,7 @@ from vaiven.serving.client.connection import Connection, checked_timeout
 from vaiven.serving.client.errors import RequestError
 from vaiven.serving.client.results import Metadata, Target, VersionStatus
 from vaiven.serving.client.signatures import Signatures
-from vaiven.serving.client.transport import Arrays, Call, Classes, Features, RequestFlow
+from vaiven.serving.client.transport import Arrays, Call, Classes, Features, Outputs, RequestFlow
 
 if TYPE_CHECKING:
     from vaiven.serving.client.tracing import Trace
@@ -70,6 +70,7 @@ class Client:
         version: int | None = None,
         label: str | None = None,
         outputs: Sequence[str] | None = None,
+        missing_ok: bool = False,
         timeout: float | None = None,
     ) -> Arrays:
         """Runs one signature of a model.
@@ -82,7 +83,8 @@ class Client:
             signature: name of the signature.
             version: version of the model; None for the one that `label` names, or for the newest.
             label: version label, such as 'stable'; not together with `version`.
-            outputs: names of the outputs to return; None for all.
+            outputs: names of the outputs to return; None for all. Over REST, the server sends all in any case.
+            missing_ok: whether the signature may lack some of `outputs`; else that is an error.
             timeout: seconds for the whole call, retries included; None for the client's default.
 
         Returns:
@@ -98,9 +100,8 @@ class Client:
             (2,)
         """
         target = target_of(model, signature, version, label)
-        return self._do(
-            self._flows.predict(target, inputs, list(outputs or ()), self._signatures), target, timeout
-        )
+        wanted = Outputs(tuple(outputs or ()), missing_ok)
+        return self._do(self._flows.predict(target, inputs, wanted, self._signatures), target, timeout)
 
     def classify(
         self,

@@ -73,6 +73,8 @@ CODES = (
     'DATA_LOSS',
     'UNAUTHENTICATED',
 )
+# The start of TensorFlow Serving's message about an output that a signature lacks.
+UNKNOWN_OUTPUT = 'output tensor alias not found in signature: '
 INVALID = ('INVALID_ARGUMENT', 'FAILED_PRECONDITION', 'OUT_OF_RANGE')
 NOT_ENCRYPTED = re.compile(r'certificate|handshake|\b(ssl|tls)\b', re.I)
 NOT_CONNECTED = re.compile(

@@ -5,11 +5,17 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from vaiven.serving.client.errors import InvalidRequestError, RequestError, no_target, status_error
+from vaiven.serving.client.errors import (
+    UNKNOWN_OUTPUT,
+    InvalidRequestError,
+    RequestError,
+    no_target,
+    status_error,
+)
 from vaiven.serving.client.features import values_of
 from vaiven.serving.client.results import Metadata, Signature, Target, TensorSpec, VersionStatus
 from vaiven.serving.client.signatures import Signatures, fitted, is_open, unsendable
-from vaiven.serving.client.transport import Arrays, Call, Classes, Features, RequestFlow
+from vaiven.serving.client.transport import Arrays, Call, Classes, Features, Outputs, RequestFlow
 from vaiven.serving.common.errors import ServingError
 from vaiven.serving.wire import dtypes, messages, tensors
 
@@ -30,31 +36,44 @@ METHODS = {
 
 
 def predict(
-    target: Target, inputs: Mapping[str, ArrayLike], outputs: Sequence[str], known: Signatures
+    target: Target, inputs: Mapping[str, ArrayLike], outputs: Outputs, known: Signatures
 ) -> RequestFlow[Arrays]:
     """Runs a signature. Requests its metadata first if an input has no dtype of its own.
 
     Args:
         target: model, version and signature.
         inputs: values by input name.
-        outputs: names of the outputs to return; empty for all.
+        outputs: the outputs to return.
         known: cache of metadata.
     """
     signatures, fresh = None, True
+    names: Sequence[str] = outputs.names
     if any(map(is_open, inputs.values())):
         signatures, fresh = known.get(target), False
         if signatures is None:
             signatures, fresh = (yield from _learnt(target, known)), True
+    elif outputs.missing_ok:
+        signatures = known.get(target)
+    if outputs.missing_ok and signatures is not None:
+        names = _present(names, target, signatures)
     try:
-        answer = yield Call('Predict', _predict_request(target, inputs, outputs, signatures))
-    except InvalidRequestError:
+        answer = yield Call('Predict', _predict_request(target, inputs, names, signatures))
+    except InvalidRequestError as error:
+        if outputs.missing_ok and error.details.startswith(UNKNOWN_OUTPUT):
+            # The metadata is for the next request: behind a gateway, it may be that of another version.
+            newest, names = (yield from _learnt(target, known)), ()
         # There may be another version meanwhile, which wants other dtypes.
-        if fresh or signatures == (newest := (yield from _learnt(target, known))):
+        elif fresh or signatures == (newest := (yield from _learnt(target, known))):
             raise
-        answer = yield Call('Predict', _predict_request(target, inputs, outputs, newest))
+        answer = yield Call('Predict', _predict_request(target, inputs, names, newest))
     if signatures is not None:
         known.seen(target, answer.model_spec.version.value)
     return {name: tensors.to_array(proto) for name, proto in answer.outputs.items()}
+
+
+def _present(names: Sequence[str], target: Target, metadata: Metadata) -> list[str]:
+    signature = metadata.signatures.get(target.signature or 'serving_default')
+    return [name for name in names if signature is not None and name in signature.outputs]
 
 
 def _learnt(target: Target, known: Signatures) -> RequestFlow[Metadata]:

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vaiven.serving.client.errors import InvalidRequestError, RequestError, no_target
+from vaiven.serving.client.errors import UNKNOWN_OUTPUT, InvalidRequestError, RequestError, no_target
 from vaiven.serving.client.features import values_of
 from vaiven.serving.client.results import Metadata, Signature, Target, TensorSpec, VersionStatus
 from vaiven.serving.client.signatures import Signatures, as_array, numpy_dtype, unsendable
-from vaiven.serving.client.transport import Arrays, Call, Classes, Features, RequestFlow
+from vaiven.serving.client.transport import Arrays, Call, Classes, Features, Outputs, RequestFlow
 from vaiven.serving.wire.dtypes import kind_of_array
 
 
@@ -26,14 +26,14 @@ class HttpRequest(NamedTuple):
 
 
 def predict(
-    target: Target, inputs: Mapping[str, ArrayLike], outputs: Sequence[str], known: Signatures
+    target: Target, inputs: Mapping[str, ArrayLike], outputs: Outputs, known: Signatures
 ) -> RequestFlow[Arrays]:
     """Runs a signature. JSON omits dtypes and the name of a single output: both come from the metadata.
 
     Args:
         target: model, version and signature.
         inputs: values by input name.
-        outputs: names of the outputs to return; empty for all.
+        outputs: the outputs to return; the server sends all.
         known: cache of metadata.
     """
     values = {name: _to_json(name, value) for name, value in inputs.items()}
@@ -49,12 +49,13 @@ def predict(
     specs = signature.outputs if signature is not None else {}
     if not isinstance(answer, dict):
         answer = {next(iter(specs), 'outputs'): answer}
-    if missing := [name for name in outputs if name not in answer]:
-        details = f'output tensor alias not found in signature: {missing[0]}'
+    names = [name for name in outputs.names or answer if name in answer]
+    if not outputs.missing_ok and (missing := [name for name in outputs.names if name not in names]):
+        details = f'{UNKNOWN_OUTPUT}{missing[0]}'
         raise InvalidRequestError(f'the server refused the request: {details}', 'INVALID_ARGUMENT', details)
-    dtypes = {name: numpy_dtype(specs[name].dtype) if name in specs else None for name in answer}
+    dtypes = {name: numpy_dtype(specs[name].dtype) if name in specs else None for name in names}
     with _reading():
-        return {name: _from_json(answer[name], dtypes[name]) for name in outputs or answer}
+        return {name: _from_json(answer[name], dtypes[name]) for name in names}
 
 
 def classify(target: Target, examples: Sequence[Features]) -> RequestFlow[list[Classes]]:

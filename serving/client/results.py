@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 AVAILABLE = 'AVAILABLE'
+# The label of a text whose most probable class has a probability below `min_score`.
+UNDECIDED = 'undecided'
 
 
 @dataclass(frozen=True)
@@ -55,17 +57,42 @@ class Metadata:
 
 
 @dataclass(frozen=True)
-class Sentiment:
-    """The predicted sentiment of one text."""
+class Classification:
+    """The predicted class of one text, or its classes if the model gives several labels a text.
+
+    Attributes:
+        text: the text.
+        label: the most probable class; `UNDECIDED` if its probability is below `min_score`.
+        score: the probability of the most probable class, 0 to 1.
+        probabilities: of the classes, in the order of `classes`, each 0 to 1.
+        classes: names of the model's classes.
+        expected_value: of classes that have an order, the sum of their numbers times their probabilities; else None.
+        labels: of a model with several labels a text, the classes with a probability of at least 0.5; else None.
+        joined_labels: `labels` as one text, joined by the model with the separator of its data; else None.
+    """
 
     text: str
-    label: str  # negative or positive
-    probability: float  # of positive, 0 to 1
+    label: str
+    score: float
+    probabilities: tuple[float, ...] = ()
+    classes: tuple[str, ...] = ()
+    expected_value: float | None = None
+    labels: tuple[str, ...] | None = None
+    joined_labels: str | None = None
 
-    @property
-    def score(self) -> float:
-        """The probability of `label`, 0 to 1."""
-        return self.probability if self.label == 'positive' else 1.0 - self.probability
+
+@dataclass(frozen=True)
+class Sentiment:
+    """The predicted class of one text, of a model with two classes such as negative and positive."""
+
+    text: str
+    label: str
+    probability: float  # of the second class, such as positive, 0 to 1
+    score: float = -1.0  # the probability of `label`, 0 to 1; by default the larger of both probabilities
+
+    def __post_init__(self) -> None:
+        if self.score < 0:
+            object.__setattr__(self, 'score', max(self.probability, 1.0 - self.probability))
 
 
 @dataclass(frozen=True)

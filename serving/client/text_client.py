@@ -2,17 +2,24 @@
 
 import itertools
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
-from vaiven.serving.client import text_methods
+from vaiven.serving.client import classification, text_methods
 from vaiven.serving.client.client import Client
 from vaiven.serving.client.errors import RequestError
-from vaiven.serving.client.results import Continuation, NextWord, Score, Sentiment, TokenSentiment
+from vaiven.serving.client.results import (
+    Classification,
+    Continuation,
+    NextWord,
+    Score,
+    Sentiment,
+    TokenSentiment,
+)
 from vaiven.serving.client.text_methods import TextRequest
 from vaiven.serving.client.version_selector import VersionSelector
 from vaiven.serving.common.defaults import TEMPERATURE, TOP_P
@@ -71,8 +78,42 @@ class Vaiven:
         """Name of the model."""
         return self._selector.model
 
+    def classify(
+        self,
+        texts: Texts,
+        *,
+        outputs: Sequence[str] | None = None,
+        min_score: float = 0.0,
+        key: str | None = None,
+    ) -> list[Classification]:
+        """Predicts the class of each text, of a model with any number of classes.
+
+        Args:
+            texts: one text, or an iterable of texts.
+            outputs: names of the outputs to request, such as ('label', 'score'); None for all. With hundreds of
+                classes, a request without `probabilities` and `classes` is faster.
+            min_score: a text with a lower score gets the label 'undecided'. 0 gives every text the label of a class.
+            key: key of the caller, such as 'user-17', where traffic is split: the same key gets the same label.
+
+        Returns:
+            One `Classification` for each text, in the same order. What was not requested is empty or None in it.
+
+        Raises:
+            RequestError: a request failed; its subclass and `code` say why.
+            ServingError: a text is not a valid string, `min_score` is not between 0 and 1 or the model has a class
+                'undecided' or several labels a text, or a key is given without a split.
+
+        Example:
+            >>> [result] = vaiven.classify('a wonderful film')
+            >>> result.label in result.classes
+            True
+            >>> result.score == max(result.probabilities)
+            True
+        """
+        return self._all(classification.classify(self.model, outputs, min_score), texts, key)
+
     def sentiment(self, texts: Texts, *, key: str | None = None) -> list[Sentiment]:
-        """Predicts whether each text is positive or negative.
+        """Predicts whether each text is positive or negative, or of which other two classes the model has.
 
         Args:
             texts: one text, or an iterable of texts.
@@ -83,7 +124,8 @@ class Vaiven:
 
         Raises:
             RequestError: a request failed; its subclass and `code` say why.
-            ServingError: a text is not a valid string, or a key is given without a split.
+            ServingError: the model has more than two classes, a text is not a valid string, or a key is given
+                without a split.
 
         Example:
             >>> [result] = vaiven.sentiment('a wonderful film')
@@ -92,7 +134,7 @@ class Vaiven:
             >>> 0.5 <= result.score <= 1
             True
         """
-        return self._all(text_methods.sentiment(self.model), texts, key)
+        return self._all(classification.sentiment(self.model), texts, key)
 
     def token_sentiment(self, texts: Texts, *, key: str | None = None) -> list[TokenSentiment]:
         """Predicts the sentiment of each text up to each of its tokens: the signature `sentiment_course`.
@@ -258,7 +300,7 @@ class Vaiven:
         key: str | None,
     ) -> list[T]:
         predict = partial(
-            self.client.predict, self.model, request.inputs_of(batch, number), signature=request.signature
+            self.client.predict, self.model, request.inputs_of(batch, number), **request.options()
         )
         try:
             answer = predict(**selected)

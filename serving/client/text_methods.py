@@ -1,6 +1,6 @@
 """The methods of `Vaiven` and `AsyncVaiven`: for each its signature, its inputs, and how its outputs are read.
 
-Nothing is sent here, so both clients share all of it.
+Nothing is sent here, so both clients share all of it. Those that predict classes are in `classification`.
 """
 
 import random
@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from vaiven.serving.client.results import Continuation, NextWord, Score, Sentiment, TokenSentiment
+from vaiven.serving.client.results import Continuation, NextWord, Score, TokenSentiment
 from vaiven.serving.client.transport import Arrays
 from vaiven.serving.common.errors import ServingError
 
@@ -27,15 +27,24 @@ class TextRequest(Generic[T]):
         signature: name of the signature.
         read: converts the outputs for a batch to one result for each of its texts.
         parameters: the inputs beside the texts, by the number of the batch, from 0.
+        outputs: names of the outputs to request; empty for all.
+        missing_ok: whether the model may lack some of `outputs`.
     """
 
     signature: str
     read: Callable[[list[str], Arrays], list[T]]
     parameters: Callable[[int], Inputs] = lambda number: {}
+    outputs: tuple[str, ...] = ()
+    missing_ok: bool = False
 
     def inputs_of(self, batch: list[str], number: int) -> Inputs:
         """The inputs of the signature for a batch of checked texts."""
         return {'text': [text.encode() for text in batch], **self.parameters(number)}
+
+    def options(self) -> dict[str, Any]:
+        """The arguments of `Client.predict` that are the same for each batch."""
+        filtered = {'outputs': self.outputs, 'missing_ok': self.missing_ok} if self.outputs else {}
+        return {'signature': self.signature, **filtered}
 
 
 def batches(texts: str | Iterable[str], rows: int) -> Iterator[list[str]]:
@@ -48,19 +57,6 @@ def batches(texts: str | Iterable[str], rows: int) -> Iterator[list[str]]:
             batch = []
     if batch:
         yield batch
-
-
-def sentiment(model: str) -> TextRequest[Sentiment]:
-    """The request behind `Vaiven.sentiment`; `model` is for its errors."""
-
-    def read(batch: list[str], outputs: Arrays) -> list[Sentiment]:
-        if 'label' not in outputs:
-            raise ServingError(f'model {model!r} has no sentiment classifier: it is a language model')
-        labels = [label.decode() for label in outputs['label'].tolist()]
-        columns = batch, labels, outputs['probability'].tolist()
-        return [Sentiment(*row) for row in zip(*columns, strict=True)]
-
-    return TextRequest('serving_default', read)
 
 
 def token_sentiment() -> TextRequest[TokenSentiment]:

@@ -15,6 +15,13 @@ Features = Mapping[str, Any]  # of one tf.Example; a value is a number, a string
 Classes = list[tuple[str, float]]
 
 
+class Outputs(NamedTuple):
+    """The outputs of a signature to return: their names, none for all, and whether the signature may lack some."""
+
+    names: tuple[str, ...] = ()
+    missing_ok: bool = False
+
+
 class Call(NamedTuple):
     """One RPC: the name of its gRPC method, and the request that the transport sends."""
 
@@ -31,7 +38,7 @@ class RequestFlows(Protocol):
     """The flows of one protocol, gRPC or REST; a module. Each may raise RequestError or ServingError."""
 
     def predict(
-        self, target: Target, inputs: Mapping[str, ArrayLike], outputs: Sequence[str], known: Signatures
+        self, target: Target, inputs: Mapping[str, ArrayLike], outputs: Outputs, known: Signatures
     ) -> RequestFlow[Arrays]: ...
 
     def classify(self, target: Target, examples: Sequence[Features]) -> RequestFlow[list[Classes]]: ...

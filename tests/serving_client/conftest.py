@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.serving_client.classifiers import SPECS, make
 from vaiven.serving.client import Client
 from vaiven.serving.server.server_process import ServerProcess
 
@@ -153,6 +154,27 @@ def server(pushed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         'model_version_policy { all {} } } }'
     )
     with ServerProcess('reviews', base, flags={'model_config_file': config}) as running:
+        yield running
+
+
+@pytest.fixture(scope='session')
+def classifiers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a base path for each model of `classifiers.SPECS`; change none."""
+    root = tmp_path_factory.mktemp('classifiers')
+    make(root)
+    return root
+
+
+@pytest.fixture(scope='session')
+def classifier_server(classifiers: Path) -> Iterator[ServerProcess]:
+    """One server of all models of `classifiers.SPECS`."""
+    models = ' '.join(
+        f'config {{ name: "{name}" base_path: "{classifiers / name}" model_platform: "tensorflow" }}'
+        for name in SPECS
+    )
+    config = classifiers / 'models.config'
+    config.write_text(f'model_config_list {{ {models} }}')
+    with ServerProcess('topics', classifiers / 'topics', flags={'model_config_file': config}) as running:
         yield running
 
 

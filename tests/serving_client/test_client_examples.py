@@ -16,7 +16,7 @@ METHODS = [
     Vaiven,
     *(
         getattr(Vaiven, name)
-        for name in ('sentiment', 'token_sentiment', 'next_words', 'generate', 'score', 'embed')
+        for name in ('classify', 'sentiment', 'token_sentiment', 'next_words', 'generate', 'score', 'embed')
     ),
 ]
 

@@ -10,6 +10,7 @@ import pytest
 from vaiven.serving.client import Client, InvalidRequestError, Signature, TensorSpec, grpc_flows
 from vaiven.serving.client.results import Metadata, Target
 from vaiven.serving.client.signatures import Signatures
+from vaiven.serving.client.transport import Outputs
 from vaiven.serving.common.errors import ServingError
 from vaiven.serving.server.server_process import ServerProcess
 from vaiven.serving.wire import dtypes, tensors
@@ -62,7 +63,9 @@ def as_sent(dtype: str, value: Any) -> np.ndarray[Any, Any]:
     known, target = Signatures(), Target('m')
     spec = {'x': TensorSpec(dtype, None)}
     known.put(target, Metadata(1, {'serving_default': Signature(spec, {}, '')}))
-    return tensors.to_array(next(grpc_flows.predict(target, {'x': value}, [], known)).request.inputs['x'])
+    return tensors.to_array(
+        next(grpc_flows.predict(target, {'x': value}, Outputs(), known)).request.inputs['x']
+    )
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from vaiven.serving.client import grpc_flows, rest_flows
 from vaiven.serving.client.features import values_of
 from vaiven.serving.client.results import Target
 from vaiven.serving.client.signatures import Signatures
+from vaiven.serving.client.transport import Outputs
 from vaiven.serving.common.errors import ServingError
 
 
@@ -83,7 +84,7 @@ def test_each_kind_travels_over_rest() -> None:
     ],
 )
 def test_what_json_cannot_carry_is_refused(value: Any, rule: str) -> None:
-    asking = rest_flows.predict(Target('m'), {'a': value}, [], Signatures())
+    asking = rest_flows.predict(Target('m'), {'a': value}, Outputs(), Signatures())
     with pytest.raises(ServingError, match=f"input 'a' cannot be made an array: .*{rule}"):
         next(asking)
 

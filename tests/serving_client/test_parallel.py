@@ -15,7 +15,7 @@ from vaiven.serving.client import (
     InvalidRequestError,
     UnavailableError,
     Vaiven,
-    text_methods,
+    classification,
 )
 from vaiven.serving.common.errors import ServingError
 
@@ -60,7 +60,7 @@ def test_no_more_is_taken_than_is_under_way() -> None:
             yield str(number)
 
     vaiven = Vaiven(Slow(), batch_rows=2, parallel=2)  # type: ignore[arg-type]
-    answers = vaiven._results(text_methods.sentiment('reviews'), texts(), None)
+    answers = vaiven._results(classification.sentiment('reviews'), texts(), None)
     next(answers)
     assert len(taken) <= 6
     answers.close()  # type: ignore[attr-defined]
