@@ -6,7 +6,8 @@ The API is imported when it is used, so that the command line starts fast.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vaiven.pipeline.api import TrainingError, TrainingResult, train
+    from vaiven.pipeline.api import TrainingError, train
+    from vaiven.pipeline.training_result import TrainingResult
 
 __all__ = ['TrainingError', 'TrainingResult', 'train']
 

@@ -1,7 +1,6 @@
 """The Python API for training: `train` does what `vaiven run` does."""
 
 import contextlib
-import dataclasses
 import json
 import os
 import subprocess
@@ -18,6 +17,7 @@ from vaiven.pipeline.cli import QUIET_ENVIRONMENT
 from vaiven.pipeline.config import configure
 from vaiven.pipeline.input_data import find_data
 from vaiven.pipeline.paths import RunPaths
+from vaiven.pipeline.training_result import TrainingResult
 
 StrPath = str | os.PathLike[str]
 
@@ -26,36 +26,6 @@ class TrainingError(UserError):
     """A run failed. The message is the one that `vaiven run` prints."""
 
     exit_status = 1
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainingResult:
-    """The result of a run.
-
-    Attributes:
-        name: name of the model.
-        root: folder of the runs, as an absolute path.
-        model_path: folder of the pushed SavedModel, as an absolute path; None if nothing was pushed.
-        version: number of the pushed version; None if nothing was pushed.
-        pushed: whether this run pushed the version. If not, an earlier run had pushed the same model.
-        blessed: whether the evaluation and the serving check passed.
-        reason: why nothing was pushed; empty otherwise.
-        metrics: metrics on the held-out examples by name: `accuracy`, `calibration_error`, `brier_score`,
-            `majority_accuracy` and `linear_accuracy` of a sentiment model; `bits_per_character`, `perplexity` and
-            others of a language model.
-        examples: number of examples by split (`train`, `eval`, `test`, `unlabelled`), and of dropped rows (`empty`,
-            `duplicates`).
-    """
-
-    name: str
-    root: str
-    model_path: str | None
-    version: int | None
-    pushed: bool
-    blessed: bool
-    reason: str
-    metrics: Mapping[str, float]
-    examples: Mapping[str, int]
 
 
 def train(
@@ -116,18 +86,7 @@ def train(
         'root': paths.root,
     }
     results = _run_process(json.dumps(request), progress)
-    destination = results['destination']
-    return TrainingResult(
-        name=run_config.name,
-        root=paths.root,
-        model_path=None if results['version'] is None else os.path.join(paths.root, destination),
-        version=results['version'],
-        pushed=results['pushed'],
-        blessed=results['blessed'],
-        reason=results['reason'],
-        metrics=_metrics(results),
-        examples=results['examples'],
-    )
+    return TrainingResult.from_run(run_config, paths.root, results)
 
 
 def _paths(paths: StrPath | Iterable[StrPath]) -> list[str]:
@@ -195,18 +154,3 @@ def _run_process(request: str, progress: bool) -> dict[str, Any]:
         error.exit_status = answer['exit_status']
         raise error
     return answer
-
-
-def _metrics(results: Mapping[str, Any]) -> dict[str, float]:
-    names = {
-        'accuracy': 'accuracy',
-        'calibration_error': 'calibration_error',
-        'brier': 'brier_score',
-        'majority': 'majority_accuracy',
-        'linear': 'linear_accuracy',
-    }
-    metrics = {name: results[key] for key, name in names.items() if results[key] is not None}
-    for name, value in (results['language'] or {}).items():
-        if isinstance(value, (int, float)):
-            metrics[name] = value
-    return metrics

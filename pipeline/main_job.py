@@ -15,7 +15,7 @@ from vaiven.pipeline.completed import CompletedComponents
 from vaiven.pipeline.config import Config
 from vaiven.pipeline.interruption import StoppedError, record_signals
 from vaiven.pipeline.paths import ARTIFACTS, FolderError, RunPaths
-from vaiven.pipeline.progress_display import ProgressDisplay, progress_display
+from vaiven.pipeline.progress_display import STDOUT, ProgressDisplay, progress_display
 from vaiven.pipeline.run_lock import run_lock
 from vaiven.pipeline.stages import ALWAYS_RUN, SOURCES, fingerprints
 from vaiven.pipeline.temporary_folder import temporary_folder
@@ -33,7 +33,11 @@ _MAX_EXCERPT_CHARACTERS = 300
 
 
 def run_job(
-    config: Config, files: DataFiles, paths: RunPaths, demo_inputs: 'DemoInputs | None'
+    config: Config,
+    files: DataFiles,
+    paths: RunPaths,
+    demo_inputs: 'DemoInputs | None',
+    progress_to: int = STDOUT,
 ) -> 'RunResults':
     """Runs the pipeline, and shows predictions of the pushed model.
 
@@ -42,6 +46,7 @@ def run_job(
         files: the data, already checked.
         paths: the folders of the run.
         demo_inputs: texts whose predictions are shown; None to start no server.
+        progress_to: file descriptor that the progress is printed to, `STDOUT` or `STDERR`.
 
     Returns:
         The results. Their `version` is None if the model was not blessed.
@@ -52,7 +57,7 @@ def run_job(
         StoppedError: SIGINT or SIGTERM arrived.
     """
     try:
-        return _run_job(config, files, paths, demo_inputs)
+        return _run_job(config, files, paths, demo_inputs, progress_to)
     except OSError as error:
         if error.errno in _FULL:
             raise FolderError(paths.root, 'the disk is full') from error
@@ -62,7 +67,11 @@ def run_job(
 
 
 def _run_job(
-    config: Config, files: DataFiles, paths: RunPaths, demo_inputs: 'DemoInputs | None'
+    config: Config,
+    files: DataFiles,
+    paths: RunPaths,
+    demo_inputs: 'DemoInputs | None',
+    progress_to: int,
 ) -> 'RunResults':
     log = paths.new_log()
     os.makedirs(paths.logs, exist_ok=True)
@@ -71,7 +80,7 @@ def _run_job(
         run_lock(paths.root),
         temporary_folder(),
         record_signals() as signals,
-        progress_display(log) as display,
+        progress_display(log, progress_to) as display,
     ):
         display.line(display.bold(f'{config.name}: {_describe_files(files)} → {_display_path(paths.root)}'))
         display.line(display.dim(f'log: {_display_path(log)}'))
@@ -160,7 +169,8 @@ def _run_pipeline(
         raise
     finally:
         display.set_activity(None)
-        rows.append(('all', f'{time.monotonic() - start:.1f}', '', ''))
+        results.seconds = time.monotonic() - start
+        rows.append(('all', f'{results.seconds:.1f}', '', ''))
         _print_components(display, rows)
     return results
 

@@ -23,6 +23,8 @@ PROGRESS = logging.getLogger('vaiven.progress')
 # The progress of a loop, with `text, done, total` as the arguments of a log record. For terminals only.
 STEPS = logging.getLogger('vaiven.steps')
 
+# File descriptors of the standard streams.
+STDOUT, STDERR = 1, 2
 _REFRESHES_PER_SECOND = 2
 # Lines to a pipe are not wrapped.
 _UNLIMITED_WIDTH = 1 << 16
@@ -191,11 +193,12 @@ class _StepsHandler(logging.Handler):
 
 
 @contextlib.contextmanager
-def progress_display(log_path: str) -> Iterator[ProgressDisplay]:
-    """A display on standard output. Until the end, both standard streams are redirected to a log file.
+def progress_display(log_path: str, shown_on: int = STDOUT) -> Iterator[ProgressDisplay]:
+    """A display on a standard stream. Until the end, both standard streams are redirected to a log file.
 
     Args:
         log_path: path of the log file; lines are appended.
+        shown_on: file descriptor of the stream, `STDOUT` or `STDERR`.
 
     Yields:
         The display.
@@ -206,16 +209,16 @@ def progress_display(log_path: str) -> Iterator[ProgressDisplay]:
     sys.stdout.flush()
     sys.stderr.flush()
     log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-    originals = os.dup(1), os.dup(2)
-    stream = os.fdopen(os.dup(originals[0]), 'w', encoding='utf-8', errors='replace')
+    originals = {descriptor: os.dup(descriptor) for descriptor in (STDOUT, STDERR)}
+    stream = os.fdopen(os.dup(originals[shown_on]), 'w', encoding='utf-8', errors='replace')
     display = ProgressDisplay(stream)
     progress_handler, steps_handler = _ProgressHandler(display), _StepsHandler(display)
     log_handler = logging.StreamHandler(os.fdopen(os.dup(log), 'w', encoding='utf-8'))
     log_handler.setFormatter(logging.Formatter('%(asctime)s %(levelname).1s %(name)s: %(message)s'))
     root = logging.getLogger()
     previous = root.handlers[:], root.level, PROGRESS.level, STEPS.level, STEPS.propagate
-    os.dup2(log, 1)
-    os.dup2(log, 2)
+    for descriptor in originals:
+        os.dup2(log, descriptor)
     os.close(log)
     root.handlers[:] = [log_handler]
     root.setLevel(logging.INFO)
@@ -235,10 +238,9 @@ def progress_display(log_path: str) -> Iterator[ProgressDisplay]:
         STEPS.setLevel(steps_level)
         root.setLevel(level)
         PROGRESS.setLevel(progress_level)
-        os.dup2(originals[0], 1)
-        os.dup2(originals[1], 2)
-        for descriptor in originals:
-            os.close(descriptor)
+        for descriptor, original in originals.items():
+            os.dup2(original, descriptor)
+            os.close(original)
         display.end()
         stream.close()
         log_handler.close()

@@ -40,6 +40,7 @@ class RunResults:
         curves: folder of the learning curves, for TensorBoard.
         language: the evaluation of a language model, with the keys of
             `vaiven.components.language_evaluation.evaluate.LanguageEvaluation`.
+        seconds: duration of the run.
     """
 
     accuracy: float | None = None
@@ -56,6 +57,7 @@ class RunResults:
     reason: str = ''
     curves: str = ''
     language: dict[str, Any] | None = None
+    seconds: float = 0.0
 
     def add(self, result: ComponentResult) -> str:
         """Adds the results of a component; returns a short summary of them."""

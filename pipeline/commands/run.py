@@ -1,5 +1,7 @@
 """`vaiven run`."""
 
+import dataclasses
+
 import click
 
 from vaiven.pipeline.commands.options import (
@@ -9,6 +11,7 @@ from vaiven.pipeline.commands.options import (
     data_options,
     root_option,
 )
+from vaiven.pipeline.training_result import TrainingResult, error_json
 
 
 @click.command()
@@ -26,8 +29,19 @@ from vaiven.pipeline.commands.options import (
     default=True,
     help='Start a server with the pushed model, show its predictions, and stop it.',
 )
+@click.option(
+    '--json',
+    'as_json',
+    is_flag=True,
+    help='Print the result, or the error, as one JSON object, and the progress on standard error.',
+)
 def run(
-    data: DataOptions, config_options: ConfigOptions, root: str | None, tune: int | None, serve: bool
+    data: DataOptions,
+    config_options: ConfigOptions,
+    root: str | None,
+    tune: int | None,
+    serve: bool,
+    as_json: bool,
 ) -> int:
     """Train a model, evaluate it, push it as the next version, and show its predictions.
 
@@ -45,19 +59,42 @@ def run(
       vaiven run --preset novel --data book.txt --data 'books/*.txt'
       vaiven run --set training.epochs=3 --set network.units=64
       vaiven run --tune 20
+      vaiven run --config shop.yaml --data reviews.csv --json > result.json
     """
-    config = config_options.build(data, () if tune is None else (f'tuning.trials={tune}',))
+    settings = () if tune is None else (f'tuning.trials={tune}',)
+    try:
+        result = _run(data, config_options, settings, root, serve, as_json)
+    except BaseException as error:
+        if as_json:
+            click.echo(error_json(error))
+        raise
+    if as_json:
+        click.echo(result.to_json())
+    return 1 if result.version is None else 0
+
+
+def _run(
+    data: DataOptions,
+    config_options: ConfigOptions,
+    settings: tuple[str, ...],
+    root: str | None,
+    serve: bool,
+    as_json: bool,
+) -> TrainingResult:
+    config = config_options.build(data, settings)
     from vaiven.pipeline.input_data import find_data
 
     files, notes = find_data(data.data, data.unlabelled, config)
     from vaiven.pipeline.demo_inputs import DEFAULT_DEMO_INPUTS, held_out_demo_inputs
     from vaiven.pipeline.main_job import run_job
     from vaiven.pipeline.paths import RunPaths
+    from vaiven.pipeline.progress_display import STDERR, STDOUT
 
     demo_inputs = None
     if serve:
         default_inputs = DEFAULT_DEMO_INPUTS[config.training.task]
         demo_inputs = held_out_demo_inputs(files, config) if data.data else default_inputs
-    click.echo('\n'.join(notes))
-    results = run_job(config, files, RunPaths.at(root, config.name), demo_inputs)
-    return 1 if results.version is None else 0
+    click.echo('\n'.join(notes), err=as_json)
+    paths = RunPaths.at(root, config.name)
+    results = run_job(config, files, paths, demo_inputs, STDERR if as_json else STDOUT)
+    return TrainingResult.from_run(config, paths.root, dataclasses.asdict(results))

@@ -125,6 +125,21 @@ def test_the_python_api_gives_the_results_of_the_same_run(first, data, root):
         result.version = 2
 
 
+def test_json_is_the_same_result_and_the_only_line_of_the_output(first, data, root):
+    result = vaiven(*run_arguments(data, root), '--json')
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count('\n') == 1
+    values = json.loads(result.stdout)
+    settings = dict(setting.split('=') for setting in TINY)
+    expected = dataclasses.asdict(train(data, root=root, name='tiny', settings=settings))
+    assert values.pop('seconds') > 0
+    del expected['seconds']
+    assert values == {**expected, 'classes': ['negative', 'positive']}
+    assert (values['label_kind'], values['version'], values['pushed']) == ('binary', 1, False)
+    assert 'version 1 was pushed before' in result.stderr
+    assert 'over gRPC 127.0.0.1:' in result.stderr
+
+
 def test_a_serving_folder_that_was_lost_is_filled_again_from_the_cache(first, data, root):
     shutil.rmtree(root / 'serving')
     result = vaiven(*run_arguments(data, root), '--no-serve')
