@@ -14,6 +14,7 @@ from vaiven.serving.commands.options import MODEL, VERSION, Utf8
 from vaiven.serving.common import terminal
 from vaiven.serving.common.errors import ServingError
 from vaiven.serving.common.local_path import local_path
+from vaiven.serving.common.model_labels import joined
 
 if TYPE_CHECKING:
     from vaiven.serving.rollout.held_out import Row
@@ -43,8 +44,8 @@ def export(file: str, split: str, name: str | None, root: str | None, version: i
     """Write the rows of a split to FILE, a .csv, .tsv or .jsonl file.
 
     The columns are text, label and the other columns of the examples (group, language, rating, position). Labels are
-    written as `negative` and `positive`, which `vaiven rollout compare` and `vaiven run --data` read. An existing FILE
-    is replaced.
+    written as the names of the classes, which `vaiven rollout compare` and `vaiven run --data` read. Several labels of
+    a row are written with the separator of the run between them. An existing FILE is replaced.
 
     \b
     Examples:
@@ -66,12 +67,13 @@ def export(file: str, split: str, name: str | None, root: str | None, version: i
     if version is not None and version not in pushed:
         raise ServingError(f'{base_path} has no version {version}; it has: {", ".join(map(str, pushed))}')
     chosen = pushed[0] if version is None else version
-    rows = list(held_out.rows(held_out.examples_folder(base_path, chosen), split))
+    folder, labels = held_out.examples_folder(base_path, chosen), held_out.labels_of(base_path, chosen)
+    rows = list(held_out.rows(folder, split, labels.spec))
     if not rows:
         raise ServingError(
             f'split {split!r} of the run of version {chosen} has no rows: choose another with --split'
         )
-    files.replace_with(path, lambda stream: _write(stream, ending, rows))
+    files.replace_with(path, lambda stream: _write(stream, ending, rows, labels.separator))
     terminal.say(f'{path}: {len(rows):,} rows, split {split} of the run of version {chosen} in {base_path}')
 
 
@@ -105,7 +107,7 @@ def _base_path(name: str | None, root: Path | None) -> Path:
     return chosen[0]
 
 
-def _write(stream: TextIO, ending: str, rows: list[Row]) -> None:
+def _write(stream: TextIO, ending: str, rows: list[Row], separator: str) -> None:
     columns = _columns(rows)
     if ending == '.jsonl':
         stream.writelines(
@@ -115,10 +117,21 @@ def _write(stream: TextIO, ending: str, rows: list[Row]) -> None:
         # All fields are quoted, so that every reader keeps line breaks and white space in a text.
         writer = csv.writer(stream, quoting=csv.QUOTE_ALL, lineterminator='\n')
         writer.writerow(columns)
-        writer.writerows([row.get(name, '') for name in columns] for row in rows)
+        writer.writerows([_field(row.get(name, ''), separator) for name in columns] for row in rows)
     else:
         stream.writelines(_tab_separated(columns, [columns]))
-        stream.writelines(_tab_separated(columns, ([row.get(name, '') for name in columns] for row in rows)))
+        stream.writelines(
+            _tab_separated(
+                columns, ([_field(row.get(name, ''), separator) for name in columns] for row in rows)
+            )
+        )
+
+
+def _field(value: Any, separator: str) -> Any:
+    """Returns a value as a field of a table without lists."""
+    if not isinstance(value, list):
+        return value
+    return joined(value, separator) if all(isinstance(item, str) for item in value) else json.dumps(value)
 
 
 def _columns(rows: list[Row]) -> list[str]:

@@ -90,9 +90,7 @@ def auto(
         open_rollout(dataclasses.replace(target, model=plan.model), change) as current,
         Journal(journal_path or current.base_path / JOURNAL) as journal,
     ):
-        automatic = Auto(current, plan, journal, report)
-        for line in automatic.remarks:
-            terminal.say(line, err=True)
+        automatic = Auto(current, plan, journal, report, lambda line: terminal.say(line, err=True))
         outcome = automatic.run(version, change.load_timeout)
     if outcome.result != PROMOTED:
         ctx.exit(1)
@@ -100,6 +98,8 @@ def auto(
 
 def entry_line(entry: dict[str, Any]) -> str:
     """Returns an entry of the journal as a line of text; empty for entries that are not shown."""
+    from vaiven.serving.rollout.class_report import differences_line
+
     time = entry['time'][11:19]
     texts: dict[str, Callable[[], str]] = {
         'begin': lambda: f'version {entry["version"]} against version {entry["stable"]}',
@@ -108,6 +108,7 @@ def entry_line(entry: dict[str, Any]) -> str:
         'decision': lambda: f'{entry["action"]} after {entry["total"]:,} requests: {entry["because"]}',
         'waiting': lambda: f'waiting: {entry["error"]}',
         'metrics': lambda: entry['error'],
+        'classes': lambda: differences_line(entry['differences']),
         'named': lambda: f'version {entry["stable"]} is now stable, since no version had that label',
         'restoring': lambda: 'the server has lost its labels: restoring them',
         'stopped': lambda: 'stopped; run the same command again to resume',

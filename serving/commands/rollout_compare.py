@@ -21,7 +21,8 @@ from vaiven.serving.common.errors import ServingError
 
 if TYPE_CHECKING:
     from vaiven.serving.client import Client
-    from vaiven.serving.rollout.paired_requests import Pair
+    from vaiven.serving.rollout.answers import Pair
+    from vaiven.serving.rollout.request_tables import Columns
     from vaiven.serving.rollout.requests import Request
 
 MAX_TEXT_CHARACTERS = 70
@@ -119,20 +120,11 @@ def compare(
         raise click.UsageError('--follow requires --limit or --seconds: the log has no end')
     model = target.model
     wait_for_start(target)
-    from vaiven.serving.rollout import serving_folder
     from vaiven.serving.rollout.compare import NOT_WORSE, WORSE, Comparison
     from vaiven.serving.rollout.paired_requests import pairs
-    from vaiven.serving.rollout.request_tables import Columns, model_labels
-    from vaiven.serving.rollout.requests import RequestLog, read_requests, sample
+    from vaiven.serving.rollout.request_tables import Columns
+    from vaiven.serving.rollout.requests import RequestLog, sample
 
-    rows = None
-    if requests is not None:
-        base = serving_folder.newest(model)
-        labels = model_labels(base, serving_folder.versions(base) if base is not None else [])
-        remarks: list[str] = []
-        rows = read_requests(requests, model, Columns(text_column, label_column, encoding), labels, remarks)
-        for line in remarks:
-            terminal.say(line, err=True)
     comparison = Comparison()
     with target.client() as client:
         versions = [_version(client, model, which) for which in (old, new)]
@@ -142,7 +134,10 @@ def compare(
         if log is not None:
             source = RequestLog(log, model, follow).requests()
         else:
-            rows = rows or _held_out(model, base_path, versions[1])
+            if requests is not None:
+                rows = _table(client, model, versions, requests, Columns(text_column, label_column, encoding))
+            else:
+                rows = _held_out(model, base_path, versions[1])
             if limit is None and seconds is None:
                 limit = max(len(rows), MIN_REQUESTS)
             # Files are often sorted by label: with --limit, the first rows would not represent the file.
@@ -162,6 +157,24 @@ def compare(
         raise click.exceptions.Exit(1 if report['verdict'] == WORSE else 3)
 
 
+def _table(client: Client, model: str, versions: list[int], path: Path, columns: Columns) -> list[Request]:
+    """Returns the rows of a table with the labels of the new version, and says what is irregular in it.
+
+    Raises:
+        ServingError: the table cannot be read.
+    """
+    from vaiven.serving.rollout import serving_folder
+    from vaiven.serving.rollout.requests import read_requests
+    from vaiven.serving.rollout.version_labels import compared_labels
+
+    labels = compared_labels(client, model, serving_folder.newest(model), *versions)
+    remarks: list[str] = []
+    rows = read_requests(path, model, columns, labels, remarks)
+    for line in remarks:
+        terminal.say(line, err=True)
+    return rows
+
+
 def _held_out(model: str, base_path: str | None, version: int) -> list[Request]:
     """Returns the rows that the run of a version held out.
 
@@ -171,8 +184,9 @@ def _held_out(model: str, base_path: str | None, version: int) -> list[Request]:
     from vaiven.serving.rollout import held_out
 
     try:
-        folder = held_out.examples_folder(serving_folder_path(model, base_path), version)
-        rows = held_out.requests(folder)
+        base = serving_folder_path(model, base_path)
+        folder = held_out.examples_folder(base, version)
+        rows = held_out.requests(folder, held_out.labels_of(base, version).spec)
     except ServingError as error:
         raise ServingError(f'{error}; or use --requests or --log') from error
     terminal.say(
@@ -229,6 +243,8 @@ def _require_server(pair: Pair, versions: list[int]) -> Pair:
 
 def report_lines(report: dict[str, Any]) -> Iterator[str]:
     """Yields the report as lines of text."""
+    from vaiven.serving.rollout.class_report import class_lines, text
+
     yield (
         f'{report["model"]}: version {report["new"]} against version {report["old"]}, '
         f'{report["requests"]:,} requests'
@@ -240,9 +256,13 @@ def report_lines(report: dict[str, Any]) -> Iterator[str]:
         yield (
             f'  accuracy      {accuracy["new"]:.1%} against {accuracy["old"]:.1%} of {accuracy["labelled"]:,}, '
             f'difference {_percent(accuracy["difference"], "+")}'
+            + (' (mean Jaccard index of the classes of a row)' if accuracy['of_sets'] else '')
         )
-    if report['drift']:
-        yield f'  score drift   {_percent(report["drift"], "+")}'
+    if drift := report['drift']:
+        of_class = f' of {text(drift["class"])}, the largest' if drift['class'] else ''
+        yield f'  score drift   {_percent(drift, "+")}{of_class}'
+    for line in class_lines(report):
+        yield f'  {line}'
     errors = report['errors']
     if report['requests']:
         yield (
@@ -260,7 +280,8 @@ def report_lines(report: dict[str, Any]) -> Iterator[str]:
             f'  {error["count"]:,} times from the {error["version"]} version: {printable(error["error"], 100)}'
         )
     for flip in report['examples']:
-        yield f'  {flip["old"]} → {flip["new"]}{_correctness(flip)}  {printable(flip["text"], MAX_TEXT_CHARACTERS)}'
+        changed = f'{text(flip["old"])} → {text(flip["new"])}{_correctness(flip)}'
+        yield f'  {changed}  {printable(flip["text"], MAX_TEXT_CHARACTERS)}'
     yield _conclusion(report)
 
 
@@ -279,7 +300,7 @@ def _conclusion(report: dict[str, Any]) -> str:
 
 
 def _correctness(flip: dict[str, Any]) -> str:
-    return '' if flip['truth'] is None else f' ({"right" if flip["truth"] == flip["new"] else "wrong"} now)'
+    return '' if flip['correct'] is None else f' ({"right" if flip["correct"] else "wrong"} now)'
 
 
 def _percent(figures: dict[str, Any], sign: str = '') -> str:

@@ -79,16 +79,16 @@ class ModelLabels:
         """The labels of a running model, whose files need not be on this machine.
 
         Args:
-            outputs: arrays by name, the outputs of the signature `serving_default` for one text. Models that an
-                earlier version exported have no output `classes`; they are models of sentiment.
+            outputs: arrays by name, the outputs of the signature `serving_default` for one text.
 
         Returns:
-            The labels; None if the outputs are not those of a classifier of this package.
+            The labels; None if the model is no classifier. A model without the output `classes`, such as one that an
+            earlier version of this package exported, has the labels of sentiment or unknown ones.
         """
         if 'label' not in outputs:
             return None
         if 'classes' not in outputs:
-            return cls.from_classes('binary', SENTIMENT) if 'probability' in outputs else None
+            return UNKNOWN
         classes = [name.decode() for name in outputs['classes'][0].tolist()]
         if 'labels' in outputs:
             return cls.from_classes('multilabel', classes)
@@ -123,9 +123,9 @@ class ModelLabels:
 
     def with_classes(self, classes: Iterable[str]) -> 'ModelLabels':
         """Returns these labels and the names of further classes, such as those of the version to compare with."""
-        return dataclasses.replace(
-            self, meanings={label_key(name): name for name in classes} | dict(self.meanings)
-        )
+        known = set(map(label_key, self.spec.classes))
+        further = {label_key(name): name for name in classes if label_key(name) not in known}
+        return dataclasses.replace(self, meanings=further | dict(self.meanings))
 
     def are_usual(self, name: str) -> bool:
         """Whether the labels of a class of sentiment are the defaults, so that nobody has chosen their meaning."""

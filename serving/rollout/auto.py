@@ -10,22 +10,24 @@ from vaiven.serving.rollout.gates import require_decision_gate
 from vaiven.serving.rollout.journal import Journal
 from vaiven.serving.rollout.plan import Plan
 from vaiven.serving.rollout.progress import DECISION, ROLL_BACK, START, Progress, unfinished
-from vaiven.serving.rollout.request_tables import Columns, model_labels
+from vaiven.serving.rollout.request_tables import Columns
 from vaiven.serving.rollout.requests import Request, read_requests
 from vaiven.serving.rollout.rollout import Rollout
 from vaiven.serving.rollout.rollout_run import Outcome, RolloutRun
 from vaiven.serving.rollout.server_state import ModelState
+from vaiven.serving.rollout.version_labels import compared_labels
 
 
 class Auto:
-    """Carries out one plan.
-
-    Attributes:
-        remarks: irregularities in the table of requests that are not errors, one line each.
-    """
+    """Carries out one plan."""
 
     def __init__(
-        self, rollout: Rollout, plan: Plan, journal: Journal, report: Callable[[dict[str, Any]], None]
+        self,
+        rollout: Rollout,
+        plan: Plan,
+        journal: Journal,
+        report: Callable[[dict[str, Any]], None],
+        remark: Callable[[str], None] = lambda line: None,
     ) -> None:
         """
         Args:
@@ -33,10 +35,10 @@ class Auto:
             plan: of the same model.
             journal: open; decisions are written to it, and an unfinished rollout in it is resumed.
             report: called with each entry of the journal.
+            remark: called with each irregularity in the table of requests that is not an error, as one line.
 
         Raises:
-            ServingError: the requests of the plan cannot be read, no gate could test the versions with them, or the
-                actions would end the server's request log.
+            ServingError: the actions would end the server's request log.
         """
         if plan.log is not None and not rollout.logs:
             raise ServingError(
@@ -46,10 +48,8 @@ class Auto:
         self.rollout = rollout
         self.plan = plan
         self.journal = journal
-        self.remarks: list[str] = []
         self._report = report
-        self._rows = self._read_rows()
-        require_decision_gate(plan.gates, any(row.expected_label is not None for row in self._rows or ()))
+        self._remark = remark
 
     def run(self, version: int | None = None, timeout: float = 120.0) -> Outcome:
         """Rolls a version out to all traffic, or back.
@@ -60,8 +60,9 @@ class Auto:
             timeout: seconds that loading a version may take.
 
         Raises:
-            ServingError: there is no such version, another rollout is unfinished or was started with another plan, or
-                no version is stable.
+            ServingError: there is no such version, another rollout is unfinished or was started with another plan, no
+                version is stable, the requests of the plan cannot be read, or no gate could test the versions with
+                them; nothing was changed.
             RequestError: the version cannot be loaded; nothing was changed.
         """
         try:
@@ -79,20 +80,29 @@ class Auto:
         if progress is None:
             state = self.rollout.wait_until_loaded(timeout)
             name_stable = state.stable is None
-            progress = self._start(version, state)
-        run = RolloutRun(self.rollout, self.plan, progress, self._rows, self.journal, self._report, timeout)
+            versions = self._choose(version, state)
+            rows = self._read_rows(*versions)
+            progress = self._start(*versions)
+        else:
+            rows = self._read_rows(progress.stable, progress.version)
+        run = RolloutRun(self.rollout, self.plan, progress, rows, self.journal, self._report, timeout)
         return run.run(resumed=resumed, name_stable=name_stable)
 
-    def _read_rows(self) -> list[Request] | None:
-        if self.plan.requests is None:
-            return None
-        base_path = self.rollout.base_path
-        labels = model_labels(base_path, serving_folder.versions(base_path))
-        columns = Columns(self.plan.text_column, self.plan.label_column)
-        return read_requests(self.plan.requests, self.plan.model, columns, labels, self.remarks)
+    def _read_rows(self, stable: int, version: int) -> list[Request] | None:
+        """Returns the requests of the plan, with the labels of the new version; None if it follows a request log."""
+        rows = None
+        if self.plan.requests is not None:
+            rollout, model = self.rollout, self.plan.model
+            labels = compared_labels(rollout.client, model, rollout.base_path, stable, version)
+            columns, remarks = Columns(self.plan.text_column, self.plan.label_column), list[str]()
+            rows = read_requests(self.plan.requests, model, columns, labels, remarks)
+            for line in remarks:
+                self._remark(line)
+        require_decision_gate(self.plan.gates, any(row.expected_label is not None for row in rows or ()))
+        return rows
 
-    def _start(self, version: int | None, state: ModelState) -> Progress:
-        """Chooses the versions and writes the first entry of a new rollout."""
+    def _choose(self, version: int | None, state: ModelState) -> tuple[int, int]:
+        """Returns the version that is stable, and the version to roll out."""
         base_path = self.rollout.base_path
         pushed = serving_folder.versions(base_path)
         stable = state.stable
@@ -113,6 +123,10 @@ class Auto:
         if version is None:
             condition = ', that was not rolled back before: name one to try it again' if newer else ''
             raise ServingError(f'{base_path} has no version above {stable}, the {STABLE} version{condition}')
-        plan = self.plan.to_values(base_path)
+        return stable, version
+
+    def _start(self, stable: int, version: int) -> Progress:
+        """Writes the first entry of a new rollout."""
+        plan = self.plan.to_values(self.rollout.base_path)
         self._report(self.journal.write(self.plan.model, START, version=version, stable=stable, plan=plan))
         return Progress(version, stable, plan)

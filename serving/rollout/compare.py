@@ -6,9 +6,11 @@ from dataclasses import asdict, dataclass, field
 from itertools import zip_longest
 from typing import Any
 
-from vaiven.serving.rollout.gate import FAIL, WAIT, Gate, GateResult
-from vaiven.serving.rollout.gates import AccuracyDrop, Agreement, Drift, ErrorRate, Gates, Limits
-from vaiven.serving.rollout.paired_requests import Answer, Pair
+from vaiven.serving.rollout.answers import Answer, Pair, correctness, same
+from vaiven.serving.rollout.class_report import MAX_CLASSES, SIDES, ClassCounts, values
+from vaiven.serving.rollout.drift import Drift
+from vaiven.serving.rollout.gate import FAIL, WAIT, GateResult, MeanGate
+from vaiven.serving.rollout.gates import AccuracyDrop, Agreement, ErrorRate, Gates, Limits
 from vaiven.serving.rollout.statistics import Interval, mean_interval, quantile_intervals
 
 QUANTILES = {'p50': 0.5, 'p95': 0.95, 'p99': 0.99}
@@ -22,7 +24,6 @@ FAILURES = {
     'drift': 'scores have changed',
 }
 MAX_FLIPS = 1000  # what is kept in memory; all are counted
-NO_DECISION = '(nothing)'
 
 
 @dataclass(frozen=True)
@@ -31,19 +32,21 @@ class Flip:
 
     Attributes:
         text: of the row.
-        old: decision of the old version, or NO_DECISION.
-        new: decision of the new version, or NO_DECISION.
+        old: decision of the old version, a class or the list of several; NO_DECISION if there is none.
+        new: decision of the new version.
         old_score: score of the old version.
         new_score: score of the new version.
         truth: the label of the row, if known.
+        correct: whether the decision of the new version is the label, if known.
     """
 
     text: str
-    old: str
-    new: str
+    old: str | list[str]
+    new: str | list[str]
     old_score: float | None
     new_score: float | None
-    truth: str | None
+    truth: str | list[str] | None
+    correct: bool | None
 
 
 @dataclass
@@ -63,6 +66,8 @@ class Comparison:
         self.flips: list[Flip] = []
         self.pairs = 0
         self._counts: Counter[str] = Counter()
+        self._correct = dict.fromkeys(SIDES, 0.0)
+        self._classes = ClassCounts()
         self._errors: Counter[tuple[str, str]] = Counter()
         # These only collect outcomes: the report has all figures, also those of gates that are turned off.
         self._disagreement, self._accuracy = Agreement(0), AccuracyDrop(0)
@@ -79,12 +84,12 @@ class Comparison:
         self.pairs += 1
         self.gates.add(pair)
         label = pair.request.expected_label
-        for side, answer in (('old', pair.old), ('new', pair.new)):
+        for side, answer in zip(SIDES, (pair.old, pair.new), strict=True):
             if answer.error:
                 self._counts[f'{side}_errors'] += 1
                 self._errors[side, answer.error] += 1
             if label is not None and answer.decisions:
-                self._counts[f'{side}_right'] += answer.decisions[0] == label
+                self._correct[side] += correctness(answer.decisions[0], label)
                 self._counts[f'{side}_labelled'] += 1
         for gate in (self._disagreement, self._accuracy, self._failures, self._drift):
             gate.add(pair)
@@ -93,23 +98,25 @@ class Comparison:
         self._seconds[0].append(pair.old.seconds)
         self._seconds[1].append(pair.new.seconds)
         if pair.old.decisions:
+            self._classes.add(pair)
             self._collect_flips(pair)
 
     def _collect_flips(self, pair: Pair) -> None:
-        decisions = zip_longest(pair.old.decisions, pair.new.decisions, fillvalue=NO_DECISION)
-        for row, (old, new) in enumerate(decisions):
-            self._counts['flips'] += old != new
-            if old != new and len(self.flips) < MAX_FLIPS:
-                self.flips.append(
-                    Flip(
-                        pair.request.text_of(row),
-                        old,
-                        new,
-                        _score(pair.old, row),
-                        _score(pair.new, row),
-                        pair.request.expected_label if row == 0 else None,
-                    )
+        for row, (old, new) in enumerate(zip_longest(pair.old.decisions, pair.new.decisions)):
+            if same(old, new) or len(self.flips) == MAX_FLIPS:
+                continue
+            label = pair.request.expected_label if row == 0 else None
+            self.flips.append(
+                Flip(
+                    pair.request.text_of(row),
+                    values(old),
+                    values(new),
+                    _score(pair.old, row),
+                    _score(pair.new, row),
+                    None if label is None else values(label),
+                    None if label is None else same(new, label),
                 )
+            )
 
     def verdict(self) -> tuple[str, list[str]]:
         """Returns the verdict and its reasons: the names of the gates that failed, or of those that are undecided.
@@ -135,19 +142,24 @@ class Comparison:
         verdict, reasons = self.verdict()
         latencies = quantile_intervals(*self._seconds, list(QUANTILES.values()), self.confidence)
         counts = self._counts
+        drift = {
+            name: _scaled(interval, 1) for name, interval in self._drift.intervals(alpha, MAX_CLASSES).items()
+        }
         return {
             'requests': self.pairs,
             'answered_by_both': len(self._seconds[0]),
             'agreement': _figure(self._disagreement, alpha, lambda disagreement: 1 - disagreement),
-            'flips': counts['flips'],
+            'flips': self._classes.changes.total(),
             'examples': [asdict(flip) for flip in self.flips[:examples]],
             'accuracy': {
                 'labelled': counts['new_labelled'],
-                'old': _share(counts['old_right'], counts['old_labelled']),
-                'new': _share(counts['new_right'], counts['new_labelled']),
+                'old': _share(self._correct['old'], counts['old_labelled']),
+                'new': _share(self._correct['new'], counts['new_labelled']),
                 'difference': _figure(self._accuracy, alpha, lambda drop: -drop),
+                'of_sets': self._classes.of_sets,
             },
-            'drift': _figure(self._drift, alpha, lambda drift: drift),
+            'drift': next(({**figure, 'class': name} for name, figure in drift.items()), None),
+            **self._classes.report(drift),
             'errors': {
                 'old': _share(counts['old_errors'], self.pairs),
                 'new': _share(counts['new_errors'], self.pairs),
@@ -179,6 +191,7 @@ def result_values(result: GateResult) -> dict[str, Any]:
         'limit': _rounded(result.limit),
         'outcomes': result.outcomes,
         'note': result.note,
+        'class': result.class_name,
     }
 
 
@@ -186,7 +199,7 @@ def _score(answer: Answer, row: int) -> float | None:
     return _rounded(answer.scores[row]) if row < len(answer.scores) else None
 
 
-def _figure(gate: Gate, alpha: float, convert: Callable[[float], float]) -> dict[str, Any] | None:
+def _figure(gate: MeanGate, alpha: float, convert: Callable[[float], float]) -> dict[str, Any] | None:
     """The mean of a gate's outcomes with its interval, converted to the figure that is reported; None without any."""
     if not gate.outcomes:
         return None
@@ -202,7 +215,7 @@ def _scaled(interval: Interval, factor: float) -> dict[str, Any]:
     }
 
 
-def _share(part: int, whole: int) -> float | None:
+def _share(part: float, whole: int) -> float | None:
     return _rounded(part / whole) if whole else None
 
 

@@ -9,12 +9,14 @@ import math
 import random
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from vaiven.serving.rollout.paired_requests import Pair
+from vaiven.serving.rollout.answers import Pair
 from vaiven.serving.rollout.statistics import Histogram, log_capital, mean_interval
+
+T = TypeVar('T')
 
 PASS, FAIL, WAIT, NO_OUTCOMES = 'pass', 'fail', 'wait', 'nothing'
 
@@ -35,6 +37,7 @@ class GateResult:
         limit: the bound that the mean must keep.
         outcomes: their number.
         note: why the gate cannot pass yet, where the outcomes are not the reason.
+        class_name: the class whose outcomes these are, of a gate that tests each class.
     """
 
     gate: str
@@ -45,10 +48,46 @@ class GateResult:
     limit: float
     outcomes: int
     note: str = ''
+    class_name: str = ''
 
 
 class Gate(ABC):
-    """One requirement; `outcome` turns the two answers to a request into a number.
+    """One requirement, and the evidence for and against it."""
+
+    name: str
+
+    @abstractmethod
+    def __init__(self, limit: float, state: Mapping[str, Any] | None = None) -> None:
+        """
+        Args:
+            limit: the gate's entry in `Limits`.
+            state: the result of `state` in an earlier process whose rollout is resumed.
+        """
+
+    @abstractmethod
+    def add(self, pair: Pair) -> None:
+        """Counts the outcome of a pair."""
+
+    @abstractmethod
+    def evaluate(self, alpha: float, steps: int = 1) -> GateResult:
+        """Returns what the outcomes show so far.
+
+        Args:
+            alpha: the maximum probability of passing wrongly, and of failing wrongly.
+            steps: the number of steps of the rollout.
+        """
+
+    @abstractmethod
+    def next_step(self) -> None:
+        """Starts the next step: outcomes that are added from now on belong to it."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Any]:
+        """Returns everything that the gate remembers, as JSON values."""
+
+
+class MeanGate(Gate):
+    """A requirement on the mean of a number; `outcome` turns the two answers to a request into that number.
 
     Attributes:
         outcomes: the number of occurrences of each outcome.
@@ -56,9 +95,7 @@ class Gate(ABC):
         passed: whether the mean was shown to be within the limit; this stays true until the gate fails.
     """
 
-    name: str
     min_outcome, max_outcome = -1.0, 1.0
-    two_sided = False
 
     def __init__(self, limit: float, state: Mapping[str, Any] | None = None) -> None:
         """
@@ -94,6 +131,10 @@ class Gate(ABC):
             self.outcomes[rounded] += 1
             self.step_outcomes[rounded] += 1
 
+    def next_step(self) -> None:
+        """Starts the next step: outcomes that are added from now on belong to it."""
+        self.step_outcomes.clear()
+
     def state(self) -> dict[str, Any]:
         """Returns everything that the gate remembers, as JSON values."""
         return {
@@ -109,19 +150,13 @@ class Gate(ABC):
             alpha: the maximum probability of passing wrongly, and of failing wrongly.
             steps: the number of steps of the rollout.
         """
-        tests = [(self.outcomes, alpha)]
-        if steps > 1:
-            # Alpha spending: a fault that starts in a late step would drown in the good outcomes of earlier steps. So
-            # half of alpha is spent on all outcomes, and the other half, divided by the steps, on each step's own. By
-            # the union bound all tests together fail a good version with at most alpha.
-            tests = [(self.outcomes, alpha / 2), (self.step_outcomes, alpha / 2 / steps)]
+        tests = spending(alpha, steps, self.outcomes, self.step_outcomes)
         failing = [outcomes for outcomes, part in tests if self._is_beyond(outcomes, part)]
         shown = failing[0] if failing else self.outcomes
         interval = mean_interval(shown, self.min_outcome, self.max_outcome, alpha)
-        within = interval.high <= self.bound and (not self.two_sided or interval.low >= -self.bound)
         # A confidence sequence may widen again with new outcomes. Passing was valid at the time it was shown, so the
         # gate does not return to WAIT: only evidence of a fault changes it.
-        if self.outcomes and within and not failing and not self.obstacle:
+        if self.outcomes and interval.high <= self.bound and not failing and not self.obstacle:
             self.passed = True
         if failing:
             verdict = FAIL
@@ -144,12 +179,28 @@ class Gate(ABC):
         """Whether the mean is shown to be beyond the limit."""
         if not outcomes:
             return False
-        sides = [(self.bound, True), (-self.bound, False)] if self.two_sided else [(self.bound, True)]
-        threshold = math.log(len(sides) / alpha)  # Ville's inequality; two sides take half of alpha each
-        return any(
-            log_capital(outcomes, mean, self.min_outcome, self.max_outcome, above=above) >= threshold
-            for mean, above in sides
-        )
+        capital = log_capital(outcomes, self.bound, self.min_outcome, self.max_outcome, above=True)
+        return capital >= -math.log(alpha)  # Ville's inequality
+
+
+def spending(alpha: float, steps: int, outcomes: T, step_outcomes: T) -> Iterator[tuple[T, float]]:
+    """Yields what a gate tests in order to fail, each with its part of the error probability.
+
+    Alpha spending: a fault that starts in a late step would drown in the good outcomes of earlier steps. So half of
+    alpha is spent on all outcomes, and the other half, divided by the steps, on each step's own. By the union bound all
+    tests together fail a good version with at most alpha.
+
+    Args:
+        alpha: the maximum probability of failing wrongly.
+        steps: the number of steps of the rollout.
+        outcomes: all of them.
+        step_outcomes: those of the current step.
+    """
+    if steps == 1:
+        yield outcomes, alpha
+        return
+    yield outcomes, alpha / 2
+    yield step_outcomes, alpha / 2 / steps
 
 
 def on_grid(value: float) -> float:

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from vaiven.serving.common.errors import ServingError
-from vaiven.serving.rollout.gate import Gate, GateResult
-from vaiven.serving.rollout.paired_requests import Pair
+from vaiven.serving.rollout.answers import Pair, correctness, same
+from vaiven.serving.rollout.drift import Drift
+from vaiven.serving.rollout.gate import Gate, GateResult, MeanGate
 
 TAIL = 0.99
 # Without slack an equal version could never pass: its mean lies exactly on the bound 0.
@@ -30,7 +31,8 @@ class Limits:
         p99_ratio: ratio new/old of the 99th percentiles of the latency; `P99Ratio` describes the test.
         agreement: minimum share of rows for which both versions decide the same.
         accuracy_drop: maximum drop of the accuracy on labelled rows.
-        drift: maximum change of the mean score, in either direction; scores are between 0 and 1.
+        drift: maximum change of the mean score, in either direction; scores are between 0 and 1. With more than two
+            classes, of the mean probability of any class.
     """
 
     error_rate: float | None = 0.004
@@ -59,7 +61,7 @@ def require_decision_gate(limits: Limits, labelled: bool) -> None:
         )
 
 
-class ErrorRate(Gate):
+class ErrorRate(MeanGate):
     """Requests on which only the new version fails, less those on which only the old version fails."""
 
     name = 'error_rate'
@@ -68,7 +70,7 @@ class ErrorRate(Gate):
         return float(bool(pair.new.error)) - float(bool(pair.old.error))
 
 
-class LatencyRatio(Gate):
+class LatencyRatio(MeanGate):
     """The share of requests that take more than `limit` times as long on the new version.
 
     The share exceeds one half exactly when the median of the ratio exceeds `limit`. A share is bounded, as the test
@@ -86,7 +88,7 @@ class LatencyRatio(Gate):
         return None if pair.failed else float(pair.new.seconds > self.limit * pair.old.seconds)
 
 
-class P99Ratio(Gate):
+class P99Ratio(MeanGate):
     """The share of new answers beyond `limit` times the old 99th percentile, less the share of old ones beyond it.
 
     Equal shares mean that the 99th percentiles have exactly the ratio `limit`. The percentile is that of the last
@@ -129,10 +131,11 @@ class P99Ratio(Gate):
         return outcome
 
 
-class Agreement(Gate):
+class Agreement(MeanGate):
     """The share of rows for which the versions decide differently; `limit` is the minimum share of agreement.
 
-    A row that only the old version decides counts as decided differently.
+    With several classes per row, a decision is the set of all of them. A row that only the old version decides counts
+    as decided differently.
     """
 
     name = 'agreement'
@@ -145,11 +148,16 @@ class Agreement(Gate):
     def outcome(self, pair: Pair) -> float | None:
         if pair.failed or not pair.old.decisions:
             return None
-        return _mean([float(old != new) for old, new in zip_longest(pair.old.decisions, pair.new.decisions)])
+        return _mean(
+            [float(not same(old, new)) for old, new in zip_longest(pair.old.decisions, pair.new.decisions)]
+        )
 
 
-class AccuracyDrop(Gate):
-    """Labelled rows that only the old version decides correctly, less those that only the new one does."""
+class AccuracyDrop(MeanGate):
+    """Labelled rows that only the old version decides correctly, less those that only the new one does.
+
+    With several classes per row, a decision is correct in part: `correctness` is the share of its classes.
+    """
 
     name = 'accuracy_drop'
 
@@ -169,26 +177,9 @@ class AccuracyDrop(Gate):
         label = pair.request.expected_label
         if label is None or pair.failed or not pair.old.decisions:
             return None
-        correct = [answer.decisions[:1] == (label,) for answer in (pair.old, pair.new)]
-        self._ever_correct = self._ever_correct or any(correct)
-        return float(correct[0]) - float(correct[1])
-
-
-class Drift(Gate):
-    """The change of the mean score; a score that became invalid (missing, nan, not from 0 to 1) counts as 1."""
-
-    name = 'drift'
-    two_sided = True
-
-    def outcome(self, pair: Pair) -> float | None:
-        if pair.failed:
-            return None
-        changes = [
-            new - old if new is not None and 0 <= new <= 1 else 1.0
-            for old, new in zip_longest(pair.old.scores, pair.new.scores)
-            if old is not None and 0 <= old <= 1
-        ]
-        return _mean(changes) if changes else None
+        old, new = (correctness(next(iter(answer.decisions), None), label) for answer in (pair.old, pair.new))
+        self._ever_correct = self._ever_correct or old > 0 or new > 0
+        return old - new
 
 
 KINDS: tuple[type[Gate], ...] = (ErrorRate, LatencyRatio, P99Ratio, Agreement, AccuracyDrop, Drift)
@@ -236,7 +227,7 @@ class Gates:
     def next_step(self) -> None:
         """Starts the next step: outcomes that are added from now on belong to it."""
         for gate in self.all:
-            gate.step_outcomes.clear()
+            gate.next_step()
 
     def state(self) -> dict[str, dict[str, Any]]:
         """Returns the state of every gate, by name, as JSON values."""

@@ -10,8 +10,9 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from vaiven.serving.common.errors import ServingError
+from vaiven.serving.common.model_labels import UNKNOWN, Label, ModelLabels
 from vaiven.serving.common.tfrecords import Records
-from vaiven.serving.rollout.request_tables import TEXT, Columns, ModelLabels, labelled_rows
+from vaiven.serving.rollout.request_tables import TEXT, Columns, labelled_rows
 from vaiven.serving.wire import messages, tensors
 
 DEFAULT_SIGNATURE = 'serving_default'
@@ -25,12 +26,13 @@ class Request:
     Attributes:
         inputs: by name, with a row for each text.
         signature: name of the signature.
-        expected_label: the correct decision for the first row, if known.
+        expected_label: the correct class of the first row, or the set of its classes for a multilabel model; None if
+            unknown.
     """
 
     inputs: dict[str, Any]
     signature: str = DEFAULT_SIGNATURE
-    expected_label: str | None = None
+    expected_label: Label | None = None
 
     def text_of(self, row: int) -> str:
         """Returns the text of a row of the input `text`, or else of the first input."""
@@ -44,7 +46,7 @@ def read_requests(
     path: Path,
     model: str,
     columns: Columns | None = None,
-    labels: ModelLabels | None = None,
+    labels: ModelLabels = UNKNOWN,
     remarks: list[str] | None = None,
 ) -> list[Request]:
     """Reads the requests in a file: a table, .txt (one text per line), or .tfrecord of PredictionLog.
@@ -53,7 +55,7 @@ def read_requests(
         path: the file.
         model: name of the model; other models' requests in a log are skipped.
         columns: the columns of a table; None for the default names.
-        labels: how the model's training data spelled the classes, if known.
+        labels: of the model.
         remarks: gets a line for each irregularity of a table that is not an error.
 
     Raises:

@@ -12,12 +12,14 @@ from typing import Any
 from vaiven.serving.client import RequestError
 from vaiven.serving.common.errors import ServingError
 from vaiven.serving.common.split import STABLE
+from vaiven.serving.rollout.answers import Pair
+from vaiven.serving.rollout.class_report import differences
 from vaiven.serving.rollout.compare import result_values
 from vaiven.serving.rollout.gate import FAIL, WAIT, GateResult
 from vaiven.serving.rollout.gates import Gates
 from vaiven.serving.rollout.journal import Journal
 from vaiven.serving.rollout.live_metrics import LiveErrors, fetch_page, read_counts
-from vaiven.serving.rollout.paired_requests import Pair, pairs
+from vaiven.serving.rollout.paired_requests import pairs
 from vaiven.serving.rollout.plan import Plan
 from vaiven.serving.rollout.progress import DECISION, END, NEXT, PROMOTE, ROLL_BACK, Progress
 from vaiven.serving.rollout.requests import Request, RequestLog, rate_limited, sample
@@ -86,6 +88,7 @@ class RolloutRun:
         self._report = report
         self._timeout = timeout
         self._actions = RolloutActions(rollout, progress, self.write, timeout)
+        self._classes_compared = False
         limit = plan.gates.error_rate if plan.metrics is not None else None
         self._live = LiveErrors(limit, progress.live) if limit is not None else None
         self._gates = Gates(
@@ -207,11 +210,20 @@ class RolloutRun:
             # ended the server: it counts.
             if pair.old.error or pair.new.code != 'UNAVAILABLE':
                 return False
+        self._say_differences(pair)
         self._gates.add(pair)
         progress.total += 1
         progress.unanswered += pair.failed
         progress.requests += not pair.failed
         return True
+
+    def _say_differences(self, pair: Pair) -> None:
+        """Writes once how the classes of the versions differ, if they do."""
+        if self._classes_compared or pair.failed or not (pair.old.classes and pair.new.classes):
+            return
+        self._classes_compared = True
+        if (found := differences(pair.old.classes, pair.new.classes)) is not None:
+            self.write('classes', differences=found)
 
     def _decide(self) -> Decision | None:
         progress, step, maximum = (
@@ -277,7 +289,8 @@ class RolloutRun:
 
 def _description(result: GateResult) -> str:
     estimate = 'nan' if result.estimate is None else f'{result.estimate:.4g}'
+    of_class = f' of {result.class_name}' if result.class_name else ''
     return (
-        f'{result.gate} {estimate} [{result.low:.4g}, {result.high:.4g}], limit {result.limit:.4g}, '
+        f'{result.gate}{of_class} {estimate} [{result.low:.4g}, {result.high:.4g}], limit {result.limit:.4g}, '
         f'{result.outcomes} outcomes'
     )

@@ -11,6 +11,7 @@ and a histogram of them is all that has to be stored.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,17 +47,39 @@ def log_capital(outcomes: Histogram, mean: float, minimum: float, maximum: float
         maximum: the largest possible outcome.
         above: whether the bet is on a mean above `mean`, or below it.
     """
-    values = np.array(list(outcomes), float)
-    counts = np.array(list(outcomes.values()), float)
+    values, counts = np.array(list(outcomes), float), np.array([list(outcomes.values())], float)
+    return float(log_capitals(values, counts, mean, minimum, maximum, above=above)[0])
+
+
+def log_capitals(
+    values: NDArray[np.float64],
+    counts: NDArray[Any],
+    mean: float,
+    minimum: float,
+    maximum: float,
+    *,
+    above: bool,
+) -> NDArray[np.float64]:
+    """Returns the logarithm of the capital of each of several bettors, as `log_capital`.
+
+    Args:
+        values: possible outcomes, (values).
+        counts: the number of occurrences of each outcome for each bettor, (bettors, values).
+        mean: the hypothesis that all bet against, between `minimum` and `maximum`.
+        minimum: the smallest possible outcome.
+        maximum: the largest possible outcome.
+        above: whether they bet on a mean above `mean`, or below it.
+    """
     room = mean - minimum if above else maximum - mean
     if room <= 0:
-        return 0.0
+        return np.zeros(len(counts))
     # At least -1, so that no stake below 1 can lose the whole capital.
     gains = (values - mean if above else mean - values) / room  # (values)
-    logs = np.log1p(STAKES[:, None] * gains) @ counts  # (stakes)
+    logs = counts @ np.log1p(STAKES[:, None] * gains).T  # (bettors, stakes)
     # The mean over stakes, in logarithms: a capital of e^1000 does not fit into a float.
-    largest = float(logs.max())
-    return largest + math.log(float(np.exp(logs - largest).mean()))
+    largest = logs.max(1)
+    capitals: NDArray[np.float64] = largest + np.log(np.exp(logs - largest[:, None]).mean(1))
+    return capitals
 
 
 def mean_interval(outcomes: Histogram, minimum: float, maximum: float, alpha: float) -> Interval:

@@ -106,7 +106,7 @@ def outputs(classes: tuple[str, ...] | None, *others: str) -> dict[str, np.ndarr
 @pytest.mark.parametrize(
     ('outputs', 'spec'),
     [
-        (outputs(None, 'probability'), LabelSpec()),
+        (outputs(('negative', 'positive'), 'probability'), LabelSpec()),
         (outputs(('ham', 'spam'), 'probability'), LabelSpec('binary', ('ham', 'spam'))),
         (outputs(TOPICS), LabelSpec('multiclass', TOPICS)),
         (outputs(('1', '2', '3'), 'expected_value'), LabelSpec('ordinal', ('1', '2', '3'))),
@@ -124,7 +124,7 @@ def test_a_running_model_says_its_classes(outputs, spec):
 
 def test_outputs_without_classes_say_nothing():
     assert ModelLabels.from_outputs({'embedding': np.zeros((1, 3))}) is None
-    assert ModelLabels.from_outputs(outputs(None)) is None
+    assert ModelLabels.from_outputs(outputs(None, 'probability')) is UNKNOWN
 
 
 def test_an_unknown_model_reads_the_usual_labels_and_others_as_themselves():

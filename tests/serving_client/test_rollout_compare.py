@@ -17,15 +17,18 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
+from vaiven.label_spec import SENTIMENT
 from vaiven.serving.client import Client
 from vaiven.serving.commands.rollout_compare import MIN_REQUESTS, report_lines
+from vaiven.serving.common import model_labels
 from vaiven.serving.common.errors import ServingError
-from vaiven.serving.common.labels import NEGATIVE, POSITIVE
+from vaiven.serving.common.model_labels import UNKNOWN, ModelLabels
 from vaiven.serving.common.tfrecords import HEAD
+from vaiven.serving.rollout.answers import Answer, Pair
 from vaiven.serving.rollout.compare import Comparison
 from vaiven.serving.rollout.gates import Limits
-from vaiven.serving.rollout.paired_requests import Answer, Pair, pairs
-from vaiven.serving.rollout.request_tables import Columns, ModelLabels, model_labels
+from vaiven.serving.rollout.paired_requests import pairs
+from vaiven.serving.rollout.request_tables import Columns
 from vaiven.serving.rollout.requests import Request, RequestLog, read_requests
 from vaiven.serving.server.server_process import ServerProcess
 from vaiven.serving.wire import messages, tensors
@@ -323,7 +326,9 @@ def test_labels_are_those_that_the_model_learned_from(tmp_path: Path) -> None:
     extra.mkdir(parents=True)
     data = {'negative_labels': ['1', '2'], 'positive_labels': ['4', '5'], 'unlabelled_labels': ['', '3']}
     (extra / 'vaiven.json').write_text(json.dumps({'data': data}))
-    labels = model_labels(tmp_path, [8, 7])
+    assert model_labels.of_model(tmp_path / '8') is None
+    labels = model_labels.of_model(tmp_path / '7')
+    assert labels is not None
     path = tmp_path / 'a.csv'
     path.write_text('text,label\na,5.0\nb,1\nc,3\nd,\n')
     assert [each.expected_label for each in read_requests(path, 'reviews', labels=labels)] == [
@@ -340,13 +345,13 @@ def test_labels_are_those_that_the_model_learned_from(tmp_path: Path) -> None:
 def test_labels_that_may_not_mean_the_same_are_refused_as_in_a_run(tmp_path: Path) -> None:
     path = tmp_path / 'a.csv'
     path.write_text('text,label\na,-1\nb,0.0\nc,1\n')
-    default = ModelLabels(dict.fromkeys(NEGATIVE, 'negative') | dict.fromkeys(POSITIVE, 'positive'))
-    for labels in (None, default):
+    default = ModelLabels.from_classes('binary', SENTIMENT)
+    for labels in (UNKNOWN, default):
         with pytest.raises(
             ServingError, match=r"'-1' and '0\.0' in column 'label' would all be negative by default"
         ):
             read_requests(path, 'reviews', labels=labels)
-    named = ModelLabels({'0': 'negative', '-1': 'negative', '1': 'positive'})
+    named = ModelLabels.from_config({'data': {'negative_labels': ['0', '-1'], 'positive_labels': ['1']}})
     assert [each.expected_label for each in read_requests(path, 'reviews', labels=named)] == [
         'negative',
         'negative',

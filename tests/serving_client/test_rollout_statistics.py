@@ -7,9 +7,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from vaiven.serving.rollout.answers import Answer, Pair
 from vaiven.serving.rollout.gate import FAIL, GRID, NO_OUTCOMES, PASS, WAIT, on_grid
 from vaiven.serving.rollout.gates import Gates, Limits
-from vaiven.serving.rollout.paired_requests import Answer, Pair
 from vaiven.serving.rollout.requests import Request
 from vaiven.serving.rollout.statistics import log_capital, mean_interval, quantile_intervals
 

@@ -15,6 +15,7 @@ import pytest
 from tests.serving_client.run_folder import make_run
 from vaiven.components.text_example_gen.config import DataConfig
 from vaiven.components.text_example_gen.reading import read_rows
+from vaiven.label_spec import LabelSpec
 from vaiven.serving.client import Client
 from vaiven.serving.common.errors import ServingError
 from vaiven.serving.rollout import configuration, held_out, lineage, requests
@@ -142,7 +143,7 @@ def test_an_exported_split_is_read_back_as_the_run_had_it(folder: Path, tmp_path
     given = requests.read_requests(file, 'reviews')
     assert [(asked.inputs, asked.expected_label) for asked in given] == [
         (asked.inputs, asked.expected_label)
-        for asked in held_out.requests(held_out.examples_folder(base_path_of(folder), 2))
+        for asked in held_out.requests(held_out.examples_folder(base_path_of(folder), 2), LabelSpec())
     ]
     read = list(read_rows(str(file), DataConfig()))
     assert [(row.text, row.label) for row in read[:2]] == [('g2', 1), (MULTILINE, 0)]
@@ -197,9 +198,9 @@ def test_a_damaged_file_of_examples_is_told(folder: Path, tmp_path: Path) -> Non
     for content in (whole[:-40], b'not gzip at all', whole[:30] + b'\0\0\0' + whole[33:]):
         broken.write_bytes(content)
         with pytest.raises(ServingError, match=r'is damaged|cannot read|no TFRecord file'):
-            list(held_out.rows(tmp_path, 'test'))
+            list(held_out.rows(tmp_path, 'test', LabelSpec()))
     with pytest.raises(ServingError, match="has no split 'eval'"):
-        list(held_out.rows(tmp_path, 'eval'))
+        list(held_out.rows(tmp_path, 'eval', LabelSpec()))
 
 
 def test_a_folder_that_belongs_to_no_run_is_told(client: Client, pushed: Path, tmp_path: Path) -> None:
