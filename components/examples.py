@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from tfx.types import Artifact, artifact_utils
 
 from vaiven.errors import UserError
+from vaiven.label_spec import LabelSpec
 
 TEXT_FEATURE, LABEL_FEATURE = 'text', 'label'
 TRAIN_SPLIT, TEST_SPLIT, UNLABELLED_SPLIT = 'train', 'test', 'unlabelled'
@@ -37,7 +39,11 @@ def read_texts(examples: Artifact, split: str, text_feature: str = TEXT_FEATURE)
 
 
 def read_labelled(
-    examples: Artifact, split: str, text_feature: str = TEXT_FEATURE, label_feature: str = LABEL_FEATURE
+    examples: Artifact,
+    split: str,
+    text_feature: str = TEXT_FEATURE,
+    label_feature: str = LABEL_FEATURE,
+    labels: LabelSpec | None = None,
 ) -> tuple[list[str], np.ndarray]:
     """Reads the texts and labels of a split in which every example has a label.
 
@@ -45,24 +51,37 @@ def read_labelled(
         examples: gzipped TFRecords of tf.Examples.
         split: name of the split.
         text_feature: name of the feature with the text, one UTF-8 string in each example.
-        label_feature: name of the feature with the label, one int64 in each example.
+        label_feature: name of the feature with the label, one int64 in each example; multilabel: any number of them.
+        labels: kind and classes; by default those of sentiment.
 
     Returns:
-        Texts (n), and labels int64 (n), 0 or 1.
+        Texts (n), and the index of the class of each, int64 (n); multilabel: bool (n, k).
 
     Raises:
         UserError: if the artifact does not have this split.
     """
-    features = {
-        text_feature: tf.io.FixedLenFeature([], tf.string),
-        label_feature: tf.io.FixedLenFeature([], tf.int64),
-    }
+    labels = labels or LabelSpec()
+    is_multilabel = labels.kind == 'multilabel'
+    label = tf.io.RaggedFeature(tf.int64) if is_multilabel else tf.io.FixedLenFeature([], tf.int64)
+    features = {text_feature: tf.io.FixedLenFeature([], tf.string), label_feature: label}
     texts: list[str] = []
-    labels: list[np.ndarray] = []
+    read: list[np.ndarray] = []
     for batch in _batches(examples, split, features):
         texts += [text.decode() for text in batch[text_feature].numpy()]
-        labels.append(batch[label_feature].numpy())
-    return texts, np.concatenate(labels) if labels else np.zeros(0, np.int64)
+        values = batch[label_feature]
+        read.append(_has_class(values, labels.size) if is_multilabel else values.numpy())
+    if read:
+        return texts, np.concatenate(read)
+    return texts, np.zeros((0, labels.size), bool) if is_multilabel else np.zeros(0, np.int64)
+
+
+def _has_class(indices: tf.RaggedTensor, size: int) -> np.ndarray:
+    """Whether each row has each class, bool (n, k)."""
+    rows, classes = indices.value_rowids().numpy(), indices.values.numpy()
+    is_class = classes >= 0  # not `NO_CLASS`
+    has_class = np.zeros((int(indices.nrows()), size), bool)
+    has_class[rows[is_class], classes[is_class]] = True
+    return has_class
 
 
 def split_pattern(examples: Artifact, split: str) -> str:
@@ -84,9 +103,7 @@ def split_pattern(examples: Artifact, split: str) -> str:
     return os.path.join(artifact_utils.get_split_uri([examples], split), '*')
 
 
-def _batches(
-    examples: Artifact, split: str, features: dict[str, tf.io.FixedLenFeature]
-) -> Iterator[dict[str, tf.Tensor]]:
+def _batches(examples: Artifact, split: str, features: dict[str, Any]) -> Iterator[dict[str, tf.Tensor]]:
     files = sorted(tf.io.gfile.glob(split_pattern(examples, split)))
     for batch in tf.data.TFRecordDataset(files, compression_type='GZIP').batch(_BATCH_SIZE):
         yield tf.io.parse_example(batch, features)

@@ -103,7 +103,7 @@ STAGES = (
         'evaluates on the held-out rows, and blesses or not',
         (_EXAMPLES, _MODEL, 'BaselineModel'),
         ('evaluation', 'placement'),
-        ('components/evaluation', _READING),
+        ('components/evaluation', 'serving/evaluation', 'serving/common/model_labels.py', _READING),
     ),
     Stage(
         _LANGUAGE_EVALUATOR,

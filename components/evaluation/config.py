@@ -11,7 +11,11 @@ class EvaluationConfig:
     """The thresholds that bless a model, and what is measured.
 
     Attributes:
-        min_accuracy: a model with a lower accuracy on the test split is not blessed.
+        min_accuracy: a model with a lower accuracy on the test split is not blessed. null is 0.6 for two classes, and
+            no bound for other labels.
+        min_macro_f1: a model with a lower macro-F1 on the test split is not blessed. null: the macro-F1 must be above
+            that of every model that ignores the text, proven at 95 % confidence. For two classes, null applies where
+            one of them has more than 60 % of the test rows and min_accuracy is null.
         max_accuracy_drop: a model whose accuracy is lower than the latest blessed model's by more than this is not
             blessed, if the drop is proven on the same test examples at 95 % confidence. 0.01 is one percentage point.
         by_language: also measures each language (no threshold applies to them).
@@ -21,7 +25,8 @@ class EvaluationConfig:
         max_texts: maximum number of test texts that a language model is measured on.
     """
 
-    min_accuracy: float = 0.6
+    min_accuracy: float | None = None
+    min_macro_f1: float | None = None
     max_accuracy_drop: float = 0.01
     by_language: bool = False
     max_bits_per_character: float = 4.0
@@ -29,14 +34,9 @@ class EvaluationConfig:
     max_texts: int = 500
 
     def __post_init__(self) -> None:
-        require(
-            0 <= self.min_accuracy <= 1, 'evaluation.min_accuracy must lie between 0 and 1', self.min_accuracy
-        )
-        require(
-            0 <= self.max_accuracy_drop <= 1,
-            'evaluation.max_accuracy_drop must lie between 0 and 1',
-            self.max_accuracy_drop,
-        )
+        for name in ('min_accuracy', 'min_macro_f1', 'max_accuracy_drop'):
+            value = getattr(self, name)
+            require(value is None or 0 <= value <= 1, f'evaluation.{name} must lie between 0 and 1', value)
         for name in ('max_bits_per_character', 'max_bits_rise'):
             require(
                 0 <= getattr(self, name) < math.inf,

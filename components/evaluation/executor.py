@@ -2,10 +2,11 @@
 
 import logging
 import os
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
+from tensorflow.python.tools import saved_model_utils
 from tensorflow_model_analysis.proto import config_pb2
 from tfx.components.evaluator import constants
 from tfx.components.evaluator import executor as tfx_executor
@@ -13,11 +14,15 @@ from tfx.dsl.io import fileio
 from tfx.types import Artifact, artifact_utils, standard_component_specs
 from tfx.utils import io_utils, json_utils, path_utils, proto_utils
 
+from vaiven.components.evaluation.evaluation import label_spec
 from vaiven.components.evaluation.pairs import PairedResults
+from vaiven.components.evaluation.predictions import correct_predictions
+from vaiven.components.evaluation.refusal import refusal
 from vaiven.components.examples import TEXT_FEATURE, read_labelled
+from vaiven.label_spec import LabelSpec
 
 PAIRS_FILE = 'pairs.json'
-_BATCH_SIZE = 256
+_MAX_SHOWN_CLASSES = 5
 progress = logging.getLogger('vaiven.progress')
 
 
@@ -45,104 +50,98 @@ class Executor(tfx_executor.Executor):
         Raises:
             UserError: if the examples do not have one of the splits.
         """
-        config, min_accuracy, max_drop = _without_change_threshold(
+        config, max_drop = _without_change_threshold(
             exec_properties[standard_component_specs.EVAL_CONFIG_KEY]
         )
+        labels, model_spec = label_spec(config), config.model_specs[0]
+        baseline = next(iter(input_dict.get(standard_component_specs.BASELINE_MODEL_KEY) or ()), None)
+        inputs = dict(input_dict)
+        if baseline is not None and not (labels.kind == 'binary' and _has_output(baseline, model_spec)):
+            # TFMA measures both models by the same labels, and this one may have other classes.
+            del inputs[standard_component_specs.BASELINE_MODEL_KEY]
         tfx_config = proto_utils.proto_to_json(config)
         super().Do(
-            input_dict, output_dict, {**exec_properties, standard_component_specs.EVAL_CONFIG_KEY: tfx_config}
+            inputs, output_dict, {**exec_properties, standard_component_specs.EVAL_CONFIG_KEY: tfx_config}
         )
+        evaluation = artifact_utils.get_single_uri(output_dict[standard_component_specs.EVALUATION_KEY])
         blessing = artifact_utils.get_single_instance(output_dict[standard_component_specs.BLESSING_KEY])
-        baseline = next(iter(input_dict.get(standard_component_specs.BASELINE_MODEL_KEY) or ()), None)
-        is_blessed = bool(blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY))
-        if is_blessed and baseline is None:
+        if not blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY):
+            _refuse(blessing, refusal(evaluation, labels))
             return
-        model_spec = config.model_specs[0]
+        if baseline is None:
+            return
         examples = artifact_utils.get_single_instance(input_dict[standard_component_specs.EXAMPLES_KEY])
         text_feature = exec_properties.get('text_feature') or TEXT_FEATURE
-        texts, labels = _read_splits(examples, exec_properties, text_feature, model_spec.label_key)
+        rows = _read_splits(examples, exec_properties, text_feature, model_spec.label_key, labels)
         model = artifact_utils.get_single_instance(input_dict[standard_component_specs.MODEL_KEY])
-        candidate_correct = correct_predictions(model, texts, labels, model_spec, text_feature)
-        if not is_blessed or baseline is None:
-            accuracy = candidate_correct.mean()
-            reason = (
-                f'accuracy {accuracy:.1%} on {len(texts):,} held-out rows is below '
-                f'evaluation.min_accuracy={min_accuracy:g}'
-                if accuracy < min_accuracy
-                else 'a threshold of eval_config is not met'
-            )
-        else:
-            results = PairedResults.from_correct(
-                correct_predictions(baseline, texts, labels, model_spec, text_feature), candidate_correct
-            )
-            evaluation = artifact_utils.get_single_uri(output_dict[standard_component_specs.EVALUATION_KEY])
-            io_utils.write_string_file(os.path.join(evaluation, PAIRS_FILE), results.to_json())
+        of_candidate, of_baseline = (
+            correct_predictions(one, *rows, labels, model_spec, text_feature) for one in (model, baseline)
+        )
+        results = PairedResults.from_correct(of_baseline.correct, of_candidate.correct)
+        io_utils.write_string_file(os.path.join(evaluation, PAIRS_FILE), results.to_json())
+        progress.info(
+            'held-out accuracy: %.1f %%; of the latest blessed model: %.1f %%; they differ on %d of %d rows',
+            100 * results.candidate_accuracy,
+            100 * results.baseline_accuracy,
+            results.only_baseline + results.only_candidate,
+            results.rows,
+        )
+        if of_baseline.unknown_rows:
             progress.info(
-                'held-out accuracy: %.1f %%; of the latest blessed model: %.1f %%; they differ on %d of %d rows',
-                100 * results.candidate_accuracy,
-                100 * results.baseline_accuracy,
-                results.only_baseline + results.only_candidate,
-                results.rows,
+                'the latest blessed model does not have %s; %d rows with it count as wrong for that model',
+                _shown(of_baseline.unknown_classes),
+                of_baseline.unknown_rows,
             )
-            reason = results.reason(max_drop)
-        if reason:
+        if reason := results.reason(max_drop):
             _refuse(blessing, reason)
 
 
-def correct_predictions(
-    model: Artifact,
-    texts: list[str],
-    labels: np.ndarray,
-    model_spec: config_pb2.ModelSpec,
-    text_feature: str = TEXT_FEATURE,
-) -> np.ndarray:
-    """Whether a model predicts the label of each text.
-
-    Args:
-        model: a Model artifact in the layout of TFX's Trainer.
-        texts: texts (n).
-        labels: their labels int (n), 0 or 1.
-        model_spec: gives the signature and the key of its predictions, the probabilities of label 1.
-        text_feature: name of the signature's input.
-
-    Returns:
-        bool (n).
-    """
-    loaded = tf.saved_model.load(path_utils.serving_model_path(model.uri))
-    signature = loaded.signatures[model_spec.signature_name]
-    batches = [
-        signature(**{text_feature: tf.constant(texts[start : start + _BATCH_SIZE])})[
-            model_spec.prediction_key
-        ]
-        for start in range(0, len(texts), _BATCH_SIZE)
-    ]
-    probabilities = np.concatenate([batch.numpy().ravel() for batch in batches]) if batches else np.zeros(0)
-    return np.asarray((probabilities > 0.5) == (labels == 1))
+def _has_output(model: Artifact, model_spec: config_pb2.ModelSpec) -> bool:
+    """Whether a model has the output that is evaluated, without loading it."""
+    (graph,) = saved_model_utils.read_saved_model(path_utils.serving_model_path(model.uri)).meta_graphs
+    return model_spec.prediction_key in graph.signature_def[model_spec.signature_name].outputs
 
 
 def _read_splits(
-    examples: Artifact, exec_properties: dict[str, Any], text_feature: str, label_feature: str
+    examples: Artifact,
+    exec_properties: dict[str, Any],
+    text_feature: str,
+    label_feature: str,
+    labels: LabelSpec,
 ) -> tuple[list[str], np.ndarray]:
     # TFX's Evaluator, too, falls back to the split `eval`.
     splits = json_utils.loads(exec_properties.get(standard_component_specs.EXAMPLE_SPLITS_KEY) or 'null') or [
         'eval'
     ]
-    read = [read_labelled(examples, split, text_feature, label_feature) for split in splits]
+    read = [read_labelled(examples, split, text_feature, label_feature, labels) for split in splits]
     return [text for texts, _ in read for text in texts], np.concatenate([labels for _, labels in read])
 
 
-def _without_change_threshold(eval_config: str) -> tuple[config_pb2.EvalConfig, float, float]:
-    """The configuration without its change threshold, the minimum accuracy, and that threshold as a maximum drop."""
+def _without_change_threshold(eval_config: str) -> tuple[config_pb2.EvalConfig, float]:
+    """The configuration without its change threshold, and that threshold as a maximum drop of the accuracy."""
     config = config_pb2.EvalConfig()
     proto_utils.json_to_proto(eval_config, config)
-    min_accuracy, max_drop = 0.0, 1.0
+    max_drop = 1.0
+    for threshold in _thresholds(config):
+        if threshold.HasField('change_threshold'):
+            max_drop = -threshold.change_threshold.absolute.value
+            threshold.ClearField('change_threshold')
+    return config, max_drop
+
+
+def _thresholds(config: config_pb2.EvalConfig) -> Iterator[config_pb2.MetricThreshold]:
     for metrics in config.metrics_specs:
+        yield from metrics.thresholds.values()
+        for of_slices in metrics.per_slice_thresholds.values():
+            yield from (one.threshold for one in of_slices.thresholds)
         for metric in metrics.metrics:
-            if metric.threshold.HasField('change_threshold'):
-                min_accuracy = metric.threshold.value_threshold.lower_bound.value
-                max_drop = -metric.threshold.change_threshold.absolute.value
-                metric.threshold.ClearField('change_threshold')
-    return config, min_accuracy, max_drop
+            yield metric.threshold
+            yield from (one.threshold for one in metric.per_slice_thresholds)
+
+
+def _shown(classes: Sequence[str]) -> str:
+    more = f' and {len(classes) - _MAX_SHOWN_CLASSES} more' if len(classes) > _MAX_SHOWN_CLASSES else ''
+    return ', '.join(map(repr, classes[:_MAX_SHOWN_CLASSES])) + more
 
 
 def _refuse(blessing: Artifact, reason: str) -> None:

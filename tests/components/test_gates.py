@@ -82,7 +82,7 @@ def evaluate(examples, folder, config, model, baseline=None):
     made = run(evaluator, folder, given)
     result = tfma.load_eval_result(made['evaluation'].uri)
     slices = {
-        key: {name: value['doubleValue'] for name, value in metrics[''][''].items()}
+        key: {name: value['doubleValue'] for name, value in metrics[''][''].items() if 'doubleValue' in value}
         for key, metrics in result.slicing_metrics
     }
     return slices, bool(made['blessing'].get_int_custom_property('blessed'))
