@@ -261,10 +261,10 @@ def _parse(hint: Any, value: Any) -> Any:
     if isinstance(value, list):
         item = typing.get_args(hint)[0] if typing.get_origin(hint) is tuple else hint
         return [_parse(item, part) for part in value]
-    if value is None:
-        return None
     if isinstance(value, QuotedText):
         return str(value)
+    if not isinstance(value, str):
+        return value
     if hint is str or (str in typing.get_args(hint) and typing.get_origin(hint) in (Union, types.UnionType)):
         return None if value == 'null' and hint is not str else value
     if typing.get_origin(hint) is tuple and not value.startswith('['):

@@ -8,7 +8,7 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vaiven.configuration import Change, ConfigError, QuotedText
 
@@ -37,7 +37,21 @@ def read_settings(path: str | os.PathLike[str]) -> list[Change]:
             message names the line.
     """
     name = os.fspath(path)
-    return parse_settings(_read(name), name)
+    return parse_settings(read_text(name), name)
+
+
+class Place(NamedTuple):
+    """Where a value is in the text of a file.
+
+    Attributes:
+        start: position of its first character.
+        end: position after its last character.
+        is_block: whether it is a list with a line for each item.
+    """
+
+    start: int
+    end: int
+    is_block: bool
 
 
 def parse_settings(text: str, name: str) -> list[Change]:
@@ -50,6 +64,15 @@ def parse_settings(text: str, name: str) -> list[Change]:
     Raises:
         ConfigError: as in `read_settings`.
     """
+    return [change for change, _ in _parse(text, name)]
+
+
+def value_places(text: str, name: str) -> dict[str, Place]:
+    """Where the value of each setting is, by its path as the file has it; arguments as for `parse_settings`."""
+    return {change.path: place for change, place in _parse(text, name)}
+
+
+def _parse(text: str, name: str) -> list[tuple[Change, Place]]:
     import yaml
 
     try:
@@ -63,7 +86,9 @@ def parse_settings(text: str, name: str) -> list[Change]:
         ) from None
 
 
-def _read(name: str) -> str:
+def read_text(path: str | os.PathLike[str]) -> str:
+    """The content of a file of settings, without a byte order mark. Raises ConfigError as `read_settings`."""
+    name = os.fspath(path)
     try:
         if stat.S_ISDIR(os.stat(name).st_mode):
             raise ConfigError(f'{name} is a folder; name the file with the settings')
@@ -90,10 +115,12 @@ class _Parser:
         import yaml
 
         self._yaml, self._name = yaml, name
+        # Position after the last value. That of the end of a list in lines is behind the comments that follow.
+        self._end = 0
         self._events = yaml.parse(text, Loader=yaml.SafeLoader)
 
-    def settings(self) -> Iterator[Change]:
-        """Yields all settings of the file."""
+    def settings(self) -> Iterator[tuple[Change, Place]]:
+        """Yields all settings of the file, and where their values are."""
         yaml = self._yaml
         next(self._events)  # the start of the stream
         if isinstance(next(self._events), yaml.StreamEndEvent):
@@ -109,7 +136,7 @@ class _Parser:
         if not isinstance(event, yaml.StreamEndEvent):
             raise self._error(event, 'a second document starts here; a file with settings must have only one')
 
-    def _mapping(self, prefix: str) -> Iterator[Change]:
+    def _mapping(self, prefix: str) -> Iterator[tuple[Change, Place]]:
         yaml = self._yaml
         lines: dict[str, int] = {}
         while not isinstance(key := next(self._events), yaml.MappingEndEvent):
@@ -129,9 +156,13 @@ class _Parser:
                 if path.count('.') == _MAX_DEPTH:
                     raise self._error(event, f'{path!r} is nested too deeply for a setting')
                 changes = list(self._mapping(f'{path}.'))
-                yield from changes or [Change(path, {}, self._name, line)]
+                place = Place(event.start_mark.index, event.start_mark.index, False)
+                yield from changes or [(Change(path, {}, self._name, line), place)]
             else:
-                yield Change(path, self._value(event, path), self._name, line)
+                value = self._value(event, path)
+                is_block = isinstance(event, yaml.SequenceStartEvent) and not event.flow_style
+                place = Place(event.start_mark.index, self._end, is_block)
+                yield Change(path, value, self._name, line), place
 
     def _value(self, event: 'yaml.Event', path: str) -> Any:
         yaml = self._yaml
@@ -142,7 +173,10 @@ class _Parser:
                 if not isinstance(item, yaml.ScalarEvent):
                     raise self._error(item, f'{path!r} must be a list of single values')
                 items.append(self._value(item, path))
+            if event.flow_style:
+                self._end = item.end_mark.index
             return items
+        self._end = event.end_mark.index
         if event.style:  # in quotes, or a block
             return QuotedText(event.value)
         if not event.value:

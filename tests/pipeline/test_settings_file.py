@@ -151,6 +151,10 @@ REFUSED = {
     'null': ('training: {epochs: null}', 'must be of type int. Received: None'),
     'no value': ('training:\n  epochs:\n  window: 3', 'line 2: training.epochs has no value; write null'),
     'an empty mapping': ('training: {epochs: {}}', 'training.epochs has no value'),
+    'an item without a value': (
+        'data:\n  rating_range:\n  - 1\n  -',
+        'data.rating_range must be of type float. Received: {}',
+    ),
     'a list for a value': ('training: {epochs: [3]}', 'training.epochs must be of type int. Received: [3]'),
     'a value for a list': ('data: {classes: "a"}', "data.classes must be a list. Received: 'a'"),
     'a list in a list': ('data: {classes: [[a]]}', "line 1: 'data.classes' must be a list of single values"),

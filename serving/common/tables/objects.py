@@ -94,8 +94,8 @@ class Objects:
         for key in keys:
             if names.setdefault(key.strip(), key) != key:
                 raise TableError(f'{where}: two keys are named {key.strip()!r}; rename one')
-        text = self._options.columns['text']
-        if text not in names:
+        text = self._options.columns.get('text')
+        if text is not None and text not in names:
             raise TableError(
                 f'{where}: no key is named {text!r}; there are: {", ".join(map(repr, keys[:20])) or "none"}; '
                 + naming('text', text, names, self._options.remedies)

@@ -46,7 +46,8 @@ class Options:
     """How a table is read.
 
     Attributes:
-        columns: what is read. A table must have each of them; an object of jsonl only the `text`.
+        columns: what is read. A table must have each of them; an object of jsonl only the `text`. May be empty, for
+            tables whose columns are not known yet.
         optional: parts that a table may lack, if no column has nearly their name.
         keep: names of columns whose values come along as they are; `ALL` for all others.
         names: of the columns of a delimited file without a header, from the left.

@@ -47,7 +47,7 @@ def parquet_rows(blocks: Blocks, options: Options) -> Iterator[Record]:
                     part: field(_value(values, index, where), part, column, where, options.remedies)
                     for part, column, values in read
                 }
-                if len((fields['text'] or '').encode()) > options.max_row_bytes:
+                if len((fields.get('text') or '').encode()) > options.max_row_bytes:
                     raise too_large(where, options.max_row_bytes, options.remedies)
                 yield Record(where, fields, {column: _value(values, index, where) for column, values in kept})
     except (pyarrow.ArrowException, OSError) as error:
