@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from vaiven.components.text_example_gen.default_data import default_data
-from vaiven.components.text_example_gen.rows import nfc, text_fingerprint
+from vaiven.components.text_example_gen.rows import text_fingerprint
+from vaiven.serving.common.labels import nfc
 
 SentimentData = Literal['vader', 'muchocine-summary', 'muchocine-body']
 DATA_FOLDER = Path(__file__).parent.parent.parent / 'shared' / 'data'

@@ -55,7 +55,7 @@ class LabelSpec:
 
         `4 stars` stands for 4, and `★★★` for 3.
         """
-        counts = [name.count('★') for name in self.classes]
+        counts = [name.count('★') or name.count('⭐') for name in self.classes]
         if all(counts):
             return tuple(map(float, counts))
         numbers = [_NUMBER.findall(name.replace('\N{MINUS SIGN}', '-')) for name in self.classes]

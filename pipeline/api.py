@@ -76,7 +76,7 @@ def train(
     defaults = () if data else default_data.SETTINGS
     run_config = configure(preset, changes, name, file=config, defaults=defaults)
     paths = RunPaths.at(None if root is None else os.fspath(root), run_config.name)
-    files, notes = find_data(data, unlabelled, run_config)
+    run_config, files, notes = find_data(data, unlabelled, run_config)
     if progress:
         print('\n'.join(notes), flush=True)
     request = {

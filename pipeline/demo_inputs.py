@@ -4,9 +4,10 @@ import dataclasses
 import itertools
 from collections.abc import Iterable
 
+from vaiven.components.text_example_gen.config import DataConfig
 from vaiven.components.text_example_gen.files import DataFiles
 from vaiven.components.text_example_gen.reading import read_data
-from vaiven.components.text_example_gen.rows import CLASSES, assign_split, text_fingerprint
+from vaiven.components.text_example_gen.rows import Label, assign_split, indices, text_fingerprint
 from vaiven.pipeline.config import Config
 
 PREFIX_WORDS = 3
@@ -47,26 +48,36 @@ DEFAULT_DEMO_INPUTS = {
 
 
 def held_out_demo_inputs(files: DataFiles, config: Config, count: int = 6) -> DemoInputs:
-    """Inputs from the test split: short texts of both classes, prefixes and prompts.
+    """Inputs from the test split: short texts of several classes, prefixes and prompts.
 
     Args:
         files: the data of the run.
         config: the configuration of the run.
-        count: how many texts.
+        count: how many texts: as many of each class as fit, the last class first.
     """
     rows = (row for row in read_data(files, config.data) if row.text.strip())
     test_rows = (row for row in rows if assign_split(row, text_fingerprint(row.text), config.data) == 'test')
     if config.training.task == 'language':
         return DemoInputs(prompts=('', *_prefixes(row.text for row in itertools.islice(test_rows, count))))
-    by_class: list[list[str]] = [[], []]
+    spec = config.data.label_spec()
+    of_each = max(1, count // spec.size)
+    by_label: dict[Label, list[str]] = {}
     for row in test_rows:
         if row.label is not None and len(row.text) <= _MAX_CHARACTERS:
-            by_class[row.label].append(row.text)
-        if min(map(len, by_class)) >= count // 2:
+            texts_of_label = by_label.setdefault(row.label, [])
+            if len(texts_of_label) < of_each:
+                texts_of_label.append(row.text)
+        if sum(map(len, by_label.values())) >= of_each * min(spec.size, count):
             break
-    chosen = [(text, CLASSES[label]) for label in (1, 0) for text in by_class[label][: count // 2]]
+    labels = sorted(by_label, key=indices, reverse=True)
+    chosen = [(text, _name(label, config.data)) for label in labels for text in by_label[label]][:count]
     texts = tuple(text for text, _ in chosen)
     return DemoInputs(texts, tuple(label for _, label in chosen), _prefixes(texts))
+
+
+def _name(label: Label, config: DataConfig) -> str:
+    """The name of the class of a label; the names of several classes, with the separator."""
+    return config.label_separator.join(config.label_spec().classes[index] for index in indices(label))
 
 
 def _prefixes(texts: Iterable[str]) -> tuple[str, ...]:

@@ -1,6 +1,8 @@
 """Finds and checks the input files of a run."""
 
+import dataclasses
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from vaiven.components.text_example_gen import default_data
 from vaiven.components.text_example_gen.check import check_data
@@ -11,16 +13,27 @@ from vaiven.pipeline.config import Config
 from vaiven.pipeline.local_addresses import require_local_path
 
 
-def find_data(data: Sequence[str], unlabelled: Sequence[str], config: Config) -> tuple[DataFiles, list[str]]:
-    """Finds the input files and reads every row, so that an invalid file is reported before a run starts.
+class InputData(NamedTuple):
+    """The data of a run.
+
+    Attributes:
+        config: the configuration of the run, with kind and classes of the labels, and the times of a split by time.
+        files: the files.
+        notes: lines for the user: the counts of rows, the labels, what is dropped, and warnings.
+    """
+
+    config: Config
+    files: DataFiles
+    notes: list[str]
+
+
+def find_data(data: Sequence[str], unlabelled: Sequence[str], config: Config) -> InputData:
+    """Finds the input files and reads every row: for the classes, and to report an invalid file before a run starts.
 
     Args:
         data: paths or patterns of the data; empty for the default data.
         unlabelled: paths or patterns of more text for the language model.
         config: the configuration of the run.
-
-    Returns:
-        The files, and lines for the user: the counts of rows, what is dropped, and warnings.
 
     Raises:
         DataError: a file is not valid, or a model cannot be trained on the data.
@@ -31,8 +44,10 @@ def find_data(data: Sequence[str], unlabelled: Sequence[str], config: Config) ->
     unlabelled = [require_local_path(path, '--unlabelled') for path in unlabelled]
     files = find_local_files(data or [default_data.default_data()], unlabelled)
     require_compatible_data(files, config)
-    summary = check_data(files, config.data)
-    return files, [*summary.lines(), *list_warnings(summary, config.data, files)]
+    checked = check_data(files, config.data)
+    warnings = list_warnings(checked.summary, checked.config, files, checked.split_groups)
+    resolved = dataclasses.replace(config, data=checked.config)
+    return InputData(resolved, files, [*checked.summary.lines(checked.remark), *warnings])
 
 
 def require_compatible_data(files: DataFiles, config: Config) -> None:

@@ -1,25 +1,45 @@
 """Reads all files once, without TensorFlow or TFX, and reports what a run would train on.
 
-The command line calls this before it imports TensorFlow, so that an error in a file is reported within a second.
+The command line calls this before it imports TensorFlow, so that an error in a file is reported within a second. The
+kind of the labels and their classes are known when all rows have been read; until then labels are ids.
 """
 
+import dataclasses
 import os
+import shlex
 
+from vaiven.components.text_example_gen.collected_rows import CollectedRows
 from vaiven.components.text_example_gen.config import DataConfig
 from vaiven.components.text_example_gen.errors import DataError
 from vaiven.components.text_example_gen.files import DataFiles
-from vaiven.components.text_example_gen.reading import read_data, read_source
-from vaiven.components.text_example_gen.rows import (
-    CLASSES,
-    UNLABELLED_SPLIT,
-    assign_split,
-    majority_label,
-    text_fingerprint,
-)
-from vaiven.components.text_example_gen.summary import Summary, conflicting_rows, require_learnable
+from vaiven.components.text_example_gen.label_proposal import setting_value
+from vaiven.components.text_example_gen.learnable import require_learnable
+from vaiven.components.text_example_gen.ordered_labels import label_values
+from vaiven.components.text_example_gen.reading import read_source
+from vaiven.components.text_example_gen.row_parser import RowParser
+from vaiven.components.text_example_gen.summary import Summary
+from vaiven.serving.common.labels import label_key
 
 
-def check_data(files: DataFiles, config: DataConfig) -> Summary:
+@dataclasses.dataclass(frozen=True)
+class CheckedData:
+    """What was found in the data.
+
+    Attributes:
+        config: the configuration, with what was found: kind and classes of the labels, and the times of a split by
+            time.
+        summary: counts of the rows.
+        remark: how to change what was found, for the user; '' if there is nothing to change.
+        split_groups: number of groups with rows in several splits, by a split column or by time.
+    """
+
+    config: DataConfig
+    summary: Summary
+    remark: str = ''
+    split_groups: int = 0
+
+
+def check_data(files: DataFiles, config: DataConfig) -> CheckedData:
     """Counts the rows of `--data`. Rows of `--unlabelled` are read but not kept: there may be very many.
 
     Args:
@@ -29,59 +49,52 @@ def check_data(files: DataFiles, config: DataConfig) -> Summary:
     Raises:
         DataError: if a file cannot be read, or a model cannot be trained on its content.
     """
-    summary = summarize_rows(files, config)
-    require_learnable(summary, config, files)
+    checked = resolve_data(files, config)
+    summary = checked.summary
+    require_learnable(summary, checked.config, files)
+    notes = RowParser(checked.config, summary.columns)
     for source in files.sources():
         if source.is_unlabelled and not sum(
-            bool(row.text.strip()) for row in read_source(source, config, counts=summary.columns)
+            bool(row.text.strip()) for row in read_source(source, checked.config, parse=notes)
         ):
             raise DataError(f'{os.path.basename(source.path)}: there is no text in it; name another file')
-    return summary
+    return checked
 
 
-def summarize_rows(files: DataFiles, config: DataConfig) -> Summary:
-    """Counts the rows of `--data` by split and class, as the Beam pipeline does.
+def resolve_data(files: DataFiles, config: DataConfig) -> CheckedData:
+    """Finds kind and classes of the labels, and counts the rows by split and class, as the Beam pipeline does.
 
     Args:
         files: the files of the run.
         config: columns, labels and splits.
 
     Raises:
-        DataError: if a file cannot be read.
+        DataError: if a file cannot be read, or its labels are no classes.
     """
-    summary = Summary()
-    # Fingerprint of a text → label and split of its first row; at the end, those of the row that is kept.
-    kept: dict[bytes, tuple[int | None, str]] = {}
-    # For texts with two or more rows: fingerprint → label → split of the first row with this label, number of rows.
-    splits: dict[bytes, dict[int | None, str]] = {}
-    label_counts: dict[bytes, dict[int | None, int]] = {}
-    for row in read_data(files, config, summary.columns):
-        summary.rows += 1
-        if not row.text.strip():
-            summary.empty += 1
-            continue
-        fingerprint = text_fingerprint(row.text)
-        split = assign_split(row, fingerprint, config)
-        if fingerprint not in kept:
-            kept[fingerprint] = (row.label, split)
-            continue
-        summary.duplicates += 1
-        if fingerprint not in label_counts:
-            first_label, first_split = kept[fingerprint]
-            splits[fingerprint], label_counts[fingerprint] = {first_label: first_split}, {first_label: 1}
-        counts = label_counts[fingerprint]
-        splits[fingerprint].setdefault(row.label, split)
-        counts[row.label] = counts.get(row.label, 0) + 1
-    for fingerprint, counts in label_counts.items():
-        label = majority_label(counts)
-        kept[fingerprint] = (label, splits[fingerprint][label])
-        for name, rows in conflicting_rows(counts, label).items():
-            summary.conflicting_by_class[name] += rows
-    for label, split in kept.values():
-        if split == UNLABELLED_SPLIT:
-            summary.unlabelled += 1
-        elif label is None:
-            summary.texts[split] += 1
-        else:
-            summary.splits[split][CLASSES[label]] += 1
-    return summary
+    rows = CollectedRows(files, config)
+    resolved = rows.resolve()
+    return CheckedData(
+        resolved, rows.summarize(resolved), label_remark(config, resolved), rows.split_groups(resolved)
+    )
+
+
+def label_remark(config: DataConfig, resolved: DataConfig) -> str:
+    """How to change the kind of the labels, if it was found in the data.
+
+    Args:
+        config: before the data was read.
+        resolved: with the kind and the classes.
+    """
+    if config.label_kind != 'auto' or not config.finds_classes():
+        return ''
+    if resolved.label_kind == 'binary' and not resolved.is_sentiment():
+        exchanged = shlex.quote(f'data.classes={setting_value(resolved.classes[::-1])}')
+        return f'the positive class is {resolved.classes[1]}; for the other one: --set {exchanged}'
+    numbers = (
+        resolved.label_kind == 'multiclass' and label_values(map(label_key, resolved.classes)) is not None
+    )
+    return {
+        'ordinal': 'if they have no order: --set data.label_kind=multiclass',
+        'multilabel': 'if a row has one label: --set data.label_kind=multiclass',
+        'multiclass': 'if they have an order, as stars do: --set data.label_kind=ordinal' if numbers else '',
+    }.get(resolved.label_kind, '')

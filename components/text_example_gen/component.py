@@ -13,6 +13,7 @@ from vaiven.components.text_example_gen.config import DataConfig
 from vaiven.components.text_example_gen.errors import DataError
 from vaiven.components.text_example_gen.files import DATA_INPUT, UNLABELLED_INPUT, DataFiles
 from vaiven.components.text_example_gen.output_names import OutputNames
+from vaiven.configuration import require
 
 
 class TextExampleGen(component.FileBasedExampleGen):
@@ -22,8 +23,11 @@ class TextExampleGen(component.FileBasedExampleGen):
     in the same split. Files are recognised by their content: unchanged files are taken from the cache.
 
     The splits are `train`, `eval`, `test` and `unlabelled` (may be empty). The features are `text` (bytes), `label`
-    (int64: 0 negative, 1 positive) and, where the data has them, `group` and `language` (bytes), `rating` (float, from
-    -1 to 1), and `position` (int64) of passages of running text.
+    (int64: index of the class, by default 0 negative and 1 positive; of rows with several labels all indices, or -2 for
+    none of the classes) and, where the data has them, `probabilities` of the classes by another model (float), `group`
+    and `language` (bytes), `rating` (float, from -1 to 1), and `position` (int64) of passages of running text.
+
+    `vaiven run` finds kind and classes of the labels in the data first; `check_data` does the same.
 
     Example:
         files = DataFiles(('/data/reviews.csv',), unlabelled=('/data/more.txt',))
@@ -59,9 +63,20 @@ class TextExampleGen(component.FileBasedExampleGen):
             feature_names: default name of a feature → name to write.
 
         Raises:
-            ConfigError: if a split or feature is unknown, or two of them get the same name.
+            ConfigError: if a split or feature is unknown, or two of them get the same name, or the classes of labels
+                other than negative and positive are not named.
             DataError: if the files are not all on this machine or all in one store.
         """
+        require(
+            config.is_sentiment() or bool(config.classes),
+            'TextExampleGen: data.classes must name the classes of data.label_kind',
+            config.label_kind,
+        )
+        require(
+            config.time_column is None or bool(config.time_boundaries),
+            'TextExampleGen: a split by data.time_column needs data.time_boundaries',
+            config.time_boundaries,
+        )
         names = OutputNames(split_names or {}, feature_names or {})
         base = _base([*files.data, *files.unlabelled])
         inputs = example_gen_pb2.Input()

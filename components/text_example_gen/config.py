@@ -5,7 +5,7 @@ import math
 import typing
 
 from vaiven.configuration import require
-from vaiven.label_spec import MAX_CLASSES, LabelSpec
+from vaiven.label_spec import MAX_CLASSES, SENTIMENT, LabelSpec
 from vaiven.serving.common import labels
 from vaiven.serving.common.labels import label_key
 from vaiven.serving.common.tables.encodings import ENCODING_RULE, known_encoding
@@ -14,6 +14,8 @@ from vaiven.serving.common.tables.encodings import ENCODING_RULE, known_encoding
 LabelSense = typing.Literal['negative', 'positive', 'unlabelled']
 Kind = typing.Literal['auto', 'binary', 'multiclass', 'ordinal', 'multilabel']
 
+# Characters of the name of a class; a longer label is a text.
+MAX_NAME_LENGTH = 100
 # Largest row that one request of the serving API can still carry together with a few others.
 _MAX_ROW_BYTES = 16 * 1024 * 1024
 
@@ -44,13 +46,17 @@ class DataConfig:
             the order of `classes`, an object by class, or for two classes the probability of the positive one. The
             model is trained towards them; the label stays what it is evaluated with.
         split_column: name of a column that says which split a row is in: train, eval (also validation, dev) or test.
-        time_column: name of a column with dates or numbers by which the rows are split: the model is trained on the
-            earliest rows and tested on the latest.
+        time_column: name of a column with dates (ISO 8601) or numbers by which the rows are split: the model is trained
+            on the earliest rows and tested on the latest. Rows of one time are in one split.
+        time_boundaries: the first times of eval and of test, in seconds since 1970 for dates; empty: found in the data,
+            by the sizes of the splits.
         negative_labels: labels of the negative class. Case is ignored, and numbers compare as numbers: 1, 1.0 and +1
             are one label.
         positive_labels: labels of the positive class.
         unlabelled_labels: labels of rows that belong to neither class, such as three stars of five. If set, they take
-            precedence over the default labels of the two classes.
+            precedence over the default labels of the two classes. Rows without a class are used as text only.
+        min_class_rows: a class that is found in the data is left out if it has fewer different texts; its rows are used
+            as text only.
         passage_characters: running text is split into passages of as many whole paragraphs as fit in this length.
         max_row_bytes: a longer row is refused: most probably a quotation mark is not closed.
         min_rows: minimum number of rows (or passages) after duplicates are removed.
@@ -71,12 +77,14 @@ class DataConfig:
     probabilities_column: str | None = None
     split_column: str | None = None
     time_column: str | None = None
+    time_boundaries: tuple[float, ...] = ()
     columns: tuple[str, ...] = ()
     encoding: str | None = None
     delimiter: str | None = None
     negative_labels: tuple[str, ...] = labels.NEGATIVE
     positive_labels: tuple[str, ...] = labels.POSITIVE
     unlabelled_labels: tuple[str, ...] = labels.UNLABELLED
+    min_class_rows: int = 1
     passage_characters: int = 2000
     max_row_bytes: int = 262_144
     min_rows: int = 20
@@ -121,6 +129,13 @@ class DataConfig:
             [self.split_column, self.time_column],
         )
         require(
+            len(self.time_boundaries) in (0, 2)
+            and list(self.time_boundaries) == sorted(set(self.time_boundaries)),
+            'data.time_boundaries must be two increasing times, the first of eval and the first of test',
+            self.time_boundaries,
+        )
+        require(self.min_class_rows >= 1, 'data.min_class_rows must be at least 1', self.min_class_rows)
+        require(
             64 <= self.passage_characters <= _MAX_ROW_BYTES // 4,
             f'data.passage_characters must lie between 64 and {_MAX_ROW_BYTES // 4}',
             self.passage_characters,
@@ -157,12 +172,26 @@ class DataConfig:
         default = next(field for field in dataclasses.fields(self) if field.name == f'{kind}_labels').default
         return bool(getattr(self, f'{kind}_labels') != default)
 
+    def is_sentiment(self) -> bool:
+        """Whether `negative_labels` and `positive_labels` say what a label means: also before the kind is known."""
+        return self.label_kind in ('auto', 'binary') and self.classes in ((), SENTIMENT)
+
+    def finds_classes(self) -> bool:
+        """Whether kind or classes of the labels are to be found in the data."""
+        if self.label_column is None or self.is_set('negative') or self.is_set('positive'):
+            return False
+        return self.label_kind == 'auto' or not self.classes
+
     def label_classes(self) -> dict[str, int | None]:
-        """Key of each label → 0 negative, 1 positive, None unlabelled.
+        """Key of each label → index of its class; None: unlabelled.
 
         Labels that were set take precedence over the defaults. Empty labels are always unlabelled.
         """
         classes: dict[str, int | None] = dict.fromkeys(labels.MISSING)
+        if not self.is_sentiment():
+            named = labels.class_indices(self.classes)
+            unlabelled = dict.fromkeys(self.labels_of('unlabelled'))
+            return classes | (named | unlabelled if self.is_set('unlabelled') else unlabelled | named)
         kinds: tuple[tuple[LabelSense, int | None], ...] = (
             ('unlabelled', None),
             ('negative', 0),
@@ -201,6 +230,17 @@ class DataConfig:
             'data.classes must be different names, none of them empty',
             self.classes,
         )
+        long = [name for name in self.classes if len(name) > MAX_NAME_LENGTH]
+        require(not long, f'the names in data.classes must have at most {MAX_NAME_LENGTH} characters', long)
+        require(
+            self.is_sentiment() or not (self.is_set('negative') or self.is_set('positive')),
+            'data.negative_labels and data.positive_labels are for the classes negative and positive; '
+            'leave them out, or data.label_kind and data.classes',
+            [self.label_kind, self.classes],
+        )
+        if self.is_set('unlabelled'):
+            both = sorted(set(names) & self.labels_of('unlabelled'))
+            require(not both, 'data: a label cannot be one of data.classes and unlabelled', both)
         require(
             not names or 2 <= len(names) <= MAX_CLASSES,
             f'data.classes must be 2 to {MAX_CLASSES} names',

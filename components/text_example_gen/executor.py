@@ -19,9 +19,10 @@ from vaiven.components.text_example_gen.config import DataConfig
 from vaiven.components.text_example_gen.data_warnings import list_warnings
 from vaiven.components.text_example_gen.errors import DataError
 from vaiven.components.text_example_gen.files import UNLABELLED_INPUT, DataFiles, Source
+from vaiven.components.text_example_gen.learnable import require_learnable
 from vaiven.components.text_example_gen.output_names import OutputNames
 from vaiven.components.text_example_gen.rows import SPLITS
-from vaiven.components.text_example_gen.summary import Summary, require_learnable
+from vaiven.components.text_example_gen.summary import Summary
 from vaiven.configuration import from_json, to_json
 
 logger = logging.getLogger(__name__)
@@ -140,7 +141,7 @@ def ingest(
         | 'AddCounts' >> beam.CombineGlobally(transforms.AddCountsFn())
         | 'ToSummary'
         >> beam.Map(
-            lambda counts, columns: transforms.to_summary(counts, columns).to_json(),
+            lambda counts, columns: transforms.to_summary(counts, columns, config.label_spec()).to_json(),
             beam.pvalue.AsIter(read[transforms.ReadRows.COLUMNS]),
         )
         | 'WriteSummary' >> beam.Map(_write, os.path.join(uri, SUMMARY_FILE))

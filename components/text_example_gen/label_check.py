@@ -3,16 +3,18 @@
 import statistics
 from collections.abc import Sequence
 
-from vaiven.components.text_example_gen.column_counts import ColumnCounts, LabelCount
-from vaiven.components.text_example_gen.config import DataConfig, LabelSense
+from vaiven.components.text_example_gen.column_counts import ColumnCounts, LabelCount, cut_label
+from vaiven.components.text_example_gen.config import MAX_NAME_LENGTH, DataConfig, LabelSense
 from vaiven.components.text_example_gen.errors import DataError
 from vaiven.components.text_example_gen.label_proposal import label_options, propose_labels
+from vaiven.label_spec import MAX_CLASSES
 from vaiven.serving.common.labels import different_meanings
 
-# More labels than this are not classes: it allows for ratings from one to ten and a few spellings.
+# Labels that a message lists: it allows for ratings from one to ten and a few spellings.
 MAX_LISTED = 12
-# If the labels have more characters than this on average, the column holds texts.
-_MAX_MEAN_LENGTH = 30
+# If the labels have more characters than this on average, and fewer rows, the column holds texts.
+_MAX_MEAN_LENGTH, _MIN_ROWS_PER_LABEL = 30, 3
+_TEXTS = 'it seems to contain texts: name the columns with --text-column=NAME and --label-column=NAME'
 # A key that a larger share of the rows lacks is a wrong name.
 MAX_ABSENT_SHARE = 0.5
 
@@ -45,6 +47,38 @@ def _column_remedy(part: str) -> str:
     )
 
 
+def require_classes(columns: ColumnCounts, config: DataConfig, name: str) -> None:
+    """Checks that the labels of a column are classes, before kind and classes are found in them.
+
+    Args:
+        columns: counts over all of the data.
+        config: what it sets is not found in the data.
+        name: start of the message.
+
+    Raises:
+        DataError: if the column holds texts, or labels of more classes than a model may have.
+    """
+    if not config.finds_classes() or config.classes:
+        return
+    unlabelled = config.labels_of('unlabelled')
+    labels = [label for key, label in columns.labels.items() if key not in unlabelled]
+    rows = sum(label.rows for label in labels) + columns.more_labels
+    lengths = [len(label.spelling) for label in labels]
+    are_rare = rows < _MIN_ROWS_PER_LABEL * len(labels) or columns.more_labels
+    if len(labels) > MAX_LISTED and are_rare and statistics.fmean(lengths) > _MAX_MEAN_LENGTH:
+        raise DataError(f'{_first(labels[0], config)} is not a label; {_label_counts(columns)}; {_TEXTS}')
+    if columns.more_labels or len(labels) > MAX_CLASSES:
+        raise DataError(
+            f'{name}: column {config.label_column!r} has more than {MAX_CLASSES:,} labels, the most that a model may '
+            f'have; {_label_counts(columns)}; name another column with --label-column=NAME, or the classes with '
+            '--set data.classes=A,B and the labels of other rows with --set data.unlabelled_labels=C,D'
+        )
+    if too_long := [label for label in labels if len(label.usual_spelling()) > MAX_NAME_LENGTH]:
+        raise DataError(
+            f'{_first(too_long[0], config)} is longer than a label may be, {MAX_NAME_LENGTH} characters; {_TEXTS}'
+        )
+
+
 def require_labels(columns: ColumnCounts, config: DataConfig, name: str) -> None:
     """Checks that every label is known, and that labels which a class contains by default mean the same.
 
@@ -56,38 +90,84 @@ def require_labels(columns: ColumnCounts, config: DataConfig, name: str) -> None
     Raises:
         DataError: if a label is unknown, or the defaults merge labels that may differ in meaning.
     """
-    if columns.unknown:
-        raise DataError(_unknown(columns, config, name))
+    classes = {cut_label(key): value for key, value in config.label_classes().items()}
+    unknown = [label for key, label in columns.labels.items() if key not in classes]
+    if unknown:
+        raise DataError(_unknown(unknown, columns, config))
     kinds: tuple[tuple[LabelSense, int], ...] = (('negative', 0), ('positive', 1))
-    for kind, value in kinds:
-        merged = [] if config.is_set(kind) else _labels_of_class(columns, config, value)
+    for kind, value in kinds if config.is_sentiment() else ():
+        merged = [] if config.is_set(kind) else [key for key in columns.labels if classes[key] == value]
         if different_meanings(merged):
             raise DataError(
                 f'{name}: {_listed([columns.labels[key] for key in merged], " and ")} in column '
                 f'{config.label_column!r} would all be {kind} by default, but may not mean the same; '
-                f'{_label_counts(columns)}; {_remedy(columns, config)}'
+                f'{_label_counts(columns)}; data.label_kind=multiclass makes each a class; '
+                f'{_remedy(columns, config)}'
             )
 
 
-def _labels_of_class(columns: ColumnCounts, config: DataConfig, value: int) -> list[str]:
-    classes = config.label_classes()
-    return [key for key in columns.labels if classes[key] == value]
+def require_one_kind(config: DataConfig, several: int, first: str) -> None:
+    """Checks that rows have several labels only if the kind of the labels allows it.
+
+    Args:
+        config: the resolved configuration.
+        several: number of rows with several labels, or an empty list.
+        first: file and line of the first of them.
+
+    Raises:
+        DataError: if such rows exist, and the kind is another than multilabel.
+    """
+    if several and config.label_kind != 'multilabel':
+        raise DataError(
+            f'{first}: the row does not have one label, as data.label_kind={config.label_kind} needs '
+            f'({several:,} rows do not); if a row may have several: --set data.label_kind=multilabel'
+        )
 
 
-def _unknown(columns: ColumnCounts, config: DataConfig, name: str) -> str:
-    first = columns.labels[columns.unknown[0]]
-    problem = f'{first.where}: {_quoted(first)} in column {config.label_column!r} is not one of the labels'
-    lengths = [len(columns.labels[key].spelling) for key in columns.unknown]
-    if statistics.fmean(lengths) > _MAX_MEAN_LENGTH:
-        advice = 'it seems to contain texts: name the columns with --text-column=NAME and --label-column=NAME'
+def require_rating(columns: ColumnCounts, config: DataConfig, name: str) -> None:
+    """Checks that a rating has a meaning for the labels.
+
+    Args:
+        columns: counts over all of the data.
+        config: the resolved configuration.
+        name: start of the message.
+
+    Raises:
+        DataError: if the classes have no order, or a column that is label and rating has labels without a number.
+    """
+    if config.rating_column is None or not columns.labels:
+        return
+    if config.label_kind in ('multiclass', 'multilabel'):
+        raise DataError(
+            f'{name}: column {config.rating_column!r} rates rows from the lowest to the highest class, and the labels '
+            f'in column {config.label_column!r} have no order ({config.label_kind}); leave data.rating_column out, or '
+            'give soft labels with data.probabilities_column'
+        )
+
+
+def _first(label: LabelCount, config: DataConfig) -> str:
+    return f'{label.where}: {_quoted(label)} in column {config.label_column!r}'
+
+
+def _unknown(unknown: Sequence[LabelCount], columns: ColumnCounts, config: DataConfig) -> str:
+    problem = f'{_first(unknown[0], config)} is not one of the labels'
+    if statistics.fmean(len(label.spelling) for label in unknown) > _MAX_MEAN_LENGTH:
+        advice = _TEXTS
+    elif not config.is_sentiment():
+        problem = f'{_first(unknown[0], config)} is not one of data.classes ({_short_list(config.classes)})'
+        advice = 'add it to data.classes, or to data.unlabelled_labels if its rows belong to none of them'
     elif len(columns.labels) <= MAX_LISTED:
-        advice = _remedy(columns, config)
+        advice = f'data.label_kind=multiclass makes each a class; {_remedy(columns, config)}'
     else:
         advice = (
-            'a classifier needs a few labels: name their column with --label-column=NAME, or name all of them '
-            'with --set data.positive_labels=A,B --set data.negative_labels=C,D --set data.unlabelled_labels=E,F'
+            'data.label_kind=multiclass makes each a class; name another column with --label-column=NAME, or all '
+            'labels with --set data.positive_labels=A,B --set data.negative_labels=C,D --set data.unlabelled_labels=E,F'
         )
     return f'{problem}; {_label_counts(columns)}; {advice}'
+
+
+def _short_list(names: Sequence[str]) -> str:
+    return ', '.join(names[:MAX_LISTED]) + (', …' if len(names) > MAX_LISTED else '')
 
 
 def _label_counts(columns: ColumnCounts) -> str:

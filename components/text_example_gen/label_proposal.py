@@ -3,7 +3,7 @@
 import json
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from vaiven.components.text_example_gen.config import DataConfig, LabelSense
@@ -49,9 +49,9 @@ def propose_labels(keys: Iterable[str], config: DataConfig) -> LabelProposal:
     keys = list(keys)
     named = dict(_named(config))
     numbers = _numbers(keys)
-    words = {_by_word(key, keys) for key in keys if key not in numbers}
+    words = {word_sense(key, keys) for key in keys if key not in numbers}
     for key in sorted(keys, key=lambda key: (numbers.get(key, 0.0), key)):
-        kind = named.get(key) or _by_number(key, numbers, words) or _by_word(key, keys)
+        kind = named.get(key) or _by_number(key, numbers, words) or word_sense(key, keys)
         if kind:
             labels[kind].append(key)
         else:
@@ -72,13 +72,14 @@ def label_options(proposal: LabelProposal, spellings: Mapping[str, str]) -> Iter
     """
     for kind, keys in proposal.labels.items():
         if keys:
-            yield f'--set {shlex.quote(f"data.{kind}_labels={_value([spellings[key] for key in keys])}")}'
+            yield f'--set {shlex.quote(f"data.{kind}_labels={setting_value([spellings[key] for key in keys])}")}'
 
 
-def _value(labels: list[str]) -> str:
+def setting_value(labels: Sequence[str]) -> str:
+    """A list of labels as the value of a setting, not quoted for the shell."""
     joined = ','.join(labels)
     plain = joined.isprintable() and not joined.startswith('[') and not any(',' in label for label in labels)
-    return joined if plain else json.dumps(labels)
+    return joined if plain else json.dumps(labels, ensure_ascii=False)
 
 
 def _named(config: DataConfig) -> Iterator[tuple[str, LabelSense]]:
@@ -105,9 +106,15 @@ def _by_number(key: str, numbers: Mapping[str, float], words: set[LabelSense | N
     return 'unlabelled' if numbers[key] == 0 and {'negative', 'positive'} <= words else None
 
 
-def _by_word(key: str, keys: list[str]) -> LabelSense | None:
+def word_sense(key: str, keys: Sequence[str]) -> LabelSense | None:
+    """The meaning of a word by the stems of the labels of common data sets; None if it has none of them.
+
+    Args:
+        key: a label by `label_key`.
+        keys: all labels of the data: `unlike` is the opposite of `like`, if both are there.
+    """
     if usual_class(key) is None and (match := _NEGATION.fullmatch(key)) and match[1] in keys:
-        return 'positive' if _by_word(match[1], keys) == 'negative' else 'negative'
+        return 'positive' if word_sense(match[1], keys) == 'negative' else 'negative'
     for kind, stems in _STEMS.items():
         if usual_class(key) == kind or (usual_class(key) is None and re.search(stems, key)):
             return kind

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from vaiven.components.text_example_gen.rows import SPLITS
 from vaiven.configuration import require
 
-FEATURES = ('text', 'label', 'group', 'language', 'rating', 'position')
+FEATURES = ('text', 'label', 'group', 'language', 'rating', 'position', 'probabilities')
 
 
 @dataclasses.dataclass(frozen=True)

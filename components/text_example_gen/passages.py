@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 
-from vaiven.components.text_example_gen.rows import nfc
+from vaiven.serving.common.labels import nfc
 
 # Including closing quotation marks and brackets; CJK punctuation is not followed by a space.
 _SENTENCE_END = re.compile(r'[.!?…]["\'»”’)\]]*(?=\s)|[。！？][」』”’）]*')

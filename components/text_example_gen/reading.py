@@ -9,7 +9,9 @@ from vaiven.components.text_example_gen.errors import DataError
 from vaiven.components.text_example_gen.files import TEXT, DataFiles, Source, data_suffix
 from vaiven.components.text_example_gen.local_files import Opener, open_local
 from vaiven.components.text_example_gen.passages import paragraphs, passages
-from vaiven.components.text_example_gen.rows import UNLABELLED, Row, RowParser, nfc
+from vaiven.components.text_example_gen.row_parser import RowParser
+from vaiven.components.text_example_gen.rows import UNLABELLED, Row
+from vaiven.serving.common.labels import nfc
 from vaiven.serving.common.tables.blocks import Blocks
 from vaiven.serving.common.tables.errors import TableError
 from vaiven.serving.common.tables.fasttext import PREFIX
@@ -32,24 +34,25 @@ _REMEDIES = Remedies(
 _FILE_STRIDE = 2**32
 
 
-def read_data(files: DataFiles, config: DataConfig, counts: ColumnCounts | None = None) -> Iterator[Row]:
+def read_data(files: DataFiles, config: DataConfig, parse: RowParser | None = None) -> Iterator[Row]:
     """Reads the rows of `--data`, one file after the other.
 
     Args:
         files: the files of the run.
         config: columns and labels.
-        counts: is updated.
+        parse: parses the rows and counts their values; by default for `config`.
 
     Raises:
         DataError: if a file cannot be read.
     """
+    parse = parse or RowParser(config, ColumnCounts())
     for source in files.sources():
         if not source.is_unlabelled:
-            yield from read_source(source, config, counts=counts)
+            yield from read_source(source, config, parse=parse)
 
 
 def read_source(
-    source: Source, config: DataConfig, opener: Opener = open_local, counts: ColumnCounts | None = None
+    source: Source, config: DataConfig, opener: Opener = open_local, parse: RowParser | None = None
 ) -> Iterator[Row]:
     """Reads the rows of one of several files; numbers and positions increase from file to file.
 
@@ -57,20 +60,20 @@ def read_source(
         source: the file.
         config: columns and labels.
         opener: opens a path for reading.
-        counts: is updated.
+        parse: parses the rows and counts their values; by default for `config`.
 
     Raises:
         DataError: if the file cannot be read.
     """
     offset = source.number * _FILE_STRIDE
     read = read_unlabelled if source.is_unlabelled else read_rows
-    for row in read(source.path, config, opener, counts):
+    for row in read(source.path, config, opener, parse):
         position = None if row.position is None else offset + row.position
         yield row._replace(number=offset + row.number, position=position)
 
 
 def read_rows(
-    path: str, config: DataConfig, opener: Opener = open_local, counts: ColumnCounts | None = None
+    path: str, config: DataConfig, opener: Opener = open_local, parse: RowParser | None = None
 ) -> Iterator[Row]:
     """Reads the rows of a table, or the passages of running text.
 
@@ -78,25 +81,26 @@ def read_rows(
         path: the suffix gives the format (`.csv`, `.txt`, …).
         config: columns and labels.
         opener: opens a path for reading; by default a local file.
-        counts: is updated with the values of the columns, including labels that the configuration does not name.
+        parse: parses the rows and counts their values, including labels that the configuration does not name; by
+            default for `config`.
 
     Raises:
         DataError: if the file cannot be read; the message gives the line number.
     """
-    counts = counts or ColumnCounts()
+    parse = parse or RowParser(config, ColumnCounts())
+    notes = parse.counts.notes
     if data_suffix(path) == TEXT:
-        texts = passages(_texts(path, config, opener, counts.notes), config.passage_characters)
+        texts = passages(_texts(path, config, opener, notes), config.passage_characters)
         for number, text in enumerate(texts, start=1):
             yield Row(number, text, None, position=number)
         return
-    parse = RowParser(config, counts)
-    records = _records(path, config, config.named_columns(), opener, counts.notes)
+    records = _records(path, config, config.named_columns(), opener, notes)
     for number, record in enumerate(records, start=1):
         yield parse(number, record.fields, record.where)
 
 
 def read_unlabelled(
-    path: str, config: DataConfig, opener: Opener = open_local, counts: ColumnCounts | None = None
+    path: str, config: DataConfig, opener: Opener = open_local, parse: RowParser | None = None
 ) -> Iterator[Row]:
     """Reads the texts of a file given with `--unlabelled`: the text column of a table, or the lines of a `.txt` file.
 
@@ -106,18 +110,18 @@ def read_unlabelled(
         path: the suffix gives the format.
         config: text column and maximum length of a passage.
         opener: opens a path for reading; by default a local file.
-        counts: its notes are updated.
+        parse: its notes are updated.
 
     Raises:
         DataError: if the file cannot be read; the message gives the line number.
     """
-    counts = counts or ColumnCounts()
+    notes = parse.counts.notes if parse else Notes()
     if data_suffix(path) == TEXT:
-        texts = paragraphs(_texts(path, config, opener, counts.notes), config.passage_characters)
+        texts = paragraphs(_texts(path, config, opener, notes), config.passage_characters)
         for number, text in enumerate(texts, start=1):
             yield Row(number, text, None, origin=UNLABELLED)
         return
-    records = _records(path, config, {'text': config.text_column}, opener, counts.notes)
+    records = _records(path, config, {'text': config.text_column}, opener, notes)
     for number, record in enumerate(records, start=1):
         yield Row(number, nfc(record.fields['text'] or ''), None, origin=UNLABELLED)
 

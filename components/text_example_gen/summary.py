@@ -1,29 +1,17 @@
-"""Counts of the rows, and the check that a model can be trained on them."""
+"""Counts of the rows of a run."""
 
 import dataclasses
 import json
 from collections.abc import Mapping
+from typing import Any
 
 from vaiven.components.text_example_gen.column_counts import ColumnCounts
-from vaiven.components.text_example_gen.config import DataConfig
-from vaiven.components.text_example_gen.errors import DataError
-from vaiven.components.text_example_gen.files import DataFiles
-from vaiven.components.text_example_gen.label_check import require_keys, require_labels
-from vaiven.components.text_example_gen.rows import CLASSES, SPLITS, UNLABELLED_SPLIT
+from vaiven.components.text_example_gen.rows import SPLITS, UNLABELLED_SPLIT, Label, indices
+from vaiven.label_spec import LabelKind, LabelSpec
 
 _LABELLED_SPLITS = tuple(split for split in SPLITS if split != UNLABELLED_SPLIT)
-
-
-def _zero_split_classes() -> dict[str, dict[str, int]]:
-    return {split: dict.fromkeys(CLASSES, 0) for split in _LABELLED_SPLITS}
-
-
-def _zero_splits() -> dict[str, int]:
-    return dict.fromkeys(_LABELLED_SPLITS, 0)
-
-
-def _zero_classes() -> dict[str, int]:
-    return dict.fromkeys(CLASSES, 0)
+# Classes that a line lists.
+_MAX_LISTED = 12
 
 
 @dataclasses.dataclass
@@ -31,57 +19,148 @@ class Summary:
     """Counts of rows.
 
     Attributes:
+        kind: kind of the labels.
+        classes: names of the classes.
         rows: all rows that were read.
         empty: dropped rows without text.
         duplicates: dropped rows whose text is the same as that of the row that was kept.
-        conflicting_by_class: duplicates whose label differs from the label that was kept, by class.
+        conflicting: duplicates whose label differs from the label that was kept.
+        conflicting_by_class: the same by class; a row with several labels counts for each.
         unlabelled: rows in the split `unlabelled`.
-        splits: labelled rows by split and class, `splits['train']['positive']`.
+        splits: labelled rows by split and class, `splits['train']['positive']`; a row with several labels counts for
+            each of them.
+        labelled_by_split: labelled rows by split.
         texts: by split, passages of running text and rows of data without labels.
         columns: counts of the values in the columns of `--data`.
     """
 
+    kind: LabelKind
+    classes: tuple[str, ...]
     rows: int = 0
     empty: int = 0
     duplicates: int = 0
-    conflicting_by_class: dict[str, int] = dataclasses.field(default_factory=_zero_classes)
+    conflicting: int = 0
+    conflicting_by_class: dict[str, int] = dataclasses.field(default_factory=dict)
     unlabelled: int = 0
-    splits: dict[str, dict[str, int]] = dataclasses.field(default_factory=_zero_split_classes)
-    texts: dict[str, int] = dataclasses.field(default_factory=_zero_splits)
+    splits: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)
+    labelled_by_split: dict[str, int] = dataclasses.field(default_factory=dict)
+    texts: dict[str, int] = dataclasses.field(default_factory=dict)
     columns: ColumnCounts = dataclasses.field(default_factory=ColumnCounts)
 
-    @property
-    def conflicting(self) -> int:
-        """Number of duplicates whose label differs from the label that was kept."""
-        return sum(self.conflicting_by_class.values())
+    @classmethod
+    def of(cls, spec: LabelSpec) -> 'Summary':
+        """The counts before a row has been counted.
+
+        Args:
+            spec: kind and classes of the labels.
+        """
+        zeros = dict.fromkeys(spec.classes, 0)
+        return cls(
+            spec.kind,
+            spec.classes,
+            conflicting_by_class=dict(zeros),
+            splits={split: dict(zeros) for split in _LABELLED_SPLITS},
+            labelled_by_split=dict.fromkeys(_LABELLED_SPLITS, 0),
+            texts=dict.fromkeys(_LABELLED_SPLITS, 0),
+        )
+
+    def add_kept(self, label: Label, split: str) -> None:
+        """Counts a row that is kept.
+
+        Args:
+            label: index or indices of its classes.
+            split: its split.
+        """
+        if split == UNLABELLED_SPLIT:
+            self.unlabelled += 1
+        elif label is None:
+            self.texts[split] += 1
+        else:
+            self.labelled_by_split[split] += 1
+            for name in self.names(label):
+                self.splits[split][name] += 1
+
+    def add_conflicting(self, labels: Mapping[Label, int], kept: Label) -> None:
+        """Counts the rows with one text whose label differs from the one that is kept. No label is not a conflict.
+
+        Args:
+            labels: label → number of rows.
+            kept: the label that is kept.
+        """
+        for label, rows in labels.items():
+            if label is not None and label != kept:
+                self.conflicting += rows
+                for name in self.names(label):
+                    self.conflicting_by_class[name] += rows
+
+    def names(self, label: Label) -> tuple[str, ...]:
+        """The names of the classes of a label.
+
+        Args:
+            label: index or indices of the classes.
+        """
+        return tuple(self.classes[index] for index in indices(label))
 
     def labelled(self) -> int:
         """Number of labelled rows."""
-        return sum(sum(classes.values()) for classes in self.splits.values())
+        return sum(self.labelled_by_split.values())
 
     def rows_of_class(self, name: str) -> int:
         """Number of labelled rows of a class.
 
         Args:
-            name: negative or positive.
+            name: of the class.
         """
         return sum(classes[name] for classes in self.splits.values())
 
-    def lines(self) -> list[str]:
-        """One to three lines: rows per split, rows per class, and dropped rows."""
-        splits = {name: sum(classes.values()) + self.texts[name] for name, classes in self.splits.items()}
+    def lines(self, remark: str = '') -> list[str]:
+        """One to three lines: rows per split, rows per class, and dropped rows.
+
+        Args:
+            remark: follows the rows per class.
+        """
+        splits = {name: rows + self.texts[name] for name, rows in self.labelled_by_split.items()}
         parts = [f'{name} {rows:,}' for name, rows in (*splits.items(), ('unlabelled', self.unlabelled))]
         lines = [f'{self.rows:,} rows: {", ".join(parts)}']
         if self.labelled():
-            lines.append('labels: ' + ', '.join(f'{name} {self.rows_of_class(name):,}' for name in CLASSES))
+            lines.append(self._label_line() + (f'; {remark}' if remark else ''))
         dropped = [f'{self.empty:,} without text'] if self.empty else []
         if self.duplicates:
-            classes = ', '.join(f'{name} {rows:,}' for name, rows in self.conflicting_by_class.items())
-            other = f' ({self.conflicting:,} with the other label: {classes})' if self.conflicting else ''
+            conflicts = {
+                name: rows for name, rows in self.conflicting_by_class.items() if rows or self._is_sentiment
+            }
+            classes = ', '.join(f'{name} {rows:,}' for name, rows in [*conflicts.items()][:_MAX_LISTED])
+            more = ', …' if len(conflicts) > _MAX_LISTED else ''
+            label = 'the other label' if len(self.classes) == 2 else 'another label'
+            other = f' ({self.conflicting:,} with {label}: {classes}{more})' if self.conflicting else ''
             dropped.append(f'{self.duplicates:,} duplicates{other}')
         if dropped:
             lines.append(f'dropped: {", ".join(dropped)}')
         return lines
+
+    @property
+    def _is_sentiment(self) -> bool:
+        return LabelSpec(self.kind, self.classes).is_sentiment
+
+    def _label_line(self) -> str:
+        """The classes: those of sentiment and ordered ones in their order, others by their rows."""
+        counts = {name: self.rows_of_class(name) for name in self.classes}
+        if self._is_sentiment:
+            return 'labels: ' + ', '.join(f'{name} {rows:,}' for name, rows in counts.items())
+        names = sorted(self.classes, key=lambda name: 0 if self.kind == 'ordinal' else -counts[name])
+        listed = ' · '.join(f'{name} {counts[name]:,}' for name in names[:_MAX_LISTED])
+        if len(names) > _MAX_LISTED:
+            rows = [counts[name] for name in names[_MAX_LISTED:]]
+            listed += f' · {len(rows):,} more with {min(rows):,} to {max(rows):,} rows'
+        title = f'{len(names):,} classes'
+        if self.kind == 'ordinal':
+            title = f'{len(names):,} ordered classes'
+        elif self.kind == 'multilabel':
+            mean = sum(counts.values()) / self.labelled()
+            title = f'{len(names):,} classes, several labels per row ({mean:.1f} on average)'
+        verb = 'is' if self.unlabelled == 1 else 'are'
+        unlabelled = f'{_rows(self.unlabelled)} without a label {verb} used as text only'
+        return f'{title}: {listed}' + (f'; {unlabelled}' if self.unlabelled else '')
 
     def line(self) -> str:
         """The lines, joined to one."""
@@ -89,106 +168,21 @@ class Summary:
 
     def to_json(self) -> str:
         """The content of `ingest.json`."""
-        return json.dumps({**dataclasses.asdict(self), 'conflicting': self.conflicting}, indent=2)
+        return json.dumps(dataclasses.asdict(self), indent=2)
 
     @classmethod
     def from_json(cls, text: str) -> 'Summary':
-        """Reads the content of `ingest.json`."""
-        values = json.loads(text)
-        del values['conflicting']
-        # Name of the key in earlier versions.
+        """Reads the content of `ingest.json`, also of earlier versions, which knew two classes."""
+        values: dict[str, Any] = json.loads(text)
         if 'outvoted' in values:
             values['conflicting_by_class'] = values.pop('outvoted')
+        values.setdefault('kind', 'binary')
+        values['classes'] = tuple(values.get('classes') or next(iter(values['splits'].values())))
+        values.setdefault(
+            'labelled_by_split', {split: sum(classes.values()) for split, classes in values['splits'].items()}
+        )
         return cls(**{**values, 'columns': ColumnCounts.from_dict(values['columns'])})
 
 
-def conflicting_rows(labels: Mapping[int | None, int], kept: int | None) -> dict[str, int]:
-    """By class, the rows with one text whose label differs from the one that was kept. No label is not a conflict.
-
-    Args:
-        labels: label → number of rows.
-        kept: the label that was kept.
-    """
-    return {CLASSES[label]: rows for label, rows in labels.items() if label is not None and label != kept}
-
-
-def require_learnable(summary: Summary, config: DataConfig, files: DataFiles) -> None:
-    """Checks that all labels are known, and that each split has enough rows (of both classes, if there are labels).
-
-    Args:
-        summary: counts of the rows.
-        config: names of columns and labels, and the minimum number of rows.
-        files: named in the message.
-
-    Raises:
-        DataError: if a model cannot be trained on the data.
-    """
-    if summary.rows == 0:
-        raise DataError(
-            f'{files.name}: there is no {"text" if files.is_running_text else "row"} in it; name another file'
-        )
-    if summary.empty == summary.rows:
-        raise DataError(
-            f'{files.name}: column {config.text_column!r} is empty in all {summary.rows} rows; '
-            'name another with --text-column=NAME'
-        )
-    require_keys(summary.columns, config, files.name)
-    require_labels(summary.columns, config, files.name)
-    kept = summary.labelled() + sum(summary.texts.values()) + summary.unlabelled
-    if kept == 1 and summary.duplicates:
-        raise DataError(
-            f'{files.name}: all {summary.rows} rows have the same text; a model needs different ones'
-        )
-    if files.is_running_text or config.label_column is None:
-        _require_texts(summary, config, files)
-    else:
-        _require_classes(summary, config, files.name)
-
-
-def _require_texts(summary: Summary, config: DataConfig, files: DataFiles) -> None:
-    unit, remedy = 'rows', 'add rows'
-    if files.is_running_text:
-        unit = f'passages of at most {config.passage_characters} characters'
-        remedy = 'add text, or shorten the passages with --set data.passage_characters=N'
-    kept = sum(summary.texts.values())
-    if kept < config.min_rows:
-        raise DataError(
-            f'{files.name}: {kept} {unit} are left of {summary.rows} '
-            f'({summary.duplicates} duplicates, {summary.empty} empty); '
-            f'at least {config.min_rows} are needed (data.min_rows): {remedy}'
-        )
-    for split, count in summary.texts.items():
-        if count == 0:
-            raise DataError(
-                f'{files.name}: split {split!r} has none of the {kept} {unit}; {remedy}, '
-                f'or enlarge the split with --set data.{split}_buckets=N'
-            )
-
-
-def _require_classes(summary: Summary, config: DataConfig, name: str) -> None:
-    if summary.labelled() == 0:
-        raise DataError(
-            f'{name}: no row has a label in column {config.label_column!r}; '
-            'name another with --label-column=NAME'
-        )
-    for present, absent in (CLASSES, CLASSES[::-1]):
-        if summary.rows_of_class(absent) == 0:
-            raise DataError(
-                f'{name}: all {summary.labelled()} labelled rows are {present}; a classifier needs both '
-                f'classes: add {absent} rows or name their labels with --set data.{absent}_labels=A,B'
-            )
-    if summary.labelled() < config.min_rows:
-        raise DataError(
-            f'{name}: {summary.labelled()} labelled rows are left of {summary.rows} '
-            f'({summary.duplicates} duplicates, {summary.empty} empty, {summary.unlabelled} unlabelled); '
-            f'at least {config.min_rows} are needed (data.min_rows)'
-        )
-    for split, classes in summary.splits.items():
-        for label, count in classes.items():
-            if count == 0:
-                raise DataError(
-                    f'{name}: split {split!r} has {sum(classes.values())} rows, none of them {label}; '
-                    + 'add rows'
-                    + (', or set a finer data.group_column' if config.group_column else '')
-                    + f', or enlarge the split with --set data.{split}_buckets=N'
-                )
+def _rows(count: int) -> str:
+    return f'{count:,} row{"" if count == 1 else "s"}'

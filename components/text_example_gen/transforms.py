@@ -19,16 +19,21 @@ from vaiven.components.text_example_gen.errors import DataError
 from vaiven.components.text_example_gen.files import Source
 from vaiven.components.text_example_gen.local_files import open_local
 from vaiven.components.text_example_gen.reading import read_source
+from vaiven.components.text_example_gen.row_parser import RowParser
 from vaiven.components.text_example_gen.rows import (
-    CLASSES,
     HELD_OUT_LINE,
     UNLABELLED_SPLIT,
+    Label,
     Row,
     assign_split,
+    indices,
+    latest,
     majority_label,
+    most_held_out,
     text_fingerprint,
 )
-from vaiven.components.text_example_gen.summary import Summary, conflicting_rows
+from vaiven.components.text_example_gen.summary import Summary
+from vaiven.label_spec import LabelSpec
 
 NAMESPACE = 'vaiven.TextExampleGen'
 
@@ -39,12 +44,12 @@ class DeduplicatedRow(NamedTuple):
     """The row that is kept of all rows with one text.
 
     Attributes:
-        row: the row.
+        row: the row. Its split is the most held-out one of all rows with this text, and its time the latest.
         labels: label → number of rows of files with this text.
     """
 
     row: Row
-    labels: dict[int | None, int]
+    labels: dict[Label, int]
 
 
 class DuplicateAccumulator(NamedTuple):
@@ -55,8 +60,8 @@ class DuplicateAccumulator(NamedTuple):
         labels: label → number of rows of files with it.
     """
 
-    rows: dict[int | None, Row]
-    labels: dict[int | None, int]
+    rows: dict[Label, Row]
+    labels: dict[Label, int]
 
 
 def open_anywhere(path: str) -> BinaryIO:
@@ -79,6 +84,10 @@ class ReadRows(beam.DoFn):
 
     def __init__(self, config: DataConfig) -> None:
         self._config = config
+        # Only ratings of two classes can contradict the label, and not if they are the label.
+        self._has_contradictions = config.label_kind in ('auto', 'binary') and (
+            config.is_sentiment() or config.rating_column != config.label_column
+        )
         self._rows = beam.metrics.Metrics.counter(NAMESPACE, 'rows')
         self._empty = beam.metrics.Metrics.counter(NAMESPACE, 'empty')
 
@@ -86,8 +95,10 @@ class ReadRows(beam.DoFn):
         rows = empty = 0
         columns = ColumnCounts()
         try:
-            for row in read_source(source, self._config, open_anywhere, columns):
+            for row in read_source(source, self._config, open_anywhere, RowParser(self._config, columns)):
                 rows += 1
+                if self._has_contradictions:
+                    columns.add_rating(row.label, row.rating)
                 if row.text.strip():
                     yield row
                 else:
@@ -121,15 +132,26 @@ class DeduplicateFn(beam.CombineFn):
     def extract_output(self, accumulator: DuplicateAccumulator) -> DeduplicatedRow:
         rows, labels = accumulator
         in_order = sorted(labels, key=lambda label: rows[label].number)
-        return DeduplicatedRow(rows[majority_label({label: labels[label] for label in in_order})], labels)
+        row = rows[majority_label({label: labels[label] for label in in_order})]
+        for other in rows.values():
+            row = _held_out(row, other)
+        return DeduplicatedRow(row, labels)
 
     def _merge(self, first: DuplicateAccumulator, second: DuplicateAccumulator) -> DuplicateAccumulator:
         rows, labels = dict(first.rows), dict(first.labels)
         for label, row in second.rows.items():
-            rows[label] = min(rows.get(label, row), row, key=lambda row: (row.origin, row.number))
+            earlier, later = sorted((rows.get(label, row), row), key=lambda row: (row.origin, row.number))
+            rows[label] = _held_out(earlier, later)
         for label, count in second.labels.items():
             labels[label] = labels.get(label, 0) + count
         return DuplicateAccumulator(rows, labels)
+
+
+def _held_out(row: Row, other: Row) -> Row:
+    """A row with the split and the time of another row with the same text, if they hold it out."""
+    if row.split == other.split and row.time == other.time:
+        return row
+    return row._replace(split=most_held_out(row.split, other.split), time=latest(row.time, other.time))
 
 
 def key_by_fingerprint(row: Row, config: DataConfig, has_unlabelled: bool) -> Iterator[tuple[bytes, Row]]:
@@ -180,18 +202,25 @@ def count_row(element: tuple[bytes, DeduplicatedRow], config: DataConfig) -> Cou
         config: sizes of the splits.
 
     Returns:
-        Counts by name: `duplicates`, `unlabelled`, `<split>/texts`, `<split>/<class>`, `conflicting/<class>`.
+        Counts by name: those of the attributes of `Summary`, `<split>/texts`, `<split>/rows`, and by index of a class
+        `<split>/<index>` and `conflicting/<index>`.
     """
     fingerprint, (row, labels) = element
     if row.origin == HELD_OUT_LINE:
         return {'duplicates': sum(labels.values())}
-    counts = {'duplicates': sum(labels.values()) - 1}
-    for name, rows in conflicting_rows(labels, row.label).items():
-        counts[f'conflicting/{name}'] = rows
+    counts = Counter(duplicates=sum(labels.values()) - 1)
+    for label, rows in labels.items():
+        if label is not None and label != row.label:
+            counts['conflicting'] += rows
+            counts.update({f'conflicting/{index}': rows for index in indices(label)})
     split = assign_split(row, fingerprint, config)
     if split == UNLABELLED_SPLIT:
-        return {**counts, 'unlabelled': 1}
-    return {**counts, f'{split}/{"texts" if row.label is None else CLASSES[row.label]}': 1}
+        counts['unlabelled'] = 1
+    elif row.label is None:
+        counts[f'{split}/texts'] = 1
+    else:
+        counts.update({f'{split}/{index}': 1 for index in ('rows', *indices(row.label))})
+    return dict(counts)
 
 
 @beam.typehints.with_input_types(Counts)
@@ -217,24 +246,26 @@ class AddCountsFn(beam.CombineFn):
         return dict(accumulator)
 
 
-def to_summary(counts: Counts, columns: Iterable[tuple[int, ColumnCounts]]) -> Summary:
+def to_summary(counts: Counts, columns: Iterable[tuple[int, ColumnCounts]], spec: LabelSpec) -> Summary:
     """Builds the summary of a run.
 
     Args:
         counts: counts of all rows, by the names of `count_row`.
         columns: (number of the file, counts of its columns) for each file.
+        spec: kind and classes of the labels.
     """
-    summary = Summary()
+    summary = Summary.of(spec)
     for _, file_counts in sorted(columns, key=lambda item: item[0]):
         summary.columns.merge(file_counts)
     for name, count in counts.items():
         part, _, label = name.partition('/')
-        if part == 'conflicting':
-            summary.conflicting_by_class[label] = count
-        elif label == 'texts':
+        if label == 'texts':
             summary.texts[part] = count
+        elif label == 'rows':
+            summary.labelled_by_split[part] = count
         elif label:
-            summary.splits[part][label] = count
+            by_class = summary.conflicting_by_class if part == 'conflicting' else summary.splits[part]
+            by_class[spec.classes[int(label)]] = count
         else:
             setattr(summary, name, count)
     return summary

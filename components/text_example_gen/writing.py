@@ -9,8 +9,9 @@ import tensorflow as tf
 
 from vaiven.components.text_example_gen.config import DataConfig
 from vaiven.components.text_example_gen.output_names import OutputNames
-from vaiven.components.text_example_gen.rows import HELD_OUT_LINE, SPLITS, Row, assign_split
+from vaiven.components.text_example_gen.rows import HELD_OUT_LINE, SPLITS, Row, assign_split, indices
 from vaiven.components.text_example_gen.transforms import NAMESPACE, DeduplicatedRow
+from vaiven.label_spec import NO_CLASS
 
 Shard = tuple[str, int]  # name of the split, number of the file in it
 Record = tuple[bytes, bytes]  # fingerprint of the text, serialized tf.Example
@@ -25,13 +26,15 @@ def to_example(row: Row, names: OutputNames) -> bytes:
     """
     features = {'text': _bytes(row.text)}
     if row.label is not None:
-        features['label'] = _int(row.label)
+        features['label'] = _int(*(indices(row.label) or (NO_CLASS,)))
     if row.group is not None:
         features['group'] = _bytes(row.group)
     if row.language is not None:
         features['language'] = _bytes(row.language)
     if row.rating is not None:
-        features['rating'] = tf.train.Feature(float_list=tf.train.FloatList(value=[row.rating]))
+        features['rating'] = _float(row.rating)
+    if row.probabilities is not None:
+        features['probabilities'] = _float(*row.probabilities)
     if row.position is not None:
         features['position'] = _int(row.position)
     named = {names.feature(default): feature for default, feature in features.items()}
@@ -39,8 +42,12 @@ def to_example(row: Row, names: OutputNames) -> bytes:
     return bytes(example.SerializeToString(deterministic=True))
 
 
-def _int(value: int) -> tf.train.Feature:
-    return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+def _int(*values: int) -> tf.train.Feature:
+    return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
+
+
+def _float(*values: float) -> tf.train.Feature:
+    return tf.train.Feature(float_list=tf.train.FloatList(value=values))
 
 
 def _bytes(text: str) -> tf.train.Feature:

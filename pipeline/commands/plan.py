@@ -27,7 +27,7 @@ def plan(data: DataOptions, config_options: ConfigOptions, root: str | None) -> 
     config = config_options.build(data)
     from vaiven.pipeline.input_data import find_data
 
-    files, notes = find_data(data.data, data.unlabelled, config)
+    config, files, notes = find_data(data.data, data.unlabelled, config)
     from vaiven.pipeline.completed import CompletedComponents
     from vaiven.pipeline.config import settings_of
     from vaiven.pipeline.paths import RunPaths

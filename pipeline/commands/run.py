@@ -84,7 +84,7 @@ def _run(
     config = config_options.build(data, settings)
     from vaiven.pipeline.input_data import find_data
 
-    files, notes = find_data(data.data, data.unlabelled, config)
+    config, files, notes = find_data(data.data, data.unlabelled, config)
     from vaiven.pipeline.demo_inputs import DEFAULT_DEMO_INPUTS, held_out_demo_inputs
     from vaiven.pipeline.main_job import run_job
     from vaiven.pipeline.paths import RunPaths

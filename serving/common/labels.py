@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 # Normalized by `label_key`; English and Spanish.
@@ -12,17 +12,28 @@ POSITIVE = ('1', 'positive', 'pos', 'true', 'positivo', 'positiva', 'verdadero')
 MISSING = ('', 'none', 'null', 'nan', 'na', 'n/a', '<na>', '#n/a')
 UNLABELLED = (*MISSING, 'unlabelled', 'unlabeled', 'sin etiqueta')
 
+# Words that mean the same class, whatever other classes there are.
+_SYNONYMS = (
+    frozenset({'negative', 'neg', 'negativo', 'negativa'}),
+    frozenset({'neutral', 'neu', 'neutro', 'neutra'}),
+    frozenset({'positive', 'pos', 'positivo', 'positiva'}),
+)
 # Spellings within one set mean the same. Two sets of one class in one column usually do not: 0 beside -1 is neutral.
 _SAME_MEANING = (
-    frozenset({'negative', 'neg', 'negativo', 'negativa'}),
+    _SYNONYMS[0],
     frozenset({'0', 'false', 'falso'}),
     frozenset({'-1'}),
-    frozenset({'positive', 'pos', 'positivo', 'positiva'}),
+    _SYNONYMS[2],
     frozenset({'1', 'true', 'verdadero'}),
 )
 
 # A leading zero makes a code, not a number. The exponent is bounded, so that a label cannot become a million digits.
 _NUMBER = re.compile(r'[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]{1,2})?')
+
+
+def nfc(text: str) -> str:
+    """The text in Unicode normalisation form C."""
+    return text if text.isascii() else unicodedata.normalize('NFC', text)
 
 
 def label_key(label: str) -> str:
@@ -40,7 +51,7 @@ def label_key(label: str) -> str:
         label_key('01')  # '01', a code
     """
     # Case folding can undo the normal form.
-    key = unicodedata.normalize('NFC', unicodedata.normalize('NFC', label).strip().casefold())
+    key = nfc(nfc(label).strip().casefold())
     number = key.replace('\N{MINUS SIGN}', '-')
     if not _NUMBER.fullmatch(number):
         return key
@@ -76,3 +87,40 @@ def different_meanings(labels: Iterable[str]) -> bool:
     """
     keys = set(map(label_key, labels))
     return sum(not keys.isdisjoint(same) for same in _SAME_MEANING) > 1
+
+
+def synonyms(key: str) -> frozenset[str]:
+    """Returns the keys of all labels that mean the same as a label, including its own.
+
+    Args:
+        key: a label by `label_key`.
+
+    Example:
+        synonyms('pos')  # {'positive', 'pos', 'positivo', 'positiva'}
+        synonyms('billing')  # {'billing'}
+    """
+    return next((words for words in _SYNONYMS if key in words), frozenset({key}))
+
+
+def sentiment_rank(key: str) -> int | None:
+    """Returns 0, 1 or 2 for a word that means negative, neutral or positive; None for any other label.
+
+    Args:
+        key: a label by `label_key`.
+    """
+    return next((rank for rank, words in enumerate(_SYNONYMS) if key in words), None)
+
+
+def class_indices(classes: Sequence[str]) -> dict[str, int]:
+    """Maps the `label_key` of each label that a list of classes understands to the index of its class.
+
+    Args:
+        classes: names of the classes, none of them equal to another by `label_key`. The name of a class wins over a
+            synonym of another one.
+
+    Example:
+        class_indices(['negativo', 'neutral'])['neg']  # 0
+    """
+    keys = [label_key(name) for name in classes]
+    indices = {synonym: index for index, key in reversed([*enumerate(keys)]) for synonym in synonyms(key)}
+    return indices | {key: index for index, key in enumerate(keys)}

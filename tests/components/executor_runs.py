@@ -65,15 +65,19 @@ def _example(row: dict[str, Value]) -> bytes:
     return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
 
 
-def read_split(examples: Artifact, split: str) -> list[dict[str, Value]]:
+def read_split(examples: Artifact, split: str) -> list[dict[str, Value | list[Value]]]:
+    """The rows of a split; of a feature with several values all of them."""
     rows = []
     for path in sorted(Path(examples.uri, f'Split-{split}').iterdir()):
         for record in tf.data.TFRecordDataset(str(path), compression_type='GZIP').as_numpy_iterator():
-            row: dict[str, Value] = {}
+            row: dict[str, Value | list[Value]] = {}
             for name, feature in tf.train.Example.FromString(record).features.feature.items():
                 kind = feature.WhichOneof('kind')
-                value = getattr(feature, kind).value[0]
-                row[name] = value.decode() if kind == 'bytes_list' else value
+                values = [
+                    value.decode() if kind == 'bytes_list' else value
+                    for value in getattr(feature, kind).value
+                ]
+                row[name] = values if len(values) > 1 else values[0]
             rows.append(row)
     return rows
 

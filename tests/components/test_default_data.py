@@ -104,7 +104,7 @@ def test_the_rows_and_splits_of_the_default_data_are_what_the_published_figures_
         path = default_data.default_data()
     except DownloadError as error:
         pytest.skip(str(error))
-    summary = check_data(DataFiles((path,)), configure(settings=default_data.SETTINGS).data)
+    summary = check_data(DataFiles((path,)), configure(settings=default_data.SETTINGS).data).summary
     assert (summary.rows, summary.duplicates, summary.conflicting, summary.unlabelled) == (10605, 2, 0, 37)
     assert summary.splits == {
         'train': {'negative': 4280, 'positive': 4202},

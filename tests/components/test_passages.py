@@ -14,7 +14,7 @@ from vaiven.components.text_example_gen.errors import DataError
 from vaiven.components.text_example_gen.files import DataFiles
 from vaiven.components.text_example_gen.passages import passages
 from vaiven.components.text_example_gen.reading import read_rows, read_source, read_unlabelled
-from vaiven.components.text_example_gen.rows import nfc
+from vaiven.serving.common.labels import nfc
 from vaiven.serving.common.tables import blocks
 
 CONFIG = DataConfig(passage_characters=64)
@@ -151,7 +151,7 @@ def test_a_file_that_is_no_text_is_refused_in_one_line(tmp_path, monkeypatch, co
 
 
 def test_passages_are_divided_as_rows_are(tmp_path):
-    summary = check_data(DataFiles((text_file(tmp_path, novel()),)), CONFIG)
+    summary = check_data(DataFiles((text_file(tmp_path, novel()),)), CONFIG).summary
     assert sum(summary.texts.values()) == summary.rows == 200
     assert summary.texts['train'] > 8 * summary.texts['eval'] / 2 > 0
     assert 'train' in summary.line()
@@ -161,5 +161,5 @@ def test_passages_are_divided_as_rows_are(tmp_path):
 def test_passages_of_the_same_text_in_another_form_are_duplicates(tmp_path):
     other = unicodedata.normalize('NFD', novel().upper())
     files = DataFiles((text_file(tmp_path, novel()), text_file(tmp_path, other, 'otra.txt')))
-    summary = check_data(files, CONFIG)
+    summary = check_data(files, CONFIG).summary
     assert (summary.rows, summary.duplicates, sum(summary.texts.values())) == (400, 200, 200)

@@ -8,15 +8,11 @@ import pytest
 from vaiven.components.text_example_gen.column_counts import ColumnCounts
 from vaiven.components.text_example_gen.config import DataConfig
 from vaiven.components.text_example_gen.errors import DataError
-from vaiven.components.text_example_gen.rows import (
-    LabelParser,
-    RatingParser,
-    Row,
-    assign_split,
-    nfc,
-    text_fingerprint,
-)
+from vaiven.components.text_example_gen.field_parsers import RatingParser
+from vaiven.components.text_example_gen.label_parsers import LabelParser
+from vaiven.components.text_example_gen.rows import Row, assign_split, text_fingerprint
 from vaiven.configuration import ConfigError, from_json, replace, to_json
+from vaiven.serving.common.labels import nfc
 
 CONFIG = DataConfig()
 
@@ -79,13 +75,13 @@ def test_the_text_of_a_row_is_in_nfc():
     [('1', 1), (' Positive ', 1), ('NEGATIVO', 0), ('-1', 0), ('', None), ('None', None), ('+1', 1)],
 )
 def test_labels_are_read_whatever_their_case(label, expected):
-    assert LabelParser(CONFIG, ColumnCounts())(label, 'row') == expected
+    assert LabelParser(CONFIG)(label, 'row', ColumnCounts()) == expected
 
 
 def test_stars_become_labels_by_configuration():
     config = replace(CONFIG, 'positive_labels', '4,5')
     config = replace(replace(config, 'negative_labels', '1,2'), 'unlabelled_labels', '3')
-    assert [LabelParser(config, ColumnCounts())(stars, 'row') for stars in '12345'] == [0, 0, None, 1, 1]
+    assert [LabelParser(config)(stars, 'row', ColumnCounts()) for stars in '12345'] == [0, 0, None, 1, 1]
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,7 @@ def made(tmp_path_factory):
 def test_the_component_and_the_check_before_it_count_the_same(made):
     path, examples = made
     summary = json.loads(artifact_file(examples, 'ingest.json'))
-    expected = check_data(DataFiles((path,)), CONFIG)
+    expected = check_data(DataFiles((path,)), CONFIG).summary
     assert summary == json.loads(expected.to_json())
     assert (expected.rows, expected.duplicates, expected.conflicting) == (204, 1, 1)
     assert (expected.empty, expected.unlabelled) == (1, 1)
@@ -194,11 +194,12 @@ def test_the_component_refuses_unclear_labels_of_all_files_with_the_line_of_the_
         )) for part in (0, 1)]  # fmt: skip
         return DataFiles(tuple(half))
 
+    config = DataConfig(label_kind='binary')
     for name, labels, start in (
         (
             'merged',
-            ('1', '-1', '1', '0'),
-            "2 files: '-1' and '0' in column 'label' would all be negative by default",
+            ('pos', 'neg', 'pos', '0'),
+            "2 files: 'neg' and '0' in column 'label' would all be negative by default",
         ),
         (
             'unknown',
@@ -207,9 +208,9 @@ def test_the_component_refuses_unclear_labels_of_all_files_with_the_line_of_the_
         ),
     ):
         with pytest.raises(DataError) as checked:
-            check_data(files(name, *labels), DataConfig())
+            check_data(files(name, *labels), config)
         with pytest.raises(DataError) as refused:
-            run(TextExampleGen(files(name, *labels), DataConfig()), tmp_path / name)
+            run(TextExampleGen(files(name, *labels), config), tmp_path / name)
         assert str(refused.value) == str(checked.value)
         assert str(refused.value).startswith(start)
         assert '--set data.positive_labels=' in str(refused.value)
@@ -226,7 +227,7 @@ def test_the_component_counts_what_the_check_counts_and_logs_it(tmp_path, caplog
     ]
     config = DataConfig(rating_column='stars', rating_range=(0.0, 4.0))
     files = DataFiles(tuple(halves))
-    expected = check_data(files, config)
+    expected = check_data(files, config).summary
     with caplog.at_level('INFO'):
         examples = run(TextExampleGen(files, config), tmp_path / 'out')['examples']
     assert json.loads(artifact_file(examples, 'ingest.json')) == json.loads(expected.to_json())
@@ -236,6 +237,35 @@ def test_the_component_counts_what_the_check_counts_and_logs_it(tmp_path, caplog
     for line in expected.lines():
         assert line in caplog.messages
     assert "warning: 2 files: 30 of 231 rows have no key 'label' and are unlabelled" in caplog.messages
+
+
+KINDS = {
+    'multiclass': (['envíos 📦', 'דואר', 'بريد', None], [0, 1, 2, None]),
+    'ordinal': ([5, 1, 3, None], [2, 0, 1, None]),
+    'multilabel': ([['ñ', 'a'], [], ['b'], None], [[0, 2], -2, 1, None]),
+}
+
+
+@pytest.mark.parametrize(
+    ('kind', 'labels', 'expected'), [(kind, *case) for kind, case in KINDS.items()], ids=KINDS
+)
+def test_labels_of_every_kind_become_examples_and_are_counted_as_by_the_check(
+    tmp_path, kind, labels, expected
+):
+    rows = [{'text': f'{label} {n}', 'label': label, 'p': [1, 0, 0]} for n in range(60) for label in labels]
+    rows += [{'text': 'NONE 3', 'label': labels[0]}, {'text': '', 'label': 'other'}]
+    path = write(tmp_path / 'a.jsonl', ''.join(f'{json.dumps(row)}\n' for row in rows))
+    files = DataFiles((path,))
+    checked = check_data(files, DataConfig(probabilities_column='p'))
+    assert checked.config.label_kind == kind
+    examples = run(TextExampleGen(files, checked.config), tmp_path / 'out')['examples']
+    assert json.loads(artifact_file(examples, 'ingest.json')) == json.loads(checked.summary.to_json())
+    by_text = dict(zip(map(str, labels), expected, strict=True)) | {'NONE': expected[0]}
+    for split in SPLITS:
+        for row in read_split(examples, split):
+            label, _, _ = row['text'].rpartition(' ')
+            assert row.get('label') == by_text[label]
+            assert row.get('probabilities') == (None if label == 'NONE' else [1.0, 0.0, 0.0])
 
 
 def test_a_file_that_has_gone_is_told(tmp_path):
@@ -272,7 +302,7 @@ def test_passages_are_divided_without_labels_and_keep_their_place(tmp_path):
     files, config = DataFiles(tuple(paths)), DataConfig(passage_characters=100)
     examples = run(TextExampleGen(files, config), tmp_path / 'out')['examples']
     summary = json.loads(artifact_file(examples, 'ingest.json'))
-    assert summary == json.loads(check_data(files, config).to_json())
+    assert summary == json.loads(check_data(files, config).summary.to_json())
     assert (summary['rows'], summary['duplicates'], summary['unlabelled']) == (500, 100, 0)
     rows = {split: read_split(examples, split) for split in SPLITS}
     assert {split: len(rows[split]) for split in ('train', 'eval', 'test')} == summary['texts']

@@ -52,7 +52,7 @@ def parquet_file(path, columns):
 
 
 def check(path, config=CONFIG):
-    return check_data(DataFiles((path,)), config)
+    return check_data(DataFiles((path,)), config).summary
 
 
 def test_objects_are_read_by_the_names_of_their_keys(tmp_path):
@@ -111,11 +111,14 @@ BAD = {
     'too deep': ('[' * 100_000, 'line 2: the row is larger|line 2: not JSON that can be read'),
     'a number as text': ('{"text": 5}', "line 2: 'text' holds 5, no text; name it with --text-column=NAME"),
     'a list as text': ('{"text": ["a", "b"]}', r"line 2: 'text' holds \['a', 'b'\], no text"),
-    'a list as label': (
-        '{"text": "a", "label": [1]}',
-        r"'label' holds \[1\], no text or number; .*--label-column",
+    'an object as label': (
+        '{"text": "a", "label": {"a": 1}}',
+        r"'label' holds \{'a': 1\}, no text or number; .*--label-column",
     ),
-    'another label': ('{"text": "a", "label": 7}', "line 2: '7' in column 'label' is not one of the labels"),
+    'a list in a list as label': (
+        '{"text": "a", "label": [[1]]}',
+        r"'label' holds \[1\] in a list, no list of texts or numbers; .*--label-column",
+    ),
     'half a pair': (r'{"text": "a \ud83d"}', r'line 2: .* half of a surrogate pair \(\\ud83d\)'),
     'NUL': (r'{"text": "a\u0000b"}', 'line 2: .* holds NUL'),
     'large': ('{"text": "%s"}' % ('x' * 1000), 'line 2: the row is larger than 1000 bytes'),

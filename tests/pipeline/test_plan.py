@@ -62,37 +62,35 @@ def pasted(line):
 
 # Labels, and of each class those that the proposed command names.
 TOGETHER = {
-    'minus one, zero and one': (('-1', '0', '1'), {'positive': 1, 'negative': 1}),
-    'the same as pandas writes them': (('-1.0', '0.0', '1.0'), {'positive': 1, 'negative': 1}),
     'a zero beside words': (('negative', '0', 'positive'), {'positive': 1, 'negative': 1}),
     'Spanish words and a zero': (('negativo', '0', 'positivo'), {'positive': 1, 'negative': 1}),
     'numbers and words': (('0', '1', 'neg', 'pos'), {'positive': 2, 'negative': 2}),
-    'minus one and zero alone': (('-1', '0'), {'positive': 1, 'negative': 1}),
     'false beside minus one': (('false', '-1', '1'), {'positive': 1, 'negative': 2}),
+}
+# The same of labels that are classes of their own, unless `binary` is asked for.
+OTHER = {
+    'minus one, zero and one': (('-1', '0', '1'), {'positive': 1, 'negative': 1}),
     'a neutral word': (('Positive', 'neutral', 'NEGATIVE'), {'positive': 1, 'negative': 1}),
     'stars': (('1', '2', '3', '4', '5'), {'positive': 2, 'negative': 2}),
     'stars with a word': (
         ('1 star', '2 stars', '3 stars', '4 stars', '5 stars'),
         {'positive': 2, 'negative': 2},
     ),
-    'of fastText': (('__label__1', '__label__2'), {'positive': 1, 'negative': 1}),
-    'with a hyphen': (('class-1', 'class-2'), {'positive': 1, 'negative': 1}),
     'of TASS': (('P+', 'P', 'NEU', 'N', 'N+'), {'positive': 2, 'negative': 2}),
     'of Sentiment140': (('0', '2', '4'), {'positive': 1, 'negative': 1}),
-    'with commas and quotes': (("it's good, yes", 'bad, "no"'), {'positive': 1, 'negative': 1}),
-    'a label and its opposite': (('positive', 'non-positive'), {'positive': 1, 'negative': 1}),
+    'with commas and quotes': (("it's good, yes", 'bad, "no"', 'so, so'), {'positive': 1, 'negative': 1}),
     'opposites of words': (('like', 'unlike', 'favorable', 'desfavorable'), {'positive': 1, 'negative': 2}),
-    'unknown words': (('ham', 'spam'), {'positive': 1, 'negative': 1}),
     'three unknown words': (('uno', 'dos', 'tres'), {'positive': 1, 'negative': 1}),
 }
 
 
-@pytest.mark.parametrize(('labels', 'classes'), TOGETHER.values(), ids=TOGETHER)
+@pytest.mark.parametrize(('labels', 'classes'), (TOGETHER | OTHER).values(), ids=TOGETHER | OTHER)
 def test_unclear_labels_are_all_shown_with_a_command_that_works_when_it_is_pasted(
     tmp_path, plan, labels, classes
 ):
     path = labelled(tmp_path / 'a.csv', *labels, '', each=60)
-    line = refused(plan(path), 'a.csv', *(f'{label!r} 60' for label in labels), 'no label 60')
+    binary = ('--set', 'data.label_kind=binary') if labels in [labels for labels, _ in OTHER.values()] else ()
+    line = refused(plan(path, *binary), 'a.csv', *(f'{label!r} 60' for label in labels), 'no label 60')
     options = pasted(line)
     status, lines = plan(path, *options)
     assert status == 0, lines
@@ -102,13 +100,14 @@ def test_unclear_labels_are_all_shown_with_a_command_that_works_when_it_is_paste
     assert plan(path, *itertools.chain(*reversed(pairs))) == (status, lines)
 
 
-def test_the_command_for_minus_one_zero_and_one_leaves_zero_unlabelled(tmp_path, plan):
+def test_minus_one_zero_and_one_are_ordered_unless_zero_is_unlabelled(tmp_path, plan):
     path = labelled(tmp_path / 'a.csv', '-1', '0', '1')
-    line = refused(plan(path), "'-1' and '0' in column 'label' would all be negative by default")
-    assert line.endswith(
-        '--set data.positive_labels=1 --set data.negative_labels=-1 --set data.unlabelled_labels=0'
+    status, lines = plan(path)
+    assert status == 0
+    assert (
+        '3 ordered classes: -1 50 · 0 50 · 1 50; if they have no order: --set data.label_kind=multiclass'
+        in lines
     )
-    # The unlabelled ones alone say enough.
     assert 'labels: negative 50, positive 50' in plan(path, '--set', 'data.unlabelled_labels=0')[1]
     # Who wants both in one class says so.
     both = plan(path, '--set', 'data.negative_labels=0,-1')
@@ -135,8 +134,15 @@ def test_labels_of_one_scheme_need_no_setting(tmp_path, plan, labels):
 def test_of_very_many_labels_the_most_frequent_are_shown_and_the_rest_is_counted(tmp_path, plan):
     numbers = [number for number in range(40) for _ in range(100 - number)]
     path = table(tmp_path / 'a.csv', [f'text {number}' for number in range(len(numbers))], numbers)
+    _, lines = plan(path)
+    assert lines[2].startswith('40 classes: 0 100 · 1 99 · '), lines
+    assert ' · 28 more with 61 to 88 rows; ' in lines[2]
     line = refused(
-        plan(path), "line 201: '2' in column 'label'", "'0' 100, '1' 99,", "'11' 89", 'a few labels'
+        plan(path, '--set', 'data.label_kind=binary'),
+        "line 201: '2' in column 'label'",
+        "'0' 100, '1' 99,",
+        "'11' 89",
+        'data.label_kind=multiclass',
     )
     rest = sum(100 - number for number in range(12, 40))
     assert f'and 28 others in {rest:,} rows' in line
@@ -147,7 +153,7 @@ def test_text_in_the_label_column_is_reported(tmp_path, plan):
     texts = [f'a very long review of the film number {number}' for number in range(1500)]
     path = table(tmp_path / 'a.csv', texts, ['1', '0'] * 750, header=('label', 'text'))
     line = refused(
-        plan(path), 'it seems to contain texts', '--text-column', '--label-column', 'at least 988 others'
+        plan(path), 'it seems to contain texts', '--text-column', '--label-column', 'at least 1,038 others'
     )
     assert len(line) < 1000
 
@@ -320,10 +326,13 @@ def test_ratings_that_contradict_the_labels_are_counted(tmp_path, plan, ratings,
 
 
 def test_a_class_with_very_few_rows_is_warned_about(tmp_path, plan):
-    labels = ['0' if n % 33 == 0 else '1' for n in range(990)]
+    labels = ['0' if n % 66 == 0 else '1' for n in range(990)]
     status, lines = plan(table(tmp_path / 'a.csv', [f'text {n}' for n in range(990)], labels))
     assert status == 0, lines
-    assert 'warning: a.csv: only 30 of 990 labelled rows are negative: too few to learn from' in lines
+    assert (
+        'warning: a.csv: only 15 of 990 labelled rows are negative: too few to learn from; '
+        'to give all classes the same weight: --set training.class_weight=balanced' in lines
+    )
 
 
 def test_warnings_of_the_reader_cover_both_kinds_of_files(tmp_path, plan):

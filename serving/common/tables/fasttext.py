@@ -1,5 +1,6 @@
 """Rows of fastText: `__label__positive A moving film`."""
 
+import json
 from collections.abc import Iterator
 
 from vaiven.serving.common.tables.errors import TableError
@@ -13,8 +14,10 @@ PREFIX = '__label__'
 def fasttext_rows(lines: Lines, options: Options) -> Iterator[Record | None]:
     """A row for each line that is not blank; None where the input pauses. A line without a label is unlabelled.
 
+    Several labels, `__label__a __label__b text`, become a JSON list.
+
     Raises:
-        TableError: a line with several labels, or another column than text and label is wanted.
+        TableError: another column than text and label is wanted.
     """
     for part in options.columns:
         if part not in ('text', 'label') and part not in options.optional:
@@ -29,11 +32,12 @@ def fasttext_rows(lines: Lines, options: Options) -> Iterator[Record | None]:
             continue
         number, line = each
         where = f'{lines.name}, line {number}'
-        text, label = line.strip(), None
+        text, labels = line.strip(), []
         while text.startswith(PREFIX):
-            if label is not None:
-                raise TableError(f'{where}: has more than one label ({label}); a row has one')
-            first, _, text = text.partition(' ')
-            label, text = first.removeprefix(PREFIX), text.lstrip()
+            # fastText ends a label at any white space.
+            first, *rest = text.split(maxsplit=1)
+            labels.append(first.removeprefix(PREFIX))
+            text = rest[0] if rest else ''
+        label = json.dumps(labels, ensure_ascii=False) if len(labels) > 1 else next(iter(labels), None)
         fields = {'text': text, 'label': label}
         yield Record(where, {part: fields.get(part) for part in options.columns}, NOTHING)

@@ -1,5 +1,7 @@
 """The values of fields, in every format."""
 
+import datetime
+import json
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -23,6 +25,8 @@ class Record(NamedTuple):
     kept: Mapping[str, Any]
 
 
+# Types of a value that is not one field, by the part that may have it.
+_NESTED: dict[str, tuple[type, ...]] = {'label': (list,), 'probabilities': (list, dict)}
 NOTHING: Mapping[str, Any] = {}
 
 # The characters of the bytes 0x80 to 0x9f in CP1252; Latin-1 reads them as C1 controls.
@@ -65,6 +69,8 @@ def clean(text: str, where: str, notes: Notes) -> str:
 def field(value: object, part: str, column: str, where: str, remedies: Remedies) -> str | None:
     """Converts a value of a typed file to the text that a csv file would contain; None for a missing value.
 
+    Several labels, and probabilities, become JSON; a date becomes ISO 8601.
+
     Args:
         value: the value.
         part: role of the column.
@@ -73,7 +79,8 @@ def field(value: object, part: str, column: str, where: str, remedies: Remedies)
         remedies: the wording of the advice.
 
     Raises:
-        TableError: the value is a list or an object, a text is a number, or a character is not valid.
+        TableError: the value is a list or an object and the part has none, a text is a number, or a character is not
+            valid.
     """
     if isinstance(value, str):
         if '\0' in value:
@@ -86,12 +93,35 @@ def field(value: object, part: str, column: str, where: str, remedies: Remedies)
         return value
     if value is None or value != value:  # pandas writes NaN where there is no number
         return None
+    if part == 'time' and isinstance(value, datetime.date):
+        return value.isoformat()
+    if isinstance(value, _NESTED.get(part, ())):
+        return _json(value, part, column, where, remedies)
     if part == 'text' or not isinstance(value, (bool, int, float)):
         kind = 'text' if part == 'text' else 'text or number'
         raise TableError(f'{where}: {column!r} holds {_shown(value)}, no {kind}; {remedies.naming(part)}')
     if isinstance(value, bool):
         return str(value).lower()
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _json(value: Any, part: str, column: str, where: str, remedies: Remedies) -> str:
+    """A list of fields, or an object of them, as JSON."""
+    if isinstance(value, dict):
+        for key in value:
+            field(key, part, column, where, remedies)
+        return json.dumps({key: _item(item, part, column, where, remedies) for key, item in value.items()})
+    return json.dumps([_item(item, part, column, where, remedies) for item in value], ensure_ascii=False)
+
+
+def _item(value: object, part: str, column: str, where: str, remedies: Remedies) -> object:
+    """An item of a list or an object; None for a missing number. It is checked as a field is."""
+    if isinstance(value, (list, dict)):
+        kind = 'list of texts or numbers' if part == 'label' else 'list of numbers'
+        raise TableError(
+            f'{where}: {column!r} holds {_shown(value)} in a list, no {kind}; {remedies.naming(part)}'
+        )
+    return None if field(value, part, column, where, remedies) is None else value
 
 
 def _half_pair(text: str) -> str:
