@@ -22,6 +22,7 @@ from vaiven.pipeline.interruption import Terminated
 
 COMMANDS = {
     'run': ('vaiven.pipeline.commands.run:run', 'Train, evaluate and push a model.'),
+    'init': ('vaiven.pipeline.commands.init:init', 'Write a commented file of settings.'),
     'plan': ('vaiven.pipeline.commands.plan:plan', 'Show the settings and the steps of a run.'),
     'prune': ('vaiven.pipeline.commands.prune:prune', 'Remove artifacts that are no longer needed.'),
     'serve': ('vaiven.serving.commands.serve:serve', 'Serve a model over gRPC and REST.'),

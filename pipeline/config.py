@@ -244,12 +244,18 @@ def settings_of(config: Any, path: str = '') -> Iterator[tuple[str, str]]:
     Yields:
         The dotted path of each setting and its value, as `--set` accepts it.
     """
+    for name, value in setting_values(config, path):
+        yield name, setting_text(value)
+
+
+def setting_values(config: Any, path: str = '') -> Iterator[tuple[str, Any]]:
+    """The dotted path and the value of each setting; arguments as for `settings_of`."""
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         if dataclasses.is_dataclass(value):
-            yield from settings_of(value, f'{path}{field.name}.')
+            yield from setting_values(value, f'{path}{field.name}.')
         else:
-            yield path + field.name, setting_text(value)
+            yield path + field.name, value
 
 
 def setting_text(value: Any) -> str:

@@ -25,7 +25,8 @@ column those of other presets where they differ. Former names of settings are st
 ## Settings in a file
 
 `--config FILE` reads settings from a YAML file, for `vaiven run`, `vaiven plan` and `vaiven kubeflow compile`, and
-`train` has the argument `config`:
+`train` has the argument `config`. `vaiven init` writes such a file for a data file
+([pipeline](pipeline.md#settings-for-new-data)):
 
 ```yaml
 {example}```

@@ -99,7 +99,7 @@ config_options = option_group(
     click.option(
         '--config',
         metavar='FILE',
-        help='YAML file with settings, which win over those of the preset.',
+        help='YAML file with settings, which win over those of the preset. `vaiven init` writes one.',
     ),
     click.option(
         '--set',
