@@ -105,7 +105,7 @@ def answers(network: Network, file: str, batch_size: int = 64) -> tuple[np.ndarr
 
     @tf.function(input_signature=[integers, integers])
     def ask(ids: tf.Tensor, ngrams: tf.Tensor) -> tf.Tensor:
-        return tf.sigmoid(network.sentiment_logits(ids, ngrams))
+        return tf.sigmoid(network.label_logits(ids, ngrams))
 
     batches = dataset.labelled_batches([file], batch_size)
     pairs = [(ask(row[IDS], row[NGRAMS]).numpy(), row[LABEL].numpy()) for row in batches]

@@ -77,3 +77,7 @@ class LabelSpec:
         data = values.get('data', {})
         kind, classes = data.get('label_kind', 'auto'), tuple(data.get('classes') or ())
         return cls() if kind == 'auto' or not classes else cls(kind, classes)
+
+
+# The labels of a run without settings of them, and of every model that an earlier version exported.
+SENTIMENT_LABELS = LabelSpec()

@@ -1,11 +1,23 @@
 """The examples that Transform wrote, as batches of texts of similar length."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from vaiven.models.data.preprocessing import IDS, LABEL, NGRAMS, NO_POSITION, NO_RATING, POSITION, RATING
+from vaiven.label_spec import SENTIMENT_LABELS, LabelSpec
+from vaiven.models.data.preprocessing import (
+    IDS,
+    LABEL,
+    NGRAMS,
+    NO_POSITION,
+    NO_RATING,
+    POSITION,
+    PROBABILITIES,
+    RATING,
+)
+from vaiven.models.data.targets import Target, batch_targets, has_target, row_target, target_shapes
 
 # Training, validation and the stacking of the two paths read at most this many tokens of a text: memory and time of a
 # batch grow with its longest text. The served model reads all of `text.max_tokens`.
@@ -22,81 +34,75 @@ BATCH_TOKENS = 20_480
 SHUFFLE_BUFFER = 100_000
 # The shuffle seeds of one training are `seed + epoch · SEED_STEP`; trainings with neighbouring seeds share none.
 SEED_STEP = 1_000_003
-# However weak its rating is, a soft label stays on the side of one half that the hard label says.
-MIN_CONFIDENCE = 0.51
 
 
-def read_examples(files: Sequence[str], soft_labels: float = 0.0) -> tf.data.Dataset:
-    """Reads (ids int32 (tokens), label float ()) from gzipped TFRecords of tf.Example, in file order.
+def read_examples(
+    files: Sequence[str], soft_labels: float = 0.0, labels: LabelSpec = SENTIMENT_LABELS
+) -> tf.data.Dataset:
+    """Reads (ids int32 (tokens), target as from `row_target`) from gzipped TFRecords of tf.Example, in file order.
 
     Args:
         files: paths.
-        soft_labels: slope of `soft_label`; 0 for hard labels.
+        soft_labels: as for `row_target`; 0 for hard labels.
+        labels: kind and classes.
     """
-    return read_features(files).map(
-        lambda example: (example[IDS], soft_label(example[LABEL], example[RATING], soft_labels))
+    return read_features(files, labels).map(
+        lambda example: (example[IDS], row_target(example, labels, soft_labels))
     )
 
 
-def soft_label(label: tf.Tensor, rating: tf.Tensor, slope: float) -> tf.Tensor:
-    """Computes the target probability of «positive» from a hard label and a rating.
-
-    The label decides the side of one half, the rating the distance from it: a review with five stars is a clearer
-    example than one with four.
-
-    Args:
-        label: float (…): 1 positive, 0 negative, −1 unlabelled, which is returned unchanged.
-        rating: float (…), from −1 to 1; where it is NaN, the label is returned unchanged.
-        slope: slope of the logistic function of the rating; 0 returns every label unchanged.
-
-    Returns:
-        float (…).
-    """
-    confidence = tf.maximum(tf.sigmoid(slope * tf.abs(rating)), MIN_CONFIDENCE)
-    soft = tf.where(label > 0, confidence, 1 - confidence)
-    return tf.where((slope > 0) & (label >= 0) & ~tf.math.is_nan(rating), soft, label)
-
-
-def labelled_batches(files: Sequence[str], batch_size: int, soft_labels: float = 0.0) -> tf.data.Dataset:
+def labelled_batches(
+    files: Sequence[str], batch_size: int, soft_labels: float = 0.0, labels: LabelSpec = SENTIMENT_LABELS
+) -> tf.data.Dataset:
     """Reads batches of the labelled examples, in length buckets, for both paths of the network.
 
     Args:
         files: gzipped TFRecords of tf.Example.
         batch_size: texts per batch; fewer where they are long.
-        soft_labels: slope of `soft_label`; 0 for hard labels.
+        soft_labels: as for `row_target`; 0 for hard labels.
+        labels: kind and classes.
 
     Yields:
-        A dict: `ids` int32 (batch, time) and `ngrams` int32 (batch, n-grams), padded with 0; `label` float (batch).
+        A dict: `ids` int32 (batch, time) and `ngrams` int32 (batch, n-grams), padded with 0; `label` float (batch), or
+        the pairs of the rows if the labels are not binary (see `vaiven.models.data.targets`).
     """
-    examples = read_features(files).filter(lambda example: example[LABEL] >= 0)
+    examples = read_features(files, labels).filter(has_target)
     inputs = examples.map(
         lambda example: {
             IDS: example[IDS][:MAX_SEQUENCE_LENGTH],
             NGRAMS: tf.cast(example[NGRAMS], tf.int32),
-            LABEL: soft_label(example[LABEL], example[RATING], soft_labels),
+            LABEL: row_target(example, labels, soft_labels),
         }
     )
     return inputs.bucket_by_sequence_length(
         lambda example: tf.shape(example[IDS])[0],
         BOUNDARIES,
         _bucket_batch_sizes(batch_size),
-        padded_shapes={IDS: [None], NGRAMS: [None], LABEL: []},
+        padded_shapes={IDS: [None], NGRAMS: [None], LABEL: target_shapes(labels)},
     ).prefetch(tf.data.AUTOTUNE)
 
 
-def read_features(files: Sequence[str]) -> tf.data.Dataset:
+def read_features(files: Sequence[str], labels: LabelSpec = SENTIMENT_LABELS) -> tf.data.Dataset:
     """Reads the features of each example by name, from gzipped TFRecords of tf.Example in file order.
 
+    Args:
+        files: paths.
+        labels: kind and classes.
+
     Yields:
-        A dict: `ids` int32 (tokens); `label` float (), −1 unlabelled; `ngrams` int64 (n-grams), empty if unlabelled;
-        `position` int64 (), −1 none; `rating` float (), NaN none.
+        A dict: `ids` int32 (tokens); `label` float (), −1 unlabelled, or (labels of the row) of multilabel data;
+        `ngrams` int64 (n-grams), empty if unlabelled; `position` int64 (), −1 none; `rating` float (), NaN none;
+        `probabilities` float (classes), empty if none.
     """
+    one_label = tf.io.FixedLenFeature([], tf.int64)
+    many_labels = tf.io.FixedLenSequenceFeature([], tf.int64, allow_missing=True)
     features = {
         NGRAMS: tf.io.FixedLenSequenceFeature([], tf.int64, allow_missing=True),
         IDS: tf.io.FixedLenSequenceFeature([], tf.int64, allow_missing=True),
-        LABEL: tf.io.FixedLenFeature([], tf.int64),
+        LABEL: one_label if labels.kind != 'multilabel' else many_labels,
         POSITION: tf.io.FixedLenFeature([], tf.int64, NO_POSITION),
         RATING: tf.io.FixedLenFeature([], tf.float32, NO_RATING),
+        PROBABILITIES: tf.io.FixedLenSequenceFeature([], tf.float32, allow_missing=True),
     }
 
     def parse(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -123,7 +129,12 @@ def without_autotune(dataset: tf.data.Dataset) -> tf.data.Dataset:
 
 
 def training_batches(
-    examples: tf.data.Dataset, batch_size: int, window: int, seed: int, epoch: int | tf.Tensor = 0
+    examples: tf.data.Dataset,
+    batch_size: int,
+    window: int,
+    seed: int,
+    epoch: int | tf.Tensor = 0,
+    labels: LabelSpec = SENTIMENT_LABELS,
 ) -> tf.data.Dataset:
     """Builds the batches of one epoch: shuffled, in length buckets, right-padded with 0 to the longest of each batch.
 
@@ -136,42 +147,87 @@ def training_batches(
         window: maximum number of tokens of a text.
         seed: seed of the order and of the segments.
         epoch: number of the epoch; the same seed and number give the same batches.
+        labels: kind and classes.
 
     Yields:
-        (ids int32 (batch, time), labels float (batch)).
+        (ids int32 (batch, time), targets as from `batch_targets`).
     """
     order = tf.cast(epoch, tf.int64) * SEED_STEP + seed
 
-    def segment(number: tf.Tensor, example: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-        ids, label = example
+    def segment(number: tf.Tensor, example: tuple[tf.Tensor, Target]) -> tuple[tf.Tensor, Target]:
+        ids, target = example
         starts = tf.maximum(tf.size(ids) - window, 0) + 1
         start = tf.random.stateless_uniform([], [order, number], 0, starts, tf.int32)
-        return ids[start : start + window], label
+        return ids[start : start + window], target
 
     shuffled = examples.shuffle(SHUFFLE_BUFFER, seed=order, reshuffle_each_iteration=False)
-    return _bucket(shuffled.enumerate().map(segment), batch_size)
+    return _write_out(_bucket(shuffled.enumerate().map(segment), batch_size, labels), labels)
 
 
-def evaluation_batches(examples: tf.data.Dataset, batch_size: int) -> tf.data.Dataset:
+def evaluation_batches(
+    examples: tf.data.Dataset, batch_size: int, labels: LabelSpec = SENTIMENT_LABELS
+) -> tf.data.Dataset:
     """Builds batches of the first `MAX_SEQUENCE_LENGTH` tokens of each text, in length buckets, without shuffling.
+
+    The first pass over them keeps them in memory.
 
     Args:
         examples: as `read_examples` yields them.
         batch_size: texts per batch; fewer where they are long.
+        labels: kind and classes.
 
     Yields:
-        (ids int32 (batch, time), labels float (batch)).
+        (ids int32 (batch, time), targets as from `batch_targets`).
     """
-    return _bucket(examples.map(lambda ids, label: (ids[:MAX_SEQUENCE_LENGTH], label)), batch_size)
+    cut = examples.map(lambda ids, target: (ids[:MAX_SEQUENCE_LENGTH], target))
+    return _write_out(_bucket(cut, batch_size, labels).cache(), labels)
 
 
-def _bucket(examples: tf.data.Dataset, batch_size: int) -> tf.data.Dataset:
+def _bucket(examples: tf.data.Dataset, batch_size: int, labels: LabelSpec) -> tf.data.Dataset:
     return examples.bucket_by_sequence_length(
-        lambda ids, label: tf.shape(ids)[0],
+        lambda ids, target: tf.shape(ids)[0],
         BOUNDARIES,
         _bucket_batch_sizes(batch_size),
-        padded_shapes=([None], []),
-    ).prefetch(tf.data.AUTOTUNE)
+        padded_shapes=([None], target_shapes(labels)),
+    )
+
+
+def _write_out(batches: tf.data.Dataset, labels: LabelSpec) -> tf.data.Dataset:
+    if labels.kind != 'binary':
+        batches = batches.map(lambda ids, target: (ids, batch_targets(target, labels)))
+    return batches.prefetch(tf.data.AUTOTUNE)
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassCounts:
+    """How many rows the classes have.
+
+    Attributes:
+        rows: number of labelled rows.
+        classes: float (classes), the sum of the targets of each class.
+    """
+
+    rows: int
+    classes: np.ndarray
+
+
+def count_classes(examples: tf.data.Dataset, labels: LabelSpec) -> ClassCounts:
+    """Counts how many rows each class has.
+
+    Args:
+        examples: as `read_examples` yields them.
+        labels: kind and classes.
+    """
+    counts, rows = np.zeros(labels.size), 0
+    targets = examples.map(lambda ids, target: target).padded_batch(1024, target_shapes(labels))
+    for batch in targets:
+        dense = batch_targets(batch, labels).numpy()
+        if labels.kind == 'binary':
+            dense = np.where(dense[:, None] < 0, -1, np.stack([1 - dense, dense], axis=1))
+        dense = dense[dense[:, 0] >= 0]
+        counts += dense.sum(axis=0)
+        rows += len(dense)
+    return ClassCounts(rows, counts)
 
 
 def _bucket_batch_sizes(batch_size: int) -> list[int]:

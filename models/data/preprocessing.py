@@ -8,12 +8,13 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from vaiven.configuration import from_dict
+from vaiven.label_spec import LabelSpec
 from vaiven.models.text import tokenization as text_lib
 from vaiven.models.text.config import TextConfig
 from vaiven.models.text.ngrams import ngram_ids
 
 TEXT, LABEL, IDS = 'text', 'label', 'ids'
-POSITION, RATING, NGRAMS = 'position', 'rating', 'ngrams'
+POSITION, RATING, NGRAMS, PROBABILITIES = 'position', 'rating', 'ngrams', 'probabilities'
 VOCABULARY_FILE = 'vocab.txt'
 NO_LABEL = -1
 NO_POSITION = -1
@@ -25,14 +26,16 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> d
 
     Args:
         inputs: `text` string and, if the data have them, `label` and `position` int64 and `rating` float; all sparse,
-            (n, ≤ 1).
+            (n, ≤ 1). `label` of multilabel data has a value for each class of a row. `probabilities` float, sparse (n,
+            ≤ classes), if the data have them.
         custom_config: `config`, the configuration as JSON, and `vocabulary_uri`, a folder that contains `vocab.txt`;
             optionally `text_feature` and `label_feature`, the names of those features if they differ.
 
     Returns:
-        `ids` int64 sparse (n, None); `label` int64 (n): 1 positive, 0 negative, −1 unlabelled; `position` int64 (n): of
-        a passage in running text, −1 none; `rating` float (n): from −1 to 1, NaN none; `ngrams` int64 sparse (n, None):
-        the inputs of the wide path, empty for unlabelled examples.
+        `ids` int64 sparse (n, None); `label` int64 (n): number of the class, of two classes 1 the positive one, −1
+        unlabelled; of multilabel data sparse (n, None); `position` int64 (n): of a passage in running text, −1 none;
+        `rating` float (n): from −1 to 1, NaN none; `ngrams` int64 sparse (n, None): the inputs of the wide path, empty
+        for unlabelled examples; `probabilities` float sparse (n, None), if the data have them.
     """
     config = text_config(custom_config['config'])
     table = tft.make_and_track_object(
@@ -48,12 +51,22 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> d
             return _one_value(inputs[name], default)
         return tf.fill(batch_shape, tf.constant(default, dtype))
 
-    label = column(custom_config.get('label_feature', LABEL), tf.int64, NO_LABEL)
+    label_feature = custom_config.get('label_feature', LABEL)
+    outputs: dict[str, Any] = {}
+    if LabelSpec.from_config(custom_config['config']).kind == 'multilabel' and label_feature in inputs:
+        outputs[LABEL] = inputs[label_feature]
+        is_labelled = _has_values(outputs[LABEL])
+    else:
+        outputs[LABEL] = column(label_feature, tf.int64, NO_LABEL)
+        is_labelled = outputs[LABEL] != NO_LABEL
+    if PROBABILITIES in inputs:
+        outputs[PROBABILITIES] = inputs[PROBABILITIES]
+        is_labelled |= _has_values(outputs[PROBABILITIES])
     return {
         IDS: text_lib.tokens_to_ids(tokens, table).to_sparse(),
         # Only labelled examples train the wide path: n-grams of the others would be written for nothing.
-        NGRAMS: ngram_ids(tf.where(label == NO_LABEL, '', text), config).to_sparse(),
-        LABEL: label,
+        NGRAMS: ngram_ids(tf.where(is_labelled, text, ''), config).to_sparse(),
+        **outputs,
         POSITION: column(POSITION, tf.int64, NO_POSITION),
         RATING: column(RATING, tf.float32, NO_RATING),
     }
@@ -69,3 +82,11 @@ def _one_value(values: tf.SparseTensor, default: str | float) -> tf.Tensor:
     examples = values.dense_shape[0]
     column = tf.SparseTensor(values.indices, values.values, tf.stack([examples, 1]))  # (n, 1)
     return tf.reshape(tf.sparse.to_dense(column, default_value=default), [-1])
+
+
+def _has_values(values: tf.SparseTensor) -> tf.Tensor:
+    """Which examples have a value in a sparse column: bool (n)."""
+    counts = tf.math.unsorted_segment_sum(
+        tf.ones_like(values.indices[:, 0]), values.indices[:, 0], values.dense_shape[0]
+    )
+    return counts > 0

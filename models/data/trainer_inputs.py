@@ -9,6 +9,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from vaiven.configuration import from_dict
+from vaiven.label_spec import LabelSpec
 from vaiven.models.data.preprocessing import VOCABULARY_FILE
 from vaiven.models.network.config import NetworkConfig
 from vaiven.models.training.checkpoints import RECOVERY_SETTINGS, fingerprint
@@ -42,6 +43,11 @@ class TrainerInputs:
         """The settings of the training."""
         return from_dict(TrainingConfig, self.values['training'])
 
+    @property
+    def labels(self) -> LabelSpec:
+        """Kind and classes of the labels."""
+        return LabelSpec.from_config(self.values)
+
     def with_settings(self, settings: Mapping[str, Any]) -> 'TrainerInputs':
         """Returns a copy with settings that the Tuner chose; they are also recorded in the group `tuned`.
 
@@ -56,13 +62,16 @@ class TrainerInputs:
         return dataclasses.replace(self, values=values)
 
     def fingerprint(self) -> str:
-        """Identifies the training: network, settings, vocabulary, files and code, but not the recovery settings."""
+        """Identifies the training: network, labels, settings, vocabulary, files and code.
+
+        The recovery settings are not part of it.
+        """
         training = dataclasses.asdict(self.training)
         settings = {name: value for name, value in training.items() if name not in RECOVERY_SETTINGS}
         # Name and length identify a file: reading all examples again would take too long.
         files = [(file, tf.io.gfile.stat(file).length) for file in (*self.train_files, *self.eval_files)]
-        network = dataclasses.asdict(self.network)
-        return fingerprint(network, settings, self.values['text'], self.vocabulary, files)
+        network, labels = dataclasses.asdict(self.network), dataclasses.asdict(self.labels)
+        return fingerprint(network, labels, settings, self.values['text'], self.vocabulary, files)
 
     def recovery_settings(self) -> dict[str, float]:
         """The settings that may change after a training diverged."""

@@ -11,6 +11,7 @@ from vaiven.configuration import from_dict
 from vaiven.models.data.preprocessing import text_config
 from vaiven.models.export.ragged_checks import drop_ragged_checks
 from vaiven.models.export.signatures import Signatures
+from vaiven.models.export.text_model import TextModel
 from vaiven.models.export.warmup import write_warmup_requests
 from vaiven.models.network.network import Network
 from vaiven.models.training.config import TrainingConfig
@@ -33,15 +34,19 @@ def export(
         folder: where to write; created if it does not exist.
     """
     network = inference_network(trained, use_cudnn=False)
-    signatures = Signatures(network, text_config(config_json), vocabulary_path)
+    config = json.loads(config_json)
+    signatures = Signatures(
+        TextModel(network, text_config(config_json), vocabulary_path),
+        from_dict(TrainingConfig, config['training']).task,
+        config.get('data', {}).get('label_separator', '|'),
+    )
     archive = keras.export.ExportArchive()
     # The archive saves only tracked objects: weights, the vocabulary table, and the graph of Transform.
     archive.track(network)
     archive.track(signatures)
     layer = transform.transform_features_layer()
     archive.track(layer)
-    task = from_dict(TrainingConfig, json.loads(config_json)['training']).task
-    endpoints = signatures.endpoints(transform, layer, task)
+    endpoints = signatures.endpoints(transform, layer)
     for name, (function, specification) in endpoints.items():
         archive.add_endpoint(name, function, input_signature=specification)
     archive.write_out(folder, verbose=False)

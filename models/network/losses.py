@@ -1,30 +1,55 @@
-"""The losses of training: sentiment, and language in both directions."""
+"""The losses of training: labels, and language in both directions."""
 
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 from keras import ops
 
+from vaiven.label_spec import LabelSpec
+from vaiven.models.network.heads import is_labelled, ordinal_log_probabilities
 from vaiven.models.network.layers import Tensor, reverse_sequences, slice_time
 from vaiven.models.network.network import Network
 from vaiven.models.text.tokenization import PAD_ID
 
 
-def sentiment_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Computes the binary cross-entropy in nats, mean over the labelled rows.
+def label_loss(
+    labels: LabelSpec, logits: Tensor, targets: Tensor, class_weights: np.ndarray | None = None
+) -> Tensor:
+    """Computes the cross-entropy of the labels in nats, mean over the labelled rows.
 
     Args:
-        logits: float (batch).
-        labels: float (batch), probability of «positive» from 0 to 1; −1 for an unlabelled row.
+        labels: kind and classes.
+        logits: as in `vaiven.models.network.heads`.
+        targets: float; binary: (batch), probability of the second class; otherwise (batch, classes), a distribution or,
+            for multilabel labels, a probability of each class. An unlabelled row is −1.
+        class_weights: factor of each class's part of the loss; None for 1. Of multilabel labels only the parts of the
+            rows that belong to a class are multiplied.
 
     Returns:
         float (); 0 if no row is labelled.
     """
-    labelled = ops.cast(labels >= 0, logits.dtype)  # (batch)
-    targets = ops.cast(ops.maximum(labels, 0), logits.dtype)
-    # −t · log σ(x) − (1 − t) · log(1 − σ(x)) = softplus(x) − t · x, without overflow.
-    row_losses = ops.softplus(logits) - targets * logits
+    labelled = ops.cast(is_labelled(targets), logits.dtype)  # (batch)
+    targets = ops.cast(ops.maximum(targets, 0), logits.dtype)
+    weights = None if class_weights is None else ops.convert_to_tensor(class_weights, logits.dtype)
+    row_losses = _row_losses(labels, logits, targets, weights)
     return ops.sum(row_losses * labelled) / ops.maximum(ops.sum(labelled), 1.0)
+
+
+def _row_losses(labels: LabelSpec, logits: Tensor, targets: Tensor, class_weights: Tensor | None) -> Tensor:
+    if labels.kind in ('multiclass', 'ordinal'):
+        log_of = ops.log_softmax if labels.kind == 'multiclass' else ordinal_log_probabilities
+        products = targets * log_of(logits)  # (batch, classes)
+        return -ops.sum(products if class_weights is None else products * class_weights, axis=-1)
+    # −t · log σ(x) − (1 − t) · log(1 − σ(x)) = softplus(x) − t · x, without overflow.
+    if class_weights is None:
+        losses = ops.softplus(logits) - targets * logits
+    elif labels.kind == 'binary':
+        positive = class_weights[1] * targets * ops.softplus(-logits)
+        losses = positive + class_weights[0] * (1 - targets) * ops.softplus(logits)
+    else:
+        losses = class_weights * targets * ops.softplus(-logits) + (1 - targets) * ops.softplus(logits)
+    return losses if labels.kind == 'binary' else ops.sum(losses, axis=-1)
 
 
 def language_loss(

@@ -15,8 +15,10 @@ from typing import Any
 import keras
 from keras import ops
 
+from vaiven.label_spec import SENTIMENT_LABELS, LabelSpec
 from vaiven.models.network.cells import recurrent_stack
 from vaiven.models.network.config import NetworkConfig
+from vaiven.models.network.heads import OrderedThresholds, initial_combination, label_probabilities
 from vaiven.models.network.layers import (
     MaskedPooling,
     Tensor,
@@ -34,16 +36,13 @@ from vaiven.models.text.tokenization import PAD_ID, UNK_ID
 State = list[list[Tensor]]
 
 
-def _recurrent_path_only(shape: Any, dtype: Any = None) -> Tensor:
-    return ops.convert_to_tensor([1.0, 0.0, 0.0], dtype=dtype)
-
-
 class Network(keras.Model):
     """Computes logits of sentiment and language for batches of token ids.
 
     Args:
         config: sizes and dropout.
         vocabulary_size: number of ids; 0 is padding.
+        labels: kind and classes of the labels.
         use_cudnn: `False` builds the same network without cuDNN operations, for export to machines without a GPU.
         seed: seed of the initial weights and of dropout.
     """
@@ -53,6 +52,7 @@ class Network(keras.Model):
         config: NetworkConfig,
         vocabulary_size: int,
         *,
+        labels: LabelSpec = SENTIMENT_LABELS,
         use_cudnn: bool | str = 'auto',
         seed: int = 0,
         **kwargs: Any,
@@ -60,6 +60,7 @@ class Network(keras.Model):
         super().__init__(**kwargs)
         self.config = config
         self.vocabulary_size = vocabulary_size
+        self.labels = labels
         self.directions = ('forward', 'backward') if config.bidirectional else ('forward',)
         self.tied = config.embedding_size > 0
         input_size = config.embedding_size or vocabulary_size
@@ -110,18 +111,28 @@ class Network(keras.Model):
         self.head_dropout = keras.layers.Dropout(
             config.head_dropout, seed=next(seeds), name='head_dropout', dtype='float32'
         )
+        is_ordinal = labels.kind == 'ordinal'
         self.sentiment = keras.layers.Dense(
-            1,
+            labels.logits,
+            use_bias=not is_ordinal,  # the thresholds take its place
             kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)),
             name='sentiment',
             dtype='float32',
         )
-        self.wide = WideNgrams(config.wide_ngrams, name='wide') if config.wide_ngrams else None
-        if self.wide is not None:
+        self.thresholds = None
+        if is_ordinal:
+            self.thresholds = OrderedThresholds(labels.size - 1, name='thresholds', dtype='float32')
+        self.wide = None
+        if config.wide_ngrams:
+            self.wide = WideNgrams(config.wide_ngrams, labels.logits, name='wide')
             self.wide.build((None, None))
-        # a, b, c of logit = a · recurrent + b · wide + c; fitted by `vaiven.models.training.stacking`.
+        # a, b, c of logits = a · recurrent + b · wide + c; fitted by `vaiven.models.training.stacking`.
+        combination = initial_combination(labels)
         self.combination = self.add_weight(
-            shape=(3,), initializer=_recurrent_path_only, trainable=False, name='combination'
+            shape=combination.shape,
+            initializer=lambda shape, dtype=None: ops.convert_to_tensor(combination, dtype=dtype),
+            trainable=False,
+            name='combination',
         )
 
     def read(
@@ -250,29 +261,38 @@ class Network(keras.Model):
         return ops.concatenate([self.pooling(values, lengths) for values in outputs.values()], axis=-1)
 
     def path_logits(self, ids: Tensor, ngrams: Tensor) -> tuple[Tensor, Tensor]:
-        """Computes the logits of «positive» of the recurrent and of the wide path, each (batch).
+        """Computes the logits of the recurrent and of the wide path, each (batch), or (batch, classes) if not one.
 
-        `ids` int (batch, time) and `ngrams` int (batch, n-grams) are right-padded with 0.
+        `ids` int (batch, time) and `ngrams` int (batch, n-grams) are right-padded with 0. Of ordinal labels, a path has
+        one score; the thresholds are subtracted later.
         """
-        recurrent = self._sentiment(self.encode(ids), training=False)
+        recurrent = self._path_score(self.encode(ids), training=False)
         return recurrent, self.wide(ngrams) if self.wide is not None else ops.zeros_like(recurrent)
 
-    def sentiment_logits(self, ids: Tensor, ngrams: Tensor) -> Tensor:
-        """Computes the logit of «positive» of both paths, (batch), from ids (batch, time) and n-grams (batch, n)."""
+    def label_logits(self, ids: Tensor, ngrams: Tensor) -> Tensor:
+        """Computes the logits of both paths, as in `heads`, from ids (batch, time) and n-grams (batch, n)."""
         recurrent, wide = self.path_logits(ids, ngrams)
+        if self.thresholds is not None:
+            recurrent, wide = ops.expand_dims(recurrent, -1), ops.expand_dims(wide, -1)
         return self.combination[0] * recurrent + self.combination[1] * wide + self.combination[2]
 
-    def _sentiment(self, encoded: tuple[dict[str, Tensor], Tensor], training: bool) -> Tensor:
+    def probabilities(self, ids: Tensor, ngrams: Tensor) -> Tensor:
+        """Computes the probability of each class, (batch, classes), from ids (batch, time) and n-grams (batch, n)."""
+        return label_probabilities(self.labels, self.label_logits(ids, ngrams))
+
+    def _path_score(self, encoded: tuple[dict[str, Tensor], Tensor], training: bool) -> Tensor:
         pooled = self.head_dropout(self.pool(*encoded), training=training)
-        return ops.squeeze(self.sentiment(pooled), axis=-1)
+        logits = self.sentiment(pooled)
+        return ops.squeeze(logits, axis=-1) if self.labels.logits == 1 else logits
 
     def call(self, ids: Tensor, training: bool = False) -> dict[str, Tensor]:
         """Computes everything that gradient descent trains, from ids int (batch, time), right-padded with 0.
 
         Returns:
-            `sentiment` (batch): the logit of the recurrent path. For each direction the projected outputs (batch, time,
-            embedding_size) in its own reading order, from which `token_logits` predicts the next token. `vectors`
-            (batch, time, embedding_size) of the tokens: the losses need them, and with subwords they are expensive.
+            `sentiment`: the logits of the recurrent path, as in `heads`. For each direction the projected outputs
+            (batch, time, embedding_size) in its own reading order, from which `token_logits` predicts the next token.
+            `vectors` (batch, time, embedding_size) of the tokens: the losses need them, and with subwords they are
+            expensive.
         """
         ids = ops.cast(ids, 'int32')
         vectors = self.token_vectors(ids)
@@ -281,7 +301,9 @@ class Network(keras.Model):
             direction: self.project(direction, self.between_dropout(values, training=training))
             for direction, values in outputs.items()
         }
-        return {'sentiment': self._sentiment((outputs, lengths), training), 'vectors': vectors, **language}
+        score = self._path_score((outputs, lengths), training)
+        sentiment = score if self.thresholds is None else self.thresholds(score)
+        return {'sentiment': sentiment, 'vectors': vectors, **language}
 
     def project(self, direction: str, outputs: Tensor) -> Tensor:
         """Projects outputs to the space of the embedding: (…, units) → (…, embedding_size or vocabulary_size)."""

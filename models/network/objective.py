@@ -3,11 +3,14 @@
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
+from vaiven.label_spec import SENTIMENT_LABELS, LabelSpec
 from vaiven.models.network.config import NetworkConfig
+from vaiven.models.network.heads import is_correct, is_labelled
 from vaiven.models.network.layers import Tensor
-from vaiven.models.network.losses import language_loss, sentiment_loss
+from vaiven.models.network.losses import label_loss, language_loss
 from vaiven.models.network.network import Network
 from vaiven.models.text.tokenization import PAD_ID
 
@@ -16,7 +19,7 @@ class JointNetwork(Network):
     """Minimises `sentiment_weight · sentiment + language_weight · language`, in nats.
 
     The language loss is the mean over the directions. `fit` takes batches `(ids, labels)`: int (batch, time)
-    right-padded with 0, and float (batch) from 0 to 1, −1 for an unlabelled row. Evaluation always uses the full
+    right-padded with 0, and targets as for `label_loss`, −1 for an unlabelled row. Evaluation always uses the full
     softmax. With several replicas the gradients are summed, so each replica minimises its share of the mean.
 
     Args:
@@ -25,6 +28,8 @@ class JointNetwork(Network):
         language_weight: λ of the language loss; 0 leaves it out.
         softmax_candidates: tokens of the sampled softmax in training; 0 for the full softmax.
         replicas: number of devices that train together.
+        labels: kind and classes of the labels.
+        class_weights: factor of each class in the loss, as for `label_loss`; None for 1.
         seed: seed of the initial weights, of dropout and of the sampled softmax.
     """
 
@@ -36,14 +41,17 @@ class JointNetwork(Network):
         language_weight: float,
         softmax_candidates: int,
         replicas: int = 1,
+        labels: LabelSpec = SENTIMENT_LABELS,
+        class_weights: np.ndarray | None = None,
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(config, vocabulary_size, seed=seed, **kwargs)
+        super().__init__(config, vocabulary_size, labels=labels, seed=seed, **kwargs)
         self.sentiment_weight = 1.0
         self.language_weight = language_weight
         self.softmax_candidates = softmax_candidates
         self.replicas = replicas
+        self.class_weights = class_weights
         self.candidate_seed = keras.random.SeedGenerator(seed)
         self.trackers = {
             name: keras.metrics.Mean(name=name)
@@ -71,7 +79,7 @@ class JointNetwork(Network):
 
         Args:
             x: ids, int (batch, time).
-            y: labels, float (batch).
+            y: targets, float (batch) or (batch, classes).
             y_pred: outputs of the network.
             sample_weight: without effect.
             training: whether the softmax may be sampled.
@@ -79,10 +87,10 @@ class JointNetwork(Network):
         Returns:
             float ().
         """
-        labelled = ops.cast(y >= 0, 'float32')  # (batch)
+        labelled = is_labelled(y)  # (batch)
         count = ops.sum(labelled)
-        sentiment = sentiment_loss(y_pred['sentiment'], y)
-        correct = ops.cast((y_pred['sentiment'] > 0) == (y > 0.5), 'float32')  # (batch)
+        sentiment = label_loss(self.labels, y_pred['sentiment'], y, self.class_weights)
+        correct = is_correct(self.labels, y_pred['sentiment'], y)  # (batch)
         self.trackers['sentiment_loss'].update_state(sentiment, sample_weight=count)
         self.trackers['accuracy'].update_state(correct, sample_weight=labelled)
         loss = self.sentiment_weight * sentiment

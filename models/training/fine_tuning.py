@@ -49,13 +49,14 @@ def layer_rates(network: Network, training: TrainingConfig, steps: int) -> Layer
 
 
 def layer_depths(network: Network) -> list[int]:
-    """Returns how many layers below the sentiment head each trainable weight of the network lies.
+    """Returns how many layers below the head of the labels each trainable weight of the network lies.
 
     0 for the head itself, 1 for the top recurrent layers and the language heads, and so on; the highest number for the
     embeddings.
     """
     layers = network.config.layers
-    depths = [(network.sentiment, 0), *((head, 1) for head in network.language_projection.values())]
+    heads = [network.sentiment] if network.thresholds is None else [network.sentiment, network.thresholds]
+    depths = [*((head, 0) for head in heads), *((head, 1) for head in network.language_projection.values())]
     for stack in network.stacks.values():
         depths += [(layer, layers - number) for number, layer in enumerate(stack)]
     # By identity: Keras variables compare element by element.

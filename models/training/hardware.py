@@ -57,23 +57,24 @@ class Hardware:
             keras.config.set_dtype_policy(previous_policy)
 
     def pad_batches(self, batches: tf.data.Dataset) -> tf.data.Dataset:
-        """Pads batches of (ids, labels) with rows until all replicas get equally many.
+        """Pads batches of (ids, targets) with rows until all replicas get equally many.
 
         A replica without rows would fail on cuDNN. The added rows are unlabelled and have a single token, so that they
         contribute to no loss.
 
         Args:
-            batches: (ids int32 (batch, time), labels float (batch)).
+            batches: (ids int32 (batch, time), targets float (batch) or (batch, classes)).
         """
         if self.replicas == 1:
             return batches
 
-        def pad(ids: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        def pad(ids: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             missing = -tf.shape(ids)[0] % self.replicas
             rows = tf.fill([missing, 1], tf.constant(BOS_ID, ids.dtype))
             rows = tf.pad(rows, [[0, 0], [0, tf.shape(ids)[1] - 1]])  # (missing, time)
-            unlabelled = tf.fill([missing], tf.constant(NO_LABEL, labels.dtype))
-            return tf.concat([ids, rows], axis=0), tf.concat([labels, unlabelled], axis=0)
+            shape = tf.concat([[missing], tf.shape(targets)[1:]], axis=0)
+            unlabelled = tf.fill(shape, tf.constant(NO_LABEL, targets.dtype))
+            return tf.concat([ids, rows], axis=0), tf.concat([targets, unlabelled], axis=0)
 
         return batches.map(pad)
 
@@ -89,7 +90,7 @@ def inference_network(network: Network, *, use_cudnn: bool | str = 'auto') -> Ne
     """
 
     def build(config: NetworkConfig) -> Network:
-        copy = Network(config, network.vocabulary_size, use_cudnn=use_cudnn)
+        copy = Network(config, network.vocabulary_size, labels=network.labels, use_cudnn=use_cudnn)
         copy(np.full((1, 2), BOS_ID))  # builds all weights
         return copy
 

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from vaiven.label_spec import SENTIMENT_LABELS, LabelSpec
 from vaiven.models.data.dataset import read_features
 from vaiven.models.data.preprocessing import IDS, POSITION
 from vaiven.models.data.text_windows import SlidingWindows, StatefulWindows
@@ -28,11 +29,16 @@ MIN_WINDOWS_PER_SEGMENT = 4
 progress = logging.getLogger('vaiven.progress')
 
 
-def read_text(files: Sequence[str]) -> np.ndarray:
-    """Reads the ids of all examples and joins them in the order of the text: int32 (tokens)."""
+def read_text(files: Sequence[str], labels: LabelSpec = SENTIMENT_LABELS) -> np.ndarray:
+    """Reads the ids of all examples and joins them in the order of the text: int32 (tokens).
+
+    Args:
+        files: paths.
+        labels: kind and classes, which are not read.
+    """
     passages = [
         (int(example[POSITION]), number, example[IDS].numpy())
-        for number, example in enumerate(read_features(files))
+        for number, example in enumerate(read_features(files, labels))
     ]
     # Beam writes examples in any order: the position restores that of the text, and the number breaks ties.
     passages.sort(key=lambda passage: passage[:2])

@@ -4,12 +4,16 @@ import logging
 from collections.abc import Sequence
 
 import numpy as np
-import tensorflow as tf
+from keras import ops
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import f1_score
 
-from vaiven.models.data import dataset
-from vaiven.models.data.preprocessing import IDS, LABEL, NGRAMS
+from vaiven.label_spec import LabelSpec
+from vaiven.models.data.labelled_rows import LabelledRows, join_targets, read_labelled_rows
+from vaiven.models.network.heads import label_probabilities
 from vaiven.models.network.network import Network
+from vaiven.models.network.wide import WideNgrams
+from vaiven.models.training.calibration import fit_combination
 from vaiven.models.training.ngram_rows import NgramRows
 from vaiven.models.training.wide_fit import fit_wide
 
@@ -17,6 +21,8 @@ progress = logging.getLogger('vaiven.progress')
 
 # Inverse regularisation of the logistic regression on two logits.
 STACKING_C = 1.0
+# With many classes the combination is fitted to so many rows that each path has at most this many logits: 80 MB.
+MAX_LOGITS = 10_000_000
 
 
 def stack_paths(
@@ -26,66 +32,137 @@ def stack_paths(
     *,
     batch_size: int,
     soft_labels: float,
+    class_weights: np.ndarray | None = None,
 ) -> None:
     """Fits the wide path to the training rows, and the combination of both paths to the validation rows.
 
     The combination is a logistic regression on the logits of the two paths (stacking, Wolpert 1992). With one path this
-    is Platt scaling, so the probabilities are calibrated in both cases. Then the wide path is fitted again, to the rows
-    of both splits: the validation rows are no longer needed for validation. Unlabelled rows are ignored. If a split
-    does not have rows of both classes, nothing changes, and a progress line reports it.
+    is Platt scaling, so the probabilities are calibrated in both cases. `vaiven.models.training.calibration` has the
+    fits for labels that are not binary. Then the wide path is fitted again, to the rows of both splits: the validation
+    rows are no longer needed for validation. Unlabelled rows are ignored. If a split does not have rows of two classes,
+    nothing is fitted, and a progress line reports it.
 
     Args:
         network: its recurrent path is trained.
         train_files, eval_files: examples that Transform wrote.
         batch_size: texts per batch.
         soft_labels: the setting `training.soft_labels`.
+        class_weights: factor of each class in all fits, (classes); None for 1.
     """
-    validation = list(dataset.labelled_batches(eval_files, batch_size, soft_labels))
-    targets = _column(LABEL, validation)
-    is_positive = targets > 0.5
-    if len(set(is_positive)) < 2:
-        _report_skipped(network, 'validation', is_positive)
+    if network.thresholds is not None:
+        # Served if nothing can be fitted.
+        c = -ops.convert_to_numpy(network.thresholds.values())
+        network.combination.assign(np.stack([np.ones_like(c), np.zeros_like(c), c]))
+    validation = read_labelled_rows(eval_files, batch_size, soft_labels, network.labels)
+    if _is_skipped(network, 'validation', validation):
         return
     if network.wide is not None:
-        training = list(dataset.labelled_batches(train_files, batch_size, soft_labels))
-        ngrams, train_targets = _ngrams(training), _column(LABEL, training)
-        if len(set(train_targets > 0.5)) < 2:
-            _report_skipped(network, 'training', train_targets > 0.5)
+        training = read_labelled_rows(train_files, batch_size, soft_labels, network.labels)
+        if _is_skipped(network, 'training', training):
             return
-        fit_wide(network.wide, ngrams, train_targets)
-    batches = [
-        [np.array(logits) for logits in network.path_logits(batch[IDS], batch[NGRAMS])]
-        for batch in validation
-    ]
-    logits = np.concatenate([np.stack(paths, axis=1) for paths in batches])  # (rows, paths)
-    if network.wide is None:
-        logits = logits[:, :1]
-    model = LogisticRegression(C=STACKING_C).fit(logits, is_positive)
-    weights = [*model.coef_[0], 0.0][:2]  # without a wide path, its weight is 0
-    network.combination.assign([*weights, *model.intercept_])
+        _fit_wide(network.wide, [training], class_weights)
+    recurrent, wide, targets = _validation_logits(network, validation)
+    network.combination.assign(_fit(network, recurrent, wide, targets, class_weights))
     if network.wide is None:
         return
-    accuracies = [
-        np.mean((scores > 0) == is_positive) for scores in (*logits.T, model.decision_function(logits))
-    ]
-    progress.info(
-        'validation: accuracy %.1f %% recurrent, %.1f %% wide, %.1f %% both',
-        *(100 * accuracy for accuracy in accuracies),
-    )
-    fit_wide(network.wide, ngrams + _ngrams(validation), np.concatenate([train_targets, targets]))
+    _report_paths(network, recurrent, wide, targets)
+    _fit_wide(network.wide, [training, validation], class_weights)
 
 
-def _report_skipped(network: Network, split: str, is_positive: np.ndarray) -> None:
+def _is_skipped(network: Network, split: str, rows: LabelledRows) -> bool:
+    """Whether nothing can be fitted to the rows; then a progress line reports it."""
+    classes = rows.classes()
+    if len(classes) > 1 or (classes and network.labels.kind == 'multilabel'):
+        return False
     skipped = 'no calibration' if network.wide is None else 'no wide path and no calibration'
     labels = 'no labels'
-    if len(is_positive):
-        labels = f'labels of one class only ({"positive" if is_positive[0] else "negative"})'
+    if classes:
+        labels = f'labels of one class only ({network.labels.classes[classes[0]]})'
     progress.info('%s: the %s rows have %s', skipped, split, labels)
+    return True
 
 
-def _ngrams(batches: Sequence[dict[str, tf.Tensor]]) -> NgramRows:
-    return NgramRows.from_padded(batch[NGRAMS].numpy() for batch in batches)
+def _fit_wide(wide: WideNgrams, splits: Sequence[LabelledRows], class_weights: np.ndarray | None) -> None:
+    """Fits the wide path to the rows of all splits."""
+    labels = splits[0].labels
+    targets = join_targets(splits)
+    row_weights = None
+    # Of multilabel labels the classes are weighted in the combination alone: a row is of several classes.
+    if class_weights is not None and labels.kind != 'multilabel':
+        shares = np.stack([1 - targets, targets], axis=1) if labels.kind == 'binary' else targets
+        row_weights = shares @ class_weights
+    if labels.kind == 'ordinal':
+        targets = targets @ np.linspace(0, 1, labels.size, dtype=np.float32)
+    elif labels.kind != 'binary':
+        targets = targets.toarray()
+    ngrams = NgramRows.from_padded(batch for rows in splits for batch in rows.ngrams)
+    fit_wide(wide, ngrams, targets, labels, row_weights)
 
 
-def _column(name: str, batches: Sequence[dict[str, tf.Tensor]]) -> np.ndarray:
-    return np.concatenate([batch[name].numpy() for batch in batches]) if batches else np.zeros(0)
+def _validation_logits(network: Network, rows: LabelledRows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns the logits of both paths and the targets, each (rows) or (rows, classes), of the rows or some of them."""
+    selected = np.ones(len(rows), bool)
+    limit = MAX_LOGITS // network.labels.logits
+    if len(rows) > limit:
+        selected = np.random.default_rng(0).permutation(len(rows)) < limit
+    batches = [
+        [np.array(logits) for logits in network.path_logits(ids, ngrams)]
+        for ids, ngrams in rows.batches(selected)
+    ]
+    recurrent, wide = (np.concatenate(path) for path in zip(*batches, strict=True))
+    targets = rows.targets[selected]
+    return recurrent, wide, targets if network.labels.kind == 'binary' else targets.toarray()
+
+
+def _fit(
+    network: Network,
+    recurrent: np.ndarray,
+    wide: np.ndarray,
+    targets: np.ndarray,
+    class_weights: np.ndarray | None,
+) -> np.ndarray:
+    """Returns the combination of the paths, in the shape of `Network.combination`."""
+    if network.labels.kind == 'binary':
+        is_positive = targets > 0.5
+        row_weights = (
+            None if class_weights is None else np.where(is_positive, class_weights[1], class_weights[0])
+        )
+        paths = [recurrent] if network.wide is None else [recurrent, wide]
+        model = LogisticRegression(C=STACKING_C).fit(np.stack(paths, axis=1), is_positive, row_weights)
+        factors = [*model.coef_[0], 0.0][:2]  # without a wide path, its weight is 0
+        return np.array([*factors, *model.intercept_])
+    thresholds = None if network.thresholds is None else ops.convert_to_numpy(network.thresholds.values())
+    wide_or_none = None if network.wide is None else wide
+    return fit_combination(network.labels, recurrent, wide_or_none, targets, thresholds, class_weights)
+
+
+def _report_paths(network: Network, recurrent: np.ndarray, wide: np.ndarray, targets: np.ndarray) -> None:
+    """Logs how well each path and both together classify the validation rows."""
+    labels = network.labels
+    a, b, c = np.array(network.combination)
+    if labels.kind == 'ordinal':
+        recurrent, wide = recurrent[:, None], wide[:, None]
+        # A score alone says nothing about the classes: both paths are given the thresholds, in their own unit.
+        alone = recurrent + c / (a + b), wide + c / (a + b)
+    else:
+        alone = recurrent, wide
+    both = a * recurrent + b * wide + c
+    name = 'accuracy' if labels.kind in ('binary', 'ordinal') else 'macro-F1'
+    values = [_measure(labels, logits, targets) for logits in (*alone, both)]
+    progress.info(
+        f'validation: {name} %.1f %% recurrent, %.1f %% wide, %.1f %% both',
+        *(100 * value for value in values),
+    )
+
+
+def _measure(labels: LabelSpec, logits: np.ndarray, targets: np.ndarray) -> float:
+    """Returns the accuracy of binary and ordinal labels, and the macro-F1 of others: classes may be rare there."""
+    if labels.kind == 'binary':
+        return float(np.mean((logits > 0) == (targets > 0.5)))
+    if labels.kind == 'multilabel':
+        return float(f1_score(targets > 0.5, logits > 0, average='macro', zero_division=0))
+    predicted = ops.convert_to_numpy(label_probabilities(labels, logits)).argmax(axis=1)
+    truth = targets.argmax(axis=1)
+    if labels.kind == 'ordinal':
+        return float(np.mean(predicted == truth))
+    return float(f1_score(truth, predicted, average='macro', zero_division=0))

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
+from vaiven.label_spec import SENTIMENT_LABELS, LabelSpec
 from vaiven.models.data import dataset
 from vaiven.models.data.trainer_inputs import read_inputs
 from vaiven.models.export.saved_model import export
@@ -20,6 +21,7 @@ from vaiven.models.network.objective import JointNetwork
 from vaiven.models.text.subwords import assign_subwords
 from vaiven.models.text.tokenization import BOS_ID
 from vaiven.models.training.checkpoints import Checkpoint
+from vaiven.models.training.class_weights import balanced_weights, frequency_thresholds
 from vaiven.models.training.config import TrainingConfig
 from vaiven.models.training.fine_tuning import layer_rates
 from vaiven.models.training.hardware import Hardware, find_hardware, inference_network
@@ -53,6 +55,7 @@ def run_fn(fn_args: Any) -> None:
         inputs.vocabulary,
         inputs.train_files,
         inputs.eval_files,
+        labels=inputs.labels,
         checkpoint=checkpoint,
         logs=fn_args.model_run_dir,
     )
@@ -76,6 +79,7 @@ def train(
     train_files: Sequence[str],
     eval_files: Sequence[str],
     *,
+    labels: LabelSpec = SENTIMENT_LABELS,
     checkpoint: Checkpoint | None = None,
     logs: str | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
@@ -88,6 +92,7 @@ def train(
         training: settings of the training.
         vocabulary: the tokens, in the order of their ids.
         train_files, eval_files: examples that Transform wrote.
+        labels: kind and classes of the labels.
         checkpoint: where the state is saved after each epoch; an interrupted training resumes from it.
         logs: folder for TensorBoard.
         callbacks: additional callbacks of every phase.
@@ -104,11 +109,11 @@ def train(
     hardware = hardware or find_hardware(training)
     phase_options: dict[str, Any] = {'checkpoint': checkpoint, 'logs': logs, 'callbacks': callbacks}
     if training.task == 'language':
-        texts = read_text(train_files), read_text(eval_files)
+        texts = read_text(train_files, labels), read_text(eval_files, labels)
         with hardware.scope():
             network = train_language(network_config, training, vocabulary, *texts, **phase_options)
         return network if hardware.is_plain else inference_network(network)
-    examples = dataset.read_examples(train_files, training.soft_labels).cache()
+    examples = dataset.read_examples(train_files, training.soft_labels, labels).cache()
     lengths, window = dataset.token_counts(examples), min(training.window, dataset.MAX_SEQUENCE_LENGTH)
     # The learning rate schedule needs the number of steps in advance.
     steps = dataset.count_batches(np.minimum(lengths, window), training.batch_size)
@@ -116,12 +121,17 @@ def train(
         progress.info(
             '%d texts are longer: each epoch trains on a random segment of %d tokens', longer, window
         )
-    eval_examples = dataset.read_examples(eval_files, training.soft_labels)
-    validation = dataset.evaluation_batches(eval_examples, training.batch_size).cache()
+    eval_examples = dataset.read_examples(eval_files, training.soft_labels, labels)
+    validation = dataset.evaluation_batches(eval_examples, training.batch_size, labels)
+    counts, class_weights = None, None
+    if labels.kind == 'ordinal' or training.class_weight == 'balanced':
+        counts = dataset.count_classes(examples, labels)
+    if counts is not None and training.class_weight == 'balanced':
+        class_weights = balanced_weights(labels, counts)
 
     def batches(epoch: tf.Tensor) -> tf.data.Dataset:
         return hardware.pad_batches(
-            dataset.training_batches(examples, training.batch_size, window, training.seed, epoch)
+            dataset.training_batches(examples, training.batch_size, window, training.seed, epoch, labels)
         )
 
     with hardware.scope():
@@ -131,10 +141,14 @@ def train(
             language_weight=training.language_weight,
             softmax_candidates=training.softmax_candidates,
             replicas=hardware.replicas,
+            labels=labels,
+            class_weights=class_weights,
             seed=training.seed,
         )
         network(np.full((1, 2), BOS_ID))  # builds all weights
         assign_subwords(network, vocabulary)
+        if network.thresholds is not None and counts is not None:
+            network.thresholds.set_values(frequency_thresholds(counts, class_weights))
     if training.language_epochs:
         # The language loss alone, over labelled and unlabelled texts (Dai & Le 2015).
         network.sentiment_weight, network.language_weight = 0.0, 1.0
@@ -169,5 +183,6 @@ def train(
         eval_files,
         batch_size=training.batch_size,
         soft_labels=training.soft_labels,
+        class_weights=class_weights,
     )
     return network

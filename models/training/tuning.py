@@ -122,7 +122,14 @@ class RandomSearchTuner(base_tuner.BaseTuner):
         lowest = _LowestMetric(OBJECTIVE[inputs.training.task])
         files = inputs.train_files, inputs.eval_files
         try:
-            train(inputs.network, inputs.training, inputs.vocabulary, *files, callbacks=[lowest])
+            train(
+                inputs.network,
+                inputs.training,
+                inputs.vocabulary,
+                *files,
+                labels=inputs.labels,
+                callbacks=[lowest],
+            )
         except TrainingError as error:
             progress.info('trial %d/%d failed: %s', number, self.trials, error)
             raise keras_tuner.errors.FailedTrialError(str(error)) from error

@@ -19,7 +19,8 @@ from vaiven.components.language_evaluation.component import LanguageEvaluator
 from vaiven.components.language_evaluation.evaluate import SAMPLE_TOKENS, SAMPLES
 from vaiven.components.language_evaluation.originality import distinct_n, longest_copied_passage
 from vaiven.configuration import ConfigError
-from vaiven.models.export.signatures import Signatures
+from vaiven.models.export.language import LanguageModel
+from vaiven.models.export.text_model import TextModel
 from vaiven.models.network.config import NetworkConfig
 from vaiven.models.network.network import Network
 from vaiven.models.text.config import TextConfig
@@ -50,7 +51,7 @@ def export(folder, bias):
     network(np.full((1, 2), 2))
     network.set_weights([np.zeros_like(weight) for weight in network.get_weights()])
     network.softmax_bias.assign(bias)
-    model = Signatures(network, TEXT, str(vocabulary))
+    model = LanguageModel(TextModel(network, TEXT, str(vocabulary)))
     archive = keras.export.ExportArchive()
     archive.track(model)
     string = tf.TensorSpec([None], tf.string, name='text')

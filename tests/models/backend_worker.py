@@ -71,9 +71,7 @@ def outputs_and_gradients(network: JointNetwork) -> dict[str, np.ndarray]:
         f'gradient {number} by {variable.name}': keras.ops.convert_to_numpy(gradient)
         for number, (variable, gradient) in enumerate(zip(variables, gradients, strict=True))
     }
-    found['probability'] = keras.ops.convert_to_numpy(
-        keras.ops.sigmoid(network.sentiment_logits(IDS, NGRAMS))
-    )
+    found['probability'] = keras.ops.convert_to_numpy(keras.ops.sigmoid(network.label_logits(IDS, NGRAMS)))
     found |= {f'wide {outputs}': keras.ops.convert_to_numpy(wide_of(outputs)(NGRAMS)) for outputs in (3, 20)}
     return {**found, 'loss': keras.ops.convert_to_numpy(loss)}
 

@@ -81,12 +81,12 @@ def test_every_cell_stacked_and_in_both_directions_is_exported(cell, tmp_path):
     archive = keras.export.ExportArchive()
     archive.track(network)
     specification = [tf.TensorSpec([None, None], tf.int32) for _ in range(2)]
-    archive.add_endpoint('serve', network.sentiment_logits, input_signature=specification)
+    archive.add_endpoint('serve', network.label_logits, input_signature=specification)
     archive.write_out(str(tmp_path / 'model'), verbose=False)
     loaded = tf.saved_model.load(str(tmp_path / 'model'))
     inputs = backend_worker.IDS, backend_worker.NGRAMS
     served = loaded.serve(*(tf.constant(part) for part in inputs))
-    np.testing.assert_allclose(served, np.array(trained.sentiment_logits(*inputs)), atol=1e-6)
+    np.testing.assert_allclose(served, np.array(trained.label_logits(*inputs)), atol=1e-6)
 
 
 def test_the_networks_sources_import_keras_alone():

@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 
 from vaiven.models.export import generation
-from vaiven.models.export.signatures import Signatures
+from vaiven.models.export.language import LanguageModel
+from vaiven.models.export.text_model import TextModel
 from vaiven.models.network.config import NetworkConfig
 from vaiven.models.network.network import Network
 from vaiven.models.text.config import TextConfig
@@ -18,7 +19,7 @@ WORDS = ['the', 'film', 'is', 'una', 'niña', '.', ',', '¿', '?', '(', ')', '�
 DEFAULTS = {'length': 12, 'temperature': 1.0, 'top_p': 0.9, 'top_k': 0, 'no_repeat': 0, 'seed': 1}
 
 
-def signatures(folder, unit, tokens, max_tokens=64, **config) -> Signatures:
+def signatures(folder, unit, tokens, max_tokens=64, **config) -> LanguageModel:
     path = folder / 'vocab.txt'
     path.write_text('\n'.join([*SPECIAL_TOKENS, *tokens]) + '\n', encoding='utf-8')
     sizes = {'units': 8, 'embedding_size': 6, 'wide_ngrams': 0, **config}
@@ -26,7 +27,8 @@ def signatures(folder, unit, tokens, max_tokens=64, **config) -> Signatures:
     network(np.full((1, 2), 2))
     for variable in network.trainable_variables:
         variable.assign(variable * 5)  # so that it has labelled_texts
-    return Signatures(network, TextConfig(unit, lowercase=False, max_tokens=max_tokens), str(path))
+    config = TextConfig(unit, lowercase=False, max_tokens=max_tokens)
+    return LanguageModel(TextModel(network, config, str(path)))
 
 
 @pytest.fixture(
@@ -41,7 +43,7 @@ def words(tmp_path_factory):
     return writer(signatures(tmp_path_factory.mktemp('w'), 'word', WORDS))
 
 
-def writer(model: Signatures):
+def writer(model: LanguageModel):
     function = tf.function(model.generate)
 
     def write(texts, **changes) -> list[str]:
@@ -77,7 +79,7 @@ def test_copies_of_one_prompt_get_different_continuations(characters):
 def test_temperature_0_takes_the_most_probable_token_of_the_whole_text_so_far(characters):
     (text,) = characters(['ab'], length=30, temperature=0.0)
     ids = [2, *(CHARACTERS.index(each) + len(SPECIAL_TOKENS) for each in 'ab' + text)]
-    network = characters.model.network
+    network = characters.model.model.network
     states, _ = network.read('forward', np.array([ids]))
     logits = np.array(network.token_logits(network.project('forward', states)))[0]
     most_probable = np.argmax(logits[:, len(SPECIAL_TOKENS) :], axis=1)

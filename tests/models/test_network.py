@@ -3,9 +3,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from vaiven.label_spec import SENTIMENT_LABELS
 from vaiven.models.network.config import CELLS, NetworkConfig
 from vaiven.models.network.layers import MaskedPooling, TokenDropout, reverse_sequences
-from vaiven.models.network.losses import language_loss, sentiment_loss
+from vaiven.models.network.losses import label_loss, language_loss
 from vaiven.models.network.network import Network
 from vaiven.models.network.wide import MAX_ENTRIES, NO_NGRAM, WideNgrams
 
@@ -83,8 +84,10 @@ def test_one_seed_gives_the_same_weights():
         np.testing.assert_array_equal(one, other)
 
 
-def test_unlabelled_rows_do_not_count_in_the_sentiment_loss():
-    loss = sentiment_loss(np.array([2.0, -9.0, 0.5], 'float32'), np.array([1.0, -1.0, 0.0], 'float32'))
+def test_unlabelled_rows_do_not_count_in_the_label_loss():
+    loss = label_loss(
+        SENTIMENT_LABELS, np.array([2.0, -9.0, 0.5], 'float32'), np.array([1.0, -1.0, 0.0], 'float32')
+    )
     expected = (np.log1p(np.exp(-2.0)) + np.log1p(np.exp(0.5))) / 2
     assert float(loss) == pytest.approx(expected, rel=1e-6)
 
@@ -178,12 +181,12 @@ def test_the_paths_are_combined_as_the_weights_say():
     recurrent, wide = (np.array(part) for part in network.path_logits(IDS, NGRAMS))
     np.testing.assert_allclose(recurrent, np.array(network(IDS)['sentiment']), atol=1e-6)
     np.testing.assert_allclose(wide, [0.5, 0.75], atol=1e-6)
-    both = np.array(network.sentiment_logits(IDS, NGRAMS))
+    both = np.array(network.label_logits(IDS, NGRAMS))
     np.testing.assert_allclose(both, 0.5 * recurrent + 2 * wide + 0.25, atol=1e-6)
 
 
 def test_without_a_wide_path_the_recurrent_one_stands_alone():
     network = small(wide_ngrams=0)
     np.testing.assert_allclose(
-        np.array(network.sentiment_logits(IDS, NGRAMS)), np.array(network(IDS)['sentiment']), atol=1e-6
+        np.array(network.label_logits(IDS, NGRAMS)), np.array(network(IDS)['sentiment']), atol=1e-6
     )

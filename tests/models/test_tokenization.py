@@ -152,7 +152,7 @@ def test_transform_the_served_graph_and_the_benchmarks_split_words_in_the_same_w
     from tests.models.conftest import CONFIG, corpus, transform_rows
     from vaiven.components.vocabulary.config import VocabularyConfig
     from vaiven.components.vocabulary.token_selection import select_tokens
-    from vaiven.models.export.signatures import Signatures
+    from vaiven.models.export.text_model import TextModel
     from vaiven.models.network.config import NetworkConfig
     from vaiven.models.network.network import Network
     from vaiven.pipeline.config import configure
@@ -167,7 +167,7 @@ def test_transform_the_served_graph_and_the_benchmarks_split_words_in_the_same_w
     assert any(vocabulary[i].startswith('##') for row in expected for i in row)
 
     network = Network(NetworkConfig(units=4, embedding_size=4), len(vocabulary))
-    served = Signatures(network, config.text, str(tmp_path / 'vocab.txt')).ids(tf.constant(texts))
+    served = TextModel(network, config.text, str(tmp_path / 'vocab.txt')).ids(tf.constant(texts))
     assert [row[: np.count_nonzero(row)].tolist() for row in served.numpy()] == expected
 
     rows = tf.data.TFRecordDataset(str(tmp_path / 'rows-00000-of-00001.gz'), 'GZIP')
