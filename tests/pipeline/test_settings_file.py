@@ -303,6 +303,22 @@ def test_plan_takes_a_file_with_set_and_text_column_above_it(
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    'command', [['run'], ['plan'], ['kubeflow', 'compile', '--image', 'x', '--output', 'none.yaml']]
+)
+def test_every_command_with_settings_checks_the_file_first(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    path = tmp_path / 'año [1].yaml'
+    path.write_text('# ñ\nnetwork: {units: 0}')
+    arguments = ['--data', str(data), '--root', str(tmp_path / 'runs'), '--config', str(path)]
+    assert cli.run([*command, *arguments]) == 2
+    assert capsys.readouterr() == (
+        '', f'vaiven: {path}, line 2: network.units must lie between 1 and 16384. Received: 0\n'
+    )  # fmt: skip
+    assert not (tmp_path / 'runs').exists()
+
+
 def test_train_takes_a_file(data: Path, tmp_path: Path) -> None:
     path = tmp_path / 'shop.yaml'
     path.write_text('training: {epochs: 0}')
