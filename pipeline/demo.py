@@ -1,9 +1,13 @@
 """The demonstration after a run: serves the pushed model and shows its predictions over gRPC and REST."""
 
+import numpy as np
+from rich.cells import cell_len
+
 from vaiven.errors import UserError
+from vaiven.label_spec import SENTIMENT
 from vaiven.pipeline.demo_inputs import DemoInputs
 from vaiven.pipeline.progress_display import ProgressDisplay
-from vaiven.serving.client import Client, InvalidRequestError, Vaiven
+from vaiven.serving.client import Classification, Client, InvalidRequestError, Vaiven
 from vaiven.serving.common.errors import ServerStartError
 from vaiven.serving.server.server_process import ServerProcess
 
@@ -11,6 +15,7 @@ _NEXT_WORDS = 5
 _GENERATED_TOKENS = 200
 _TOLERANCE = 1e-6  # of a probability: float32 over gRPC, decimal digits over REST
 _MAX_CHARACTERS = 60
+_NO_LABEL = '-'
 
 
 class ServedModelError(UserError):
@@ -51,8 +56,7 @@ def _show_predictions(
         models = Vaiven(grpc, model), Vaiven(rest, model)
         addresses = f'over gRPC {grpc.address} and REST {rest.address}'
         if inputs.texts:
-            display.line(display.bold(f'sentiment {addresses}'))
-            _show_sentiment(display, *models, inputs)
+            _show_classes(display, *models, inputs, addresses)
         if inputs.prefixes:
             display.line(display.bold('next words'))
             for prefix, words in zip(
@@ -66,18 +70,32 @@ def _show_predictions(
                 display.line(f'  {_generate(*models, prompt, seed)}')
 
 
-def _show_sentiment(display: ProgressDisplay, grpc: Vaiven, rest: Vaiven, inputs: DemoInputs) -> None:
-    results = grpc.sentiment(inputs.texts), rest.sentiment(inputs.texts)
+def _show_classes(
+    display: ProgressDisplay, grpc: Vaiven, rest: Vaiven, inputs: DemoInputs, addresses: str
+) -> None:
+    results = grpc.classify(inputs.texts), rest.classify(inputs.texts)
+    name = 'sentiment' if results[0][0].classes in ((), SENTIMENT) else 'labels'
+    display.line(display.bold(f'{name} {addresses}'))
+    width = max(cell_len(_label(result)) for result in results[0])
     for label, by_grpc, by_rest in zip(inputs.labels, *results, strict=True):
-        difference = abs(by_grpc.probability - by_rest.probability)
-        if by_grpc.label != by_rest.label or difference > _TOLERANCE:
+        difference = np.abs(np.subtract(by_grpc.probabilities, by_rest.probabilities)).max(initial=0)
+        if by_grpc.label != by_rest.label or max(difference, abs(by_grpc.score - by_rest.score)) > _TOLERANCE:
             raise ServedModelError(
-                f'{by_grpc.text!r}: the probability is {by_grpc.probability} over gRPC and '
-                f'{by_rest.probability} over REST'
+                f'{by_grpc.text!r}: {by_grpc.label} has the probability {by_grpc.score} over gRPC, and '
+                f'{by_rest.label} has {by_rest.score} over REST'
             )
-        wrong = '' if label in (None, by_grpc.label) else display.red(f'  (label: {label})')
+        predicted = _label(by_grpc)
+        wrong = '' if label in (None, predicted) else display.red(f'  (label: {label or _NO_LABEL})')
+        padding = ' ' * (width - cell_len(predicted))
         text = _shorten(by_grpc.text)
-        display.line(f'  {by_grpc.label} {by_grpc.score:6.1%} {by_rest.score:6.1%}  {text}{wrong}')
+        display.line(
+            f'  {predicted or _NO_LABEL}{padding} {by_grpc.score:6.1%} {by_rest.score:6.1%}  {text}{wrong}'
+        )
+
+
+def _label(result: Classification) -> str:
+    """The label of a text; of a model with several labels a text, all of them."""
+    return result.label if result.joined_labels is None else result.joined_labels
 
 
 def _generate(grpc: Vaiven, rest: Vaiven, prompt: str, seed: int) -> str:

@@ -19,7 +19,7 @@ class DemoInputs:
     """The inputs of a demonstration.
 
     Attributes:
-        texts: texts whose sentiment is predicted.
+        texts: texts whose label is predicted.
         labels: the label of each text; None if unknown.
         prefixes: texts whose next word is predicted.
         prompts: texts to continue.

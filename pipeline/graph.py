@@ -24,7 +24,6 @@ from vaiven.components.text_example_gen.files import DataFiles
 from vaiven.components.transform.component import TextTransform
 from vaiven.components.vocabulary.component import Vocabulary
 from vaiven.configuration import to_json
-from vaiven.label_spec import LabelSpec
 from vaiven.pipeline.baseline import MODEL, LatestBlessedOtherStrategy
 from vaiven.pipeline.beam_options import beam_args
 from vaiven.pipeline.config import Config
@@ -111,7 +110,7 @@ def components(
             examples=examples.outputs['examples'],
             model=model,
             baseline_model=baseline_model,
-            eval_config=eval_config(config.evaluation, LabelSpec.from_config(to_json(config))),
+            eval_config=eval_config(config.evaluation, config.data.label_spec()),
             example_splits=[_TEST],
         ).with_id('Evaluator')
     else:

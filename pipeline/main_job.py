@@ -7,13 +7,14 @@ import os
 import shlex
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vaiven.components.text_example_gen.files import DataFiles
 from vaiven.errors import UserError
 from vaiven.pipeline.completed import CompletedComponents
 from vaiven.pipeline.config import Config
 from vaiven.pipeline.interruption import StoppedError, record_signals
+from vaiven.pipeline.measures_display import print_language, print_measures
 from vaiven.pipeline.paths import ARTIFACTS, FolderError, RunPaths
 from vaiven.pipeline.progress_display import STDOUT, ProgressDisplay, progress_display
 from vaiven.pipeline.run_lock import run_lock
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 # Errors of the file system that mean a full disk, or a folder that cannot be written.
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ENAMETOOLONG)
-_MAX_EXCERPT_CHARACTERS = 300
 
 
 def run_job(
@@ -135,7 +135,7 @@ def _run_pipeline(
 
     share_cores(config.network)
     completed, current_fingerprints = CompletedComponents(paths.root), fingerprints(config, files)
-    results = RunResults()
+    results = RunResults(config.data.label_spec().classes)
     rows = [('loading TFX', f'{time.monotonic() - start:.1f}', '', '')]
     start_times: dict[str, float] = {}
     baseline: list[str] = []
@@ -194,16 +194,9 @@ def _print_components(display: ProgressDisplay, rows: Sequence[tuple[str, str, s
 
 def _print_results(display: ProgressDisplay, results: 'RunResults', paths: RunPaths) -> None:
     if results.accuracy is not None:
-        rows = f'{results.rows or "the"} held-out rows'
-        display.line(display.bold(f'accuracy on {rows}  {results.accuracy:6.1%}'))
-    if results.majority is not None and results.linear is not None:
-        display.line(f'  of the majority class        {results.majority:6.1%}')
-        display.line(f'  of a linear model (NB-SVM)   {results.linear:6.1%}')
-    if results.calibration_error is not None and results.brier is not None:
-        display.line(f'expected calibration error     {results.calibration_error:6.1%}')
-        display.line(f'Brier score                    {results.brier:7.3f}')
+        print_measures(display, results)
     if results.language:
-        _print_language(display, results.language)
+        print_language(display, results.language)
     if results.version is None:
         display.line(display.red(f'not pushed: {results.reason}'))
     else:
@@ -214,33 +207,6 @@ def _print_results(display: ProgressDisplay, results: 'RunResults', paths: RunPa
         curves = _display_path(os.path.join(paths.root, results.curves))
         display.line(display.dim(f'learning curves: tensorboard --logdir {shlex.quote(curves)}'))
     display.line()
-
-
-def _print_language(display: ProgressDisplay, evaluation: dict[str, Any]) -> None:
-    characters = evaluation['characters']
-    rows = {
-        f'bits per character on {characters:,} held-out characters': evaluation['bits_per_character'],
-        '  of the previous blessed model': evaluation['before'],
-        '  of a compressor (xz)': evaluation['compressor'],
-        '  of the character frequencies': evaluation['unigram'],
-    }
-    for number, (name, bits) in enumerate(rows.items()):
-        if bits is not None:
-            line = f'{name:52}{bits:7.3f}'
-            display.line(line if number else display.bold(line))
-    shares = ' '.join(f'{share:.0%}' for share in evaluation['distinct'])
-    display.line(
-        f'generated text: distinct-1, -2, -3: {shares}; longest copied passage: «{evaluation["copied"]}»'
-    )
-    display.line(f'  {_excerpt(evaluation["written"][0])}')
-
-
-def _excerpt(text: str) -> str:
-    """The start of a text, in one line."""
-    line = ' '.join(text.split())
-    if len(line) <= _MAX_EXCERPT_CHARACTERS:
-        return line
-    return line[: _MAX_EXCERPT_CHARACTERS - 1] + '…'
 
 
 def _describe_files(files: DataFiles) -> str:

@@ -3,33 +3,46 @@
 import dataclasses
 import json
 import os
+from collections.abc import Mapping
 from typing import Any
 
-from tensorflow_model_analysis.api import model_eval_lib
+import numpy as np
 
+from vaiven.components.evaluation.chance import MAX_BALANCED_SHARE
+from vaiven.components.evaluation.figures import held_out_figures
 from vaiven.components.language_evaluation.executor import EVALUATION_FILE
 from vaiven.components.linear_baseline.artifact import BASELINE_FILE
 from vaiven.components.serving_check.executor import CHECK_FILE
 from vaiven.components.text_example_gen.executor import SUMMARY_FILE as EXAMPLES_FILE
 from vaiven.components.text_example_gen.summary import Summary
 from vaiven.components.vocabulary.artifact import SUMMARY_FILE
+from vaiven.label_spec import LabelSpec
 from vaiven.pipeline.artifact_outputs import OutputArtifact
 from vaiven.pipeline.runner import ComponentResult
-from vaiven.serving.evaluation.calibration import calibration_error
+from vaiven.serving.evaluation.measures import ORDER
 
-_CANDIDATES = ('', 'candidate')
+_MAX_CONFUSION_CLASSES = 100
+_CLASS_FIGURES = ('precision', 'recall', 'f1', 'rows')
 
 
 @dataclasses.dataclass
 class RunResults:
     """The results of a run, filled in as its components end.
 
+    All values are plain: `dataclasses.asdict` makes JSON of them.
+
     Attributes:
-        accuracy: accuracy on the held-out rows, 0 to 1.
+        classes: names of the classes in their order.
+        accuracy: accuracy on the held-out rows, 0 to 1; multilabel: share of rows with all labels right.
         calibration_error: expected calibration error on these rows.
-        brier: Brier score (mean squared error of the probabilities) on these rows.
+        brier: Brier score on these rows, as `vaiven.serving.evaluation.measures.Measures` defines it.
+        measures: all measures on these rows that are one number, by their names in `Measures`.
+        per_class: `precision`, `recall`, `f1` and `rows` of each class on these rows, by the name of the class; None
+            for a measure that is not defined, because the class has no rows or is never predicted.
+        confusion: rows by label (outer list) and predicted class; empty for multilabel and for more than 100 classes.
         majority: accuracy of the majority class on these rows.
         linear: accuracy of a linear model (NB-SVM) on these rows.
+        linear_macro_f1: macro-F1 of that model on these rows.
         rows: number of held-out rows.
         examples: number of examples by split, and of dropped rows: `empty` and `duplicates`.
         blessed: whether both the evaluation and the serving check passed.
@@ -43,11 +56,16 @@ class RunResults:
         seconds: duration of the run.
     """
 
+    classes: tuple[str, ...] = LabelSpec().classes
     accuracy: float | None = None
     calibration_error: float | None = None
     brier: float | None = None
+    measures: dict[str, float] = dataclasses.field(default_factory=dict)
+    per_class: dict[str, dict[str, float | None]] = dataclasses.field(default_factory=dict)
+    confusion: list[list[int]] = dataclasses.field(default_factory=list)
     majority: float | None = None
     linear: float | None = None
+    linear_macro_f1: float | None = None
     rows: int | None = None
     examples: dict[str, int] = dataclasses.field(default_factory=dict)
     blessed: bool = True
@@ -73,12 +91,9 @@ class RunResults:
             case 'BaselineModel':
                 return '' if 'model' in outputs else 'no earlier blessed model'
             case 'Evaluator':
-                evaluation = outputs['evaluation'].uri
-                self.accuracy = held_out_metric(evaluation, 'binary_accuracy')
-                self.brier = held_out_metric(evaluation, 'mean_squared_error')
-                self.calibration_error = held_out_calibration_error(evaluation)
+                self._add_figures(held_out_figures(outputs['evaluation'].uri))
                 verdict = self._add_blessing(bool(outputs['blessing'].properties.get('blessed')))
-                return verdict if self.accuracy is None else f'accuracy {self.accuracy:.1%}, {verdict}'
+                return ', '.join([*self.summary(), verdict])
             case 'LanguageEvaluator':
                 self.language = _read(outputs['evaluation'], EVALUATION_FILE)
                 bits = self.language['bits_per_character']
@@ -87,6 +102,7 @@ class RunResults:
             case 'LinearBaseline':
                 baseline = _read(outputs['baseline'], BASELINE_FILE)
                 self.majority, self.linear = baseline['majority'], baseline['nb_svm']
+                self.linear_macro_f1 = baseline.get('macro_f1')
                 self.rows = baseline['rows']
                 return f'majority class {self.majority:.1%}, NB-SVM {self.linear:.1%}'
             case 'ServingCheck':
@@ -94,6 +110,42 @@ class RunResults:
             case 'AtomicPusher':
                 return self._add_push(outputs['pushed_model'])
         return ''
+
+    def summary(self) -> list[str]:
+        """The most important measures in words: of two classes the accuracy, of others also the macro-F1."""
+        if self.accuracy is None:
+            return []
+        words = [f'accuracy {self.accuracy:.1%}']
+        if self.is_macro_f1_shown:
+            words.append(f'macro-F1 {self.measures["macro_f1"]:.3f}')
+        if (error := self.measures.get('mean_absolute_error')) is not None:
+            words.append(f'mean absolute error {error:.2f}')
+        return words
+
+    @property
+    def is_macro_f1_shown(self) -> bool:
+        """Whether the macro-F1 says more than the accuracy: of several classes, and of two that are unequal."""
+        shares = [one['rows'] or 0.0 for one in self.per_class.values()]
+        is_balanced = len(shares) == 2 and max(shares) <= MAX_BALANCED_SHARE * sum(shares)
+        return 'macro_f1' in self.measures and not is_balanced
+
+    def _add_figures(self, figures: Mapping[str, float | np.ndarray]) -> None:
+        """Adds what the Evaluator has measured, by the names of `vaiven.components.evaluation.label_measures`."""
+        self.measures = {name: value for name in ORDER if isinstance(value := figures.get(name), float)}
+        self.accuracy = self.measures.get('accuracy')
+        self.rows = int(figures['example_count']) if 'example_count' in figures else None
+        self.brier = self.measures.get('brier')
+        self.calibration_error = self.measures.get('ece')
+        columns = {
+            name: _plain(figures[f'class_{name}']) for name in _CLASS_FIGURES if f'class_{name}' in figures
+        }
+        if columns:
+            self.per_class = {
+                class_name: {name: column[number] for name, column in columns.items()}
+                for number, class_name in enumerate(self.classes)
+            }
+        if 'confusion' in figures and len(self.classes) <= _MAX_CONFUSION_CLASSES:
+            self.confusion = np.asarray(figures['confusion']).astype(int).tolist()
 
     def _add_examples(self, examples: OutputArtifact) -> str:
         with open(os.path.join(examples.uri, EXAMPLES_FILE), encoding='utf-8') as file:
@@ -128,42 +180,9 @@ class RunResults:
         return f'version {self.version}' + ('' if self.pushed else ', pushed before')
 
 
-def held_out_metric(evaluation_uri: str, metric: str) -> float | None:
-    """A metric of the candidate over all held-out rows, from the evaluation of TFX's Evaluator.
-
-    Args:
-        evaluation_uri: location of the evaluation.
-        metric: name of the metric.
-
-    Returns:
-        The value; None if it was not measured.
-    """
-    for metrics in model_eval_lib.load_metrics(evaluation_uri):
-        if metrics.slice_key.single_slice_keys:
-            continue
-        for pair in metrics.metric_keys_and_values:
-            if pair.key.name == metric and not pair.key.is_diff and pair.key.model_name in _CANDIDATES:
-                return float(pair.value.double_value.value)
-    return None
-
-
-def held_out_calibration_error(evaluation_uri: str) -> float | None:
-    """The expected calibration error of the candidate over all held-out rows; None if it was not measured."""
-    for plots in model_eval_lib.load_plots(evaluation_uri):
-        for pair in plots.plot_keys_and_values:
-            if plots.slice_key.single_slice_keys or pair.key.model_name not in _CANDIDATES:
-                continue
-            return calibration_error(
-                [
-                    (
-                        bucket.num_weighted_examples.value,
-                        bucket.total_weighted_label.value,
-                        bucket.total_weighted_refined_prediction.value,
-                    )
-                    for bucket in pair.value.calibration_histogram_buckets.buckets
-                ]
-            )
-    return None
+def _plain(values: float | np.ndarray) -> list[float | None]:
+    """JSON has no NaN."""
+    return [None if np.isnan(value) else float(value) for value in np.atleast_1d(values)]
 
 
 def _read(artifact: OutputArtifact, name: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import dataclasses
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vaiven.errors import UserError
@@ -18,7 +18,10 @@ _METRICS = {
     'brier': 'brier_score',
     'majority': 'majority_accuracy',
     'linear': 'linear_accuracy',
+    'linear_macro_f1': 'linear_macro_f1',
 }
+# These measures are among them under other names.
+_RENAMED = ('ece', 'brier')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,14 +36,18 @@ class TrainingResult:
         pushed: whether this run pushed the version. If not, an earlier run had pushed the same model.
         blessed: whether the evaluation and the serving check passed.
         reason: why nothing was pushed; empty otherwise.
-        metrics: metrics on the held-out examples by name: `accuracy`, `calibration_error`, `brier_score`,
-            `majority_accuracy` and `linear_accuracy` of a sentiment model; `bits_per_character`, `perplexity` and
-            others of a language model.
+        metrics: metrics on the held-out examples by name. Of a classifier: `accuracy`, `macro_f1` and all others that
+            `vaiven.serving.evaluation.measures.Measures` has for its kind of labels, but `ece` is `calibration_error`
+            and `brier` is `brier_score`; and `majority_accuracy`, `linear_accuracy` and `linear_macro_f1` of the
+            baselines. Of a language model: `bits_per_character`, `perplexity` and others.
         examples: number of examples by split (`train`, `eval`, `test`, `unlabelled`), and of dropped rows (`empty`,
             `duplicates`).
         label_kind: kind of the labels, such as `binary`; None for a language model.
         classes: names of the classes in their order; empty for a language model.
         seconds: duration of the pipeline.
+        per_class: `precision`, `recall`, `f1` and `rows` of each class on the held-out examples; None if not defined.
+        confusion: held-out examples by label (outer) and predicted class, in the order of `classes`; empty for a
+            language model, for several labels a row and for more than 100 classes.
     """
 
     name: str
@@ -55,6 +62,8 @@ class TrainingResult:
     label_kind: str | None
     classes: tuple[str, ...]
     seconds: float
+    per_class: Mapping[str, Mapping[str, float | None]]
+    confusion: Sequence[Sequence[int]]
 
     @classmethod
     def from_run(cls, config: Config, root: str, results: Mapping[str, Any]) -> 'TrainingResult':
@@ -79,6 +88,8 @@ class TrainingResult:
             label_kind=labels.kind if labels else None,
             classes=labels.classes if labels else (),
             seconds=round(results['seconds'], 1),
+            per_class=results['per_class'],
+            confusion=results['confusion'],
         )
 
     def to_json(self) -> str:
@@ -103,6 +114,7 @@ def error_json(error: BaseException) -> str:
 
 def _metrics(results: Mapping[str, Any]) -> dict[str, float]:
     metrics = {name: results[key] for key, name in _METRICS.items() if results[key] is not None}
+    metrics |= {name: value for name, value in results['measures'].items() if name not in _RENAMED}
     for name, value in (results['language'] or {}).items():
         if isinstance(value, (int, float)):
             metrics[name] = value

@@ -13,7 +13,7 @@ from vaiven.serving.evaluation.row_scores import RowScores
 # Of the two-sided intervals, so that each bound alone holds with 95 %.
 _CONFIDENCE = 0.9
 # Two classes whose larger one has at most this share: the default of `evaluation.min_accuracy`, 0.6, is above it.
-_MAX_BALANCED_SHARE = 0.6
+MAX_BALANCED_SHARE = 0.6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +48,7 @@ class ChanceTest:
         low, chance = bounds['macro_f1'].low, _chance_macro_f1(rows, measures.rows, scores.spec.kind)
         is_better = low > chance
         if scores.spec.kind == 'binary':
-            is_better = is_better or bool(rows.max() <= _MAX_BALANCED_SHARE * rows.sum())
+            is_better = is_better or bool(rows.max() <= MAX_BALANCED_SHARE * rows.sum())
         if scores.spec.kind != 'ordinal':
             return cls(low, chance, float(is_better))
         error, constant = bounds['mean_absolute_error'].high, _constant_error(rows, scores.spec.values)

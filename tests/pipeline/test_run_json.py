@@ -20,7 +20,8 @@ from vaiven.pipeline.training_result import TrainingResult, error_json
 RESULTS = {
     'version': 3, 'destination': 'serving/reviews/3', 'pushed': True, 'blessed': True, 'reason': '', 'seconds': 61.26,
     'accuracy': 0.75, 'calibration_error': 0.02, 'brier': None, 'majority': 0.5, 'linear': math.nan, 'language': None,
-    'examples': {'train': 80, 'test': 10},
+    'linear_macro_f1': None, 'measures': {'accuracy': 0.75, 'macro_f1': 0.7, 'ece': 0.02}, 'per_class': {},
+    'confusion': [[3, 1], [0, 2]], 'examples': {'train': 80, 'test': 10},
 }  # fmt: skip
 
 
@@ -36,7 +37,9 @@ def test_a_result_has_the_labels_the_paths_and_the_metrics_that_were_measured() 
     result = TrainingResult.from_run(configure(), '/runs', RESULTS)
     assert (result.label_kind, result.classes) == ('binary', ('negative', 'positive'))
     assert (result.model_path, result.seconds) == ('/runs/serving/reviews/3', 61.3)
-    assert set(result.metrics) == {'accuracy', 'calibration_error', 'majority_accuracy', 'linear_accuracy'}
+    assert set(result.metrics) == {
+        'accuracy', 'macro_f1', 'calibration_error', 'majority_accuracy', 'linear_accuracy'
+    }  # fmt: skip
     stars = configure(settings=['data.label_kind=ordinal', 'data.classes=1,2,3'])
     result = TrainingResult.from_run(stars, '/runs', RESULTS)
     assert (result.label_kind, result.classes) == ('ordinal', ('1', '2', '3'))
