@@ -69,6 +69,8 @@ def init(
     """
     path = _output_path(file, data)
     if update:
+        if text_column or label_column or settings or name or force:
+            raise click.UsageError('--update takes only --data and FILE; change other settings in the file')
         return _update(path, data)
     if path != _STANDARD_OUTPUT and os.path.lexists(path) and not force:
         raise UserError(

@@ -165,6 +165,7 @@ def test_standard_output_has_the_file_alone(init: Init) -> None:
         (['--data', 'a.csv', '--set', 'training.epoch=3'], "did you mean 'training.epochs'?"),
         (['--update', 'a.yaml'], '--update needs the new data: add --data FILE'),
         (['--update', '--data', 'a.csv', 'none.yaml'], "the settings in 'none.yaml' cannot be read"),
+        (['--update', '--data', 'a.csv', 'a.yaml', '--name', 'b'], '--update takes only --data and FILE'),
         (['--update', '--data', 'a.csv', '-'], '--update needs the name of a file'),
     ],
 )  # fmt: skip
