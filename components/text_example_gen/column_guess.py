@@ -68,7 +68,7 @@ def guess_columns(table: TableProfile, named: Mapping[str, str]) -> Guess:
     # The column `text`, or else the one with the longest values.
     take(
         'text',
-        sorted((c for c in left if not _is_number(c)), key=lambda c: (c.name != 'text', -c.mean_length)),
+        sorted(filter(_is_text, left), key=lambda c: (c.name != 'text', -c.mean_length)),
     )
     take('split', [c for c in left if _is_split(c)])
     take('language', [c for c in left if _is_language(c)])
@@ -94,6 +94,10 @@ def _guess(columns: Mapping[str, ColumnProfile], named: Mapping[str, str]) -> Gu
         if part == 'rating' and column.low < column.high and not -1 <= column.low < 0 < column.high <= 1:
             target['data.rating_range'] = (column.low, column.high)
     return Guess(settings, suggestions)
+
+
+def _is_text(column: ColumnProfile) -> bool:
+    return column.texts > 0 and max(column.numbers, column.dates) < _MOST * column.filled
 
 
 def _is_number(column: ColumnProfile) -> bool:

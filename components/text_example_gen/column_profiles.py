@@ -24,8 +24,9 @@ from vaiven.serving.common.tables.reading import start, table_rows
 # Values that are counted one by one. A column with more is not one of labels, languages or splits.
 _MAX_VALUES = 100_000
 _MAX_VALUE_LENGTH = 100
+# ISO 8601 and the usual orders of day and month, with or without a time.
 _DATE = re.compile(
-    r'[0-9]{4}([-/.])[01]?[0-9]\1[0-3]?[0-9]\b.*|[0-3]?[0-9]([-/.])[01]?[0-9]\2(?:[0-9]{2}){1,2}\b.*'
+    r'(?:[0-9]{4}([-/.])[01]?[0-9]\1[0-3]?[0-9]|[0-3]?[0-9]([-/.])[01]?[0-9]\2(?:[0-9]{2}){1,2})(?:[T\s].*)?'
 )
 _NUMBER = re.compile(r'[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]{1,3})?', re.IGNORECASE)
 # Other separators of fields than those that the name of the file says.
@@ -45,6 +46,7 @@ class ColumnProfile:
     Attributes:
         name: name of the column.
         filled: number of values.
+        texts: how many are texts; in typed files there are others, such as numbers, lists and times.
         characters: sum of their lengths.
         values: number of rows by value; without long values.
         has_more_values: whether there are longer values, or more than are counted.
@@ -54,6 +56,7 @@ class ColumnProfile:
 
     name: str
     filled: int = 0
+    texts: int = 0
     characters: int = 0
     values: dict[str, int] = dataclasses.field(default_factory=dict)
     has_more_values: bool = False
@@ -75,7 +78,12 @@ class ColumnProfile:
         """
         if value is None or value != value:
             return
-        text = value.strip() if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+        if isinstance(value, str):
+            text = value.strip()
+            self.texts += 1
+        else:
+            is_json = isinstance(value, (bool, int, float, list, dict))
+            text = json.dumps(value, ensure_ascii=False, default=str) if is_json else str(value)
         self.filled += 1
         self.characters += len(text)
         if len(text) > _MAX_VALUE_LENGTH:

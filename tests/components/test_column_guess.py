@@ -83,6 +83,10 @@ NAMED = {
         {'text': TEXTS, 'tags': cycle('a|b', 'a', 'b|c', '')},
         {'text': 'text', 'label': 'tags'},
     ),
+    'dates that are longer than the texts': (
+        {'what': cycle('bien', 'mal'), 'fecha': cycle('2024-01-31T12:00:00'), 'label': cycle(0, 1)},
+        {'text': 'what', 'label': 'label', '?time': 'fecha'},
+    ),
     'no labels': ({'text': TEXTS, 'id': range(400)}, {'text': 'text'}),
     'no texts': ({'n': range(400), 'label': cycle(1, 2)}, {'label': 'label'}),
 }  # fmt: skip
@@ -133,6 +137,15 @@ def test_every_format_is_profiled(tmp_path: Path) -> None:
         assert table.rows == len(TEXTS)
         delimiters = {'b.csv': ';', 'c.csv': '\t', 'd.csv': '|'}
         assert table.delimiter == delimiters.get(path.name)
+
+
+def test_lists_and_times_of_a_typed_file_are_not_texts(tmp_path: Path) -> None:
+    times = pyarrow.array([number * 10**9 for number in range(400)], pyarrow.timestamp('ns'))
+    columns = {'temas': cycle(['a', 'b'], ['a'], []), 'when': times, 'short': cycle('x', 'yy', 'zzz')}
+    parquet.write_table(pyarrow.table(columns), tmp_path / 'a.parquet')
+    guess = guess_columns(profile(tmp_path / 'a.parquet'), {'label': 'temas'})
+    assert guess.settings == {'data.text_column': 'short', 'data.label_column': 'temas'}
+    assert guess.suggestions == {'data.time_column': 'when'}
 
 
 def test_missing_values_are_not_counted(tmp_path: Path) -> None:
