@@ -14,6 +14,8 @@ _SPLITS = {
     **dict.fromkeys(('eval', 'validation', 'valid', 'val', 'dev'), 'eval'),
     **dict.fromkeys(('test', 'testing'), 'test'),
 }
+# Spellings of splits that are kept, so that most rows need no key.
+_MAX_SPELLINGS = 100
 # `fromisoformat` needs a day.
 _MONTH = re.compile(r'[0-9]{4}-[0-9]{2}')
 
@@ -62,6 +64,7 @@ class SplitParser:
 
     def __init__(self, column: str | None) -> None:
         self._column = column
+        self._read: dict[str, str | None] = {}
 
     def __call__(self, value: str, where: str) -> str | None:
         """Returns `train`, `eval` or `test`; None for a missing value.
@@ -73,14 +76,16 @@ class SplitParser:
         Raises:
             DataError: if it is no such name.
         """
-        if is_missing(value):
-            return None
+        if value in self._read:
+            return self._read[value]
         split = _SPLITS.get(label_key(value))
-        if split is None:
+        if split is None and not is_missing(value):
             raise DataError(
                 f'{where}: {shown(value)} in column {self._column!r} is not a split; it must be train, '
                 'eval (also validation, valid, val, dev) or test'
             )
+        if len(self._read) < _MAX_SPELLINGS:
+            self._read[value] = split
         return split
 
 
@@ -105,12 +110,12 @@ class TimeParser:
         Raises:
             DataError: if it is neither, or earlier rows have the other of both.
         """
-        if is_missing(value):
-            return None
         text = value.strip()
         number = _number(text)
         time = number if number is not None else _seconds(text)
         if time is None:
+            if is_missing(value):
+                return None
             raise DataError(
                 f'{where}: {shown(value)} in column {self._column!r} is neither a date such as 2026-03-31 or '
                 '2026-03-31T20:15 nor a number; write all dates so'

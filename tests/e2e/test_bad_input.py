@@ -17,7 +17,22 @@ FILES = {
     'nul bytes': (GOOD.encode() + b'a\0b,positive\n', 'NUL'),
     'no such column': (GOOD.replace('text,label', 'body,label', 1).encode(), "'text'"),
     'one class only': (GOOD.replace('negative', 'positive').encode(), 'both classes'),
-    'labels that are no labels': (GOOD.replace('negative', 'so-so').encode(), 'so-so'),
+    'one class of its own name': (
+        GOOD.replace('negative', 'Envíos').replace('positive', 'envi\u0301os').encode(),
+        "all 100 labelled rows are 'Envíos'; a classifier needs at least two classes",
+    ),
+    'a class of one row': (
+        (GOOD.replace('good', 'great') + 'so so,neutral\n').encode(),
+        'the class neutral has one row (data.csv, line 102), and a class needs several',
+    ),
+    'more than a thousand classes': (
+        ('text,label\n' + ''.join(f'text {n},topic {n // 2}\n' for n in range(2100))).encode(),
+        'more than 1,000 labels',
+    ),
+    'texts in the label column': (
+        ('text,label\n' + ''.join(f'1,a review of the film number {n}\n' for n in range(30))).encode(),
+        'it seems to contain texts',
+    ),
     'a row of a megabyte': (GOOD.encode() + b'x' * 2**20 + b',positive\n', 'bytes'),
     'all rows equal': (b'text,label\n' + b'the same,positive\n' * 100, 'same text'),
     'three rows': (b'text,label\na b,positive\nc d,negative\ne f,positive\n', 'at least 20'),
