@@ -122,5 +122,8 @@ def class_indices(classes: Sequence[str]) -> dict[str, int]:
         class_indices(['negativo', 'neutral'])['neg']  # 0
     """
     keys = [label_key(name) for name in classes]
-    indices = {synonym: index for index, key in reversed([*enumerate(keys)]) for synonym in synonyms(key)}
-    return indices | {key: index for index, key in enumerate(keys)}
+    indices = {key: index for index, key in enumerate(keys)}
+    for index, key in enumerate(keys):
+        for synonym in sorted(synonyms(key)):
+            indices.setdefault(synonym, index)
+    return indices

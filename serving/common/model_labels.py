@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from vaiven.label_spec import SENTIMENT, LabelSpec
 from vaiven.serving.common.errors import ServingError
-from vaiven.serving.common.labels import MISSING, NEGATIVE, POSITIVE, UNLABELLED, label_key
+from vaiven.serving.common.labels import MISSING, NEGATIVE, POSITIVE, UNLABELLED, class_indices, label_key
 
 # A class, or the classes of a row of a multilabel model.
 Label = str | frozenset[str]
@@ -41,7 +41,8 @@ class ModelLabels:
         """The labels of a model with the configuration of its run.
 
         A model of sentiment has the negative, positive and unlabelled labels of its configuration. The labels of other
-        models are the names of their classes, compared as `label_key` does: no synonyms are known of them.
+        models are the names of their classes, compared as `label_key` does; negative, neutral and positive have their
+        usual spellings, too.
 
         Args:
             config: the configuration, as values or as the JSON in `assets.extra/vaiven.json`.
@@ -206,7 +207,8 @@ def _meanings(spec: LabelSpec, data: Mapping[str, Any]) -> dict[str, str | None]
         part: {label_key(label): None for label in data.get(f'{part}_labels', usual[part])} for part in usual
     }
     if not spec.is_sentiment:
-        return {**keys['unlabelled'], **{label_key(name): name for name in spec.classes}}
+        indices = class_indices(spec.classes)
+        return {**keys['unlabelled'], **{key: spec.classes[index] for key, index in indices.items()}}
     # As a run reads them: labels that were set take precedence over the defaults.
     parts = sorted(usual, key=lambda part: set(keys[part]) != set(map(label_key, usual[part])))
     return {key: None if part == 'unlabelled' else part for part in parts for key in keys[part]}
