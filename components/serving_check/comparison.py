@@ -9,6 +9,8 @@ import tensorflow as tf
 # Registers the tokeniser's ops.
 import tensorflow_text  # noqa: F401
 
+from vaiven.serving.evaluation.row_scores import THRESHOLD
+
 Answers = dict[str, np.ndarray]
 
 # One text as keyboards, phones, word processors and styled posts spell it; a model must give the same answer to all.
@@ -109,11 +111,20 @@ def max_difference(expected: Answers, received: Answers) -> float:
         received: outputs by name.
 
     Returns:
-        The maximum difference of numbers, relative for numbers above 1; infinite if names, shapes or strings differ.
+        The maximum difference of numbers, relative for numbers above 1; infinite if names, shapes or strings differ. A
+        label that differs counts as the distance of the probabilities that decide: of two classes that are equally
+        probable but for rounding, either is right.
     """
     if expected.keys() != received.keys():
         return float('inf')
-    return max(_difference(expected[name], received[name]) for name in expected)
+    return max(
+        _label_difference(expected, received)
+        if name == 'label' and 'probabilities' in expected
+        else _labels_difference(expected, received)
+        if name == 'labels' and 'probabilities' in expected
+        else _difference(expected[name], received[name])
+        for name in expected
+    )
 
 
 def batches(texts: Sequence[str], size: int) -> Iterator[Sequence[str]]:
@@ -134,6 +145,32 @@ def _difference(expected: np.ndarray, received: np.ndarray) -> float:
         return float('inf')
     first, second = expected.astype(np.float64), received.astype(np.float64)
     return float((np.abs(first - second) / np.maximum(1.0, np.abs(first))).max())
+
+
+def _label_difference(expected: Answers, received: Answers) -> float:
+    """The largest distance between the probabilities of two labels that differ."""
+    labels, others = (_strings(answers['label']) for answers in (expected, received))
+    if len(labels) != len(others):
+        return float('inf')
+    gaps = [0.0]
+    for label, other, row, names in zip(
+        labels, others, expected['probabilities'], expected['classes'], strict=True
+    ):
+        if label != other:
+            probabilities = dict(zip(_strings(names), row.tolist(), strict=True))
+            gaps.append(abs(probabilities.get(label, np.inf) - probabilities.get(other, -np.inf)))
+    return max(gaps)
+
+
+def _labels_difference(expected: Answers, received: Answers) -> float:
+    """The largest distance from 0.5 of the probability of a class that only one of two answers has."""
+    if _strings(expected['labels']) == _strings(received['labels']):
+        return 0.0
+    if expected['probabilities'].shape != received['probabilities'].shape:
+        return float('inf')
+    decided = [answers['probabilities'] >= THRESHOLD for answers in (expected, received)]
+    gaps = np.abs(expected['probabilities'] - THRESHOLD)[decided[0] != decided[1]]
+    return float(gaps.max()) if gaps.size else float('inf')
 
 
 def _strings(values: np.ndarray) -> list[bytes]:

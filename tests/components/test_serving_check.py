@@ -130,6 +130,39 @@ def test_a_difference_is_relative_above_one_and_infinite_where_it_has_no_size(ex
     assert max_difference(expected, received) == pytest.approx(result)
 
 
+CLASSES = np.array([['envío', 'פנייה', '💳']], dtype=object)
+
+
+def answers(label: str, *probabilities: float, labels: str | None = None):
+    several = {} if labels is None else {'labels': np.array([labels.encode()], dtype=object)}
+    names = np.array([[name.encode() for name in CLASSES[0]]], dtype=object)
+    return {
+        'label': np.array([label.encode()], dtype=object),
+        'probabilities': np.array([probabilities]),
+        'classes': names,
+        **several,
+    }
+
+
+def test_a_label_that_differs_counts_as_the_distance_of_the_probabilities():
+    tie = answers('envío', 0.45, 0.45 - 1e-8, 0.1)
+    assert max_difference(tie, tie) == 0
+    assert max_difference(tie, {**tie, 'label': np.array(['פנייה'], object)}) == pytest.approx(1e-8)
+    assert max_difference(tie, {**tie, 'label': np.array(['💳'], object)}) == pytest.approx(0.35)
+    assert max_difference(tie, {**tie, 'label': np.array(['otro'], object)}) == math.inf
+    assert max_difference(tie, {**tie, 'label': np.array([], object)}) == math.inf
+    # The columns are what a client reads by place.
+    assert max_difference(tie, {**tie, 'classes': CLASSES[:, ::-1]}) == math.inf
+
+
+def test_several_labels_that_differ_count_as_the_distance_from_one_half():
+    expected = answers('envío', 0.9, 0.5, 0.1, labels='envío|פנייה')
+    other = answers('envío', 0.9, 0.5 - 1e-8, 0.1, labels='envío')
+    assert max_difference(expected, other) == pytest.approx(1e-8)
+    assert max_difference(expected, answers('envío', 0.9, 0.5, 0.1, labels='envío')) == math.inf
+    assert max_difference(expected, answers('envío', 0.9, 0.4, 0.1, labels='envío')) == pytest.approx(0.1)
+
+
 def test_a_check_is_written_as_strict_json():
     text = ServingCheckResult(grpc=math.inf, signatures={'embed': math.inf}).to_json()
     assert 'Infinity' not in text
