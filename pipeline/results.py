@@ -151,7 +151,7 @@ class RunResults:
         with open(os.path.join(examples.uri, EXAMPLES_FILE), encoding='utf-8') as file:
             summary = Summary.from_json(file.read())
         self.examples = {
-            **{name: sum(classes.values()) + summary.texts[name] for name, classes in summary.splits.items()},
+            **{name: rows + summary.texts[name] for name, rows in summary.labelled_by_split.items()},
             'unlabelled': summary.unlabelled,
             'empty': summary.empty,
             'duplicates': summary.duplicates,

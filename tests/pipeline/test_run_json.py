@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from vaiven.components.text_example_gen.summary import Summary
 from vaiven.errors import UserError
+from vaiven.label_spec import LabelSpec
 from vaiven.pipeline import cli
 from vaiven.pipeline.config import configure
 from vaiven.pipeline.interruption import Terminated
@@ -159,3 +161,18 @@ def test_a_run_that_is_stopped_prints_its_error_as_json(data: Path, tmp_path: Pa
     assert json.loads(output) == {
         'error': 'stopped in Copy; the same command resumes there', 'exit_status': 143,
     }  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_row_with_several_labels_is_one_example(tmp_path: Path) -> None:
+    from vaiven.pipeline.artifact_outputs import OutputArtifact
+    from vaiven.pipeline.results import RunResults
+    from vaiven.pipeline.runner import ComponentResult
+
+    summary = Summary.of(LabelSpec('multilabel', ('a', 'b')))
+    summary.rows, summary.splits['train'], summary.labelled_by_split['train'] = 4, {'a': 3, 'b': 3}, 4
+    (tmp_path / 'ingest.json').write_text(summary.to_json())
+    results = RunResults()
+    examples = OutputArtifact(1, str(tmp_path), {})
+    results.add(ComponentResult('TextExampleGen', 0.0, False, {'examples': [examples]}))
+    assert results.examples['train'] == 4
