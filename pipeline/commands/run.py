@@ -45,13 +45,17 @@ def run(
 ) -> int:
     """Train a model, evaluate it, push it as the next version, and show its predictions.
 
-    Without --data, the model is trained on 10,605 sentences of English film reviews. Results of earlier and
+    Without --data, the model is trained on 10,605 sentences of English film reviews. The kind of the labels is found in
+    the data: two classes, several classes, ordered classes such as stars, or several labels per row; data.label_kind
+    and data.classes change it. Results of earlier and
     interrupted runs are taken from the cache. Exit status: 0 if a model was pushed, 1 if the run failed or the model
     was not blessed, 2 for a usage error.
 
     \b
     Examples:
       vaiven run
+      vaiven run --data tickets.csv --label-column topic --name tickets
+      vaiven run --data reviews.csv --text-column body --label-column stars
       vaiven run --data reviews.csv --text-column body --label-column stars \\
           --set data.positive_labels=4,5 --set data.negative_labels=1,2 \\
           --set data.unlabelled_labels=3 --name shop
