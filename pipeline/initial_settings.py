@@ -83,8 +83,10 @@ def find_settings(
     config, guess = _without_unusable(data, given, table, guess)
     found = find_data(data, [], config)
     active = _active(config, _ALWAYS | _COLUMNS)
-    if config.data.label_kind == 'auto' and not any(
-        config.data.is_set(sense) for sense in ('negative', 'positive')
+    if (
+        config.data.label_column
+        and config.data.label_kind == 'auto'
+        and not any(config.data.is_set(sense) for sense in ('negative', 'positive'))
     ):
         active['data.label_kind'] = found.config.data.label_kind
         active['data.classes'] = found.config.data.classes
@@ -118,10 +120,14 @@ def _without_unusable(
     If the data cannot be split with the optional columns, they become suggestions.
     """
     settings = {**guess.settings, **({'data.delimiter': table.delimiter} if table.delimiter else {})}
-    for part, words in (('text', 'texts'), ('label', 'labels')):
+    words = {'text': 'texts', 'label': 'labels'}
+    if given.data.label_column is None:  # the user wants a language model
+        del words['label']
+        settings.pop('data.label_column', None)
+    for part in words:
         if f'data.{part}_column' not in settings:
             raise DataError(
-                f'no column looks like {words}: name it with --{part}-column=NAME; there are: '
+                f'no column looks like {words[part]}: name it with --{part}-column=NAME; there are: '
                 + ', '.join(repr(column.name) for column in table.columns[:20])
             )
     config = with_data(given, settings)

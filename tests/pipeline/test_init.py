@@ -136,6 +136,11 @@ def test_running_text_and_no_data_have_files_too(init: Init, capsys: pytest.Capt
     assert init('--data', 'book.txt')[0] == 0
     assert configure(file='book.yaml') == configure('novel', name='book')
     plan('book.yaml', 'book.txt', capsys)
+    table('a.csv', 'pos', 'neg')
+    assert init('--data', 'a.csv', '--set', 'preset=novel')[0] == 0
+    config = configure(file='a.yaml')
+    assert (config.preset, config.data.label_column, config.data.classes) == ('novel', None, ())
+    plan('a.yaml', 'a.csv', capsys)
     assert init('--set', 'training.epochs=3')[0] == 0
     assert configure(file='reviews.yaml') == configure('reviews', ['training.epochs=3'])
 
