@@ -27,6 +27,7 @@ COMMANDS = {
     'prune': ('vaiven.pipeline.commands.prune:prune', 'Remove artifacts that are no longer needed.'),
     'serve': ('vaiven.serving.commands.serve:serve', 'Serve a model over gRPC and REST.'),
     'predict': ('vaiven.serving.commands.predict:predict', 'Predict the sentiment of texts.'),
+    'evaluate': ('vaiven.serving.commands.evaluate:evaluate', 'Measure a model on labelled rows.'),
     'next': ('vaiven.serving.commands.next_word:next_word', 'Predict the next word of texts.'),
     'generate': ('vaiven.serving.commands.generate:generate', 'Generate continuations of texts.'),
     'rollout': ('vaiven.serving.commands.rollout:rollout', 'Show, promote or roll back versions.'),

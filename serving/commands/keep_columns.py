@@ -89,7 +89,7 @@ class KeptColumns:
                     f'the first row has no key {name!r} and a later row has it: name the columns to keep, or write '
                     'jsonl (--to jsonl)'
                 )
-        return [_cell(text.kept.get(name)) for name in self.names]
+        return [cell(text.kept.get(name)) for name in self.names]
 
     def values(self, text: str) -> dict[str, Any]:
         """The values of the kept columns, by name.
@@ -176,7 +176,8 @@ def _json_value(value: Any, name: str, where: str) -> Any:
     return text
 
 
-def _cell(value: Any) -> str:
+def cell(value: Any) -> str:
+    """A value as the text that a csv file would contain."""
     if isinstance(value, str):
         return value
     return '' if value is None else json.dumps(value, ensure_ascii=False)

@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 from vaiven.serving.common.tables.errors import TableError
-from vaiven.serving.common.tables.options import ALL, Options, Remedies
+from vaiven.serving.common.tables.options import ALL, EVERY, Options, Remedies
 
 _NUMBER = re.compile(r'[+-]?[0-9.,:/-]*[0-9][0-9.,:/-]*')
 _NO_LETTERS = re.compile(r'[\W_]+')
@@ -50,6 +50,8 @@ class Places:
         keep = options.keep
         if keep == ALL:
             keep = tuple(name for name in dict.fromkeys(self.names) if name not in wanted.values())
+        elif keep == EVERY:
+            keep = tuple(dict.fromkeys(self.names))
         for column in keep:
             if column not in self.names:
                 raise TableError(f'{file}: {not_to_keep(column, self.names)}')

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from vaiven.serving.common.tables.errors import TableError
 from vaiven.serving.common.tables.lines import Lines, numbered
-from vaiven.serving.common.tables.options import Options
+from vaiven.serving.common.tables.options import ALL, EVERY, Options
 from vaiven.serving.common.tables.values import NOTHING, Record
 
 PREFIX = '__label__'
@@ -24,7 +24,7 @@ def fasttext_rows(lines: Lines, options: Options) -> Iterator[Record | None]:
             raise TableError(
                 f'{lines.name}: fastText lines have a text and a label, and no {part}; write a csv file'
             )
-    if options.keep and options.keep != ('*',):
+    if options.keep not in ((), ALL, EVERY):
         raise TableError(f'{lines.name}: fastText lines have no column {options.keep[0]!r} to keep')
     for each in numbered(lines, lines):
         if each is None:
@@ -40,4 +40,5 @@ def fasttext_rows(lines: Lines, options: Options) -> Iterator[Record | None]:
             text = rest[0] if rest else ''
         label = json.dumps(labels, ensure_ascii=False) if len(labels) > 1 else next(iter(labels), None)
         fields = {'text': text, 'label': label}
-        yield Record(where, {part: fields.get(part) for part in options.columns}, NOTHING)
+        kept = fields if options.keep == EVERY else NOTHING
+        yield Record(where, {part: fields.get(part) for part in options.columns}, kept)

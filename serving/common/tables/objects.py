@@ -7,7 +7,7 @@ from typing import Any
 from vaiven.serving.common.tables.columns import naming, require_no_near_miss
 from vaiven.serving.common.tables.errors import TableError
 from vaiven.serving.common.tables.lines import Lines, numbered
-from vaiven.serving.common.tables.options import ALL, Options
+from vaiven.serving.common.tables.options import ALL, EVERY, Options
 from vaiven.serving.common.tables.values import NOTHING, Record, field
 
 RULE = 'each line is one object, as {"text": "A moving film", "label": 1}'
@@ -81,8 +81,8 @@ class Objects:
         }
         if not options.keep:
             return Record(where, fields, NOTHING)
-        if options.keep == ALL:
-            wanted = set(options.columns.values())
+        if options.keep in (ALL, EVERY):
+            wanted = set(options.columns.values()) if options.keep == ALL else set()
             return Record(
                 where, fields, {name: value[key] for name, key in names.items() if name not in wanted}
             )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 # What is read of a row (`text`, `label`, …) → the name of its column.
 Columns = Mapping[str, str]
 ALL = ('*',)
+EVERY = ('**',)
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ class Options:
         columns: what is read. A table must have each of them; an object of jsonl only the `text`. May be empty, for
             tables whose columns are not known yet.
         optional: parts that a table may lack, if no column has nearly their name.
-        keep: names of columns whose values come along as they are; `ALL` for all others.
+        keep: names of columns whose values come along as they are; `ALL` for all others, `EVERY` also
+            for those that are read.
         names: of the columns of a delimited file without a header, from the left.
         delimiter: None for a comma, or a tab in `.tsv` files.
         encoding: None for UTF-8.
