@@ -13,6 +13,8 @@ README = Path(__file__).with_name('README.md')
 
 CLIENT = ['click>=8.1', 'grpcio>=1.80', 'numpy>=2.0', 'protobuf>=6.31', 'pyyaml>=6']
 
+EVALUATION = [*CLIENT, 'scipy>=1.13']
+
 OTEL = ['opentelemetry-api>=1.30']
 
 SERVER = [*CLIENT, 'aiohttp>=3.11', 'tensorflow-text==2.21.1', 'tensorflow==2.21.*']
@@ -101,6 +103,7 @@ setup(
     extras_require={
         'client': CLIENT,
         'otel': [*CLIENT, *OTEL],
+        'evaluation': EVALUATION,
         'gateway': [*CLIENT, 'aiohttp>=3.11'],
         'server': SERVER,
         'lecture': LECTURE,

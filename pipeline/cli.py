@@ -39,7 +39,7 @@ COMMANDS = {
 }
 
 # The extra of the distribution that a command needs; `pipeline` for the others.
-EXTRAS = {'serve': 'server', 'gateway': 'gateway', 'lecture': 'lecture'}
+EXTRAS = {'serve': 'server', 'evaluate': 'evaluation', 'gateway': 'gateway', 'lecture': 'lecture'}
 
 # Set before any library is loaded, so that libraries do not print to the terminal.
 QUIET_ENVIRONMENT = {

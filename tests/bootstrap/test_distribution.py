@@ -72,6 +72,7 @@ def test_only_the_pipeline_bounds_protobuf_and_the_extras_are_complete(metadata:
     assert '<7' in wanted['pipeline']['protobuf']
     assert {'tensorflow', 'tensorflow-text', 'aiohttp'} <= set(wanted['server'])
     assert {'tensorflow', 'tensorflow-text', 'keras'} <= set(wanted['lecture'])
+    assert 'scipy' in wanted['evaluation']
     assert 'rich' in wanted['pipeline']
     assert 'rich' not in wanted['']
 

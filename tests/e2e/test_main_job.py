@@ -140,6 +140,22 @@ def test_json_is_the_same_result_and_the_only_line_of_the_output(first, data, ro
     assert 'over gRPC 127.0.0.1:' in result.stderr
 
 
+def test_an_evaluation_of_the_exported_split_gives_the_figures_of_the_run(first, data, root, tmp_path):
+    run = train(data, root=root, name='tiny', settings=dict(setting.split('=') for setting in TINY))
+    file = tmp_path / 'held-out.csv'
+    assert vaiven('export', '--root', root, '--split', 'test', file).returncode == 0
+    server = f'saved-model:{root / "serving" / "tiny" / "1"}'
+    result = vaiven('evaluate', '--data', file, '--server', server, '--json', '--slice-by', 'label')
+    assert result.returncode == 0, result.stderr
+    evaluation = json.loads(result.stdout)
+    assert evaluation['rows'] == run.examples['test']
+    measured = {name: measure['value'] for name, measure in evaluation['measures'].items()}
+    assert measured['accuracy'] == pytest.approx(run.metrics['accuracy'], abs=1e-6)
+    # The Evaluator may take texts in other batches, and a network adds up in another order then.
+    assert measured['brier'] == pytest.approx(run.metrics['brier_score'], abs=1e-4)
+    assert measured['ece'] == pytest.approx(run.metrics['calibration_error'], abs=1e-3)
+
+
 def test_a_serving_folder_that_was_lost_is_filled_again_from_the_cache(first, data, root):
     shutil.rmtree(root / 'serving')
     result = vaiven(*run_arguments(data, root), '--no-serve')

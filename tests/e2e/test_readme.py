@@ -205,6 +205,12 @@ EXPECTED = {
     ),
     'Client(': (r'^positive 0\.\d+ ',),
     'curl': (r'"predictions": \[', r'"AVAILABLE"'),
+    'vaiven evaluate': (
+        r'rows, split test of the run of version 1',
+        r'^version 1 of model reviews .*: [\d,]+ rows of held-out.csv$',
+        r'^accuracy +\d\d\.\d % ',
+        r'^confusion matrix',
+    ),
     'rollout status': (r'version 2 pushed', r'stable', r'canary', r'rolled back|version 1 is stable'),
     'rollout auto': (r'.',),
     'kubeflow compile': (r'wrote vaiven.yaml',),

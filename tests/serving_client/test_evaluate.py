@@ -74,13 +74,13 @@ def test_each_measure_has_its_interval_and_rows_without_a_label_are_counted(shel
     assert answer['confusion'] == [[1, 1, 0, 0], [0, 1, 0, 0], [0, 0, 1, 1], [0, 0, 0, 0]]
     assert [one['rows'] for one in answer['per_class']] == [2, 1, 2, 0]
     assert answer['per_class'][3]['recall'] is None
-    # The most confident error is first.
+    # Of equally confident errors the first comes first.
     assert [(error['text'], error['score']) for error in answer['errors']] == [
-        ('dddc', 0.75),
         ('ab\nbb', 0.75),
+        ('dddc', 0.75),
     ]
-    assert answer['errors'][0]['label'] == [TOPICS[2]]
-    assert answer['errors'][0]['predicted'] == [TOPICS[3]]
+    assert answer['errors'][1]['label'] == [TOPICS[2]]
+    assert answer['errors'][1]['predicted'] == [TOPICS[3]]
     assert sum(bucket['rows'] for bucket in answer['calibration']) == 5
 
 
@@ -97,7 +97,7 @@ def test_a_pipe_gets_the_report_as_plain_lines(shell: Shell, data: Path) -> None
     assert any(line.startswith(f'{TOPICS[0]} ') and line.endswith('2          1') for line in lines)
     assert [line.split()[0] for line in lines if line.endswith('few rows')] == ['es', 'ar', '(none)']
     assert 'worst errors: the label, the prediction and its probability, the text' in lines
-    assert lines[-1] == f'  line 5: {TOPICS[0]} → {TOPICS[1]}  75.0%  ab bb'
+    assert lines[-2] == f'  line 5: {TOPICS[0]} → {TOPICS[1]}  75.0%  ab bb'
 
 
 def test_slices_have_measures_of_their_own(shell: Shell, data: Path) -> None:
@@ -170,6 +170,16 @@ def test_rows_with_several_labels_are_measured_by_label(shell: Shell) -> None:
     assert [row['predicted_label'] for row in written] == ['precio|envío 📦', 'envío 📦', 'רכב', 'precio']
 
 
+def test_lists_of_labels_are_read_from_jsonl_and_parquet(shell: Shell) -> None:
+    rows = [{'text': 'aab', 'label': ['envío 📦', 'precio']}, {'text': 'b', 'label': []}]
+    jsonl, table = shell.folder / 'tags.jsonl', shell.folder / 'tags.parquet'
+    jsonl.write_text('\n'.join(map(json.dumps, rows)))
+    parquet.write_table(pyarrow.Table.from_pylist(rows), table)
+    for path in (jsonl, table):
+        answer = evaluated(shell, '--data', path, '--model', 'tags')
+        assert (answer['rows'], values(answer)['accuracy'], values(answer)['micro_f1']) == (2, 0.5, 0.8)
+
+
 def shell_with_notes(shell: Shell, *arguments: object) -> bytes:
     """The standard output of a command that also prints notes on standard error."""
     answer = subprocess.run(
@@ -234,9 +244,10 @@ def two_versions(versions: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     config = tmp_path_factory.mktemp('config') / 'models.config'
     config.write_text(
         f'model_config_list {{ config {{ name: "reviews" base_path: "{versions}" model_platform: "tensorflow" '
-        'model_version_policy { all {} } version_labels { key: "stable" value: 1 } } } }'
+        'model_version_policy { all {} } version_labels { key: "stable" value: 1 } } }'
     )
-    with ServerProcess('reviews', versions, flags={'model_config_file': config}) as running:
+    flags = {'model_config_file': config, 'allow_version_labels_for_unavailable_models': True}
+    with ServerProcess('reviews', versions, flags=flags) as running:
         yield running
 
 
