@@ -7,7 +7,7 @@ import tensorflow as tf
 from tfx.dsl.components.base import base_beam_executor, base_executor
 from tfx.types import Artifact, Channel, artifact_utils, standard_artifacts
 
-Value = str | int | float
+Value = str | int | float | list[int]
 BEAM_ARGS = ['--runner=FnApiRunner']
 
 
@@ -56,8 +56,9 @@ def write_examples(folder: Path, splits: dict[str, list[dict[str, Value]]]) -> A
 def _example(row: dict[str, Value]) -> bytes:
     features = {}
     for name, value in row.items():
-        if isinstance(value, int):
-            features[name] = tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+        if isinstance(value, int | list):
+            numbers = value if isinstance(value, list) else [value]
+            features[name] = tf.train.Feature(int64_list=tf.train.Int64List(value=numbers))
         elif isinstance(value, float):
             features[name] = tf.train.Feature(float_list=tf.train.FloatList(value=[value]))
         else:

@@ -139,6 +139,21 @@ def test_the_kubeflow_specification_is_as_it_was(tmp_path):
     assert made == GOLDEN.read_text(), 'VAIVEN_WRITE_GOLDEN=1 writes the golden file again'
 
 
+def test_the_kubeflow_specification_has_the_labels_of_the_configuration(tmp_path):
+    settings = ['data.label_kind=ordinal', 'data.classes=["mal", "así así", "★★★"]']
+    pipeline, _ = compiled(tmp_path / 'stars.yaml', settings)
+    parameters = pipeline['root']['dag']['tasks']['Evaluator']['inputs']['parameters']
+    config = json.loads(parameters['eval_config']['runtimeValue']['constant'])
+    measures = next(
+        one for one in config['metrics_specs'][0]['metrics'] if one['class_name'] == 'LabelMeasures'
+    )
+    assert json.loads(measures['config']) == {'kind': 'ordinal', 'classes': ['mal', 'así así', '★★★']}
+    assert config['model_specs'][0]['prediction_key'] == 'probabilities'
+    parameters = pipeline['root']['dag']['tasks']['Trainer']['inputs']['parameters']
+    trainer = json.loads(json.loads(parameters['custom_config']['runtimeValue']['constant'])['config'])
+    assert trainer['data']['classes'] == ['mal', 'así así', '★★★']
+
+
 def test_the_kubeflow_specification_is_the_same_each_time(tmp_path):
     assert compiled(tmp_path / 'one.yaml') == compiled(tmp_path / 'two.yaml')
 
