@@ -65,6 +65,8 @@ class CollectedRows:
     def __init__(self, files: DataFiles, config: DataConfig) -> None:
         self._files, self._config = files, config
         self._has_labels = config.label_column is not None and not files.is_running_text
+        self._is_by_time = config.time_column is not None and not files.is_running_text
+        self._is_by_column = self._is_by_time or config.split_column is not None
         finds_several = config.label_kind == 'auto' and config.finds_classes()
         is_multilabel = config.label_kind == 'multilabel' or finds_several
         self._ids = LabelIds(config.label_separator if is_multilabel else '')
@@ -95,7 +97,7 @@ class CollectedRows:
             config = self._resolve_labels(config)
             label_check.require_rating(self._columns, config, name)
             self._probabilities.require_fit(config.label_spec())
-        if config.time_column is not None and not config.time_boundaries and not self._files.is_running_text:
+        if self._is_by_time and not config.time_boundaries:
             times = [
                 row.place
                 for row in self._kept(config)
@@ -115,11 +117,14 @@ class CollectedRows:
         summary.rows, summary.empty, summary.duplicates = self._rows, self._empty, self._duplicates
         summary.columns = self._columns
         self._count_ratings(config)
-        for row in self._kept(config):
-            if len(row.labels) > 1:
-                summary.add_conflicting(row.labels, row.label)
-            split = self._split(row.place, config) if self._is_split(row) else UNLABELLED_SPLIT
-            summary.add_kept(row.label, split)
+        rows: Counter[tuple[Label, Place]] = Counter()
+        for label, place, labels in self._kept(config):
+            rows[label, place] += 1
+            if len(labels) > 1:
+                summary.add_conflicting(labels, label)
+        for (label, place), count in rows.items():
+            is_split = label is not None or not self._has_labels
+            summary.add_kept(label, self._split(place, config) if is_split else UNLABELLED_SPLIT, count)
         return summary
 
     def split_groups(self, config: DataConfig) -> int:
@@ -139,11 +144,10 @@ class CollectedRows:
             self._empty += 1
             return
         fingerprint = text_fingerprint(row.text)
-        by_time = self._config.time_column is not None and row.position is None
-        place: Place = row.time if by_time else assign_split(row, fingerprint, self._config)
+        place: Place = row.time if self._is_by_time else assign_split(row, fingerprint, self._config)
         if row.rating:
             self._ratings[row.label, row.rating > 0] += 1
-        if row.group is not None and (by_time or self._config.split_column is not None):
+        if self._is_by_column and row.group is not None:
             self._group_places.setdefault(text_fingerprint(row.group), set()).add(place)
         if fingerprint not in self._first:
             self._first[fingerprint] = row.label, place
@@ -155,7 +159,7 @@ class CollectedRows:
             labels = self._repeated[fingerprint] = {label: (first_place, 1)}
         first_place, rows = labels.get(row.label, (place, 0))
         labels[row.label] = first_place, rows + 1
-        if by_time or self._config.split_column is not None:
+        if self._is_by_column:
             # All rows of the text are where the most held-out one is.
             label, kept_place = self._first[fingerprint]
             self._first[fingerprint] = label, _later(kept_place, place)
@@ -194,7 +198,6 @@ class CollectedRows:
                     translated[label] = found[0] if found else None
             return translated[label]
 
-        by_text = self._config.time_column is not None or self._config.split_column is not None
         for fingerprint, (first_label, first_place) in self._first.items():
             repeated = self._repeated.get(fingerprint)
             if repeated is None:
@@ -207,7 +210,7 @@ class CollectedRows:
                 places.setdefault(label, place)
                 rows[label] = rows.get(label, 0) + count
             label = majority_label(rows)
-            yield KeptRow(label, first_place if by_text else places[label], rows)
+            yield KeptRow(label, first_place if self._is_by_column else places[label], rows)
 
     def _is_split(self, row: KeptRow) -> bool:
         return row.label is not None or not self._has_labels

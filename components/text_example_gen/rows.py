@@ -76,9 +76,9 @@ def assign_split(row: Row, fingerprint: bytes, config: DataConfig) -> str:
     is_unlabelled = row.label is None and row.position is None and config.label_column is not None
     if row.origin != DATA or is_unlabelled:
         return UNLABELLED_SPLIT
-    if row.position is None and config.split_column is not None:
+    if config.split_column is not None and row.position is None:
         return row.split or UNLABELLED_SPLIT
-    if row.position is None and config.time_column is not None:
+    if config.time_column is not None and row.position is None:
         return split_of_time(row.time, config.time_boundaries)
     digest = text_fingerprint(row.group) if row.group is not None else fingerprint
     buckets = config.buckets()

@@ -64,21 +64,22 @@ class Summary:
             texts=dict.fromkeys(_LABELLED_SPLITS, 0),
         )
 
-    def add_kept(self, label: Label, split: str) -> None:
-        """Counts a row that is kept.
+    def add_kept(self, label: Label, split: str, rows: int) -> None:
+        """Counts rows that are kept.
 
         Args:
-            label: index or indices of its classes.
-            split: its split.
+            label: index or indices of their classes.
+            split: their split.
+            rows: number of rows.
         """
         if split == UNLABELLED_SPLIT:
-            self.unlabelled += 1
+            self.unlabelled += rows
         elif label is None:
-            self.texts[split] += 1
+            self.texts[split] += rows
         else:
-            self.labelled_by_split[split] += 1
+            self.labelled_by_split[split] += rows
             for name in self.names(label):
-                self.splits[split][name] += 1
+                self.splits[split][name] += rows
 
     def add_conflicting(self, labels: Mapping[Label, int], kept: Label) -> None:
         """Counts the rows with one text whose label differs from the one that is kept. No label is not a conflict.

@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import json
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from vaiven.components.text_example_gen.errors import DataError
 from vaiven.components.text_example_gen.files import DataFiles
 from vaiven.components.text_example_gen.reading import read_rows
 from vaiven.components.text_example_gen.rows import Row
+from vaiven.components.text_example_gen.summary import Summary
 from vaiven.serving.common.labels import nfc
 from vaiven.serving.common.tables.blocks import BLOCK_BYTES
 
@@ -243,3 +245,25 @@ def test_a_good_file_is_summarised(tmp_path):
     summary = check_file(file_of(tmp_path, many(100, 100)), CONFIG)
     assert summary.labelled() == summary.rows == 200
     assert '200 rows' in summary.line()
+
+
+def test_counts_that_an_earlier_version_wrote_are_read():
+    zeros = {'negative': 0, 'positive': 0}
+    old = {
+        'rows': 9, 'empty': 0, 'duplicates': 1, 'outvoted': {'negative': 1, 'positive': 0}, 'conflicting': 1,
+        'unlabelled': 2, 'splits': {'train': {'negative': 3, 'positive': 3}, 'eval': zeros, 'test': zeros},
+        'texts': {'train': 0, 'eval': 0, 'test': 0},
+        'columns': {
+            'rows': 9, 'labels': {'pos': {'rows': 6, 'spelling': 'pos', 'where': 'a.csv, line 2'}}, 'unknown': [],
+            'more_labels': 0, 'no_label': 2, 'absent': {}, 'empty': {}, 'rated': 0, 'contradicting': 0,
+            'notes': {'controls': 0, 'mojibake': 0, 'unquoted': 0, 'first': None},
+        },
+    }  # fmt: skip
+    summary = Summary.from_json(json.dumps(old))
+    assert (summary.kind, summary.classes) == ('binary', ('negative', 'positive'))
+    assert summary.labelled_by_split == {'train': 6, 'eval': 0, 'test': 0}
+    assert summary.lines()[1:] == [
+        'labels: negative 3, positive 3',
+        'dropped: 1 duplicates (1 with the other label: negative 1, positive 0)',
+    ]
+    assert Summary.from_json(summary.to_json()) == summary
