@@ -25,7 +25,7 @@ from vaiven.serving.common.errors import ServingError
 if TYPE_CHECKING:
     from vaiven.serving.rollout.lineage import Origin
 
-COLUMNS = ('version', 'state', 'labels', 'traffic', 'accuracy', 'rows', 'data', 'run')
+COLUMNS = ('version', 'state', 'labels', 'traffic', 'accuracy', 'macro-F1', 'rows', 'data', 'run')
 RUN_CHARACTERS = len('2026-01-31T12:00')
 
 
@@ -168,11 +168,14 @@ def _cells(row: dict[str, Any], origin: Origin | None) -> list[str]:
     percent = f'{row["percent"]:.10g} %' if row['percent'] else ''
     cells = [str(row['version']), row['state'], ' '.join([*row['labels'], row['error']]).strip(), percent]
     if origin is None:
-        return [*cells, '', '', '', '']
-    accuracy = origin.metrics.get('binary_accuracy')
+        return [*cells, '', '', '', '', '']
+    accuracy = origin.metrics.get('binary_accuracy', origin.metrics.get('accuracy'))
+    # Of two classes, the accuracy says enough.
+    macro_f1 = None if 'binary_accuracy' in origin.metrics else origin.metrics.get('macro_f1')
     return [
         *cells,
         '' if accuracy is None else f'{accuracy:.1%}',
+        '' if macro_f1 is None else f'{macro_f1:.3f}',
         '' if origin.rows is None else f'{origin.rows:,}',
         ' '.join(origin.data),
         origin.run[:RUN_CHARACTERS],

@@ -1,22 +1,34 @@
 """Gates and reports for classes of any kind: compared by name, with bounded outcomes for each class."""
 
+import gzip
 import json
 import math
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from vaiven.label_spec import NO_CLASS, LabelSpec
+from vaiven.serving.client import NotFoundError
+from vaiven.serving.commands.export import _write
 from vaiven.serving.commands.rollout_compare import report_lines
-from vaiven.serving.common.model_labels import Label
+from vaiven.serving.commands.rollout_status import COLUMNS, _cells
+from vaiven.serving.common.errors import ServingError
+from vaiven.serving.common.model_labels import CONFIG, Label, ModelLabels
+from vaiven.serving.common.tfrecords import HEAD
+from vaiven.serving.rollout import held_out
 from vaiven.serving.rollout.answers import Answer, Pair, correctness, same
 from vaiven.serving.rollout.class_report import differences, differences_line
 from vaiven.serving.rollout.compare import Comparison
 from vaiven.serving.rollout.drift import Drift
 from vaiven.serving.rollout.gate import FAIL, PASS, WAIT
 from vaiven.serving.rollout.gates import Gates, Limits
-from vaiven.serving.rollout.requests import Request
+from vaiven.serving.rollout.lineage import Origin
+from vaiven.serving.rollout.requests import Request, read_requests
+from vaiven.serving.rollout.version_labels import compared_labels
+from vaiven.serving.wire import messages
 
 TOPICS = ('envío 📦', 'facturación', 'شكوى', 'otro')
 ONLY_DRIFT = Limits(error_rate=None, latency_ratio=None, p99_ratio=None, agreement=None, accuracy_drop=None)
@@ -311,3 +323,107 @@ def test_waiting_is_said_of_the_class_that_moved_furthest_of_those_that_are_not_
     result = gate.evaluate(0.01)
     assert result.verdict == WAIT
     assert result.class_name in 'bc'
+
+
+def test_the_status_of_a_model_with_several_classes_shows_accuracy_and_macro_f1() -> None:
+    row = {'version': 3, 'state': 'AVAILABLE', 'labels': [], 'percent': 0, 'error': ''}
+    several = Origin(metrics={'accuracy': 0.75, 'macro_f1': 0.7012}, rows=1000)
+    two = Origin(metrics={'binary_accuracy': 0.8, 'accuracy': 0.8, 'macro_f1': 0.7}, rows=1000)
+    assert _cells(row, several)[4:7] == ['75.0%', '0.701', '1,000']
+    assert _cells(row, two)[4:7] == ['80.0%', '', '1,000']
+    assert len(_cells(row, None)) == len(_cells(row, two)) == len(COLUMNS)
+
+
+def split_of(folder: Path, rows: list[dict[str, Any]]) -> Path:
+    """Writes the examples of a split `test`."""
+    path = folder / 'Split-test' / 'data.gz'
+    path.parent.mkdir(parents=True)
+    records = []
+    for values in rows:
+        example = messages.Example()
+        for name, value in values.items():
+            feature = example.features.feature[name]
+            if isinstance(value, str):
+                feature.bytes_list.value.append(value.encode())
+            elif all(isinstance(item, int) for item in value):
+                feature.int64_list.value.extend(value)
+            else:
+                feature.float_list.value.extend(value)
+        data = example.SerializeToString()
+        records.append(HEAD.pack(len(data), 0) + data + bytes(4))
+    path.write_bytes(gzip.compress(b''.join(records)))
+    return folder
+
+
+def test_held_out_rows_have_the_classes_of_their_version(tmp_path: Path) -> None:
+    folder = split_of(tmp_path, [
+        {'text': 'uno', 'label': [2], 'probabilities': [0.1, 0.2, 0.7]},
+        {'text': 'dos', 'label': [0]}, {'text': 'tres'},
+    ])  # fmt: skip
+    spec = LabelSpec('multiclass', ('اسم', '😀', 'ñ'))
+    assert [row.expected_label for row in held_out.requests(folder, spec)] == ['ñ', 'اسم', None]
+    assert next(held_out.rows(folder, 'test', spec))['probabilities'] == [0.1, 0.2, 0.7]
+    with pytest.raises(
+        ServingError, match=r'has the label \[2\], and the model has 2 classes: the examples are not'
+    ):
+        held_out.requests(folder, LabelSpec())
+
+
+def test_held_out_rows_with_several_labels_are_sets_and_are_exported_and_read_back(tmp_path: Path) -> None:
+    folder = split_of(tmp_path / 'examples', [
+        {'text': 'uno', 'label': [0, 2]}, {'text': 'dos', 'label': [NO_CLASS]}, {'text': 'tres'},
+        {'text': 'cuatro', 'label': [1]},
+    ])  # fmt: skip
+    classes = ('año', 'a;b', '😀')
+    labels = ModelLabels.from_config(
+        {'data': {'label_kind': 'multilabel', 'classes': classes, 'label_separator': ';'}}
+    )
+    expected = [{'año', '😀'}, frozenset(), None, {'a;b'}]
+    assert [row.expected_label for row in held_out.requests(folder, labels.spec)] == expected
+    rows = list(held_out.rows(folder, 'test', labels.spec))
+    for ending in ('.csv', '.tsv', '.jsonl'):
+        path = tmp_path / f'rows{ending}'
+        with path.open('w', encoding='utf-8') as stream:
+            _write(stream, ending, rows, labels.separator)
+        read = read_requests(path, 'm', labels=labels)
+        assert [row.expected_label for row in read] == expected, ending
+
+
+def test_labels_are_spelled_as_the_version_compared_spells_them(tmp_path: Path) -> None:
+    """Version 2 is compared with 1; version 3 is newer and spells its labels otherwise."""
+
+    class Served:
+        def predict(self, model: str, inputs: Any, *, version: int) -> dict[str, np.ndarray]:
+            assert version in (1, 2)
+            return outputs(('negative', 'positive'), [[0.2, 0.8]], probability=np.array([0.8]))
+
+    for version, positive in ((1, 'good'), (2, 'bueno'), (3, 'bon')):
+        config = tmp_path / str(version) / CONFIG
+        config.parent.mkdir(parents=True)
+        config.write_text(json.dumps({'data': {'positive_labels': [positive]}}))
+    labels = compared_labels(Served(), 'm', tmp_path, 1, 2)  # type: ignore[arg-type]  # all that is called of a client
+    assert labels.read('bueno', 'a') == 'positive'
+    for other in ('bon', 'good'):
+        with pytest.raises(ServingError):
+            labels.read(other, 'a')
+
+
+def test_files_of_another_model_than_the_server_has_are_not_believed(tmp_path: Path) -> None:
+    class Served:
+        def predict(self, model: str, inputs: Any, *, version: int) -> dict[str, np.ndarray]:
+            if version == 9:
+                raise NotFoundError('no such version', 'NOT_FOUND', '')
+            return outputs(TOPICS if version == 2 else (*TOPICS[:3], 'viejo'), [[0.1, 0.2, 0.3, 0.4]])
+
+    config = tmp_path / '2' / CONFIG
+    config.parent.mkdir(parents=True)
+    config.write_text(json.dumps({'data': {'label_kind': 'multiclass', 'classes': ['a', 'b', 'c']}}))
+    served: Any = Served()
+    labels = compared_labels(served, 'm', tmp_path, 1, 2)
+    # The rows of a class that only the old version has are read, too.
+    assert [labels.read(name, 'x') for name in ('OTRO', 'viejo')] == ['otro', 'viejo']
+    with pytest.raises(ServingError, match="'a' is not one of the labels of the model"):
+        labels.read('a', 'x')
+    # A version that is not loaded and has no files may have other classes than the stable one.
+    assert compared_labels(served, 'm', None, 2, 9).read(' Nuevo', 'x') == 'Nuevo'
+    assert compared_labels(served, 'm', None, 2, 9).read('Otro', 'x') == 'otro'
