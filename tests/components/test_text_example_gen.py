@@ -27,6 +27,7 @@ from vaiven.components.text_example_gen.files import DataFiles
 from vaiven.components.text_example_gen.output_names import OutputNames
 from vaiven.components.text_example_gen.rows import SPLITS, Row, text_fingerprint
 from vaiven.components.text_example_gen.transforms import DeduplicatedRow, RemoveDuplicates
+from vaiven.configuration import ConfigError
 
 pytestmark = pytest.mark.slow
 
@@ -266,6 +267,35 @@ def test_labels_of_every_kind_become_examples_and_are_counted_as_by_the_check(
             label, _, _ = row['text'].rpartition(' ')
             assert row.get('label') == by_text[label]
             assert row.get('probabilities') == (None if label == 'NONE' else [1.0, 0.0, 0.0])
+
+
+def test_a_component_without_the_data_needs_the_names_of_the_classes():
+    with pytest.raises(ConfigError, match=r'data\.classes must name the classes of data\.label_kind'):
+        TextExampleGen(DataFiles(('/data/a.csv',)), DataConfig(label_kind='multiclass'))
+    with pytest.raises(ConfigError, match=r'data\.time_column needs data\.time_boundaries'):
+        TextExampleGen(DataFiles(('/data/a.csv',)), DataConfig(time_column='date'))
+    TextExampleGen(DataFiles(('/data/a.csv',)), DataConfig(label_kind='multiclass', classes=('a', 'b', 'c')))
+
+
+@pytest.mark.parametrize(
+    'settings', [{'split_column': 'part'}, {'time_column': 'day'}], ids=['column', 'time']
+)
+def test_splits_of_ones_own_become_the_splits_of_the_examples(tmp_path, settings):
+    names = ['train', 'train', 'dev', 'test', 'train', '']
+    days = [f'2026-03-{1 + n // 6:02}' if n % 6 else None for n in range(120)]
+    rows = [
+        {'text': f'text {n}', 'label': n // 6 % 2, 'part': names[n % 6], 'day': day}
+        for n, day in enumerate(days)
+    ]
+    rows += [{**row, 'text': row['text'].upper(), 'part': 'test', 'day': '2026-04-01'} for row in rows[:9]]
+    path = write(tmp_path / 'a.jsonl', ''.join(f'{json.dumps(row)}\n' for row in rows))
+    files = DataFiles((path,))
+    checked = check_data(files, DataConfig(**settings))
+    examples = run(TextExampleGen(files, checked.config), tmp_path / 'out')['examples']
+    assert json.loads(artifact_file(examples, 'ingest.json')) == json.loads(checked.summary.to_json())
+    test = {row['text'] for row in read_split(examples, 'test')}
+    assert {f'text {n}' for n in range(9)} <= test
+    assert checked.summary.unlabelled > 0
 
 
 def test_a_file_that_has_gone_is_told(tmp_path):

@@ -7,6 +7,7 @@ from vaiven.components.text_example_gen.reading import read_data
 from vaiven.components.text_example_gen.rows import assign_split, text_fingerprint
 from vaiven.pipeline.config import configure
 from vaiven.pipeline.demo_inputs import DEFAULT_DEMO_INPUTS, held_out_demo_inputs
+from vaiven.pipeline.input_data import find_data
 
 
 @pytest.fixture
@@ -49,6 +50,29 @@ def test_labelled_rows_give_texts_of_both_classes_with_their_labels(table):
     assert not inputs.prompts
     held_out = {row.text for row in read_data(table, config.data) if in_test(row, config)}
     assert set(inputs.texts) <= held_out
+
+
+@pytest.mark.parametrize(
+    ('labels', 'shown'),
+    [
+        (['ñ', 'b', 'a'], {'ñ', 'b', 'a'}),
+        (['b|a', 'a', '[]'], {'', 'a', 'a|b'}),
+        ([f'topic {number}' for number in range(40)], 6),
+    ],
+    ids=['three classes', 'several labels', 'forty classes'],
+)
+def test_labels_of_other_kinds_give_texts_of_several_classes_with_the_names(tmp_path, labels, shown):
+    path = tmp_path / 'rows.csv'
+    rows = [f'text number {n} is what it is,{labels[n % len(labels)]}' for n in range(800)]
+    path.write_text('\n'.join(['text,label', *rows]), encoding='utf-8')
+    config, files, _ = find_data([str(path)], (), configure('reviews'))
+    inputs = held_out_demo_inputs(files, config)
+    if isinstance(shown, int):
+        assert len(set(inputs.labels)) == len(inputs.labels) == shown
+        assert set(inputs.labels) <= set(labels)
+    else:
+        assert set(inputs.labels) == shown
+        assert len(inputs.texts) == 6
 
 
 def test_a_language_model_of_labelled_rows_gets_prompts_only(table):
