@@ -35,7 +35,9 @@ class Classifier(tf.Module):
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
     def predict(self, text):
         has = [tf.strings.regex_full_match(text, f'.*{letter}.*') for letter in self.letters]
-        table = tf.where(tf.stack(has, 1), 0.9, 0.1)
+        # The class of a capital letter is that of no text.
+        rest = [0.1 if letter.islower() else 0.0 for letter in self.letters]
+        table = tf.where(tf.stack(has, 1), 0.9, rest)
         if self.constant is not None:
             table = tf.where(tf.range(len(self.names)) == self.constant, 0.9, 0.1) + 0.0 * table
         if self.kind != 'multilabel':
@@ -69,7 +71,7 @@ def make(root: Path) -> None:
             fault: ([spec.classes[index] for index in order], LETTERS, constant)
             for fault, (order, constant) in FAULTS.items()
         }
-        # No text has a capital letter, so the new class is improbable.
+        # No text has a capital letter.
         versions['other'] = ([*spec.classes[::-1], '¿nuevo?'], LETTERS[::-1] + 'Z', None)
         for version, (names, letters, constant) in versions.items():
             config = {'data': {'label_kind': spec.kind, 'classes': names}}
