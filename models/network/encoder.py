@@ -1,0 +1,226 @@
+"""The bidirectional language model: two directions that read a text without seeing each other's future.
+
+So each of them is a language model; a bidirectional layer below a language model would see its own target.
+
+    ids ─ embedding ─┬─ forward layers  ── next token        ┐ softmax tied to the embedding
+                     └─ backward layers ── previous token    ┘ (Press & Wolf 2017)
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+from keras import ops
+
+from vaiven.models.network.cells import recurrent_stack
+from vaiven.models.network.config import NetworkConfig
+from vaiven.models.network.layers import (
+    Tensor,
+    TokenDropout,
+    VocabularyDropout,
+    WeightDropout,
+    dropout,
+    reverse_sequences,
+)
+from vaiven.models.network.subwords import SubwordEmbeddings
+from vaiven.models.text.tokenization import PAD_ID, UNK_ID
+
+# The states of a direction: for each layer its states, each (batch, units).
+State = list[list[Tensor]]
+
+
+class Encoder(keras.Model):
+    """Computes the outputs of both directions, and the logits of the tokens that they predict.
+
+    Args:
+        config: sizes and dropout.
+        vocabulary_size: number of ids; 0 is padding.
+        seeds: seeds of the initial weights and of dropout. Each layer takes the next one.
+        use_cudnn: `False` builds the same network without cuDNN operations, for export to machines without a GPU.
+    """
+
+    def __init__(
+        self,
+        config: NetworkConfig,
+        vocabulary_size: int,
+        seeds: Iterator[int],
+        *,
+        use_cudnn: bool | str = 'auto',
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.config = config
+        self.vocabulary_size = vocabulary_size
+        self.directions = ('forward', 'backward') if config.bidirectional else ('forward',)
+        self.tied = config.embedding_size > 0
+        input_size = config.embedding_size or vocabulary_size
+        if self.tied:
+            vectors = keras.initializers.RandomUniform(-0.1, 0.1, seed=next(seeds))
+        else:
+            vectors = keras.initializers.Identity()  # one-hot
+        self.embedding = keras.layers.Embedding(
+            vocabulary_size, input_size, embeddings_initializer=vectors, trainable=self.tied, name='embedding'
+        )
+        self.token_dropout = TokenDropout(config.token_dropout, seed=next(seeds), name='token_dropout')
+        # A one-hot vector has a single component that is not zero: dropping it is token dropout.
+        self.input_dropout = dropout(
+            config.dropout if self.tied else 0.0, config.locked_dropout, next(seeds), 'input_dropout'
+        )
+        self.stacks = {
+            direction: recurrent_stack(config, direction, input_size, use_cudnn=use_cudnn, seeds=seeds)
+            for direction in self.directions
+        }
+        self.between_dropout = dropout(config.dropout, config.locked_dropout, next(seeds), 'between_dropout')
+        self.language_projection = {
+            direction: keras.layers.Dense(
+                input_size,
+                use_bias=self.tied,
+                kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)),
+                name=f'{direction}_language',
+            )
+            for direction in self.directions
+        }
+        self.softmax_bias = self.add_weight(
+            shape=(vocabulary_size,), initializer='zeros', name='softmax_bias'
+        )
+        self.vocabulary_dropout = VocabularyDropout(
+            vocabulary_size, config.embedding_dropout, seed=next(seeds), name='vocabulary_dropout'
+        )
+        self.subwords = None
+        if config.subword_buckets and self.tied:
+            self.subwords = SubwordEmbeddings(
+                vocabulary_size, config.subword_buckets, input_size, seed=next(seeds), name='subwords'
+            )
+        self.weight_dropout = WeightDropout(config.weight_dropout, seed=next(seeds))
+        # Keras finds the state of layers only; a checkpoint has to contain this seed as well.
+        self.weight_dropout_seed = self.weight_dropout.seed_generator
+
+    def read(
+        self, direction: str, ids: Tensor, training: bool = False, vectors: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Computes the outputs of one direction over whole texts, in its own reading order.
+
+        Args:
+            direction: `forward`, or `backward` to read each text from its end.
+            ids: int (batch, time), right-padded with 0; every row has at least one id.
+            training: whether to apply dropout.
+            vectors: `token_vectors` of the ids, if they are computed already.
+
+        Returns:
+            The outputs, (batch, time, units), and the lengths of the texts, int (batch).
+        """
+        ids = ops.cast(ids, 'int32')
+        vectors = self.token_vectors(ids) if vectors is None else vectors
+        lengths = ops.sum(ops.cast(ids != PAD_ID, 'int32'), axis=1)  # (batch)
+        if direction == 'backward':
+            ids, vectors = reverse_sequences(ids, lengths), reverse_sequences(vectors, lengths)
+        # No mask: with right-padding, padded steps come after every step that counts.
+        outputs, _ = self.read_window(direction, ids, None, training, vectors)
+        return outputs, lengths
+
+    def read_window(
+        self,
+        direction: str,
+        ids: Tensor,
+        state: State | None,
+        training: bool = False,
+        vectors: Tensor | None = None,
+    ) -> tuple[Tensor, State]:
+        """Computes the outputs of one direction over ids in its own reading order, starting from a state.
+
+        Args:
+            direction: `forward` or `backward`.
+            ids: int (batch, time).
+            state: as returned by `initial_state` or by an earlier call; None for the initial state.
+            training: whether to apply dropout.
+            vectors: `token_vectors` of the ids, if they are computed already.
+
+        Returns:
+            The outputs of the last layer, (batch, time, units), and the state after the last step.
+        """
+        vectors = self.token_vectors(ids) if vectors is None else vectors  # (batch, time, embedding_size)
+        vectors = self.vocabulary_dropout(self._zero_unknown(vectors, ids), ids, training=training)
+        outputs = self.input_dropout(self.token_dropout(vectors, training=training), training=training)
+        new_state = []
+        for number, layer in enumerate(self.stacks[direction]):
+            if number:
+                outputs = self.between_dropout(outputs, training=training)
+            initial = None if state is None else state[number]
+            with self.weight_dropout.applied(layer.cell, training):
+                outputs, *layer_state = layer(outputs, initial_state=initial, training=training)
+            new_state.append(layer_state)
+        return outputs, new_state
+
+    def token_vectors(self, ids: Tensor) -> Tensor:
+        """Computes the vector of each token, the sum of its own embedding and those of its subwords.
+
+        The input and the softmax share it (Press & Wolf 2017), so that an ending is learnt once for all words with it.
+
+        Args:
+            ids: int (…).
+
+        Returns:
+            (…, embedding_size).
+        """
+        vectors = self.embedding(ids)
+        return vectors if self.subwords is None else vectors + self.subwords(ids)
+
+    def vector_table(self) -> Tensor:
+        """Computes `token_vectors` of the whole vocabulary: (vocabulary_size, embedding_size)."""
+        if self.subwords is None:
+            return ops.convert_to_tensor(self.embedding.embeddings)
+        return self.token_vectors(ops.arange(self.vocabulary_size))
+
+    @staticmethod
+    def _zero_unknown(vectors: Tensor, ids: Tensor) -> Tensor:
+        # An unknown token is read like a dropped one. Training hardly ever reads `[UNK]`, so the softmax alone would
+        # shape its vector, and its values could be anything.
+        return vectors * ops.cast(ops.expand_dims(ids, -1) != UNK_ID, vectors.dtype)
+
+    def initial_state(self, batch_size: Any, direction: str = 'forward') -> State:
+        """Returns the state before the first token: for each layer its states, each (batch_size, units)."""
+        return [list(layer.cell.get_initial_state(batch_size=batch_size)) for layer in self.stacks[direction]]
+
+    def step(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
+        """Reads one token per row in the forward direction, ids int (batch), without dropout; for generation.
+
+        Returns:
+            The output of the last layer, (batch, units), and the new state.
+        """
+        output, new_state = self._zero_unknown(self.token_vectors(ids), ids), []
+        for layer, layer_state in zip(self.stacks['forward'], state, strict=True):
+            output, layer_state = layer.cell(output, layer_state)
+            new_state.append(list(layer_state))
+        return output, new_state
+
+    def encode(
+        self, ids: Tensor, training: bool = False, vectors: Tensor | None = None
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """Computes the outputs of every direction, each in its own reading order.
+
+        The forward output of a step has seen the tokens up to it; the backward output those from the end down to it.
+
+        Args:
+            ids: int (batch, time), right-padded with 0.
+            training: whether to apply dropout.
+            vectors: `token_vectors` of the ids, if they are computed already.
+
+        Returns:
+            The outputs by direction, (batch, time, units), and the lengths of the texts, int (batch).
+        """
+        ids = ops.cast(ids, 'int32')
+        vectors = self.token_vectors(ids) if vectors is None else vectors
+        reads = {direction: self.read(direction, ids, training, vectors) for direction in self.directions}
+        return {direction: outputs for direction, (outputs, _) in reads.items()}, reads['forward'][1]
+
+    def project(self, direction: str, outputs: Tensor) -> Tensor:
+        """Projects outputs to the space of the embedding: (…, units) → (…, embedding_size or vocabulary_size)."""
+        return self.language_projection[direction](outputs)
+
+    def token_logits(self, projected: Tensor) -> Tensor:
+        """Computes logits over the vocabulary in 32 bits: (…, embedding_size) → (…, vocabulary_size)."""
+        logits = projected
+        if self.tied:
+            table = ops.cast(self.vector_table(), projected.dtype)
+            logits = ops.matmul(projected, ops.transpose(table))
+        return ops.cast(logits, 'float32') + self.softmax_bias
