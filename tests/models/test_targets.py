@@ -18,7 +18,7 @@ def targets(folder, kind: str, labels, ratings=(), probabilities=(), soft_labels
     file = write_rows(folder / 'rows.gz', [[5]] * len(labels), labels, ratings, probabilities)
     examples = dataset.read_examples([file], soft_labels, spec)
     [(_, batch)] = dataset.evaluation_batches(examples, 64, spec)
-    return batch.numpy().round(4).tolist()
+    return batch.numpy().astype(float).round(4).tolist()
 
 
 def test_a_class_is_one_of_the_columns_and_an_unlabelled_row_is_minus_one(tmp_path):
