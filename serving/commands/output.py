@@ -53,14 +53,17 @@ class Output:
             click.UsageError: the options contradict each other.
             ServingError: the file cannot be written.
         """
-        kept = KeptColumns(keep, (*form.columns, *form.keys))
+        return self.destination(single, stack, keep).writer(form)
+
+    def destination(self, single: bool, stack: ExitStack, keep: tuple[str, ...] = ()) -> Destination:
+        """Opens the output of a command that learns the form of its results later, with the same arguments."""
         if self.out is None:
             if self.resume:
                 raise click.UsageError('--resume continues a file: name it with --out')
             stdout_form = self.to or ('text' if not sys.stdout.isatty() else None)
             if keep and stdout_form is None:
                 raise click.UsageError('--keep-columns needs --to csv or jsonl, or --out FILE')
-            return Writer(form, stdout_form, sys.stdout.buffer, 'standard output', None, kept)
+            return Destination(stdout_form, sys.stdout.buffer, 'standard output', None, keep)
         file_form = _file_form(self.out, self.to)
         if self.resume and not single and file_form != 'jsonl':
             raise click.UsageError('--resume needs one line per text: add --to jsonl')
@@ -75,7 +78,37 @@ class Output:
             stream = stack.enter_context(path.open('ab'))
         except OSError as error:
             raise ServingError(f'cannot write {self.out}: {error.strerror}') from error
-        return Writer(form, file_form, stream, self.out, state, kept)
+        return Destination(file_form, stream, self.out, state, keep)
+
+
+@dataclass(frozen=True)
+class Destination:
+    """An open output.
+
+    Attributes:
+        form_name: one of `FORMS`; None for a terminal.
+        stream: where to write.
+        name: name of the stream, for messages.
+        state: what an interrupted command has written; None to start.
+        keep: the input columns to copy.
+    """
+
+    form_name: str | None
+    stream: BinaryIO
+    name: str
+    state: ResumeState | None
+    keep: tuple[str, ...]
+
+    def writer(self, form: Form[Any]) -> Writer:
+        """A writer of results.
+
+        Args:
+            form: how the command formats results.
+
+        Raises:
+            click.UsageError: a column to copy has the name of a column of the results.
+        """
+        return Writer(form, self, KeptColumns(self.keep, (*form.columns, *form.keys)))
 
 
 _TO_OPTION = click.option(
@@ -146,33 +179,22 @@ class Writer:
         written: number of texts with a result, those of the resumed command included.
     """
 
-    def __init__(
-        self,
-        form: Form[Any],
-        form_name: str | None,
-        stream: BinaryIO,
-        name: str,
-        state: ResumeState | None,
-        kept: KeptColumns,
-    ) -> None:
+    def __init__(self, form: Form[Any], destination: Destination, kept: KeptColumns) -> None:
         """
         Args:
             form: how the command formats results.
-            form_name: one of `FORMS`; None for a terminal.
-            stream: where to write.
-            name: name of the stream, for messages.
-            state: what an interrupted command has written; None to start.
+            destination: where to write.
             kept: the input columns to copy.
         """
         self._form = form
-        self._name = name
-        self._form_name = form_name
-        self._stream = stream
-        self._state, self._kept = state, kept
-        self.written = state.records if state is not None else 0
+        self._name = destination.name
+        self._form_name = destination.form_name
+        self._stream = destination.stream
+        self._state, self._kept = destination.state, kept
+        self.written = self._state.records if self._state is not None else 0
         self._start_time, self._written_at_start = time.monotonic(), self.written
         self._shows_progress = sys.stderr.isatty() and not (
-            stream is sys.stdout.buffer and sys.stdout.isatty()
+            self._stream is sys.stdout.buffer and sys.stdout.isatty()
         )
         self._next_progress = self._start_time + PROGRESS_SECONDS
 
@@ -197,7 +219,8 @@ class Writer:
         if self._state is None or not self._state.bytes:
             self._write(header)
         else:
-            self._state.check_columns(header, (*self._form.columns, *self._kept.names), self._kept.names)
+            columns = (*self._form.cell_names(self._form_name or ''), *self._kept.names)
+            self._state.check_columns(header, columns, self._kept.names)
         yield first
         yield from items
 

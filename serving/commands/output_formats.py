@@ -30,6 +30,7 @@ class Form(Generic[T]):
         values: the jsonl object of a result.
         terminal_lines: the lines for a terminal.
         text_rows: the cells of tab-separated text, if they differ from `rows`.
+        text_columns: names of the columns of tab-separated text, if they differ from `columns`.
         keys: keys of `values`, if they differ from `columns`.
     """
 
@@ -38,7 +39,12 @@ class Form(Generic[T]):
     values: Callable[[T, int], dict[str, Any]]
     terminal_lines: Callable[[T, int], Iterable[str]]
     text_rows: Callable[[T, int], Iterable[Sequence[str]]] | None = None
+    text_columns: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
+
+    def cell_names(self, form: str) -> tuple[str, ...]:
+        """Names of the columns in csv and text."""
+        return (self.text_columns or self.columns) if form == 'text' else self.columns
 
     def header(self, form: str, kept: Sequence[str] = ()) -> str:
         """The first line of an output file, with the names of the `kept` columns; '' except for csv."""

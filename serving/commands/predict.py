@@ -1,47 +1,100 @@
-"""`vaiven predict`: the sentiment of texts, from a server or from a pushed model in this process."""
+"""`vaiven predict`: the classes of texts, from a server or from a pushed model in this process."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from vaiven.serving.commands.connecting import resolve_target
 from vaiven.serving.commands.keep_columns import keep_option
-from vaiven.serving.commands.options import Target, model_version_options
+from vaiven.serving.commands.options import Target, model_version_options, option_group
 from vaiven.serving.commands.output import Output, output_options
 from vaiven.serving.commands.output_formats import Form
+from vaiven.serving.commands.prediction_form import PredictionForm
 from vaiven.serving.commands.text_inputs import Input, batches, input_options, printable
 from vaiven.serving.common import terminal
+from vaiven.serving.common.errors import ServingError
 
 if TYPE_CHECKING:
-    from vaiven.serving.client import Sentiment, TokenSentiment
+    from vaiven.serving.client import TokenSentiment, Vaiven
 
 BATCH_ROWS = 128
+
+Send = Callable[[list[str]], list[Any]]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The options of `vaiven predict` about what is predicted.
+
+    Attributes:
+        course: whether to predict the sentiment after each token.
+        min_score: the lowest score with a label.
+        probabilities: whether to write the probability of every class.
+    """
+
+    course: bool = False
+    min_score: float = 0.0
+    probabilities: bool = False
+
+    def check(self, form: str | None) -> None:
+        """Raises click.UsageError if the options contradict each other, or do not fit the output.
+
+        Args:
+            form: one of `output_formats.FORMS`; None for a terminal.
+        """
+        if self.course and (self.min_score or self.probabilities):
+            raise click.UsageError('--course is about tokens: leave out --min-score and --probabilities')
+        if self.probabilities and form not in ('csv', 'jsonl'):
+            raise click.UsageError('--probabilities needs --to csv or jsonl, or --out FILE')
+
+
+# `answers: Answers`.
+answer_options = option_group(
+    'answers',
+    Answers,
+    click.option('--course', is_flag=True, help='Show the sentiment after each token.'),
+    click.option(
+        '--min-score',
+        type=click.FloatRange(0, 1),
+        default=0.0,
+        metavar='SHARE',
+        help='Label a text with a lower score `undecided`, as 0.7.  [default: label every text]',
+    ),
+    click.option(
+        '--probabilities', is_flag=True, help='Write the probability of every class to csv or jsonl.'
+    ),
+)
 
 
 @click.command()
 @click.argument('text', nargs=-1)
 @input_options
 @keep_option
-@click.option('--course', is_flag=True, help='Show the sentiment after each token.')
+@answer_options
 @output_options
 @model_version_options
 def predict(
-    text: tuple[str, ...], source: Input, keep: tuple[str, ...], course: bool, output: Output, target: Target
+    text: tuple[str, ...],
+    source: Input,
+    keep: tuple[str, ...],
+    answers: Answers,
+    output: Output,
+    target: Target,
 ) -> None:
-    """Predict the sentiment of each TEXT.
+    """Predict the label of each TEXT: its sentiment, or another class of the model.
 
     Without TEXT, the texts are read from FILE or from standard input: one per line, or the column `text` of a table
     (.csv, .tsv, .jsonl, .json, .parquet, .ft), compressed (.gz, .bz2, .zst, .zip) or not.
 
-    A terminal shows a table. A pipe gets the label, the probability of that label, and the text, separated by tabs.
-    In csv and jsonl, `probability` is the probability of positive. With --course there is one line per token: the
-    number of the text, the probability of positive up to that token, and the token. The columns of --keep-columns
-    follow.
+    A terminal shows a table. A pipe gets the label, its score, which is its probability, and the text, separated by
+    tabs. In csv and jsonl, models with two classes have the `probability` of the second class, such as positive, and
+    others the `score` of the label. With --course there is one line per token: the number of the text, the probability
+    of positive up to that token, and the token. The columns of --keep-columns follow.
 
     Requests go to the server. If none is running and none was named, the newest model below vaiven-runs is loaded in
     this process.
@@ -52,16 +105,19 @@ def predict(
       vaiven predict --label stable < reviews.txt > results.tsv
       vaiven predict --file reviews.csv --field body --out results.jsonl --resume
       vaiven predict --file reviews.csv --keep-columns id,date --out results.csv
+      vaiven predict --file tickets.csv --min-score 0.7 --probabilities --out results.csv
       vaiven predict --course "It starts well, but the end is awful"
     """
-    form: Form[Any] = PER_TOKEN_SENTIMENT if course else SENTIMENT
-    signature = ('sentiment_course', 'probabilities') if course else ('serving_default', 'label')
+    signature = ('sentiment_course', 'probabilities') if answers.course else ('serving_default', 'label')
     with ExitStack() as stack:
         texts = replace(source, keep=keep).texts(text, stack)
-        writer = stack.enter_context(output.open(form, not course, stack, keep))
+        destination = output.destination(not answers.course, stack, keep)
+        answers.check(destination.form_name)
         target = resolve_target(target, *signature)
         model = target.vaiven(stack.enter_context(target.client()))
-        send: Callable[[list[str]], list[Any]] = model.token_sentiment if course else model.sentiment
+        choose = _tokens if answers.course else _classes
+        send, form = choose(model, _signatures(model, target), answers, destination.form_name)
+        writer = stack.enter_context(destination.writer(form))
         from vaiven.serving.commands.batch_requests import batch_results
 
         results = batch_results(
@@ -73,11 +129,41 @@ def predict(
             writer.write(batch_result, batch, texts.share())
 
 
-def sentiment_lines(result: Sentiment, number: int) -> Iterable[str]:
-    """A line with label, probability of the label and text."""
-    colour = 'green' if result.label == 'positive' else 'red'
-    text = printable(result.text, terminal.width() - 18)
-    return (f'{click.style(f"{result.label:8}", fg=colour)}  {result.score:6.1%}  {text}',)
+def _signatures(model: Vaiven, target: Target) -> dict[str, frozenset[str]]:
+    """Names of the outputs of each signature of the model."""
+    metadata = model.client.metadata(model.model, version=target.version, label=target.label)
+    return {name: frozenset(signature.outputs) for name, signature in metadata.signatures.items()}
+
+
+def _classes(
+    model: Vaiven, signatures: dict[str, frozenset[str]], answers: Answers, form_name: str | None
+) -> tuple[Send, Form[Any]]:
+    """How to predict the classes of texts, and the form of the results."""
+    from vaiven.serving.client import UNDECIDED
+
+    outputs = signatures.get('serving_default', frozenset())
+    undecided = UNDECIDED if answers.min_score else ''
+    form = PredictionForm(model.model, outputs, answers.probabilities, undecided)
+    requested = form.requested_outputs(form_name)
+
+    def send(batch: list[str]) -> list[Any]:
+        return model.classify(batch, outputs=requested, min_score=answers.min_score)
+
+    # The classes are needed before the first text: as columns, and to refuse one that is named `undecided`.
+    needs_classes = undecided or (answers.probabilities and form_name == 'csv')
+    classes = model.classify('', min_score=answers.min_score)[0].classes if needs_classes else ()
+    return send, form.form(classes if answers.probabilities and form_name == 'csv' else ())
+
+
+def _tokens(
+    model: Vaiven, signatures: dict[str, frozenset[str]], answers: Answers, form_name: str | None
+) -> tuple[Send, Form[Any]]:
+    """How to predict the sentiment after each token, and the form of the results."""
+    if 'sentiment_course' not in signatures and 'label' in signatures.get('serving_default', ()):
+        raise ServingError(
+            f'--course needs a model with two classes, and {model.model!r} has others: leave out --course'
+        )
+    return model.token_sentiment, PER_TOKEN_SENTIMENT
 
 
 def per_token_lines(result: TokenSentiment, number: int) -> Iterator[str]:
@@ -94,17 +180,6 @@ def per_token_rows(result: TokenSentiment, number: int) -> Iterator[tuple[str, s
         yield str(number), f'{probability:.6f}', token
 
 
-SENTIMENT: Form[Sentiment] = Form(
-    columns=('label', 'probability', 'text'),
-    rows=lambda result, number: ((result.label, f'{result.probability:.6f}', result.text),),
-    values=lambda result, number: {
-        'text': result.text,
-        'label': result.label,
-        'probability': result.probability,
-    },
-    terminal_lines=sentiment_lines,
-    text_rows=lambda result, number: ((result.label, f'{result.score:.6f}', result.text),),
-)
 PER_TOKEN_SENTIMENT: Form[TokenSentiment] = Form(
     columns=('number', 'probability', 'token'),
     rows=per_token_rows,

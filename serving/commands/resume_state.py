@@ -97,8 +97,8 @@ class ResumeState:
             fits = len(last.split('\t')) == len(columns)
         if not fits:
             raise ServingError(
-                f'{self._path} has results with other columns: give the same --keep-columns as before, or name '
-                'another file'
+                f'{self._path} has results with other columns: give the same --keep-columns as before and the same '
+                'kind of model, or name another file'
             )
 
     def _last_record_has(self, text: str) -> bool:

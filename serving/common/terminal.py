@@ -14,6 +14,11 @@ import click
 
 INDENT = '  '
 MIN_WIDTH = 20
+_EMOJI_SELECTOR = '\ufe0f'
+_SKIN_TONES = frozenset(map(chr, range(0x1F3FB, 0x1F400)))
+_NO_WIDTH = ('Mn', 'Me', 'Cf')
+_RIGHT_TO_LEFT = ('R', 'AL')
+_FIRST_STRONG_ISOLATE, _POP_ISOLATE = '\u2068', '\u2069'
 
 
 def colour_choice(environment: Mapping[str, str] | None = None) -> bool | None:
@@ -71,13 +76,23 @@ def say(line: str, *, err: bool = False) -> None:
 
 
 def columns(text: str) -> int:
-    """How many columns `text` takes: Chinese, Japanese, Korean and emoji two each, accents of their own none."""
+    """How many columns `text` takes.
+
+    Chinese, Japanese, Korean and emoji take two each. Accents, vowel signs, format characters and the skin tone of an
+    emoji take none.
+    """
     if text.isascii():
         return len(text)
-    return sum(
-        0 if unicodedata.combining(each) else 2 if unicodedata.east_asian_width(each) in 'WF' else 1
-        for each in text
-    )
+    return sum(map(_character_columns, text))
+
+
+def _character_columns(character: str) -> int:
+    # The emoji selector U+FE0F makes the symbol before it wide: it counts as the second column.
+    if character == _EMOJI_SELECTOR:
+        return 1
+    if character in _SKIN_TONES or unicodedata.category(character) in _NO_WIDTH:
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in 'WF' else 1
 
 
 def cut(text: str, room: int) -> str:
@@ -91,3 +106,10 @@ def cut(text: str, room: int) -> str:
             break
         kept.append(each)
     return ''.join(kept) + '…'
+
+
+def isolated(text: str) -> str:
+    """`text` such that right-to-left letters in it do not reorder the columns after it (Unicode Standard Annex 9)."""
+    if any(unicodedata.bidirectional(character) in _RIGHT_TO_LEFT for character in text):
+        return f'{_FIRST_STRONG_ISOLATE}{text}{_POP_ISOLATE}'
+    return text
