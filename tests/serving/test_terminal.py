@@ -79,3 +79,25 @@ def test_a_line_is_broken_between_words_where_the_terminal_ends(screen: TextIO) 
 def test_a_text_is_cut_to_columns_not_to_characters(text: str, room: int, shown: str) -> None:
     assert terminal.cut(text, room) == shown
     assert terminal.columns(shown) <= room
+
+
+@pytest.mark.parametrize(
+    ('text', 'columns'),
+    [
+        ('ñ', 1),
+        ('n\u0303', 1),
+        ('नमस्ते', 4),
+        ('ดีมาก', 4),
+        ('👍\U0001f3fd', 2),
+        ('❤\ufe0f', 2),
+        ('\u2068שלום\u2069', 4),
+    ],
+)
+def test_vowel_signs_format_characters_and_skin_tones_take_no_column(text: str, columns: int) -> None:
+    assert terminal.columns(text) == columns
+
+
+def test_only_right_to_left_text_is_isolated() -> None:
+    assert terminal.isolated('año 😀') == 'año 😀'
+    assert terminal.isolated('שלום') == '\u2068שלום\u2069'
+    assert terminal.isolated('a شكوى') == '\u2068a شكوى\u2069'
