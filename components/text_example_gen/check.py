@@ -73,17 +73,17 @@ def resolve_data(files: DataFiles, config: DataConfig) -> CheckedData:
     """
     rows = CollectedRows(files, config)
     resolved = rows.resolve()
-    return CheckedData(
-        resolved, rows.summarize(resolved), label_remark(config, resolved), rows.split_groups(resolved)
-    )
+    remark = label_remark(config, resolved, rows.several)
+    return CheckedData(resolved, rows.summarize(resolved), remark, rows.split_groups(resolved))
 
 
-def label_remark(config: DataConfig, resolved: DataConfig) -> str:
+def label_remark(config: DataConfig, resolved: DataConfig, several: int) -> str:
     """How to change the kind of the labels, if it was found in the data.
 
     Args:
         config: before the data was read.
         resolved: with the kind and the classes.
+        several: rows with several labels, or an empty list.
     """
     if config.label_kind != 'auto' or not config.finds_classes():
         return ''
@@ -95,6 +95,6 @@ def label_remark(config: DataConfig, resolved: DataConfig) -> str:
     )
     return {
         'ordinal': 'if they have no order: --set data.label_kind=multiclass',
-        'multilabel': 'if a row has one label: --set data.label_kind=multiclass',
+        'multilabel': f'{several:,} rows do not have one label; if all should: --set data.label_kind=multiclass',
         'multiclass': 'if they have an order, as stars do: --set data.label_kind=ordinal' if numbers else '',
     }.get(resolved.label_kind, '')

@@ -84,6 +84,11 @@ class CollectedRows:
         for row in read_data(files, config, parse):
             self._add(row)
 
+    @property
+    def several(self) -> int:
+        """Number of rows with several labels, or an empty list."""
+        return self._ids.several
+
     def resolve(self) -> DataConfig:
         """Finds kind and classes of the labels, and the times at which the splits start.
 

@@ -1,5 +1,6 @@
 """Labels of a table: their normal form for comparison, and the usual spellings of the classes."""
 
+import functools
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -50,6 +51,10 @@ def label_key(label: str) -> str:
         label_key('+1.0') == label_key('1') == label_key('1e0')  # '1'
         label_key('01')  # '01', a code
     """
+    return _short_label_key(label) if len(label) <= _MAX_CACHED_LENGTH else _label_key(label)
+
+
+def _label_key(label: str) -> str:
     # Case folding can undo the normal form.
     key = nfc(nfc(label).strip().casefold())
     number = key.replace('\N{MINUS SIGN}', '-')
@@ -59,6 +64,11 @@ def label_key(label: str) -> str:
     if '.' in plain:
         plain = plain.rstrip('0').rstrip('.')
     return '0' if plain in ('-0', '+0') else plain
+
+
+# Most labels of a table are the same few thousand. With several labels a row, this halves the time of reading.
+_MAX_CACHED, _MAX_CACHED_LENGTH = 10_000, 100
+_short_label_key = functools.lru_cache(_MAX_CACHED)(_label_key)
 
 
 def is_missing(label: str | None) -> bool:

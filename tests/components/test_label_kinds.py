@@ -223,7 +223,7 @@ def test_the_labels_are_said_in_one_line(tmp_path):
     )
     assert lines_of(tmp_path, ['a|b', 'a', 'c|b|a', '[]'])[1] == (
         '3 classes, several labels per row (1.5 on average): a 120 · b 80 · c 40; '
-        'if a row has one label: --set data.label_kind=multiclass'
+        '120 rows do not have one label; if all should: --set data.label_kind=multiclass'
     )
     assert lines_of(tmp_path, ['ham', 'spam', 'spam '])[1] == (
         '2 classes: spam 80 · ham 40; the positive class is spam; for the other one: --set data.classes=spam,ham'
