@@ -75,19 +75,21 @@ def _label_warnings(summary: Summary, config: DataConfig) -> Iterator[str]:
     rare = {
         name: rows for name in summary.classes if (rows := summary.rows_of_class(name)) < few and labelled
     }
+    remedy = _BALANCE
+    if len(summary.classes) > 2:
+        remedy += f'; to use such rows as text only: --set data.min_class_rows={math.ceil(few)}'
     if len(rare) == 1:
         [(name, rows)] = rare.items()
-        yield f'only {_share(rows, labelled)} labelled rows are {name}: too few to learn from{_BALANCE}'
+        yield f'only {_share(rows, labelled)} labelled rows are {name}: too few to learn from{remedy}'
     elif rare:
         counted = [f'{name} {rows:,}' for name, rows in sorted(rare.items(), key=lambda item: item[1])]
         yield (
             f'{len(rare):,} of {len(summary.classes):,} classes have fewer than {math.ceil(few):,} of {labelled:,} '
-            f'labelled rows, too few to learn from: {named(counted)}{_BALANCE}'
+            f'labelled rows, too few to learn from: {named(counted)}{remedy}'
         )
     for split, classes in summary.splits.items():
-        absent = [name for name, rows in classes.items() if not rows and labelled]
-        if absent:
-            yield f'split {split!r} has no row of {named(absent)}, so they are not evaluated there'
+        if absent := [name for name, rows in classes.items() if not rows and labelled]:
+            yield f'split {split!r} has no row of {named(absent)}'
     rated, contradicting = summary.columns.rated, summary.columns.contradicting
     if contradicting:
         low, high = config.rating_range

@@ -88,10 +88,13 @@ def _require_classes(summary: Summary, config: DataConfig, name: str) -> None:
     if single:
         plural = len(single) > 1
         where = '' if plural else f' ({_first_row(summary, single[0])})'
+        # Numbers that are measured, not chosen, hardly occur twice.
+        is_measured = config.label_kind == 'ordinal' and 2 * len(single) > len(counts)
+        remedy = 'round the numbers to a few levels' if is_measured else 'add rows, correct the spelling'
         noun, have = ('classes', 'have one row each') if plural else ('class', 'has one row')
         raise DataError(
-            f'{name}: the {noun} {named(single)} {have}{where}, and a class needs several; add rows, correct the '
-            'spelling, or use such rows as text only with --set data.min_class_rows=2 (or data.unlabelled_labels)'
+            f'{name}: the {noun} {named(single)} {have}{where}, and a class needs several; {remedy}, or use such '
+            'rows as text only with --set data.min_class_rows=2 (or data.unlabelled_labels)'
         )
     for split, classes in summary.splits.items():
         absent = [label for label, count in classes.items() if count == 0]

@@ -188,6 +188,13 @@ def test_labels_that_make_no_sense_are_refused_in_one_line(tmp_path, labels, set
     assert len(str(caught.value)) < 1000
 
 
+def test_measured_numbers_are_to_be_rounded(tmp_path):
+    with pytest.raises(
+        DataError, match=r'have one row each, .*; round the numbers to a few levels, or use such rows'
+    ):
+        check(tmp_path, [f'{number / 7:.3f}' for number in range(60)], 'score', each=1)
+
+
 def test_a_thousand_classes_are_read(tmp_path):
     checked = check(tmp_path, range(1000), each=10)
     assert checked.config.classes == tuple(map(str, range(1000)))
@@ -289,10 +296,13 @@ def test_a_rare_class_is_warned_about_once_with_the_setting_that_helps(tmp_path)
     warnings = list_warnings(checked.summary, checked.config, files)
     assert warnings[0] == (
         'warning: a.csv: 2 of 4 classes have fewer than 41 of 2,026 labelled rows, too few to learn from: c 12, d 14; '
-        'to give all classes the same weight: --set training.class_weight=balanced'
+        'to give all classes the same weight: --set training.class_weight=balanced; '
+        'to use such rows as text only: --set data.min_class_rows=41'
     )
+    # What it proposes works.
+    assert check_data(files, DataConfig(min_class_rows=41)).config.classes == ('a', 'b')
     # Of several classes, one may be missing from a held-out split.
-    assert all('split' in warning and 'not evaluated there' in warning for warning in warnings[1:])
+    assert all("' has no row of " in warning for warning in warnings[1:])
 
 
 def test_many_equal_classes_are_not_called_rare(tmp_path):
