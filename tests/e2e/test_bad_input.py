@@ -30,7 +30,7 @@ FILES = {
         'more than 1,000 labels',
     ),
     'texts in the label column': (
-        ('text,label\n' + ''.join(f'1,a review of the film number {n}\n' for n in range(30))).encode(),
+        ('text,label\n' + ''.join(f'{n},a long review of the film number {n}\n' for n in range(30))).encode(),
         'it seems to contain texts',
     ),
     'a row of a megabyte': (GOOD.encode() + b'x' * 2**20 + b',positive\n', 'bytes'),
