@@ -59,7 +59,12 @@ def corpus() -> list[tuple[str, int | None]]:
     return [*rows, ('a film without a sentiment label', None), ('', 0), ('niño 👍🏽 שלום', 1)]
 
 
-def write_vocabulary(folder, config: dict) -> Sequence[str]:
+def corpus_rows() -> list[tuple[str, list[int]]]:
+    """The corpus with a list of labels, empty if there is none."""
+    return [(text, [] if label is None else [label]) for text, label in corpus()]
+
+
+def write_vocabulary(folder, config: dict, texts: Sequence[str]) -> Sequence[str]:
     import collections
 
     import tensorflow as tf
@@ -68,7 +73,7 @@ def write_vocabulary(folder, config: dict) -> Sequence[str]:
     from vaiven.models.text.config import TextConfig
     from vaiven.models.text.tokenization import SPECIAL_TOKENS, tokenize
 
-    tokens = tokenize(tf.constant([text for text, _ in corpus()]), from_dict(TextConfig, config['text']))
+    tokens = tokenize(tf.constant(texts), from_dict(TextConfig, config['text']))
     counts = collections.Counter(token.decode() for token in tokens.flat_values.numpy())
     vocabulary = [
         *SPECIAL_TOKENS,
@@ -78,7 +83,7 @@ def write_vocabulary(folder, config: dict) -> Sequence[str]:
     return vocabulary
 
 
-def transform_rows(folder, config: dict) -> str:
+def transform_rows(folder, config: dict, rows: Sequence[tuple[str, Sequence[int]]]) -> str:
     """Runs the real `preprocessing_fn` through TensorFlow Transform on Beam; writes rows and graph."""
     import apache_beam as beam
     import tensorflow as tf
@@ -89,13 +94,13 @@ def transform_rows(folder, config: dict) -> str:
 
     spec = {'text': tf.io.VarLenFeature(tf.string), 'label': tf.io.VarLenFeature(tf.int64)}
     metadata = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(spec))
-    rows = [{'text': [text], 'label': [] if label is None else [label]} for text, label in corpus()]
+    examples = [{'text': [text], 'label': list(labels)} for text, labels in rows]
     custom_config = {'config': json.dumps(config), 'vocabulary_uri': str(folder)}
     with (
         beam.Pipeline(runner='FnApiRunner') as pipeline,
         tft_beam.Context(temp_dir=str(folder / 'temporary')),
     ):
-        data = pipeline | beam.Create(rows)
+        data = pipeline | beam.Create(examples)
         (transformed, transformed_metadata), graph = (data, metadata) | tft_beam.AnalyzeAndTransformDataset(
             lambda inputs: preprocessing_fn(inputs, custom_config)
         )
@@ -117,13 +122,18 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
 
 def _train(folder: Path) -> None:
+    train_and_export(folder, CONFIG, corpus_rows())
+
+
+def train_and_export(folder: Path, config: dict, rows: Sequence[tuple[str, Sequence[int]]]) -> None:
+    """Writes a pickled `Trained`: `trained.pickle`."""
     from vaiven.models.training.trainer import run_fn
 
-    write_vocabulary(folder, CONFIG)
+    write_vocabulary(folder, config, [text for text, _ in rows])
     files = [str(folder / 'rows-00000-of-00001.gz')]
     arguments = types.SimpleNamespace(
-        custom_config={'config': json.dumps(CONFIG)},
-        transform_output=transform_rows(folder, CONFIG),
+        custom_config={'config': json.dumps(config)},
+        transform_output=transform_rows(folder, config, rows),
         train_files=files,
         eval_files=files,
         serving_model_dir=str(folder / 'serving'),

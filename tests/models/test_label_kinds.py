@@ -142,9 +142,14 @@ def test_the_hyperparameters_of_each_kind_are_searched(kind, tmp_path):
 def test_the_thresholds_are_part_of_the_head_for_the_rates_of_the_layers():
     network = Network(NETWORK, 32, labels=LabelSpec('ordinal', CLASSES))
     network(np.array([[2, 3]]))
-    names = [variable.path.split('/', 1)[1] for variable in network.trainable_variables]
-    depths = dict(zip(names, layer_depths(network), strict=True))
-    assert depths['thresholds/first'] == depths['thresholds/gaps'] == depths['sentiment/kernel'] == 0
+    depths = layer_depths(network)
+    of_head = {id(weight) for weight in (*network.sentiment.weights, *network.thresholds.weights)}
+    found = [
+        depth
+        for weight, depth in zip(network.trainable_variables, depths, strict=True)
+        if id(weight) in of_head
+    ]
+    assert found == [0, 0, 0]
 
 
 def test_a_split_of_one_class_leaves_the_thresholds_of_the_training(tmp_path, caplog):

@@ -149,7 +149,7 @@ def test_transform_the_served_graph_and_the_benchmarks_split_words_in_the_same_w
     import numpy as np
 
     from benchmarks.prepared import to_ids, tokens_of
-    from tests.models.conftest import CONFIG, corpus, transform_rows
+    from tests.models.conftest import CONFIG, corpus, corpus_rows, transform_rows
     from vaiven.components.vocabulary.config import VocabularyConfig
     from vaiven.components.vocabulary.token_selection import select_tokens
     from vaiven.models.export.text_model import TextModel
@@ -162,7 +162,8 @@ def test_transform_the_served_graph_and_the_benchmarks_split_words_in_the_same_w
     words = collections.Counter(token for text in tokens_of(texts, config) for token in text)
     vocabulary = select_tokens(words.items(), VocabularyConfig(max_size=90, min_count=1), 'wordpiece').tokens
     (tmp_path / 'vocab.txt').write_text('\n'.join(vocabulary) + '\n', encoding='utf-8')
-    transform_rows(tmp_path, {**CONFIG, 'text': {**CONFIG['text'], 'unit': 'wordpiece'}})
+    wordpiece = {**CONFIG, 'text': {**CONFIG['text'], 'unit': 'wordpiece'}}
+    transform_rows(tmp_path, wordpiece, corpus_rows())
     expected = to_ids(tokens_of(texts, config, vocabulary), vocabulary)
     assert any(vocabulary[i].startswith('##') for row in expected for i in row)
 
