@@ -208,19 +208,17 @@ def count_row(element: tuple[bytes, DeduplicatedRow], config: DataConfig) -> Cou
     fingerprint, (row, labels) = element
     if row.origin == HELD_OUT_LINE:
         return {'duplicates': sum(labels.values())}
-    counts = Counter(duplicates=sum(labels.values()) - 1)
+    counts = {'duplicates': sum(labels.values()) - 1}
     for label, rows in labels.items():
         if label is not None and label != row.label:
-            counts['conflicting'] += rows
-            counts.update({f'conflicting/{index}': rows for index in indices(label)})
+            for name in ('conflicting', *(f'conflicting/{index}' for index in indices(label))):
+                counts[name] = counts.get(name, 0) + rows
     split = assign_split(row, fingerprint, config)
     if split == UNLABELLED_SPLIT:
-        counts['unlabelled'] = 1
-    elif row.label is None:
-        counts[f'{split}/texts'] = 1
-    else:
-        counts.update({f'{split}/{index}': 1 for index in ('rows', *indices(row.label))})
-    return dict(counts)
+        return {**counts, 'unlabelled': 1}
+    if row.label is None:
+        return {**counts, f'{split}/texts': 1}
+    return {**counts, **{f'{split}/{name}': 1 for name in ('rows', *indices(row.label))}}
 
 
 @beam.typehints.with_input_types(Counts)
