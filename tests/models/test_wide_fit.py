@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
+from scipy import sparse
 
 from vaiven.label_spec import LabelSpec
 from vaiven.models.network.wide import MAX_ENTRIES, NO_NGRAM, WideNgrams
 from vaiven.models.training.ngram_rows import NgramRows
-from vaiven.models.training.wide_fit import fit_wide
+from vaiven.models.training.wide_fit import MAX_FITTED_CLASSES, fit_wide
 
 pytestmark = pytest.mark.slow
 
@@ -15,7 +16,8 @@ GOOD, BAD, GOOD_SUBWORD, BAD_SUBWORD, COMMON = 11, 13, 20, 22, 15
 def fitted(rows, targets, size=16, labels=None, weights=None) -> WideNgrams:
     wide = WideNgrams(size, (labels or LabelSpec()).logits)
     wide.build((None, None))
-    fit_wide(wide, NgramRows.from_rows(rows), np.array(targets), labels, weights)
+    targets = targets if sparse.issparse(targets) else np.array(targets)
+    fit_wide(wide, NgramRows.from_rows(rows), targets, labels, weights)
     return wide
 
 
@@ -107,9 +109,23 @@ def test_rows_count_as_their_weights_say():
     assert logit(heavy, COMMON) > logit(none, COMMON) + 0.5
 
 
-def test_with_many_classes_an_ngram_keeps_its_strongest_weights():
-    labels = LabelSpec('multiclass', tuple(f'class {number}' for number in range(MAX_ENTRIES + 4)))
-    wide = fitted(
-        [[2 * c + 1, 999] for c in range(labels.size)] * 3, np.tile(np.eye(labels.size), (3, 1)), 32, labels
-    )
-    assert [int(np.argmax(logits(wide, 2 * c + 1))) for c in range(labels.size)] == list(range(labels.size))
+@pytest.mark.parametrize('classes', [MAX_ENTRIES + 4, MAX_FITTED_CLASSES + 10])
+@pytest.mark.parametrize('kind', ['multiclass', 'multilabel'])
+def test_with_many_classes_an_ngram_keeps_its_strongest_weights(classes, kind):
+    labels = LabelSpec(kind, tuple(f'class {number}' for number in range(classes)))
+    rows = [[2 * number + 1, 2 * number + 2, 999] for number in range(classes)] * 6
+    targets = np.tile(np.eye(classes), (6, 1))
+    for given in (targets, sparse.csr_matrix(targets)):
+        wide = fitted(rows, given, 256, labels)
+        assert np.array(wide.table).shape == (256, MAX_ENTRIES)
+        found = [int(np.argmax(logits(wide, 2 * number + 1))) for number in range(classes)]
+        assert found == list(range(classes))
+        assert np.ptp(logits(wide, 999) - logits(wide)) < 1  # it speaks for no class
+
+
+def test_with_many_classes_rows_count_as_their_weights_say():
+    labels = LabelSpec('multiclass', tuple(f'class {number}' for number in range(MAX_FITTED_CLASSES + 1)))
+    rows = [[11]] * (20 * labels.size)
+    targets = np.tile(np.eye(labels.size), (20, 1))
+    weights = np.where(targets[:, 7] == 1, 9.0, 1.0)
+    assert int(np.argmax(logits(fitted(rows, targets, labels=labels, weights=weights)))) == 7
