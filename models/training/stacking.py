@@ -93,8 +93,6 @@ def _fit_wide(wide: WideNgrams, splits: Sequence[LabelledRows], class_weights: n
         row_weights = shares @ class_weights
     if labels.kind == 'ordinal':
         targets = targets @ np.linspace(0, 1, labels.size, dtype=np.float32)
-    elif labels.kind != 'binary':
-        targets = targets.toarray()
     ngrams = NgramRows.from_padded(batch for rows in splits for batch in rows.ngrams)
     fit_wide(wide, ngrams, targets, labels, row_weights)
 
