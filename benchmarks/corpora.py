@@ -5,11 +5,12 @@ import gzip
 import hashlib
 import io
 import tarfile
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from vaiven.components.text_example_gen.default_data import default_data
+from vaiven.components.text_example_gen.default_data import default_data, fetch_package, read_reviews
 from vaiven.components.text_example_gen.rows import text_fingerprint
 from vaiven.serving.common.labels import nfc
 
@@ -44,7 +45,22 @@ def reviews(data: SentimentData) -> list[Review]:
     Raises:
         MissingDataError: where the corpus is not on this machine.
     """
-    rows = _vader() if data == 'vader' else _muchocine(data.removeprefix('muchocine-'))
+    return _distinct(_vader() if data == 'vader' else _muchocine(data.removeprefix('muchocine-')))
+
+
+def domain_sentences(domain: str) -> list[Review]:
+    """Reads the rated texts of another domain that the default data's package contains, without duplicates.
+
+    Args:
+        domain: `amazon`, `tweets` or `nyt`.
+    """
+    name = {'amazon': 'amazonReviewSnippets', 'tweets': 'tweets', 'nyt': 'nytEditorialSnippets'}[domain]
+    with tempfile.TemporaryDirectory(prefix='vaiven-benchmark-') as scratch:
+        package = fetch_package(Path(scratch))
+    return _distinct(_rated(row) for row in read_reviews(package, name))
+
+
+def _distinct(rows: Iterable[Review]) -> list[Review]:
     seen: dict[bytes, Review] = {}
     for row in rows:
         if row.text.strip():
@@ -56,9 +72,13 @@ def reviews(data: SentimentData) -> list[Review]:
 def _vader() -> Iterator[Review]:
     with open(default_data(), encoding='utf-8', newline='') as file:
         for row in csv.DictReader(file, delimiter='\t', quoting=csv.QUOTE_NONE):
-            label = {'negative': 0, 'positive': 1, '': None}[row['label']]
-            group = hashlib.sha256(text_fingerprint(row['text'])).hexdigest()
-            yield Review(nfc(row['text']), label, group, float(row['rating']))
+            yield _rated((row['text'], row['label'], row['rating']))
+
+
+def _rated(row: tuple[str, str, str]) -> Review:
+    text, label, rating = row
+    group = hashlib.sha256(text_fingerprint(text)).hexdigest()
+    return Review(nfc(text), {'negative': 0, 'positive': 1, '': None}[label], group, float(rating))
 
 
 def _muchocine(column: str) -> Iterator[Review]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 
 from vaiven.components.linear_baseline.nb_svm import NbSvm
 
@@ -19,11 +19,25 @@ def nb_svm(texts: Sequence[str], labels: Sequence[int], test_texts: Sequence[str
 
 def tfidf_logistic(texts: Sequence[str], labels: Sequence[int], test_texts: Sequence[str]) -> np.ndarray:
     """Labels (n) of the test texts by logistic regression on TF-IDF with logarithmic counts, C fixed beforehand."""
-    machine = make_pipeline(
+    return _tfidf_logistic().fit(texts, labels).predict(test_texts)
+
+
+def tfidf_logistic_probabilities(
+    texts: Sequence[str], labels: Sequence[int], test_texts: Sequence[str], classes: int
+) -> np.ndarray:
+    """Probabilities (n, classes) of the test texts by the same model."""
+    model = _tfidf_logistic().fit(texts, labels)
+    probabilities = np.zeros((len(test_texts), classes))
+    # A class without training rows has no column.
+    probabilities[:, model.classes_] = model.predict_proba(test_texts)
+    return probabilities
+
+
+def _tfidf_logistic() -> Pipeline:
+    return make_pipeline(
         TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"\w+(?:['’]\w+)*|[^\w\s]"),
         LogisticRegression(C=10.0, max_iter=1000),
     )
-    return machine.fit(texts, labels).predict(test_texts)
 
 
 LINEAR_BASELINES: dict[str, Learner] = {'nb_svm': nb_svm, 'tfidf_logistic': tfidf_logistic}

