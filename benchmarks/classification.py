@@ -154,7 +154,12 @@ def _ours(
     with tempfile.TemporaryDirectory(prefix='vaiven-benchmark-') as folder:
         files = prepare(fold, config, Path(folder))
         network = train(
-            config.network, config.training, files.vocabulary, [files.train], [files.validation], labels=labels
+            config.network,
+            config.training,
+            files.vocabulary,
+            [files.train],
+            [files.validation],
+            labels=labels,
         )
         return probabilities_of(network, files.test, labels)
 

@@ -94,7 +94,9 @@ def _records(path: Path) -> Iterator[str]:
 
 def _three_classes(rows: Iterable[Review], folds: int) -> Corpus:
     labelled = [
-        row._replace(label=1 if abs(row.rating or 0) <= NEUTRAL else 2 if (row.rating or 0) > 0 else 0, rating=None)
+        row._replace(
+            label=1 if abs(row.rating or 0) <= NEUTRAL else 2 if (row.rating or 0) > 0 else 0, rating=None
+        )
         for row in rows
     ]
     return Corpus(LabelSpec('multiclass', ('negative', 'neutral', 'positive')), labelled, folds)

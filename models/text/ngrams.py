@@ -30,17 +30,31 @@ def ngram_ids(text: tf.Tensor, config: TextConfig) -> tf.RaggedTensor:
         int64 (n, None), each id once per text.
     """
     words = whole_words(text, config)[:, :MAX_WORDS]  # (n, words)
-    pairs = tf.strings.ngrams(words, 2, separator=' ')  # (n, words - 1)
+    words_and_pairs = tf.concat([words, word_pairs(words)], axis=1)
+    subwords = word_subwords(words).merge_dims(1, 2)  # (n, subwords)
+    return _distinct(tf.concat([word_ids(words_and_pairs), subword_ids(subwords)], axis=1))
+
+
+def word_pairs(words: tf.RaggedTensor) -> tf.RaggedTensor:
+    """The pairs of neighbouring words, separated by a space: string (n, words) → string (n, words − 1)."""
+    return tf.strings.ngrams(words, 2, separator=' ')
+
+
+def word_subwords(words: tf.RaggedTensor) -> tf.RaggedTensor:
+    """The subwords of each word: string (n, words) → string (n, words, None)."""
     # `<` and `>` mark the ends of a word, as in Bojanowski et al. 2017.
     characters = tf.strings.unicode_split(tf.strings.join(['<', words.flat_values, '>']), 'UTF-8')
-    subwords = tf.strings.ngrams(characters, SUBWORD_LENGTHS, separator='')  # (all words, subwords)
-    subwords = words.with_values(subwords).merge_dims(1, 2)  # (n, subwords)
-    words_and_pairs = tf.concat([words, pairs], axis=1)
-    return _distinct(tf.concat([_hash(words_and_pairs) * 2 + 1, _hash(subwords) * 2 + 2], axis=1))
+    return words.with_values(tf.strings.ngrams(characters, SUBWORD_LENGTHS, separator=''))
 
 
-def _hash(strings: tf.RaggedTensor) -> tf.RaggedTensor:
-    return tf.ragged.map_flat_values(tf.strings.to_hash_bucket_fast, strings, _HASH_BUCKETS)
+def word_ids(strings: tf.RaggedTensor | tf.Tensor) -> tf.RaggedTensor | tf.Tensor:
+    """The ids of words and of pairs of words: int64, odd, of the same shape."""
+    return tf.ragged.map_flat_values(tf.strings.to_hash_bucket_fast, strings, _HASH_BUCKETS) * 2 + 1
+
+
+def subword_ids(strings: tf.RaggedTensor | tf.Tensor) -> tf.RaggedTensor | tf.Tensor:
+    """The ids of subwords: int64, even, of the same shape."""
+    return tf.ragged.map_flat_values(tf.strings.to_hash_bucket_fast, strings, _HASH_BUCKETS) * 2 + 2
 
 
 def _distinct(ids: tf.RaggedTensor) -> tf.RaggedTensor:
