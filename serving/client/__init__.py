@@ -18,6 +18,7 @@ from vaiven.serving.client.errors import (
     RequestError,
     UnavailableError,
 )
+from vaiven.serving.client.explanation import Contribution, Explanation
 from vaiven.serving.client.results import (
     UNDECIDED,
     Classification,
@@ -46,8 +47,10 @@ __all__ = [
     'Client',
     'Connection',
     'Continuation',
+    'Contribution',
     'Course',
     'DeadlineError',
+    'Explanation',
     'InvalidRequestError',
     'NextWord',
     'NotFoundError',

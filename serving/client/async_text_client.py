@@ -13,9 +13,10 @@ from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
-from vaiven.serving.client import classification, text_methods
+from vaiven.serving.client import classification, explanation, text_methods
 from vaiven.serving.client.async_client import AsyncClient
 from vaiven.serving.client.errors import RequestError
+from vaiven.serving.client.explanation import Explanation
 from vaiven.serving.client.results import (
     Classification,
     Continuation,
@@ -118,6 +119,28 @@ class AsyncVaiven:
             [result] = await vaiven.sentiment('a wonderful film')
         """
         return await self._all(classification.sentiment(self.model), texts, key)
+
+    async def explain(self, texts: Texts, *, key: str | None = None) -> list[Explanation]:
+        """Explains the label of each text: which words and n-grams speak for it, and which against it.
+
+        The model reads a text once for each of its words, so this takes many times as long as `classify`.
+
+        Args:
+            texts: one text, or an iterable of texts, each of at most 1,024 words.
+            key: key of the caller, such as 'user-17', where traffic is split: the same key gets the same label.
+
+        Returns:
+            One `Explanation` for each text, in the same order.
+
+        Raises:
+            RequestError: a request failed; its subclass and `code` say why. A model of an earlier version has no
+                signature `explain`.
+            ServingError: a text is not a valid string, or a key is given without a split.
+
+        Example:
+            [result] = await vaiven.explain('a wonderful film')
+        """
+        return await self._all(explanation.explain(), texts, key)
 
     async def token_sentiment(self, texts: Texts, *, key: str | None = None) -> list[TokenSentiment]:
         """Predicts the sentiment of each text up to each of its tokens: the signature `sentiment_course`.

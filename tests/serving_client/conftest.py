@@ -45,6 +45,19 @@ class Reviews(tf.Module):
             'row_lengths': tf.cast(tokens.row_lengths(), tf.int32),
         }
 
+    @tf.function(input_signature=[TEXT])
+    def explain(self, text):
+        words = tf.strings.split(text)
+        answer = self.sentiment(text)
+        lengths = tf.cast(words.row_lengths(), tf.int32)
+        values = self.sentiment(words.values)['probability'] - 0.5
+        return {
+            'label': answer['label'],
+            'score': tf.maximum(answer['probability'], 1 - answer['probability']),
+            'words': words.values, 'word_values': values, 'word_row_lengths': lengths,
+            'ngrams': tf.strings.join(['<', words.values]), 'ngram_values': values / 2, 'ngram_row_lengths': lengths,
+        }
+
     @tf.function(input_signature=[TEXT, tf.TensorSpec([], tf.int32)])
     def next_word(self, text, k):
         rows = tf.shape(text)[0]
@@ -114,7 +127,7 @@ class Reviews(tf.Module):
 for version, folder in zip((1, 2, 3), sys.argv[1:]):
     module = Reviews(version)
     tf.saved_model.save(module, folder, signatures={
-        'serving_default': module.sentiment, 'sentiment_course': module.course,
+        'serving_default': module.sentiment, 'sentiment_course': module.course, 'explain': module.explain,
         'next_word': module.next_word, 'score': module.score,
         'embed': module.embed, 'generate': module.generate, 'classify': module.classify,
         'regress': module.regress, 'numbers': module.numbers,

@@ -16,7 +16,16 @@ METHODS = [
     Vaiven,
     *(
         getattr(Vaiven, name)
-        for name in ('classify', 'sentiment', 'token_sentiment', 'next_words', 'generate', 'score', 'embed')
+        for name in (
+            'classify',
+            'sentiment',
+            'explain',
+            'token_sentiment',
+            'next_words',
+            'generate',
+            'score',
+            'embed',
+        )
     ),
 ]
 
