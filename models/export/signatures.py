@@ -9,6 +9,7 @@ import tensorflow_transform as tft
 
 from vaiven.models.data.preprocessing import IDS, LABEL, NO_LABEL
 from vaiven.models.export.classifier import Classifier
+from vaiven.models.export.explain import Explainer
 from vaiven.models.export.language import LanguageModel
 from vaiven.models.export.text_model import TextModel
 from vaiven.models.training.config import Task
@@ -44,6 +45,7 @@ class Signatures(tf.Module):
         self.model = model
         self.language = LanguageModel(model)
         self.classifier = Classifier(model, label_separator) if task == 'sentiment' else None
+        self.explainer = Explainer(model)
 
     def endpoints(self, transform: tft.TFTransformOutput, layer: keras.layers.Layer) -> Endpoints:
         """Returns the functions of all signatures, for `ExportArchive.add_endpoint`.
@@ -75,6 +77,7 @@ class Signatures(tf.Module):
         endpoints: Endpoints = {
             'serving_default': (self.classifier.label, [_TEXTS]),
             'classify': (self.classifier.classify, [_EXAMPLES]),
+            'explain': (self.explainer.explain, [_TEXTS]),
         }
         if self.model.network.labels.kind == 'binary':
             endpoints['sentiment_course'] = (self.classifier.token_sentiment, [_TEXTS])

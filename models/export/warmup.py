@@ -18,6 +18,7 @@ TEXTS = (
 WARMUP_INPUTS: dict[str, dict[str, object]] = {
     'serving_default': {},
     'sentiment_course': {},
+    'explain': {},
     'score': {},
     'embed': {},
     'next_word': {'k': 5},

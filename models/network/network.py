@@ -87,8 +87,12 @@ class Network(Encoder):
         `ids` int (batch, time) and `ngrams` int (batch, n-grams) are right-padded with 0. Of ordinal labels, a path has
         one score; the thresholds are subtracted later.
         """
-        recurrent = self._path_score(self.encode(ids), training=False)
+        recurrent = self.recurrent_logits(ids)
         return recurrent, self.wide(ngrams) if self.wide is not None else ops.zeros_like(recurrent)
+
+    def recurrent_logits(self, ids: Tensor) -> Tensor:
+        """Computes the logits of the recurrent path, as in `path_logits`, from ids (batch, time)."""
+        return self._path_score(self.encode(ids), training=False)
 
     def label_logits(self, ids: Tensor, ngrams: Tensor) -> Tensor:
         """Computes the logits of both paths, as in `heads`, from ids (batch, time) and n-grams (batch, n)."""

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from vaiven.label_spec import LabelSpec
+from vaiven.models.export.classifier import Classifier
 from vaiven.models.export.explain import MAX_WORDS, Explainer
 from vaiven.models.export.text_model import TextModel
 from vaiven.models.network.config import NetworkConfig
@@ -31,7 +32,6 @@ SPECS = (
     LabelSpec('multilabel', ('a', 'b', 'c')),
 )
 CONFIG = TextConfig(html=False)
-IDS = pytest.mark.parametrize('spec', SPECS, ids=lambda spec: f'{spec.kind}-{spec.size}')
 
 
 def text_model(spec: LabelSpec, folder, unit: str = 'word', wide_ngrams: int = 200) -> TextModel:
@@ -62,9 +62,15 @@ def text_model(spec: LabelSpec, folder, unit: str = 'word', wide_ngrams: int = 2
     return TextModel(network, TextConfig(unit=unit, html=False), str(vocabulary))
 
 
-def explained(model: TextModel, texts=TEXTS) -> tuple[dict[str, np.ndarray], list[np.ndarray], list[np.ndarray]]:
+def in_graph(model: TextModel):
+    return tf.function(Explainer(model).explain, input_signature=[tf.TensorSpec([None], tf.string)])
+
+
+def explained(
+    model: TextModel, texts=TEXTS
+) -> tuple[dict[str, np.ndarray], list[np.ndarray], list[np.ndarray]]:
     """The outputs, and for each text the values of its words and of its n-grams."""
-    outputs = {name: value.numpy() for name, value in Explainer(model).explain(tf.constant(texts)).items()}
+    outputs = {name: value.numpy() for name, value in in_graph(model)(tf.constant(texts)).items()}
     words = np.split(outputs['word_values'], np.cumsum(outputs['word_row_lengths'])[:-1])
     ngrams = np.split(outputs['ngram_values'], np.cumsum(outputs['ngram_row_lengths'])[:-1])
     return outputs, words, ngrams
@@ -81,44 +87,49 @@ def towards(model: TextModel, logits: np.ndarray, path: int, label: int) -> np.n
     return weighted[:, label] - (weighted.mean(axis=1) if kind == 'multiclass' else 0)
 
 
-@IDS
-def test_the_values_of_the_ngrams_add_up_to_the_wide_path(spec, tmp_path):
-    model = text_model(spec, tmp_path)
-    outputs, _, ngrams = explained(model)
-    wide = model.network.wide
+class Explained:
+    """The texts, explained by a model of some kind of labels.
+
+    Attributes:
+        model: the model.
+        labels: index of the label of each text.
+        outputs: of the signature.
+        words, ngrams: for each text the values of its words and of its n-grams.
+    """
+
+    def __init__(self, spec: LabelSpec, folder) -> None:
+        self.model = text_model(spec, folder)
+        self.outputs, self.words, self.ngrams = explained(self.model)
+        self.labels = [spec.classes.index(label.decode()) for label in self.outputs['label']]
+
+
+@pytest.fixture(scope='module', params=SPECS, ids=lambda spec: f'{spec.kind}-{spec.size}')
+def made(request, tmp_path_factory):
+    return Explained(request.param, tmp_path_factory.mktemp('model'))
+
+
+def test_the_values_of_the_ngrams_add_up_to_the_wide_path(made):
+    wide = made.model.network.wide
     logits = wide(ngram_ids(tf.constant(TEXTS), CONFIG).to_tensor()).numpy() - wide.bias.numpy()
-    for row, values in enumerate(ngrams):
-        label = spec.classes.index(outputs['label'][row].decode())
-        assert values.sum() == pytest.approx(towards(model, logits, 1, label)[row], abs=1e-4)
+    for row, (values, label) in enumerate(zip(made.ngrams, made.labels, strict=True)):
+        assert values.sum() == pytest.approx(towards(made.model, logits, 1, label)[row], abs=1e-4)
 
 
-@IDS
-def test_a_word_has_its_occlusion_and_the_ngrams_that_contain_it(spec, tmp_path):
-    model = text_model(spec, tmp_path)
-    outputs, words, ngrams = explained(model)
-    for row, values in enumerate(words):
-        label = spec.classes.index(outputs['label'][row].decode())
-        start = outputs['word_row_lengths'][:row].sum()
-        texts = [word.decode() for word in outputs['words'][start : start + len(values)]]
-        left_out = [' '.join(texts[:place] + texts[place + 1 :]) for place in range(len(texts))]
-        recurrent = model.network.recurrent_logits(model.ids(tf.constant([' '.join(texts), *left_out]))).numpy()
-        parts = towards(model, recurrent, 0, label)
-        occlusion = parts[0] - parts[1:]
-        # What is left of the words is what the n-grams add up to.
-        assert (values - occlusion).sum() == pytest.approx(ngrams[row].sum(), abs=1e-4)
-        if len(values) == 1:
-            assert values[0] == pytest.approx(occlusion[0] + ngrams[row].sum(), abs=1e-4)
+def test_a_word_has_its_occlusion_and_the_ngrams_that_contain_it(made):
+    starts = np.cumsum([0, *made.outputs['word_row_lengths']])
+    for row in (0, 4):
+        words = [word.decode() for word in made.outputs['words'][starts[row] : starts[row + 1]]]
+        left_out = [' '.join(words[:place] + words[place + 1 :]) for place in range(len(words))]
+        ids = made.model.ids(tf.constant([' '.join(words), *left_out]))
+        parts = towards(made.model, made.model.network.recurrent_logits(ids).numpy(), 0, made.labels[row])
+        from_ngrams = made.words[row] - (parts[0] - parts[1:])
+        assert from_ngrams.sum() == pytest.approx(made.ngrams[row].sum(), abs=1e-4)
 
 
-@IDS
-def test_label_and_score_are_those_of_the_classifier(spec, tmp_path):
-    from vaiven.models.export.classifier import Classifier
-
-    model = text_model(spec, tmp_path)
-    outputs, _, _ = explained(model)
-    answer = Classifier(model).label(tf.constant(TEXTS))
-    assert outputs['label'].tolist() == answer['label'].numpy().tolist()
-    np.testing.assert_allclose(outputs['score'], answer['score'].numpy(), atol=1e-6)
+def test_label_and_score_are_those_of_the_classifier(made):
+    answer = Classifier(made.model).label(tf.constant(TEXTS))
+    assert made.outputs['label'].tolist() == answer['label'].numpy().tolist()
+    np.testing.assert_allclose(made.outputs['score'], answer['score'].numpy(), atol=1e-6)
 
 
 def test_a_word_that_occurs_twice_shares_its_ngrams(tmp_path):
@@ -156,5 +167,5 @@ def test_a_network_without_a_wide_path_has_no_ngrams(tmp_path):
 
 
 def test_no_texts_have_no_explanations(tmp_path):
-    outputs = Explainer(text_model(LabelSpec(), tmp_path)).explain(tf.constant([], tf.string))
+    outputs = in_graph(text_model(LabelSpec(), tmp_path))(tf.constant([], tf.string))
     assert all(value.shape[0] == 0 for value in outputs.values())
