@@ -105,7 +105,9 @@ def components(
     evaluator: BaseNode
     linear_baseline = None
     if config.training.task == 'sentiment':
-        linear_baseline = LinearBaseline(examples=examples.outputs['examples'])
+        linear_baseline = LinearBaseline(
+            examples=examples.outputs['examples'], labels=config.data.label_spec()
+        )
         evaluator = PairedEvaluator(
             examples=examples.outputs['examples'],
             model=model,

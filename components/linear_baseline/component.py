@@ -9,6 +9,8 @@ from vaiven.components.examples import LABEL_FEATURE, TEST_SPLIT, TEXT_FEATURE, 
 from vaiven.components.linear_baseline import executor
 from vaiven.components.linear_baseline.artifact import LinearBaselineArtifact
 from vaiven.components.parameters import require_names
+from vaiven.configuration import to_json
+from vaiven.label_spec import LabelSpec
 
 
 class LinearBaselineSpec(component_spec.ComponentSpec):
@@ -19,6 +21,7 @@ class LinearBaselineSpec(component_spec.ComponentSpec):
         'test_split': component_spec.ExecutionParameter(type=str, optional=True),
         'text_feature': component_spec.ExecutionParameter(type=str, optional=True),
         'label_feature': component_spec.ExecutionParameter(type=str, optional=True),
+        'labels': component_spec.ExecutionParameter(type=str, optional=True),
     }
     INPUTS = {  # noqa: RUF012
         'examples': component_spec.ChannelParameter(type=standard_artifacts.Examples)
@@ -32,7 +35,7 @@ class LinearBaseline(base_component.BaseComponent):
     """A TFX component that measures the accuracy that a network has to exceed.
 
     It trains an NB-SVM on word unigrams and bigrams (Wang & Manning 2012) on one split, and measures it and the
-    majority class on another. Every example of both splits has a label, 0 or 1.
+    majority class on another. Every example of both splits has a label.
 
     Example:
         example_gen = CsvExampleGen(input_base='reviews')
@@ -58,6 +61,7 @@ class LinearBaseline(base_component.BaseComponent):
         test_split: str = TEST_SPLIT,
         text_feature: str = TEXT_FEATURE,
         label_feature: str = LABEL_FEATURE,
+        labels: LabelSpec | None = None,
     ) -> None:
         """Constructs a LinearBaseline component.
 
@@ -66,7 +70,9 @@ class LinearBaseline(base_component.BaseComponent):
             train_split: name of the split that the NB-SVM learns from.
             test_split: name of the split that the accuracy is measured on.
             text_feature: name of the feature with the text, one UTF-8 string in each example.
-            label_feature: name of the feature with the label, one int64 in each example: 0 or 1.
+            label_feature: name of the feature with the label, one int64 in each example: the index of the class.
+                With several labels per text, any number of them.
+            labels: kind and classes; by default those of sentiment: 0 negative, 1 positive.
 
         Raises:
             ConfigError: if a name is empty.
@@ -79,5 +85,10 @@ class LinearBaseline(base_component.BaseComponent):
         }
         require_names('LinearBaseline', **names)
         super().__init__(
-            LinearBaselineSpec(examples=examples, baseline=Channel(type=LinearBaselineArtifact), **names)
+            LinearBaselineSpec(
+                examples=examples,
+                baseline=Channel(type=LinearBaselineArtifact),
+                labels=to_json(labels or LabelSpec()),
+                **names,
+            )
         )

@@ -14,6 +14,9 @@ from tfx.types import Artifact, artifact_utils
 from vaiven.components.examples import LABEL_FEATURE, TEST_SPLIT, TEXT_FEATURE, TRAIN_SPLIT, read_labelled
 from vaiven.components.linear_baseline.artifact import BASELINE_FILE
 from vaiven.components.linear_baseline.nb_svm import NbSvm
+from vaiven.configuration import from_dict
+from vaiven.label_spec import LabelSpec
+from vaiven.serving.evaluation.measures import measure
 
 progress = logging.getLogger('vaiven.progress')
 
@@ -32,7 +35,7 @@ class Executor(base_executor.BaseExecutor):
         Args:
             input_dict: `examples`.
             output_dict: `baseline`.
-            exec_properties: `train_split`, `test_split`, `text_feature` and `label_feature`.
+            exec_properties: `train_split`, `test_split`, `text_feature`, `label_feature` and `labels`.
 
         Raises:
             UserError: if the examples do not have one of the splits.
@@ -47,8 +50,11 @@ class Executor(base_executor.BaseExecutor):
             exec_properties.get('text_feature') or TEXT_FEATURE,
             exec_properties.get('label_feature') or LABEL_FEATURE,
         )
+        labels = from_dict(LabelSpec, json.loads(exec_properties.get('labels') or '{}'))
         result = measure_accuracies(
-            *read_labelled(examples, train_split, *features), *read_labelled(examples, test_split, *features)
+            *read_labelled(examples, train_split, *features, labels),
+            *read_labelled(examples, test_split, *features, labels),
+            labels,
         )
         seconds = time.monotonic() - started
         fileio.makedirs(baseline.uri)
@@ -63,23 +69,47 @@ class Executor(base_executor.BaseExecutor):
 
 
 def measure_accuracies(
-    texts: list[str], labels: np.ndarray, test_texts: list[str], test_labels: np.ndarray
+    texts: list[str],
+    labels: np.ndarray,
+    test_texts: list[str],
+    test_labels: np.ndarray,
+    spec: LabelSpec | None = None,
 ) -> dict[str, float]:
     """Accuracies of the majority class of the training examples, and of an NB-SVM trained on them.
 
     Args:
         texts: training texts (n).
-        labels: their labels int (n), 0 or 1; both occur.
+        labels: index of the class of each, int (n); multilabel: bool (n, k). At least two classes occur.
         test_texts: test texts (m).
-        test_labels: their labels int (m), 0 or 1.
+        test_labels: their labels, in the same form.
+        spec: kind and classes; by default those of sentiment.
 
     Returns:
-        `majority` and `nb_svm`, accuracies from 0 to 1; `rows`, the number of test examples.
+        `majority` and `nb_svm`, accuracies from 0 to 1, for several labels per text the share of texts with all labels
+        right; `macro_f1` of the NB-SVM; for ordered classes its `mean_absolute_error` in classes; `rows`, the number of
+        test examples.
     """
-    majority = int(labels.mean() > 0.5)
-    predicted = NbSvm().fit(texts, labels).predict(test_texts)
-    return {
-        'majority': float((test_labels == majority).mean()),
-        'nb_svm': float((test_labels == predicted).mean()),
+    spec = spec or LabelSpec()
+    predicted = NbSvm(spec).fit(texts, labels).predict(test_texts)
+    is_multilabel = spec.kind == 'multilabel'
+    if is_multilabel:
+        majority = labels.mean(axis=0) > 0.5
+        certain = predicted.astype(np.float64)
+    else:
+        majority = np.bincount(labels, minlength=spec.size).argmax()
+        certain = np.eye(spec.size)[predicted]
+    measures = measure(test_labels, certain, spec)
+    result = {
+        'majority': _accuracy(test_labels, majority),
+        'nb_svm': _accuracy(test_labels, predicted),
+        'macro_f1': float(measures.macro_f1),
         'rows': len(test_texts),
     }
+    if measures.mean_absolute_error is not None:
+        result['mean_absolute_error'] = float(measures.mean_absolute_error)
+    return result
+
+
+def _accuracy(labels: np.ndarray, predicted: np.ndarray) -> float:
+    is_equal = labels == predicted
+    return float((is_equal.all(axis=1) if labels.ndim == 2 else is_equal).mean())

@@ -46,6 +46,11 @@ class Explainer(tf.Module):
         super().__init__()
         self.model = model
         self.labels = model.network.labels
+        # Traced once for both calls: each trace of the network takes seconds of an export.
+        self._recurrent_value = tf.function(
+            self._recurrent_part,
+            input_signature=[tf.TensorSpec([None], tf.string), tf.TensorSpec([], tf.int32)],
+        )
 
     def explain(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         """Explains the label of each text, string (n).
@@ -135,7 +140,7 @@ class Explainer(tf.Module):
         )
         return whole - without.values
 
-    def _recurrent_value(self, texts: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
+    def _recurrent_part(self, texts: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
         """The recurrent path's part of the logit of a label: string (n) → float (n)."""
         recurrent = self.model.network.recurrent_logits(self.model.ids(texts))
         return self._towards(label, recurrent, path=0)

@@ -14,11 +14,11 @@ TEXTS = (
     'Un texto algo más largo, que se lee de izquierda a derecha y de derecha a izquierda.',
 )
 
-# Signatures that take texts, with their other inputs.
+# Signatures that take texts, with their other inputs. `explain` is left out: it is for people, and a version would load
+# more slowly.
 WARMUP_INPUTS: dict[str, dict[str, object]] = {
     'serving_default': {},
     'sentiment_course': {},
-    'explain': {},
     'score': {},
     'embed': {},
     'next_word': {'k': 5},
