@@ -83,7 +83,7 @@ def components(
         schema=schema.outputs['schema'],
         vocabulary=vocabulary.outputs['vocabulary'],
         preprocessing_fn='vaiven.models.data.preprocessing.preprocessing_fn',
-        custom_config={'config': json.dumps({'text': dataclasses.asdict(config.text)}, sort_keys=True)},
+        custom_config={'config': json.dumps(_transform_config(config), sort_keys=True)},
     )
     training_inputs: dict[str, Any] = {
         'examples': transform.outputs['transformed_examples'],
@@ -146,6 +146,12 @@ def components(
         pusher,
     ]
     return [node for node in nodes if node is not None]
+
+
+def _transform_config(config: Config) -> dict[str, Any]:
+    """The part of the configuration that Transform depends on."""
+    data = {'label_kind': config.data.label_kind, 'classes': config.data.classes}
+    return {'text': dataclasses.asdict(config.text), 'data': data}
 
 
 def training_config(config: Config) -> str:
