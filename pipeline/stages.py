@@ -57,7 +57,13 @@ STAGES = (
         'evaluates the majority class and a linear model',
         (_EXAMPLES,),
         (),
-        ('components/linear_baseline', 'models/training/nb_svm.py', _READING),
+        (
+            'components/linear_baseline',
+            'models/training/nb_svm.py',
+            'models/training/class_information.py',
+            'models/training/wide_fit.py',
+            _READING,
+        ),
     ),
     Stage('StatisticsGen', 'computes statistics of the rows', (_EXAMPLES,), ('placement',)),
     Stage(

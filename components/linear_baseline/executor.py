@@ -16,7 +16,7 @@ from vaiven.components.linear_baseline.artifact import BASELINE_FILE
 from vaiven.components.linear_baseline.nb_svm import NbSvm
 from vaiven.configuration import from_dict
 from vaiven.label_spec import LabelSpec
-from vaiven.serving.evaluation.measures import measure
+from vaiven.serving.evaluation.measures import Measures, measure
 
 progress = logging.getLogger('vaiven.progress')
 
@@ -86,30 +86,29 @@ def measure_accuracies(
 
     Returns:
         `majority` and `nb_svm`, accuracies from 0 to 1, for several labels per text the share of texts with all labels
-        right; `macro_f1` of the NB-SVM; for ordered classes its `mean_absolute_error` in classes; `rows`, the number of
-        test examples.
+        right; `macro_f1` of the NB-SVM; for ordered classes its `mean_absolute_error`, and that of the majority class,
+        `majority_mean_absolute_error`, in `LabelSpec.values`; `rows`, the number of test examples.
     """
     spec = spec or LabelSpec()
     predicted = NbSvm(spec).fit(texts, labels).predict(test_texts)
-    is_multilabel = spec.kind == 'multilabel'
-    if is_multilabel:
-        majority = labels.mean(axis=0) > 0.5
-        certain = predicted.astype(np.float64)
-    else:
-        majority = np.bincount(labels, minlength=spec.size).argmax()
-        certain = np.eye(spec.size)[predicted]
-    measures = measure(test_labels, certain, spec)
-    result = {
-        'majority': _accuracy(test_labels, majority),
-        'nb_svm': _accuracy(test_labels, predicted),
-        'macro_f1': float(measures.macro_f1),
-        'rows': len(test_texts),
-    }
-    if measures.mean_absolute_error is not None:
-        result['mean_absolute_error'] = float(measures.mean_absolute_error)
-    return result
+    constant = np.broadcast_to(_majority(labels, spec), predicted.shape)
+    nb_svm, majority = (_measure(test_labels, predictions, spec) for predictions in (predicted, constant))
+    result = {'majority': majority.accuracy, 'nb_svm': nb_svm.accuracy, 'macro_f1': nb_svm.macro_f1}
+    if nb_svm.mean_absolute_error is not None and majority.mean_absolute_error is not None:
+        result['mean_absolute_error'] = nb_svm.mean_absolute_error
+        result['majority_mean_absolute_error'] = majority.mean_absolute_error
+    return {**result, 'rows': len(test_texts)}
 
 
-def _accuracy(labels: np.ndarray, predicted: np.ndarray) -> float:
-    is_equal = labels == predicted
-    return float((is_equal.all(axis=1) if labels.ndim == 2 else is_equal).mean())
+def _majority(labels: np.ndarray, spec: LabelSpec) -> np.ndarray:
+    """The most frequent class, int (); multilabel: the most frequent set of classes, bool (k)."""
+    if spec.kind != 'multilabel':
+        return np.asarray(np.bincount(labels, minlength=spec.size).argmax())
+    sets, counts = np.unique(np.packbits(labels, axis=1), axis=0, return_counts=True)
+    return np.unpackbits(sets[np.argmax(counts)], count=spec.size).astype(bool)
+
+
+def _measure(labels: np.ndarray, predictions: np.ndarray, spec: LabelSpec) -> Measures:
+    # An SVM has no probabilities, and the measures of predictions do not need them.
+    probabilities = np.broadcast_to(np.float32(1 / spec.size), (len(labels), spec.size))
+    return measure(labels, probabilities, spec, predictions)

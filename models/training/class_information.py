@@ -18,8 +18,9 @@ from vaiven.models.training.wide_table import WideTable, strongest
 
 # Prior of the counts, in rows of all classes together.
 SMOOTHING = 1.0
-# The two parts are stacked on this share of the rows, at most this many, which they are counted without.
-STACKING_SHARE, MAX_STACKING_ROWS = 0.2, 20_000
+# The two parts are stacked on this share of the rows, which they are counted without; on fewer if these have more
+# logits than this. Four factors need few rows.
+STACKING_SHARE, MAX_STACKING_LOGITS = 0.2, 4_000_000
 # N-grams whose weights for all classes are in memory at once.
 _BLOCK = 4096
 
@@ -42,17 +43,17 @@ def fit_many_classes(
     """
     rows = targets.shape[0]
     weights = np.ones(rows, np.float32) if row_weights is None else row_weights.astype(np.float32)
-    held_rows = min(MAX_STACKING_ROWS, int(rows * STACKING_SHARE))
+    held_rows = min(int(rows * STACKING_SHARE), MAX_STACKING_LOGITS // targets.shape[1])
     # A fixed seed: the same rows give the same weights.
     held = np.sort(np.random.default_rng(0).permutation(rows)[:held_rows])
     counted = weights.copy()
     counted[held] = 0
     classes, information = _information(counts, targets, counted)
+    prior = _log_prior(targets, weights, is_multilabel)
     parts = [
-        (counts[held] @ _matrix(classes, information * part[:, None], targets.shape[1])).toarray()
+        (counts[held] @ WideTable(classes, information * part[:, None], prior).matrix()).toarray()
         for part in (is_word, ~is_word)
     ]
-    prior = _log_prior(targets, weights, is_multilabel)
     loss = rows_loss(targets[held].toarray(), is_multilabel, weights[held])
     words_factor, subwords_factor, prior_factor, offset = _stack([*parts, prior, np.ones_like(prior)], loss)
     classes, information = _information(counts, targets, weights)
@@ -78,12 +79,6 @@ def _information(
         ratio = (here / shares + SMOOTHING) / (totals[block, None] + SMOOTHING)
         classes[block], information[block] = strongest(np.where(ratio > 1, np.log(np.maximum(ratio, 1)), 0))
     return classes, information
-
-
-def _matrix(classes: np.ndarray, weights: np.ndarray, size: int) -> sparse.csr_matrix:
-    ngrams, entries = classes.shape
-    ends = np.arange(0, ngrams * entries + 1, entries)
-    return sparse.csr_matrix((weights.ravel(), classes.ravel(), ends), (ngrams, size))
 
 
 def _log_prior(targets: sparse.csr_matrix, row_weights: np.ndarray, is_multilabel: bool) -> np.ndarray:

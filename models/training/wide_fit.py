@@ -50,13 +50,18 @@ def fit_wide(
     is_word = ids % 2 == 1
     if labels.logits == 1:
         table = _fit_score(counts, is_word, np.asarray(targets), weights)
-    elif labels.size > MAX_FITTED_CLASSES or labels.size * counts.nnz > MAX_FITTED_WEIGHTS:
+    elif needs_closed_form(counts.nnz, labels.size):
         targets = sparse.csr_matrix(targets)
         table = fit_many_classes(counts, is_word, targets, labels.kind == 'multilabel', weights)
     else:
         dense = targets if isinstance(targets, np.ndarray) else targets.toarray()
         table = fit_classes(counts, is_word, dense, labels.kind == 'multilabel', weights)
     _assign(wide, ids, table)
+
+
+def needs_closed_form(nonzeros: int, classes: int) -> bool:
+    """Whether a model for each class takes too long: for this number of n-grams of all rows, and of classes."""
+    return classes > MAX_FITTED_CLASSES or classes * nonzeros > MAX_FITTED_WEIGHTS
 
 
 def _fit_score(

@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+from scipy import sparse
 
 from vaiven.models.network.wide import MAX_ENTRIES
 
@@ -20,6 +21,12 @@ class WideTable:
     classes: np.ndarray
     weights: np.ndarray
     bias: np.ndarray
+
+    def matrix(self) -> sparse.csr_matrix:
+        """The weights as a matrix (n-grams, logits)."""
+        ngrams, entries = self.weights.shape
+        ends = np.arange(0, ngrams * entries + 1, entries)
+        return sparse.csr_matrix((self.weights.ravel(), self.classes.ravel(), ends), (ngrams, len(self.bias)))
 
 
 def strongest(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
