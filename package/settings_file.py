@@ -117,7 +117,8 @@ class _Parser:
         self._yaml, self._name = yaml, name
         # Position after the last value. That of the end of a list in lines is behind the comments that follow.
         self._end = 0
-        self._events = yaml.parse(text, Loader=yaml.SafeLoader)
+        # The stubs of PyYAML lack the fields of events.
+        self._events: Iterator[Any] = yaml.parse(text, Loader=yaml.SafeLoader)
 
     def settings(self) -> Iterator[tuple[Change, Place]]:
         """Yields all settings of the file, and where their values are."""
@@ -164,7 +165,7 @@ class _Parser:
                 place = Place(event.start_mark.index, self._end, is_block)
                 yield Change(path, value, self._name, line), place
 
-    def _value(self, event: 'yaml.Event', path: str) -> Any:
+    def _value(self, event: Any, path: str) -> Any:
         yaml = self._yaml
         self._require_plain(event)
         if isinstance(event, yaml.SequenceStartEvent):
@@ -183,7 +184,7 @@ class _Parser:
             return {}
         return None if event.value in _NULL else event.value
 
-    def _require_plain(self, event: 'yaml.Event') -> None:
+    def _require_plain(self, event: Any) -> None:
         """Refuses what settings do not need. Aliases can expand a few lines to gigabytes."""
         if isinstance(event, self._yaml.AliasEvent):
             raise self._error(event, f'an alias (*{event.anchor}) is not allowed; repeat the value')
@@ -192,7 +193,7 @@ class _Parser:
         if event.tag:
             raise self._error(event, 'a tag (!…) is not allowed; put quotation marks around a text')
 
-    def _error(self, event: 'yaml.Event', message: str) -> ConfigError:
+    def _error(self, event: Any, message: str) -> ConfigError:
         return ConfigError(_place(self._name, event.start_mark.line) + message)
 
 
