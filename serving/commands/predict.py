@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from vaiven.serving.client import TokenSentiment, Vaiven
 
 BATCH_ROWS = 128
+# Signature → an output that it has in every model that this command can use.
+_OUTPUTS = {'serving_default': 'label', 'sentiment_course': 'probabilities', 'explain': 'word_values'}
 
 Send = Callable[[list[str]], list[Any]]
 
@@ -33,11 +35,13 @@ class Answers:
 
     Attributes:
         course: whether to predict the sentiment after each token.
+        explain: whether to explain the labels.
         min_score: the lowest score with a label.
         probabilities: whether to write the probability of every class.
     """
 
     course: bool = False
+    explain: bool = False
     min_score: float = 0.0
     probabilities: bool = False
 
@@ -47,8 +51,11 @@ class Answers:
         Args:
             form: one of `output_formats.FORMS`; None for a terminal.
         """
-        if self.course and (self.min_score or self.probabilities):
-            raise click.UsageError('--course is about tokens: leave out --min-score and --probabilities')
+        if self.course and self.explain:
+            raise click.UsageError('--course and --explain exclude each other: leave out one of them')
+        if (self.course or self.explain) and (self.min_score or self.probabilities):
+            option = '--course' if self.course else '--explain'
+            raise click.UsageError(f'{option} is about words: leave out --min-score and --probabilities')
         if self.probabilities and form not in ('csv', 'jsonl'):
             raise click.UsageError('--probabilities needs --to csv or jsonl, or --out FILE')
 
@@ -58,6 +65,7 @@ answer_options = option_group(
     'answers',
     Answers,
     click.option('--course', is_flag=True, help='Show the sentiment after each token.'),
+    click.option('--explain', is_flag=True, help='Show which words and n-grams speak for the label.'),
     click.option(
         '--min-score',
         type=click.FloatRange(0, 1),
@@ -94,7 +102,9 @@ def predict(
     A terminal shows a table. A pipe gets the label, its score, which is its probability, and the text, separated by
     tabs. In csv and jsonl, models with two classes have the `probability` of the second class, such as positive, and
     others the `score` of the label. With --course there is one line per token: the number of the text, the probability
-    of positive up to that token, and the token. The columns of --keep-columns follow.
+    of positive up to that token, and the token. With --explain there is one line per word: the number of the text, its
+    label and score, the word, and how much it speaks for the label; a terminal shows the words in colour. The columns
+    of --keep-columns follow.
 
     Requests go to the server. If none is running and none was named, the newest model below vaiven-runs is loaded in
     this process.
@@ -107,15 +117,17 @@ def predict(
       vaiven predict --file reviews.csv --keep-columns id,date --out results.csv
       vaiven predict --file tickets.csv --min-score 0.7 --probabilities --out results.csv
       vaiven predict --course "It starts well, but the end is awful"
+      vaiven predict --explain "It starts well, but the end is awful"
     """
-    signature = ('sentiment_course', 'probabilities') if answers.course else ('serving_default', 'label')
+    signature, choose = 'serving_default', _classes
+    if answers.course or answers.explain:
+        signature, choose = ('sentiment_course', _tokens) if answers.course else ('explain', _explanations)
     with ExitStack() as stack:
         texts = replace(source, keep=keep).texts(text, stack)
-        destination = output.destination(not answers.course, stack, keep)
+        destination = output.destination(choose is _classes, stack, keep)
         answers.check(destination.form_name)
-        target = resolve_target(target, *signature)
+        target = resolve_target(target, signature, _OUTPUTS[signature])
         model = target.vaiven(stack.enter_context(target.client()))
-        choose = _tokens if answers.course else _classes
         send, form = choose(model, _signatures(model, target), answers, destination.form_name)
         writer = stack.enter_context(destination.writer(form))
         from vaiven.serving.commands.batch_requests import batch_results
@@ -164,6 +176,20 @@ def _tokens(
             f'--course needs a model with two classes, and {model.model!r} has others: leave out --course'
         )
     return model.token_sentiment, PER_TOKEN_SENTIMENT
+
+
+def _explanations(
+    model: Vaiven, signatures: dict[str, frozenset[str]], answers: Answers, form_name: str | None
+) -> tuple[Send, Form[Any]]:
+    """How to explain labels, and the form of the results."""
+    if 'explain' not in signatures and 'label' in signatures.get('serving_default', ()):
+        raise ServingError(
+            f'--explain needs a model with the signature explain, and {model.model!r} is of an earlier version: '
+            'train it again'
+        )
+    from vaiven.serving.commands.explain_lines import EXPLANATION
+
+    return model.explain, EXPLANATION
 
 
 def per_token_lines(result: TokenSentiment, number: int) -> Iterator[str]:

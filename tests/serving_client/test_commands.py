@@ -72,6 +72,32 @@ def test_predict_tells_the_course_of_a_text_line_by_line(shell: Shell) -> None:
     assert json.loads(line) == {'text': 'gg año', 'tokens': ['gg', 'año'], 'probabilities': [1.0, 0.0]}
 
 
+def test_predict_explains_a_label_word_by_word(shell: Shell) -> None:
+    assert shell('predict', '--explain', 'gg año').stdout.decode().splitlines() == [
+        '1\tnegative\t0.714286\tgg\t0.500000',
+        '1\tnegative\t0.714286\taño\t-0.500000',
+    ]
+    (line,) = shell('predict', '--explain', '--to', 'jsonl', 'gg año').stdout.splitlines()
+    assert json.loads(line) == {
+        'text': 'gg año',
+        'label': 'negative',
+        'score': pytest.approx(5 / 7),
+        'words': [['gg', 0.5], ['año', -0.5]],
+        'ngrams': [['<gg', 0.25], ['<año', -0.25]],
+    }
+
+
+@pytest.mark.parametrize(
+    'options',
+    [('--course', '--explain'), ('--explain', '--min-score', '0.7'), ('--explain', '--probabilities')],
+)
+def test_options_of_predict_that_contradict_each_other_are_refused(
+    shell: Shell, options: tuple[str, ...]
+) -> None:
+    refused = shell('predict', *options, 'gg', status=2)
+    assert 'leave out' in refused.stderr.decode()
+
+
 def test_predict_reads_lines_from_standard_input_and_from_a_file(shell: Shell) -> None:
     lines = b'\xef\xbb\xbfgg\r\n\nga\n' + 'año 😀'.encode()
     answer = shell('predict', '--to', 'jsonl', stdin=lines)
@@ -113,6 +139,14 @@ def test_a_terminal_gets_a_bar_for_each_token(shell: Shell) -> None:
     assert '100.0%' in shown
     assert '█' * 20 in shown
     assert '█' * 10 + ' ' * 10 in shown
+    assert '\x1b[2J' not in shown
+
+
+def test_a_terminal_gets_coloured_words_with_the_strongest_below(shell: Shell) -> None:
+    shown = in_terminal(shell, '--explain', 'gg \x1b[2J gx')
+    assert '\x1b[32m\x1b[1mgg\x1b[0m' in shown
+    assert 'for' in shown
+    assert 'against' in shown
     assert '\x1b[2J' not in shown
 
 
