@@ -7,21 +7,18 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from vaiven.serving.commands.connecting import resolve_target
-from vaiven.serving.commands.options import (
-    Name,
-    Seconds,
-    Target,
-    Utf8,
-    encoding_option,
-    model_version_options,
-    option_group,
+from vaiven.serving.commands.evaluate_options import (
+    Data,
+    PredictionsOutput,
+    data_options,
+    predictions_options,
 )
+from vaiven.serving.commands.options import Name, Seconds, Target, model_version_options
 from vaiven.serving.commands.rollout_options import json_option
 from vaiven.serving.common import terminal
 from vaiven.serving.common.errors import ServingError
@@ -37,103 +34,6 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 128
 PROGRESS_SECONDS = 0.5
-
-
-@dataclass(frozen=True)
-class Data:
-    """The options about the table.
-
-    Attributes:
-        file: name of the file.
-        text_column: name of the column with the texts.
-        label_column: name of the column with the labels.
-        encoding: of the file; None for UTF-8.
-        ignore_unknown_labels: whether a row whose label is not one of the model's counts as unlabelled.
-        slice_by: names of the columns to slice by.
-    """
-
-    file: str
-    text_column: str
-    label_column: str
-    encoding: str | None
-    ignore_unknown_labels: bool
-    slice_by: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class PredictionsOutput:
-    """The options about the file with the predictions.
-
-    Attributes:
-        out: name of the file; None for none.
-        out_prefix: of the names of the new columns.
-        probabilities: whether to write the probability of each class, however many there are.
-    """
-
-    out: str | None
-    out_prefix: str
-    probabilities: bool
-
-
-data_options = option_group(
-    'data',
-    Data,
-    click.option(
-        '--data', 'file', type=Utf8(), required=True, metavar='FILE', help='Table with texts and labels.'
-    ),
-    click.option(
-        '--text-column',
-        type=Name(),
-        default='text',
-        show_default=True,
-        metavar='NAME',
-        help='Column with the texts.',
-    ),
-    click.option(
-        '--label-column',
-        type=Name(),
-        default='label',
-        show_default=True,
-        metavar='NAME',
-        help='Column with the labels.',
-    ),
-    encoding_option,
-    click.option(
-        '--ignore-unknown-labels',
-        is_flag=True,
-        help='Leave out rows with a label that the model does not have.  [default: an error]',
-    ),
-    click.option(
-        '--slice-by',
-        type=Name(),
-        multiple=True,
-        metavar='COLUMN',
-        help='Measure each value of this column on its own; numbers in ranges. Repeatable.',
-    ),
-)
-predictions_options = option_group(
-    'predictions',
-    PredictionsOutput,
-    click.option(
-        '--out',
-        type=Utf8(),
-        metavar='FILE',
-        help='Write every column and the predictions to a .csv or .jsonl file.',
-    ),
-    click.option(
-        '--out-prefix',
-        type=Utf8(),
-        default='predicted_',
-        show_default=True,
-        metavar='TEXT',
-        help='Prefix of the new columns of --out.',
-    ),
-    click.option(
-        '--probabilities',
-        is_flag=True,
-        help='Write the probability of each class to --out.  [default: up to 20 classes]',
-    ),
-)
 
 
 @click.command(short_help='Measure a model on labelled rows.')
