@@ -66,7 +66,7 @@ def main(data: str, quick: bool, settings: tuple[str, ...], preset: str, on: str
     for measure_name in measured[0][OURS]:
         report.say(f'{measure_name}:')
         for name, figures in result['models'].items():
-            report.say(f'{name:>16}: {_figures(figures[measure_name])}')
+            report.say(f'{name:>24}: {_figures(figures[measure_name])}')
         for name, differences in result['differences'].items():
             p = differences[measure_name]['p']
             shown = 'not defined' if p is None else f'{p:.3f}'
@@ -132,10 +132,17 @@ def _baselines(labels: LabelSpec) -> dict[str, Learner]:
     def logistic(texts: list[str], classes: list[int], test_texts: list[str]) -> np.ndarray:
         return tfidf_logistic_probabilities(texts, classes, test_texts, labels.size)
 
+    def balanced(texts: list[str], classes: list[int], test_texts: list[str]) -> np.ndarray:
+        return tfidf_logistic_probabilities(texts, classes, test_texts, labels.size, 'balanced')
+
     def fasttext(texts: list[str], classes: list[int], test_texts: list[str]) -> np.ndarray:
         return fasttext_probabilities(texts, classes, test_texts, labels.size)
 
-    learners: dict[str, Learner] = {'majority': majority, 'tfidf_logistic': logistic}
+    learners: dict[str, Learner] = {
+        'majority': majority,
+        'tfidf_logistic': logistic,
+        'tfidf_logistic_balanced': balanced,
+    }
     if is_installed():
         learners['fasttext'] = fasttext
     else:

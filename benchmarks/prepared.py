@@ -11,7 +11,9 @@ import tensorflow as tf
 from benchmarks.corpora import Review
 from benchmarks.folds import Fold
 from vaiven.components.vocabulary.token_selection import select_tokens
+from vaiven.label_spec import LabelSpec
 from vaiven.models.data import dataset
+from vaiven.models.data.labelled_rows import read_labelled_rows
 from vaiven.models.data.preprocessing import IDS, LABEL, NGRAMS, NO_LABEL, RATING
 from vaiven.models.network.network import Network
 from vaiven.models.text.ngrams import ngram_ids
@@ -111,3 +113,17 @@ def answers(network: Network, file: str, batch_size: int = 64) -> tuple[np.ndarr
     pairs = [(ask(row[IDS], row[NGRAMS]).numpy(), row[LABEL].numpy()) for row in batches]
     probabilities, labels = (np.concatenate(column) for column in zip(*pairs, strict=True))
     return probabilities, labels.astype(np.int64)
+
+
+def probabilities_of(network: Network, file: str, labels: LabelSpec) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities of the classes and the class of each row of a file: float (n, classes), int (n), in one order."""
+
+    integers = tf.TensorSpec([None, None], tf.int32)
+
+    @tf.function(input_signature=[integers, integers])
+    def ask(ids: tf.Tensor, ngrams: tf.Tensor) -> tf.Tensor:
+        return network.probabilities(ids, ngrams)
+
+    rows = read_labelled_rows([file], 64, 0.0, labels)
+    batches = [ask(ids, ngrams).numpy() for ids, ngrams in rows.batches(np.ones(len(rows), bool))]
+    return np.concatenate(batches), np.asarray(rows.targets.argmax(axis=1)).ravel()

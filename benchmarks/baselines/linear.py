@@ -23,20 +23,24 @@ def tfidf_logistic(texts: Sequence[str], labels: Sequence[int], test_texts: Sequ
 
 
 def tfidf_logistic_probabilities(
-    texts: Sequence[str], labels: Sequence[int], test_texts: Sequence[str], classes: int
+    texts: Sequence[str],
+    labels: Sequence[int],
+    test_texts: Sequence[str],
+    classes: int,
+    class_weight: str | None = None,
 ) -> np.ndarray:
-    """Probabilities (n, classes) of the test texts by the same model."""
-    model = _tfidf_logistic().fit(texts, labels)
+    """Probabilities (n, classes) of the test texts by the same model; `class_weight` as in scikit-learn."""
+    model = _tfidf_logistic(class_weight).fit(texts, labels)
     probabilities = np.zeros((len(test_texts), classes))
     # A class without training rows has no column.
     probabilities[:, model.classes_] = model.predict_proba(test_texts)
     return probabilities
 
 
-def _tfidf_logistic() -> Pipeline:
+def _tfidf_logistic(class_weight: str | None = None) -> Pipeline:
     return make_pipeline(
         TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"\w+(?:['’]\w+)*|[^\w\s]"),
-        LogisticRegression(C=10.0, max_iter=1000),
+        LogisticRegression(C=10.0, max_iter=1000, class_weight=class_weight),
     )
 
 
