@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import sharing
 from tests.e2e.support import run_arguments, vaiven
 from vaiven.label_spec import LabelSpec
 from vaiven.serving.client import Client, Vaiven
@@ -57,7 +58,7 @@ def sentence(rng: random.Random, words: str, number: int) -> str:
     return ' '.join([*rng.choices(words.split(), k=4), *rng.choices(OTHERS, k=4), str(number)])
 
 
-def write(kind: str, folder: Path) -> tuple[Path, LabelSpec, dict[str, str]]:
+def write(kind: str, folder: Path) -> Path:
     rng = random.Random(4)
     path = folder / ('rows.jsonl' if kind == 'multilabel' else 'rows.csv')
     words = STARS if kind == 'ordinal' else TOPICS
@@ -77,17 +78,26 @@ def write(kind: str, folder: Path) -> tuple[Path, LabelSpec, dict[str, str]]:
             )
         else:
             csv.writer(file).writerows([('text', 'label'), *rows])
-    return path, LabelSpec(kind, tuple(words)), words
+    return path
+
+
+def run(kind: str, folder: Path) -> None:
+    arguments = run_arguments(
+        write(kind, folder), folder / 'runs', 'network.wide_ngrams=2000', 'training.epochs=6'
+    )
+    completed = vaiven(*arguments, '--no-serve', '--json')
+    assert completed.returncode == 0, completed.stdout + completed.stderr
+    (folder / 'result.json').write_text(completed.stdout, encoding='utf-8')
 
 
 @pytest.fixture(scope='module', params=['multiclass', 'ordinal', 'multilabel'])
 def trained(request, tmp_path_factory) -> Trained:
-    folder = tmp_path_factory.mktemp(request.param)
-    path, spec, words = write(request.param, folder)
-    arguments = run_arguments(path, folder / 'runs', 'network.wide_ngrams=2000', 'training.epochs=6')
-    completed = vaiven(*arguments, '--no-serve', '--json')
-    assert completed.returncode == 0, completed.stdout + completed.stderr
-    return Trained(spec, folder / 'runs', json.loads(completed.stdout), words)
+    kind = request.param
+    # pytest makes a fixture again when it sorts the tests by another parameter.
+    folder = sharing.made_once(tmp_path_factory, f'run-{kind}', lambda made: run(kind, made))
+    words = STARS if kind == 'ordinal' else TOPICS
+    result = json.loads((folder / 'result.json').read_text('utf-8'))
+    return Trained(LabelSpec(kind, tuple(words)), folder / 'runs', result, words)
 
 
 @pytest.fixture(scope='module')
