@@ -41,7 +41,7 @@ def test_the_label_is_the_sign_of_the_rating_and_the_rating_lies_between_minus_o
 
 def test_the_file_in_the_cache_is_read_with_its_ratings_and_nobody_has_to_ask(tmp_path, monkeypatch):
     reviews = b'1\t4.0\tgood\n2\t-1.0\tbad\n3\t0.0\tso so\n'
-    monkeypatch.setattr(default_data, '_fetch', lambda _: package(reviews))
+    monkeypatch.setattr(default_data, 'fetch_package', lambda _: package(reviews))
     path = default_data.default_data(tmp_path)
     config = configure(settings=default_data.SETTINGS).data
     assert [(row.label, row.rating) for row in read_rows(path, config)] == [(1, 1.0), (0, -0.25), (None, 0.0)]

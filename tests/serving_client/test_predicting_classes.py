@@ -166,7 +166,7 @@ def test_what_makes_no_sense_is_one_line(shell: Shell) -> None:
     )
     assert "'moods' has a class named 'undecided'" in told('--model', 'moods', '--min-score', '0.5', 'a')
     assert "'tags' gives a text any number of labels" in told('--model', 'tags', '--min-score', '0.5', 'a')
-    assert '--course is about tokens' in told('--model', 'mail', '--course', '--min-score', '0.5', 'a')
+    assert '--course is about words' in told('--model', 'mail', '--course', '--min-score', '0.5', 'a')
     assert '--probabilities needs --to csv or jsonl' in told('--model', 'mail', '--probabilities', 'a')
     for model in ('topics', 'stars', 'tags'):
         assert f"--course needs a model with two classes, and '{model}' has others" in told(
