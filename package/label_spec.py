@@ -15,6 +15,9 @@ KINDS: tuple[str, ...] = typing.get_args(LabelKind)
 SENTIMENT = ('negative', 'positive')
 MAX_CLASSES = 1000
 
+# A model with several labels per text gives a text the classes with at least this probability.
+MULTILABEL_THRESHOLD = 0.5
+
 # In the feature `label` of a multilabel example: the row is labelled, and belongs to no class.
 NO_CLASS = -2
 

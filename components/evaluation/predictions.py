@@ -11,9 +11,8 @@ from tfx.types import Artifact
 from tfx.utils import path_utils
 
 from vaiven.components.examples import TEXT_FEATURE
-from vaiven.label_spec import LabelSpec
+from vaiven.label_spec import MULTILABEL_THRESHOLD, LabelSpec
 from vaiven.serving.common.model_labels import of_model
-from vaiven.serving.evaluation.row_scores import THRESHOLD
 
 _BATCH_SIZE = 256
 
@@ -95,7 +94,7 @@ def _translate(
         indices = np.array([spec.classes.index(name) if name in spec.classes else -1 for name in classes])
         predicted = indices[probabilities.argmax(axis=1)]
         return predicted, predicted < 0
-    likely = probabilities >= THRESHOLD
+    likely = probabilities >= MULTILABEL_THRESHOLD
     predicted = np.zeros((len(likely), spec.size), bool)
     is_other = np.zeros(len(likely), bool)
     for name, column in zip(classes, likely.T, strict=True):

@@ -9,7 +9,7 @@ import tensorflow as tf
 # Registers the tokeniser's ops.
 import tensorflow_text  # noqa: F401
 
-from vaiven.serving.evaluation.row_scores import THRESHOLD
+from vaiven.label_spec import MULTILABEL_THRESHOLD
 
 Answers = dict[str, np.ndarray]
 
@@ -168,8 +168,8 @@ def _labels_difference(expected: Answers, received: Answers) -> float:
         return 0.0
     if expected['probabilities'].shape != received['probabilities'].shape:
         return float('inf')
-    decided = [answers['probabilities'] >= THRESHOLD for answers in (expected, received)]
-    gaps = np.abs(expected['probabilities'] - THRESHOLD)[decided[0] != decided[1]]
+    decided = [answers['probabilities'] >= MULTILABEL_THRESHOLD for answers in (expected, received)]
+    gaps = np.abs(expected['probabilities'] - MULTILABEL_THRESHOLD)[decided[0] != decided[1]]
     return float(gaps.max()) if gaps.size else float('inf')
 
 

@@ -2,13 +2,11 @@
 
 import tensorflow as tf
 
+from vaiven.label_spec import MULTILABEL_THRESHOLD
 from vaiven.models.data.preprocessing import TEXT
 from vaiven.models.export.text_model import TextModel
 from vaiven.models.export.token_sentiment import token_sentiment
 from vaiven.models.network.heads import label_probabilities
-
-# Of several labels per text, those with at least this probability are returned.
-MIN_PROBABILITY = 0.5
 
 
 class Classifier(tf.Module):
@@ -89,5 +87,5 @@ class Classifier(tf.Module):
         return tf.tile(tf.constant([self.labels.classes]), [tf.shape(probabilities)[0], 1])
 
     def _joined_labels(self, probabilities: tf.Tensor) -> tf.Tensor:
-        rows = tf.ragged.boolean_mask(self._class_rows(probabilities), probabilities >= MIN_PROBABILITY)
+        rows = tf.ragged.boolean_mask(self._class_rows(probabilities), probabilities >= MULTILABEL_THRESHOLD)
         return tf.strings.reduce_join(rows, axis=1, separator=self.label_separator)

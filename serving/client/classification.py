@@ -7,15 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vaiven.label_spec import SENTIMENT
+from vaiven.label_spec import MULTILABEL_THRESHOLD, SENTIMENT
 from vaiven.serving.client.results import UNDECIDED, Classification, Sentiment
 from vaiven.serving.client.text_methods import TextRequest
 from vaiven.serving.client.transport import Arrays
 from vaiven.serving.common.errors import ServingError
 
 SIGNATURE = 'serving_default'
-# A multilabel model gives a text the classes that are at least as probable as not.
-LIKELY = 0.5
 
 Classes = tuple[str, ...]
 Probabilities = tuple[float, ...]
@@ -139,4 +137,4 @@ def _likely_classes(result: Classification) -> Classes | None:
     if not result.classes or not result.probabilities:
         return None
     pairs = zip(result.classes, result.probabilities, strict=True)
-    return tuple(name for name, probability in pairs if probability >= LIKELY)
+    return tuple(name for name, probability in pairs if probability >= MULTILABEL_THRESHOLD)

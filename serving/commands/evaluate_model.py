@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vaiven.label_spec import LabelSpec
+from vaiven.label_spec import MULTILABEL_THRESHOLD, LabelSpec
 from vaiven.serving.commands.connecting import resolve_target
 from vaiven.serving.commands.options import Target
 from vaiven.serving.commands.text_inputs import printable
@@ -20,7 +20,6 @@ from vaiven.serving.common.errors import ServingError
 from vaiven.serving.common.limits import MAX_VERSION
 from vaiven.serving.common.model_labels import ModelLabels
 from vaiven.serving.evaluation.evaluation import Predictions
-from vaiven.serving.evaluation.row_scores import THRESHOLD
 
 if TYPE_CHECKING:
     from vaiven.serving.client import Client
@@ -112,7 +111,9 @@ class EvaluatedModel:
                 f'probabilities for each text. Received: {probabilities.shape} for {rows} texts'
             )
         if self.spec.kind == 'multilabel':
-            return Predictions(probabilities, probabilities >= THRESHOLD, probabilities.max(axis=1))
+            return Predictions(
+                probabilities, probabilities >= MULTILABEL_THRESHOLD, probabilities.max(axis=1)
+            )
         places = {name.encode(): place for place, name in enumerate(self.spec.classes)}
         names = answer[SIGNATURE[1]].tolist()
         if unknown := set(names) - places.keys():

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from vaiven.label_spec import LabelSpec
+from vaiven.label_spec import MULTILABEL_THRESHOLD, LabelSpec
 from vaiven.serving.evaluation.calibration import BINS, bin_indices
 
 # The columns of `RowScores.terms`.
@@ -24,8 +24,6 @@ TERMS = (
 # A label among the 3 most probable classes counts for the top-k accuracy; with fewer than 5 classes it says little.
 TOP_K = 3
 MIN_TOP_K_CLASSES = 5
-# A multilabel class is predicted from this probability on, as in the model's output `labels`.
-THRESHOLD = 0.5
 # Values in a block: a million rows of a thousand classes are scored with 32 MB of working memory.
 _BLOCK = 1 << 20
 
@@ -180,7 +178,7 @@ def _score_multilabel(
     labels: NDArray[Any], probabilities: NDArray[Any], spec: LabelSpec, predictions: NDArray[Any] | None
 ) -> RowScores:
     labels = labels.astype(bool)
-    predicted = probabilities >= THRESHOLD if predictions is None else predictions.astype(bool)
+    predicted = probabilities >= MULTILABEL_THRESHOLD if predictions is None else predictions.astype(bool)
     wrong = labels != predicted  # (n, k)
     of_label = np.where(labels, probabilities, 1 - probabilities)
     terms = {

@@ -8,14 +8,12 @@ from typing import Any, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
-from vaiven.label_spec import SENTIMENT
+from vaiven.label_spec import MULTILABEL_THRESHOLD, SENTIMENT
 from vaiven.serving.common.labels import label_key
 from vaiven.serving.common.model_labels import Label
 from vaiven.serving.rollout.requests import Request
 
 NEGATIVE, POSITIVE = SENTIMENT
-# A multilabel model decides for each class whose probability is at least this.
-THRESHOLD = 0.5
 
 
 @dataclass(frozen=True)
@@ -137,7 +135,7 @@ def _of_classes(
     if 'labels' in outputs:
         decisions = tuple(
             frozenset(name for name, decided in zip(classes, row, strict=True) if decided)
-            for row in (table >= THRESHOLD).tolist()
+            for row in (table >= MULTILABEL_THRESHOLD).tolist()
         )
     scores = outputs['score'] if 'score' in outputs else table.max(1)
     return Answer(
