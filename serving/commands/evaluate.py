@@ -84,9 +84,9 @@ def evaluate(
     \b
     Examples:
       vaiven evaluate --data reviews.csv
-      vaiven evaluate --data reviews.csv --label-column stars --slice-by language --slice-by year
+      vaiven evaluate --data reviews.csv --label-column stars --slice-by language
       vaiven evaluate --data reviews.csv --version 3 --compare 2
-      vaiven evaluate --data reviews.csv --server saved-model:export/1 --json > measures.json
+      vaiven evaluate --data reviews.csv --server saved-model:export/1 --json
       vaiven evaluate --data reviews.csv --out predictions.csv
     """
     path = local_path(data.file, '--data', 'file')

@@ -115,7 +115,7 @@ def predict(
       vaiven predict --label stable < reviews.txt > results.tsv
       vaiven predict --file reviews.csv --field body --out results.jsonl --resume
       vaiven predict --file reviews.csv --keep-columns id,date --out results.csv
-      vaiven predict --file tickets.csv --min-score 0.7 --probabilities --out results.csv
+      vaiven predict --file tickets.csv --min-score 0.7 --out results.csv
       vaiven predict --course "It starts well, but the end is awful"
       vaiven predict --explain "It starts well, but the end is awful"
     """
