@@ -11,8 +11,8 @@ from tfx.types import Artifact, artifact_utils
 from vaiven.errors import UserError
 from vaiven.label_spec import LabelSpec
 
-TEXT_FEATURE, LABEL_FEATURE = 'text', 'label'
-TRAIN_SPLIT, TEST_SPLIT, UNLABELLED_SPLIT = 'train', 'test', 'unlabelled'
+TEXT_FEATURE, LABEL_FEATURE, PROBABILITIES_FEATURE = 'text', 'label', 'probabilities'
+TRAIN_SPLIT, TEST_SPLIT, UNLABELLED_SPLIT, TEACHER_SPLIT = 'train', 'test', 'unlabelled', 'teacher'
 
 # Serialized examples that are parsed at once.
 _BATCH_SIZE = 4096

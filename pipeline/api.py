@@ -32,6 +32,7 @@ def train(
     data: StrPath | Iterable[StrPath] = (),
     *,
     unlabelled: StrPath | Iterable[StrPath] = (),
+    teacher: StrPath | Iterable[StrPath] = (),
     root: StrPath | None = None,
     config: StrPath | None = None,
     preset: str | None = None,
@@ -49,6 +50,7 @@ def train(
         data: labelled rows or unlabelled text: files, folders or patterns as for `vaiven run --data`. Without data, the
             model is trained on English film reviews.
         unlabelled: more text for the language model, as for `vaiven run --unlabelled`.
+        teacher: texts with the probabilities of another model, as for `vaiven run --teacher`.
         root: folder of the runs; by default `vaiven-runs/NAME`.
         config: YAML file with settings, as for `vaiven run --config`.
         preset: name of the preset with the default settings, as `reviews` or `novel`; by default that of the file, or
@@ -76,13 +78,14 @@ def train(
     defaults = () if data else default_data.SETTINGS
     run_config = configure(preset, changes, name, file=config, defaults=defaults)
     paths = RunPaths.at(None if root is None else os.fspath(root), run_config.name)
-    run_config, files, notes = find_data(data, unlabelled, run_config)
+    run_config, files, notes = find_data(data, unlabelled, run_config, _paths(teacher))
     if progress:
         print('\n'.join(notes), flush=True)
     request = {
         'config': to_json(run_config),
         'data': files.data,
         'unlabelled': files.unlabelled,
+        'teacher': files.teacher,
         'root': paths.root,
     }
     results = _run_process(json.dumps(request), progress)

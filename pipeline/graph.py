@@ -30,7 +30,7 @@ from vaiven.pipeline.config import Config
 from vaiven.pipeline.paths import RunPaths
 from vaiven.pipeline.stages import MODEL_SETTINGS
 
-_TEST, _UNLABELLED = 'test', 'unlabelled'
+_TEST, _UNLABELLED, _TEACHER = 'test', 'unlabelled', 'teacher'
 
 # The baseline model: the latest blessed model other than the candidate; the latest blessed model, by TFX's strategy,
 # the only one that a Kubeflow pipeline can express; or none.
@@ -68,28 +68,36 @@ def components(
         baseline: the model that the candidate is compared with.
     """
     examples = TextExampleGen(files, config.data)
-    statistics = StatisticsGen(examples=examples.outputs['examples'], exclude_splits=[_UNLABELLED])
+    # The splits for training only; without a teacher, the graph is that of earlier versions.
+    more_splits = [_UNLABELLED, *([_TEACHER] if files.teacher else [])]
+    statistics = StatisticsGen(examples=examples.outputs['examples'], exclude_splits=more_splits)
     schema = SchemaGen(
-        statistics=statistics.outputs['statistics'], infer_feature_shape=False, exclude_splits=[_UNLABELLED]
+        statistics=statistics.outputs['statistics'], infer_feature_shape=False, exclude_splits=more_splits
     )
     validator = ExampleValidator(
         statistics=statistics.outputs['statistics'],
         schema=schema.outputs['schema'],
-        exclude_splits=[_UNLABELLED],
+        exclude_splits=more_splits,
     )
-    vocabulary = Vocabulary(examples=examples.outputs['examples'], config=config.vocabulary, text=config.text)
+    vocabulary = Vocabulary(
+        examples=examples.outputs['examples'],
+        config=config.vocabulary,
+        text=config.text,
+        splits=['train', *more_splits],
+    )
     transform = TextTransform(
         examples=examples.outputs['examples'],
         schema=schema.outputs['schema'],
         vocabulary=vocabulary.outputs['vocabulary'],
         preprocessing_fn='vaiven.models.data.preprocessing.preprocessing_fn',
         custom_config={'config': json.dumps(_transform_config(config), sort_keys=True)},
+        splits=['train', 'eval', *more_splits],
     )
     training_inputs: dict[str, Any] = {
         'examples': transform.outputs['transformed_examples'],
         'transform_graph': transform.outputs['transform_graph'],
         'schema': schema.outputs['schema'],
-        'train_args': trainer_pb2.TrainArgs(splits=['train', _UNLABELLED]),
+        'train_args': trainer_pb2.TrainArgs(splits=['train', *more_splits]),
         'eval_args': trainer_pb2.EvalArgs(splits=['eval']),
     }
     tuner = _tuner(config, training_inputs, unfinished)

@@ -27,13 +27,16 @@ class InputData(NamedTuple):
     notes: list[str]
 
 
-def find_data(data: Sequence[str], unlabelled: Sequence[str], config: Config) -> InputData:
+def find_data(
+    data: Sequence[str], unlabelled: Sequence[str], config: Config, teacher: Sequence[str] = ()
+) -> InputData:
     """Finds the input files and reads every row: for the classes, and to report an invalid file before a run starts.
 
     Args:
         data: paths or patterns of the data; empty for the default data.
         unlabelled: paths or patterns of more text for the language model.
         config: the configuration of the run.
+        teacher: paths or patterns of files with the predictions of another model.
 
     Raises:
         DataError: a file is not valid, or a model cannot be trained on the data.
@@ -42,7 +45,8 @@ def find_data(data: Sequence[str], unlabelled: Sequence[str], config: Config) ->
     """
     data = [require_local_path(path, '--data') for path in data]
     unlabelled = [require_local_path(path, '--unlabelled') for path in unlabelled]
-    files = find_local_files(data or [default_data.default_data()], unlabelled)
+    teacher = [require_local_path(path, '--teacher') for path in teacher]
+    files = find_local_files(data or [default_data.default_data()], unlabelled, teacher)
     require_compatible_data(files, config)
     checked = check_data(files, config.data)
     warnings = list_warnings(checked.summary, checked.config, files, checked.split_groups)
@@ -58,8 +62,13 @@ def require_compatible_data(files: DataFiles, config: Config) -> None:
         config: the configuration of the run.
 
     Raises:
-        DataError: the task is sentiment, and the data has no labels.
+        DataError: the task is sentiment, and the data has no labels; or it is another one, and there is a teacher.
     """
+    if config.training.task != 'sentiment' and files.teacher:
+        raise DataError(
+            f'--teacher is for models with labels. Received: training.task={config.training.task}; '
+            'give the text with --unlabelled'
+        )
     if config.training.task == 'sentiment' and (files.is_running_text or config.data.label_column is None):
         raise DataError(
             f'{files.name}: sentiment needs labels; train only a language model with --preset novel or '

@@ -45,6 +45,8 @@ def input_links(files: DataFiles, paths: RunPaths) -> Iterator[DataFiles]:
         for source, link in zip(files.sources(), links, strict=True):
             os.makedirs(os.path.dirname(link), exist_ok=True)
             os.symlink(source.path, link)
-        yield DataFiles(tuple(links[: len(files.data)]), tuple(links[len(files.data) :]))
+        sources = list(zip(files.sources(), links, strict=True))
+        kinds = 'data', 'unlabelled', 'teacher'
+        yield DataFiles(*(tuple(link for source, link in sources if source.kind == kind) for kind in kinds))
     finally:
         shutil.rmtree(paths.inputs, ignore_errors=True)

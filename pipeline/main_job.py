@@ -213,7 +213,10 @@ def _describe_files(files: DataFiles) -> str:
     def describe(paths: Sequence[str]) -> str:
         return _display_path(paths[0]) + (f' and {len(paths) - 1} more' if len(paths) > 1 else '')
 
-    return describe(files.data) + (f', unlabelled {describe(files.unlabelled)}' if files.unlabelled else '')
+    more = {'unlabelled': files.unlabelled, 'teacher': files.teacher}
+    return describe(files.data) + ''.join(
+        f', {kind} {describe(paths)}' for kind, paths in more.items() if paths
+    )
 
 
 def _display_path(path: str) -> str:

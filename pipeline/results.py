@@ -15,6 +15,7 @@ from vaiven.components.linear_baseline.artifact import BASELINE_FILE
 from vaiven.components.serving_check.executor import CHECK_FILE
 from vaiven.components.text_example_gen.executor import SUMMARY_FILE as EXAMPLES_FILE
 from vaiven.components.text_example_gen.summary import Summary
+from vaiven.components.text_example_gen.teacher_rows import teacher_line
 from vaiven.components.vocabulary.artifact import SUMMARY_FILE
 from vaiven.label_spec import LabelSpec
 from vaiven.pipeline.artifact_outputs import OutputArtifact
@@ -44,7 +45,8 @@ class RunResults:
         linear: accuracy of a linear model (NB-SVM) on these rows.
         linear_macro_f1: macro-F1 of that model on these rows.
         rows: number of held-out rows.
-        examples: number of examples by split, and of dropped rows: `empty` and `duplicates`.
+        examples: number of examples by split, and of dropped rows: `empty` and `duplicates`; `teacher` if the run
+            has one.
         blessed: whether both the evaluation and the serving check passed.
         version: the pushed version; None if nothing was pushed.
         pushed: whether the version is new. If not, the same model had been pushed before.
@@ -156,7 +158,11 @@ class RunResults:
             'empty': summary.empty,
             'duplicates': summary.duplicates,
         }
-        return f'{summary.rows - summary.empty - summary.duplicates:,} of {summary.rows:,} rows'
+        line = f'{summary.rows - summary.empty - summary.duplicates:,} of {summary.rows:,} rows'
+        if not summary.teacher:
+            return line
+        self.examples['teacher'] = summary.teacher.get('kept', 0)
+        return f'{line}, {teacher_line(summary.teacher)}'
 
     def _add_blessing(self, blessed: bool) -> str:
         self.blessed = self.blessed and blessed

@@ -156,7 +156,7 @@ def fingerprints(config: Config, files: DataFiles) -> dict[str, str]:
     values = json.loads(to_json(config))
     # The name of the link in the folder of the run: the location of a file does not matter.
     data = [
-        [name, source.is_unlabelled, _digest(source.path)]
+        [name, source.kind, _digest(source.path)]
         for name, source in zip(link_names(files), files.sources(), strict=True)
     ]
     digests: dict[str, str] = {}

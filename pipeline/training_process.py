@@ -29,7 +29,7 @@ def main() -> int:
     request = json.loads(sys.stdin.readline())
     threading.Thread(target=_stop_with_stdin, name='stdin', daemon=True).start()
     config = from_json(Config, request['config'])
-    files = DataFiles(tuple(request['data']), tuple(request['unlabelled']))
+    files = DataFiles(*(tuple(request[kind]) for kind in ('data', 'unlabelled', 'teacher')))
     status, answer = _run(config, files, RunPaths(request['root'], config.name))
     Path(sys.argv[1]).write_text(json.dumps(answer), 'utf-8')
     return status

@@ -17,7 +17,9 @@ from vaiven.components.text_example_gen.learnable import require_learnable
 from vaiven.components.text_example_gen.ordered_labels import label_values
 from vaiven.components.text_example_gen.reading import read_source
 from vaiven.components.text_example_gen.row_parser import RowParser
+from vaiven.components.text_example_gen.rows import text_fingerprint
 from vaiven.components.text_example_gen.summary import Summary
+from vaiven.components.text_example_gen.teacher_rows import TeacherCounts, teacher_line
 from vaiven.serving.common.labels import label_key
 
 
@@ -54,7 +56,7 @@ def check_data(files: DataFiles, config: DataConfig) -> CheckedData:
     require_learnable(summary, checked.config, files)
     notes = RowParser(checked.config, summary.columns)
     for source in files.sources():
-        if source.is_unlabelled and not sum(
+        if source.kind == 'unlabelled' and not sum(
             bool(row.text.strip()) for row in read_source(source, checked.config, parse=notes)
         ):
             raise DataError(f'{os.path.basename(source.path)}: there is no text in it; name another file')
@@ -74,7 +76,29 @@ def resolve_data(files: DataFiles, config: DataConfig) -> CheckedData:
     rows = CollectedRows(files, config)
     resolved = rows.resolve()
     remark = label_remark(config, resolved, rows.several)
-    return CheckedData(resolved, rows.summarize(resolved), remark, rows.split_groups(resolved))
+    summary = rows.summarize(resolved)
+    if files.teacher:
+        summary.teacher = _count_teacher(files, resolved, rows)
+    return CheckedData(resolved, summary, remark, rows.split_groups(resolved))
+
+
+def _count_teacher(files: DataFiles, config: DataConfig, rows: CollectedRows) -> dict[str, int]:
+    """Counts the rows of `--teacher`, by the names of `Summary.teacher`.
+
+    Raises:
+        DataError: if a file cannot be read, its probabilities do not fit the classes, or none of its rows is left.
+    """
+    counter = TeacherCounts(*rows.splits(config))
+    for source in files.sources():
+        if source.kind == 'teacher':
+            for row in read_source(source, config):
+                counter.add(text_fingerprint(row.text) if row.text.strip() else None)
+    if not counter.counts['kept']:
+        raise DataError(
+            f'--teacher: no row has a text that is not in --data. Received: {teacher_line(counter.counts)}; '
+            'let the teacher predict other texts'
+        )
+    return dict(counter.counts)
 
 
 def label_remark(config: DataConfig, resolved: DataConfig, several: int) -> str:

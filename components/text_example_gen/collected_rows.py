@@ -80,6 +80,8 @@ class CollectedRows:
         # Rows by label and sign of the rating.
         self._ratings: Counter[tuple[Label, bool]] = Counter()
         self._group_places: dict[bytes, set[Place]] = {}
+        # Fingerprints of a line and of its row, to find those of held-out rows among the rows of a teacher.
+        self._lines: list[tuple[bytes, bytes]] = []
         parse = RowParser(config, self._columns, self._ids, self._probabilities)
         for row in read_data(files, config, parse):
             self._add(row)
@@ -132,6 +134,20 @@ class CollectedRows:
             summary.add_kept(label, self._split(place, config) if is_split else UNLABELLED_SPLIT, count)
         return summary
 
+    def splits(self, config: DataConfig) -> tuple[dict[bytes, str], frozenset[bytes]]:
+        """Fingerprint of each text → its split, and the fingerprints of the lines of held-out texts.
+
+        Args:
+            config: the result of `resolve`.
+        """
+        kept = zip(self._first, self._kept(config), strict=True)
+        splits = {
+            fingerprint: self._split(row.place, config) if self._is_split(row) else UNLABELLED_SPLIT
+            for fingerprint, row in kept
+        }
+        lines = frozenset(line for line, text in self._lines if splits[text] in ('eval', 'test'))
+        return splits, lines
+
     def split_groups(self, config: DataConfig) -> int:
         """Number of groups with rows in several splits.
 
@@ -149,6 +165,9 @@ class CollectedRows:
             self._empty += 1
             return
         fingerprint = text_fingerprint(row.text)
+        if self._files.teacher and '\n' in row.text:
+            lines = filter(str.strip, row.text.split('\n'))
+            self._lines += [(text_fingerprint(line), fingerprint) for line in lines]
         place: Place = row.time if self._is_by_time else assign_split(row, fingerprint, self._config)
         if row.rating:
             self._ratings[row.label, row.rating > 0] += 1

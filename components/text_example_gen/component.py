@@ -11,7 +11,7 @@ from tfx.proto import example_gen_pb2
 from vaiven.components.text_example_gen import driver, executor
 from vaiven.components.text_example_gen.config import DataConfig
 from vaiven.components.text_example_gen.errors import DataError
-from vaiven.components.text_example_gen.files import DATA_INPUT, UNLABELLED_INPUT, DataFiles
+from vaiven.components.text_example_gen.files import DataFiles
 from vaiven.components.text_example_gen.output_names import OutputNames
 from vaiven.configuration import require
 
@@ -22,10 +22,12 @@ class TextExampleGen(component.FileBasedExampleGen):
     It removes duplicates and assigns each row to a split by a hash of its group or text, so that the same row is always
     in the same split. Files are recognised by their content: unchanged files are taken from the cache.
 
-    The splits are `train`, `eval`, `test` and `unlabelled` (may be empty). The features are `text` (bytes), `label`
-    (int64: index of the class, by default 0 negative and 1 positive; of rows with several labels all indices, or -2 for
-    none of the classes) and, where the data has them, `probabilities` of the classes by another model (float), `group`
-    and `language` (bytes), `rating` (float, from -1 to 1), and `position` (int64) of passages of running text.
+    The splits are `train`, `eval`, `test` and `unlabelled` (may be empty), and `teacher` if there are files of a
+    teacher: its rows have `probabilities` and no label, and none of their texts is in another split. The features are
+    `text` (bytes), `label` (int64: index of the class, by default 0 negative and 1 positive; of rows with several
+    labels all indices, or -2 for none of the classes) and, where the data has them, `probabilities` of the classes by
+    another model (float), `group` and `language` (bytes), `rating` (float, from -1 to 1), and `position` (int64) of
+    passages of running text.
 
     `vaiven run` finds kind and classes of the labels in the data first; `check_data` does the same.
 
@@ -57,7 +59,8 @@ class TextExampleGen(component.FileBasedExampleGen):
         """Constructs a TextExampleGen component.
 
         Args:
-            files: tables or running text, and optionally files with further unlabelled text.
+            files: tables or running text, and optionally files with further unlabelled text, and with the predictions
+                of a teacher.
             config: columns, labels and sizes of the splits.
             split_names: default name of a split → name to write; splits that are not named keep their default name.
             feature_names: default name of a feature → name to write.
@@ -78,9 +81,10 @@ class TextExampleGen(component.FileBasedExampleGen):
             config.time_boundaries,
         )
         names = OutputNames(split_names or {}, feature_names or {})
-        base = _base([*files.data, *files.unlabelled])
+        base = _base([*files.data, *files.unlabelled, *files.teacher])
         inputs = example_gen_pb2.Input()
-        for name, paths in ((DATA_INPUT, files.data), (UNLABELLED_INPUT, files.unlabelled)):
+        given = (('data', files.data), ('unlabelled', files.unlabelled), ('teacher', files.teacher))
+        for name, paths in given:
             for number, path in enumerate(paths):
                 # TFX's driver reads base and pattern as glob patterns, so brackets in local file names are escaped.
                 pattern = _escape(path)[len(_escape(base)) :].lstrip('/')

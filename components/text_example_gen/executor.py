@@ -18,10 +18,10 @@ from vaiven.components.text_example_gen import transforms, writing
 from vaiven.components.text_example_gen.config import DataConfig
 from vaiven.components.text_example_gen.data_warnings import list_warnings
 from vaiven.components.text_example_gen.errors import DataError
-from vaiven.components.text_example_gen.files import UNLABELLED_INPUT, DataFiles, Source
+from vaiven.components.text_example_gen.files import DataFiles, Source
 from vaiven.components.text_example_gen.learnable import require_learnable
 from vaiven.components.text_example_gen.output_names import OutputNames
-from vaiven.components.text_example_gen.rows import SPLITS
+from vaiven.components.text_example_gen.rows import SPLITS, TEACHER_SPLIT
 from vaiven.components.text_example_gen.summary import Summary
 from vaiven.configuration import from_json, to_json
 
@@ -101,11 +101,15 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         for line in list_warnings(summary, config, files):
             logger.warning(line)
 
-        examples.split_names = artifact_utils.encode_split_names([names.split(split) for split in SPLITS])
+        examples.split_names = artifact_utils.encode_split_names(
+            [names.split(split) for split in _splits(files)]
+        )
         examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
         examples_utils.set_file_format(examples, 'tfrecords_gzip')
         for name in ('rows', 'empty', 'duplicates', 'conflicting', 'unlabelled'):
             examples.set_int_custom_property(name, getattr(summary, name))
+        if files.teacher:
+            examples.set_int_custom_property('teacher', summary.teacher.get('kept', 0))
         examples.set_string_custom_property('summary', summary.line())
 
 
@@ -132,8 +136,10 @@ def ingest(
             transforms.ReadRows.COUNTS, transforms.ReadRows.COLUMNS, transforms.ReadRows.ERRORS, main='rows'
         )
     )
-    kept = read.rows | 'RemoveDuplicates' >> transforms.RemoveDuplicates(config, bool(files.unlabelled))
-    _ = kept | 'WriteSplits' >> writing.WriteSplits(uri, config, names, shards)
+    kept = read.rows | 'RemoveDuplicates' >> transforms.RemoveDuplicates(
+        config, bool(files.unlabelled or files.teacher)
+    )
+    _ = kept | 'WriteSplits' >> writing.WriteSplits(uri, config, names, shards, _splits(files))
     counts = kept | 'CountRows' >> beam.Map(transforms.count_row, config).with_output_types(transforms.Counts)
     _ = (
         (read[transforms.ReadRows.COUNTS], counts)
@@ -154,6 +160,10 @@ def ingest(
     )
 
 
+def _splits(files: DataFiles) -> tuple[str, ...]:
+    return (*SPLITS, TEACHER_SPLIT) if files.teacher else SPLITS
+
+
 def find_files(exec_properties: dict[str, Any]) -> tuple[DataFiles, int]:
     """Finds the input files.
 
@@ -171,16 +181,18 @@ def find_files(exec_properties: dict[str, Any]) -> tuple[DataFiles, int]:
         exec_properties[standard_component_specs.INPUT_CONFIG_KEY],
         example_gen_pb2.Input(),
     )
-    paths: dict[bool, list[str]] = {False: [], True: []}
+    paths: dict[str, list[str]] = {'data': [], 'unlabelled': [], 'teacher': []}
     size = 0
     for split in inputs.splits:
         pattern = os.path.join(base, split.pattern)
         matches = FileSystems.match([pattern])[0].metadata_list
         if not matches:
-            raise DataError(f'{pattern}: no such file; check the values of --data and --unlabelled')
-        paths[split.name.startswith(UNLABELLED_INPUT)] += sorted(file.path for file in matches)
+            raise DataError(
+                f'{pattern}: no such file; check the values of --data, --unlabelled and --teacher'
+            )
+        paths[split.name.rpartition('-')[0]] += sorted(file.path for file in matches)
         size += sum(file.size_in_bytes for file in matches)
-    return DataFiles(tuple(paths[False]), tuple(paths[True])), size
+    return DataFiles(*map(tuple, paths.values())), size
 
 
 def _write(text: str, path: str) -> None:

@@ -4,28 +4,29 @@ import dataclasses
 import glob
 import os
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from vaiven.components.text_example_gen.errors import DataError
-from vaiven.serving.common.tables.names import COMPRESSIONS, TABLES, split_name
+from vaiven.serving.common.tables.names import COMPRESSIONS, FASTTEXT, TABLES, split_name
 
 TEXT = '.txt'
-# Prefixes of the names of the component's inputs.
-DATA_INPUT, UNLABELLED_INPUT = 'data', 'unlabelled'
+# The option that a file was given with, also the prefix of the name of the component's input.
+SourceKind = Literal['data', 'unlabelled', 'teacher']
 
 
 class Source(NamedTuple):
     """One file of a run.
 
     Attributes:
-        number: index of the file in the run, from 0: first the files of `--data`, then those of `--unlabelled`.
+        number: index of the file in the run, from 0: first the files of `--data`, then those of `--unlabelled`, then
+            those of `--teacher`.
         path: an absolute path, or an address (`gs://…`).
-        is_unlabelled: whether it was given with `--unlabelled`.
+        kind: the option that it was given with.
     """
 
     number: int
     path: str
-    is_unlabelled: bool
+    kind: SourceKind
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +36,7 @@ class DataFiles:
     Attributes:
         data: tables, or running text (`.txt`); not both.
         unlabelled: files with further text for language modelling.
+        teacher: tables of texts with the probabilities that another model gave the classes.
 
     Raises:
         DataError: if the format of a file is unknown, tables and text are mixed, or a file is given twice.
@@ -42,8 +44,15 @@ class DataFiles:
 
     data: tuple[str, ...]
     unlabelled: tuple[str, ...] = ()
+    teacher: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        for path in self.teacher:
+            if data_suffix(path) in (TEXT, FASTTEXT):
+                raise DataError(
+                    f'{path}: a file of --teacher needs probabilities beside the texts, as .jsonl, .csv, .tsv or '
+                    '.parquet; `vaiven predict --out FILE.jsonl` writes it'
+                )
         for path in self.unlabelled:
             data_suffix(path)
             if path in self.data:
@@ -68,8 +77,14 @@ class DataFiles:
 
     def sources(self) -> Iterator[Source]:
         """The files in the order in which they are read."""
-        for number, path in enumerate((*self.data, *self.unlabelled)):
-            yield Source(number, path, number >= len(self.data))
+        kinds: tuple[tuple[SourceKind, tuple[str, ...]], ...] = (
+            ('data', self.data),
+            ('unlabelled', self.unlabelled),
+            ('teacher', self.teacher),
+        )
+        given = ((path, kind) for kind, paths in kinds for path in paths)
+        for number, (path, kind) in enumerate(given):
+            yield Source(number, path, kind)
 
 
 def data_suffix(path: str) -> str:
@@ -90,19 +105,25 @@ def data_suffix(path: str) -> str:
     )
 
 
-def find_local_files(data: Iterable[str], unlabelled: Iterable[str] = ()) -> DataFiles:
+def find_local_files(
+    data: Iterable[str], unlabelled: Iterable[str] = (), teacher: Iterable[str] = ()
+) -> DataFiles:
     """Expands files, folders of `.txt` files, and patterns (`books/*.txt`) on this machine.
 
     Args:
         data: names given with `--data`.
         unlabelled: names given with `--unlabelled`.
+        teacher: names given with `--teacher`.
 
     Raises:
         DataError: if a pattern matches nothing, or a folder has no `.txt` file.
     """
+    given = (data, '--data'), (unlabelled, '--unlabelled'), (teacher, '--teacher')
     return DataFiles(
-        tuple(dict.fromkeys(path for name in data for path in _expand(name, '--data'))),
-        tuple(dict.fromkeys(path for name in unlabelled for path in _expand(name, '--unlabelled'))),
+        *(
+            tuple(dict.fromkeys(path for name in names for path in _expand(name, option)))
+            for names, option in given
+        )
     )
 
 
@@ -124,12 +145,15 @@ def _is_text(name: str) -> bool:
     return not name.startswith('.') and split_name(name)[0] == TEXT
 
 
-def remote_files(data: Iterable[str], unlabelled: Iterable[str] = ()) -> DataFiles:
+def remote_files(
+    data: Iterable[str], unlabelled: Iterable[str] = (), teacher: Iterable[str] = ()
+) -> DataFiles:
     """Files that only the steps of a pipeline can access.
 
     Args:
         data: paths and addresses given with `--data`; an address that ends in `/` stands for its `.txt` files.
         unlabelled: those given with `--unlabelled`.
+        teacher: those given with `--teacher`.
     """
 
     def address(path: str) -> str:
@@ -137,4 +161,4 @@ def remote_files(data: Iterable[str], unlabelled: Iterable[str] = ()) -> DataFil
             return os.path.abspath(path)
         return f'{path}*{TEXT}' if path.endswith('/') else path
 
-    return DataFiles(tuple(map(address, data)), tuple(map(address, unlabelled)))
+    return DataFiles(*(tuple(map(address, names)) for names in (data, unlabelled, teacher)))

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 
-from vaiven.components.text_example_gen.rows import SPLITS
+from vaiven.components.text_example_gen.rows import SPLITS, TEACHER_SPLIT
 from vaiven.configuration import require
 
 FEATURES = ('text', 'label', 'group', 'language', 'rating', 'position', 'probabilities')
@@ -26,7 +26,7 @@ class OutputNames:
 
     def __post_init__(self) -> None:
         for parameter, names, defaults in (
-            ('split_names', self.splits, SPLITS),
+            ('split_names', self.splits, (*SPLITS, TEACHER_SPLIT)),
             ('feature_names', self.features, FEATURES),
         ):
             require(

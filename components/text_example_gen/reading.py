@@ -11,6 +11,7 @@ from vaiven.components.text_example_gen.local_files import Opener, open_local
 from vaiven.components.text_example_gen.passages import paragraphs, passages
 from vaiven.components.text_example_gen.row_parser import RowParser
 from vaiven.components.text_example_gen.rows import UNLABELLED, Row
+from vaiven.components.text_example_gen.teacher_rows import TeacherParser, teacher_options
 from vaiven.serving.common.labels import nfc
 from vaiven.serving.common.tables.blocks import Blocks
 from vaiven.serving.common.tables.errors import TableError
@@ -47,7 +48,7 @@ def read_data(files: DataFiles, config: DataConfig, parse: RowParser | None = No
     """
     parse = parse or RowParser(config, ColumnCounts())
     for source in files.sources():
-        if not source.is_unlabelled:
+        if source.kind == 'data':
             yield from read_source(source, config, parse=parse)
 
 
@@ -66,7 +67,7 @@ def read_source(
         DataError: if the file cannot be read.
     """
     offset = source.number * _FILE_STRIDE
-    read = read_unlabelled if source.is_unlabelled else read_rows
+    read = _READERS[source.kind]
     for row in read(source.path, config, opener, parse):
         position = None if row.position is None else offset + row.position
         yield row._replace(number=offset + row.number, position=position)
@@ -94,7 +95,7 @@ def read_rows(
         for number, text in enumerate(texts, start=1):
             yield Row(number, text, None, position=number)
         return
-    records = _records(path, config, config.named_columns(), opener, notes)
+    records = _records(path, _options(config, config.named_columns()), opener, notes)
     for number, record in enumerate(records, start=1):
         yield parse(number, record.fields, record.where)
 
@@ -121,9 +122,33 @@ def read_unlabelled(
         for number, text in enumerate(texts, start=1):
             yield Row(number, text, None, origin=UNLABELLED)
         return
-    records = _records(path, config, {'text': config.text_column}, opener, notes)
+    records = _records(path, _options(config, {'text': config.text_column}), opener, notes)
     for number, record in enumerate(records, start=1):
         yield Row(number, nfc(record.fields['text'] or ''), None, origin=UNLABELLED)
+
+
+def read_teacher(
+    path: str, config: DataConfig, opener: Opener = open_local, parse: RowParser | None = None
+) -> Iterator[Row]:
+    """Reads the texts and probabilities of a file given with `--teacher`.
+
+    Args:
+        path: the suffix gives the format.
+        config: kind and classes of the labels.
+        opener: opens a path for reading; by default a local file.
+        parse: its notes are updated.
+
+    Raises:
+        DataError: if the file cannot be read, a row has no probabilities, or they do not fit the classes.
+    """
+    notes = parse.counts.notes if parse else Notes()
+    parse_teacher = TeacherParser(config.label_spec())
+    for number, record in enumerate(_records(path, teacher_options(config), opener, notes), start=1):
+        yield parse_teacher(number, record)
+    parse_teacher.require_same_classes(path)
+
+
+_READERS = {'data': read_rows, 'unlabelled': read_unlabelled, 'teacher': read_teacher}
 
 
 def _options(config: DataConfig, columns: dict[str, str]) -> Options:
@@ -137,12 +162,9 @@ def _options(config: DataConfig, columns: dict[str, str]) -> Options:
     )
 
 
-def _records(
-    path: str, config: DataConfig, columns: dict[str, str], opener: Opener, notes: Notes
-) -> Iterator[Record]:
+def _records(path: str, options: Options, opener: Opener, notes: Notes) -> Iterator[Record]:
     try:
         with Blocks(opener(path), os.path.basename(path), path) as blocks:
-            options = _options(config, columns)
             for record in table_rows(blocks, data_suffix(path), options, notes):
                 if record is not None:
                     yield record

@@ -8,15 +8,16 @@ from typing import NamedTuple
 from vaiven.components.text_example_gen.config import DataConfig
 from vaiven.serving.common.labels import nfc
 
-UNLABELLED_SPLIT = 'unlabelled'
+UNLABELLED_SPLIT, TEACHER_SPLIT = 'unlabelled', 'teacher'
+# Those of every run; the split `teacher` exists if there are files of a teacher.
 SPLITS = ('train', 'eval', 'test', UNLABELLED_SPLIT)
 
 # Index of the class; of a row with several labels, the indices in increasing order; None for an unlabelled row.
 Label = int | tuple[int, ...] | None
 
-# Origin of a row: `--data`; a line of a held-out row, which must not reach the training split from another file; or
-# `--unlabelled`. Of rows with the same text, the one with the lower origin is kept.
-DATA, HELD_OUT_LINE, UNLABELLED = range(3)
+# Origin of a row: `--data`; a line of a held-out row, which must not reach the training split from another file;
+# `--teacher`; or `--unlabelled`. Of rows with the same text, the one with the lower origin is kept.
+DATA, HELD_OUT_LINE, TEACHER, UNLABELLED = range(4)
 
 
 class Row(NamedTuple):
@@ -30,7 +31,7 @@ class Row(NamedTuple):
         language: None in the same cases.
         rating: from -1 to 1; None in the same cases.
         position: of a passage in running text, consecutive passages have consecutive numbers; None for other rows.
-        origin: `DATA`, `HELD_OUT_LINE` or `UNLABELLED`.
+        origin: `DATA`, `HELD_OUT_LINE`, `TEACHER` or `UNLABELLED`.
         probabilities: of the classes, by another model; None in the same cases as the group.
         split: of a split column; None in the same cases.
         time: of a time column, in seconds or as the number in the file; None in the same cases.
@@ -71,10 +72,12 @@ def assign_split(row: Row, fingerprint: bytes, config: DataConfig) -> str:
         config: sizes of the splits, in buckets, and the times at which eval and test start.
 
     Returns:
-        `train`, `eval` or `test`; `unlabelled` for rows without a label, and for rows that lack their split or time.
+        `train`, `eval` or `test`; `unlabelled` for rows without a label, and for rows that lack their split or time;
+        `teacher` for rows of a teacher.
     """
-    is_unlabelled = row.label is None and row.position is None and config.label_column is not None
-    if row.origin != DATA or is_unlabelled:
+    if row.origin == TEACHER:
+        return TEACHER_SPLIT
+    if row.origin != DATA or is_unlabelled(row, config):
         return UNLABELLED_SPLIT
     if config.split_column is not None and row.position is None:
         return row.split or UNLABELLED_SPLIT
@@ -88,6 +91,16 @@ def assign_split(row: Row, fingerprint: bytes, config: DataConfig) -> str:
             return name
         bucket -= size
     raise AssertionError('the bucket is below the sum of the split sizes')
+
+
+def is_unlabelled(row: Row, config: DataConfig) -> bool:
+    """Whether a row of data with labels has none.
+
+    Args:
+        row: of `--data`.
+        config: says whether the data has labels.
+    """
+    return row.label is None and row.position is None and config.label_column is not None
 
 
 def split_of_time(time: float | None, boundaries: tuple[float, ...]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from vaiven.components.text_example_gen.column_counts import ColumnCounts
 from vaiven.components.text_example_gen.rows import SPLITS, UNLABELLED_SPLIT, Label, indices
+from vaiven.components.text_example_gen.teacher_rows import teacher_line
 from vaiven.label_spec import LabelKind, LabelSpec
 
 _LABELLED_SPLITS = tuple(split for split in SPLITS if split != UNLABELLED_SPLIT)
@@ -32,6 +33,8 @@ class Summary:
         labelled_by_split: labelled rows by split.
         texts: by split, passages of running text and rows of data without labels.
         columns: counts of the values in the columns of `--data`.
+        teacher: rows of `--teacher` files, which the other counts leave out: all `rows`, those that are `kept`, and the
+            dropped ones as for `teacher_line`; empty without such files.
     """
 
     kind: LabelKind
@@ -46,6 +49,7 @@ class Summary:
     labelled_by_split: dict[str, int] = dataclasses.field(default_factory=dict)
     texts: dict[str, int] = dataclasses.field(default_factory=dict)
     columns: ColumnCounts = dataclasses.field(default_factory=ColumnCounts)
+    teacher: dict[str, int] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def of(cls, spec: LabelSpec) -> 'Summary':
@@ -115,7 +119,7 @@ class Summary:
         return sum(classes[name] for classes in self.splits.values())
 
     def lines(self, remark: str = '') -> list[str]:
-        """One to three lines: rows per split, rows per class, and dropped rows.
+        """One to four lines: rows per split, rows per class, dropped rows, and rows of a teacher.
 
         Args:
             remark: follows the rows per class.
@@ -137,6 +141,8 @@ class Summary:
             dropped.append(f'{self.duplicates:,} duplicates{other}')
         if dropped:
             lines.append(f'dropped: {", ".join(dropped)}')
+        if self.teacher:
+            lines.append(teacher_line(self.teacher))
         return lines
 
     @property

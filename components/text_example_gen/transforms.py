@@ -21,12 +21,16 @@ from vaiven.components.text_example_gen.local_files import open_local
 from vaiven.components.text_example_gen.reading import read_source
 from vaiven.components.text_example_gen.row_parser import RowParser
 from vaiven.components.text_example_gen.rows import (
+    DATA,
     HELD_OUT_LINE,
+    TEACHER,
+    UNLABELLED,
     UNLABELLED_SPLIT,
     Label,
     Row,
     assign_split,
     indices,
+    is_unlabelled,
     latest,
     majority_label,
     most_held_out,
@@ -45,11 +49,13 @@ class DeduplicatedRow(NamedTuple):
 
     Attributes:
         row: the row. Its split is the most held-out one of all rows with this text, and its time the latest.
-        labels: label → number of rows of files with this text.
+        labels: label → number of rows of files with this text, without those of a teacher.
+        teacher: number of rows of a teacher with this text.
     """
 
     row: Row
     labels: dict[Label, int]
+    teacher: int = 0
 
 
 class DuplicateAccumulator(NamedTuple):
@@ -57,11 +63,13 @@ class DuplicateAccumulator(NamedTuple):
 
     Attributes:
         rows: label → first row with it.
-        labels: label → number of rows of files with it.
+        labels: label → number of rows of files with it, without those of a teacher.
+        teacher: number of rows of a teacher.
     """
 
     rows: dict[Label, Row]
     labels: dict[Label, int]
+    teacher: int = 0
 
 
 def open_anywhere(path: str) -> BinaryIO:
@@ -107,7 +115,8 @@ class ReadRows(beam.DoFn):
             yield beam.pvalue.TaggedOutput(self.ERRORS, (source.number, str(error)))
         self._rows.inc(rows)
         self._empty.inc(empty)
-        yield beam.pvalue.TaggedOutput(self.COUNTS, {'rows': rows, 'empty': empty})
+        prefix = 'teacher/' if source.kind == 'teacher' else ''
+        yield beam.pvalue.TaggedOutput(self.COUNTS, {f'{prefix}rows': rows, f'{prefix}empty': empty})
         yield beam.pvalue.TaggedOutput(self.COLUMNS, (source.number, columns))
 
 
@@ -120,8 +129,10 @@ class DeduplicateFn(beam.CombineFn):
         return DuplicateAccumulator({}, {})
 
     def add_input(self, accumulator: DuplicateAccumulator, row: Row) -> DuplicateAccumulator:
-        labels = {} if row.origin == HELD_OUT_LINE else {row.label: 1}
-        return self._merge(accumulator, DuplicateAccumulator({row.label: row}, labels))
+        labels = {} if row.origin in (HELD_OUT_LINE, TEACHER) else {row.label: 1}
+        return self._merge(
+            accumulator, DuplicateAccumulator({row.label: row}, labels, int(row.origin == TEACHER))
+        )
 
     def merge_accumulators(self, accumulators: Iterable[DuplicateAccumulator]) -> DuplicateAccumulator:
         merged = self.create_accumulator()
@@ -130,12 +141,12 @@ class DeduplicateFn(beam.CombineFn):
         return merged
 
     def extract_output(self, accumulator: DuplicateAccumulator) -> DeduplicatedRow:
-        rows, labels = accumulator
+        rows, labels, teacher = accumulator
         in_order = sorted(labels, key=lambda label: rows[label].number)
         row = rows[majority_label({label: labels[label] for label in in_order})]
         for other in rows.values():
             row = _held_out(row, other)
-        return DeduplicatedRow(row, labels)
+        return DeduplicatedRow(row, labels, teacher)
 
     def _merge(self, first: DuplicateAccumulator, second: DuplicateAccumulator) -> DuplicateAccumulator:
         rows, labels = dict(first.rows), dict(first.labels)
@@ -144,7 +155,7 @@ class DeduplicateFn(beam.CombineFn):
             rows[label] = _held_out(earlier, later)
         for label, count in second.labels.items():
             labels[label] = labels.get(label, 0) + count
-        return DuplicateAccumulator(rows, labels)
+        return DuplicateAccumulator(rows, labels, first.teacher + second.teacher)
 
 
 def _held_out(row: Row, other: Row) -> Row:
@@ -154,17 +165,20 @@ def _held_out(row: Row, other: Row) -> Row:
     return row._replace(split=most_held_out(row.split, other.split), time=latest(row.time, other.time))
 
 
-def key_by_fingerprint(row: Row, config: DataConfig, has_unlabelled: bool) -> Iterator[tuple[bytes, Row]]:
-    """Keys a row by the fingerprint of its text; also the lines of a held-out row, if there are `--unlabelled` files.
+def key_by_fingerprint(row: Row, config: DataConfig, has_more: bool) -> Iterator[tuple[bytes, Row]]:
+    """Keys a row by the fingerprint of its text; also the lines of a held-out row, if the run reads more files.
 
     Args:
         row: the row.
         config: sizes of the splits.
-        has_unlabelled: whether the run reads `--unlabelled` files. Their lines must not repeat held-out text.
+        has_more: whether the run reads `--unlabelled` or `--teacher` files. They must not repeat held-out text.
     """
     fingerprint = text_fingerprint(row.text)
+    if has_more and row.origin == DATA and row.probabilities is None and is_unlabelled(row, config):
+        # What a teacher says about it is worth more.
+        row = row._replace(origin=UNLABELLED)
     yield fingerprint, row
-    if has_unlabelled and '\n' in row.text and assign_split(row, fingerprint, config) in ('eval', 'test'):
+    if has_more and '\n' in row.text and assign_split(row, fingerprint, config) in ('eval', 'test'):
         for line in filter(str.strip, row.text.split('\n')):
             yield text_fingerprint(line), Row(row.number, '', None, origin=HELD_OUT_LINE)
 
@@ -174,18 +188,19 @@ class RemoveDuplicates(beam.PTransform[Any, Any]):
 
     Args:
         config: sizes of the splits.
-        has_unlabelled: whether the run reads `--unlabelled` files; their texts that occur in held-out rows are dropped.
+        has_more: whether the run reads `--unlabelled` or `--teacher` files; their texts that occur in held-out rows are
+            dropped.
     """
 
-    def __init__(self, config: DataConfig, has_unlabelled: bool) -> None:
+    def __init__(self, config: DataConfig, has_more: bool) -> None:
         super().__init__()
-        self._config, self._has_unlabelled = config, has_unlabelled
+        self._config, self._has_more = config, has_more
 
     def expand(self, rows: beam.PCollection[Row]) -> beam.PCollection[tuple[bytes, DeduplicatedRow]]:
         kept: beam.PCollection[tuple[bytes, DeduplicatedRow]] = (
             rows
             | 'KeyByFingerprint'
-            >> beam.FlatMap(key_by_fingerprint, self._config, self._has_unlabelled).with_output_types(
+            >> beam.FlatMap(key_by_fingerprint, self._config, self._has_more).with_output_types(
                 tuple[bytes, Row]
             )
             | 'Deduplicate'
@@ -202,18 +217,23 @@ def count_row(element: tuple[bytes, DeduplicatedRow], config: DataConfig) -> Cou
         config: sizes of the splits.
 
     Returns:
-        Counts by name: those of the attributes of `Summary`, `<split>/texts`, `<split>/rows`, and by index of a class
-        `<split>/<index>` and `conflicting/<index>`.
+        Counts by name: those of the attributes of `Summary`, `<split>/texts`, `<split>/rows`, by index of a class
+        `<split>/<index>` and `conflicting/<index>`, and `teacher/<name>` by the names of `Summary.teacher`.
     """
-    fingerprint, (row, labels) = element
+    fingerprint, (row, labels, teacher) = element
+    split = assign_split(row, fingerprint, config)
+    duplicates = sum(labels.values())
+    if row.origin == TEACHER:
+        return {'duplicates': duplicates, 'teacher/kept': 1, 'teacher/duplicates': teacher - 1}
+    is_held_out = row.origin == HELD_OUT_LINE or split in ('eval', 'test')
+    counts = {f'teacher/{"held_out" if is_held_out else "labelled"}': teacher} if teacher else {}
     if row.origin == HELD_OUT_LINE:
-        return {'duplicates': sum(labels.values())}
-    counts = {'duplicates': sum(labels.values()) - 1}
+        return {**counts, 'duplicates': duplicates}
+    counts['duplicates'] = duplicates - 1
     for label, rows in labels.items():
         if label is not None and label != row.label:
             for name in ('conflicting', *(f'conflicting/{index}' for index in indices(label))):
                 counts[name] = counts.get(name, 0) + rows
-    split = assign_split(row, fingerprint, config)
     if split == UNLABELLED_SPLIT:
         return {**counts, 'unlabelled': 1}
     if row.label is None:
@@ -257,7 +277,9 @@ def to_summary(counts: Counts, columns: Iterable[tuple[int, ColumnCounts]], spec
         summary.columns.merge(file_counts)
     for name, count in counts.items():
         part, _, label = name.partition('/')
-        if label == 'texts':
+        if part == 'teacher':
+            summary.teacher[label] = count
+        elif label == 'texts':
             summary.texts[part] = count
         elif label == 'rows':
             summary.labelled_by_split[part] = count

@@ -1,7 +1,7 @@
 """The Beam steps that write rows to the files of their splits."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from vaiven.components.text_example_gen.config import DataConfig
 from vaiven.components.text_example_gen.output_names import OutputNames
-from vaiven.components.text_example_gen.rows import HELD_OUT_LINE, SPLITS, Row, assign_split, indices
+from vaiven.components.text_example_gen.rows import HELD_OUT_LINE, Row, assign_split, indices
 from vaiven.components.text_example_gen.transforms import NAMESPACE, DeduplicatedRow
 from vaiven.label_spec import NO_CLASS
 
@@ -114,17 +114,21 @@ class WriteSplits(beam.PTransform[Any, Any]):
         config: sizes of the splits.
         names: names of the splits and features.
         shards: number of files per split.
+        splits: their default names.
     """
 
-    def __init__(self, uri: str, config: DataConfig, names: OutputNames, shards: int) -> None:
+    def __init__(
+        self, uri: str, config: DataConfig, names: OutputNames, shards: int, splits: Sequence[str]
+    ) -> None:
         super().__init__()
         self._uri, self._config, self._names, self._shards = uri, config, names, shards
+        self._splits = splits
 
     def expand(self, kept: beam.PCollection[tuple[bytes, DeduplicatedRow]]) -> beam.PCollection[str]:
         # A record without an example creates the file.
         empty = [
             ((self._names.split(split), shard), (b'', b''))
-            for split in SPLITS
+            for split in self._splits
             for shard in range(self._shards)
         ]
         examples = kept | 'ToExample' >> beam.ParDo(ToExample(self._config, self._names, self._shards))

@@ -17,7 +17,7 @@ from vaiven.models.data.preprocessing import (
     PROBABILITIES,
     RATING,
 )
-from vaiven.models.data.targets import Target, batch_targets, has_target, row_target, target_shapes
+from vaiven.models.data.targets import batch_targets, has_target, row_target, target_shapes
 
 # Training, validation and the stacking of the two paths read at most this many tokens of a text: memory and time of a
 # batch grow with its longest text. The served model reads all of `text.max_tokens`.
@@ -128,6 +128,16 @@ def without_autotune(dataset: tf.data.Dataset) -> tf.data.Dataset:
     return dataset.with_options(options)
 
 
+def weighted(examples: tf.data.Dataset, weight: float) -> tf.data.Dataset:
+    """Adds the weight of each row's label in the loss, float ().
+
+    Args:
+        examples: as `read_examples` yields them.
+        weight: of every row.
+    """
+    return examples.map(lambda ids, target: (ids, target, tf.constant(weight)))
+
+
 def training_batches(
     examples: tf.data.Dataset,
     batch_size: int,
@@ -142,7 +152,7 @@ def training_batches(
     the sentiment in every part of a text, and a few long texts are many examples.
 
     Args:
-        examples: as `read_examples` yields them.
+        examples: as `read_examples` or `weighted` yields them.
         batch_size: texts per batch; fewer where they are long.
         window: maximum number of tokens of a text.
         seed: seed of the order and of the segments.
@@ -150,15 +160,15 @@ def training_batches(
         labels: kind and classes.
 
     Yields:
-        (ids int32 (batch, time), targets as from `batch_targets`).
+        (ids int32 (batch, time), targets as from `batch_targets`), and weights float (batch) if the examples have them.
     """
     order = tf.cast(epoch, tf.int64) * SEED_STEP + seed
 
-    def segment(number: tf.Tensor, example: tuple[tf.Tensor, Target]) -> tuple[tf.Tensor, Target]:
-        ids, target = example
+    def segment(number: tf.Tensor, example: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
+        ids, *others = example
         starts = tf.maximum(tf.size(ids) - window, 0) + 1
         start = tf.random.stateless_uniform([], [order, number], 0, starts, tf.int32)
-        return ids[start : start + window], target
+        return ids[start : start + window], *others
 
     shuffled = examples.shuffle(SHUFFLE_BUFFER, seed=order, reshuffle_each_iteration=False)
     return _write_out(_bucket(shuffled.enumerate().map(segment), batch_size, labels), labels)
@@ -184,17 +194,18 @@ def evaluation_batches(
 
 
 def _bucket(examples: tf.data.Dataset, batch_size: int, labels: LabelSpec) -> tf.data.Dataset:
+    has_weights = len(examples.element_spec) > 2
     return examples.bucket_by_sequence_length(
-        lambda ids, target: tf.shape(ids)[0],
+        lambda ids, *others: tf.shape(ids)[0],
         BOUNDARIES,
         _bucket_batch_sizes(batch_size),
-        padded_shapes=([None], target_shapes(labels)),
+        padded_shapes=([None], target_shapes(labels), *([[]] if has_weights else [])),
     )
 
 
 def _write_out(batches: tf.data.Dataset, labels: LabelSpec) -> tf.data.Dataset:
     if labels.kind != 'binary':
-        batches = batches.map(lambda ids, target: (ids, batch_targets(target, labels)))
+        batches = batches.map(lambda ids, target, *weights: (ids, batch_targets(target, labels), *weights))
     return batches.prefetch(tf.data.AUTOTUNE)
 
 
@@ -237,7 +248,7 @@ def _bucket_batch_sizes(batch_size: int) -> list[int]:
 
 def token_counts(examples: tf.data.Dataset) -> np.ndarray:
     """Counts the tokens of each example: int (examples)."""
-    counts = [batch.numpy() for batch in examples.map(lambda ids, label: tf.size(ids)).batch(4096)]
+    counts = [batch.numpy() for batch in examples.map(lambda ids, *others: tf.size(ids)).batch(4096)]
     return np.concatenate(counts) if counts else np.zeros(0, np.int32)
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,9 @@ from vaiven.models.network.config import NetworkConfig
 from vaiven.models.training.checkpoints import RECOVERY_SETTINGS, fingerprint
 from vaiven.models.training.config import TrainingConfig
 
+# TFX names the folder of a split so.
+TEACHER_FOLDER = 'Split-teacher'
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainerInputs:
@@ -25,6 +29,7 @@ class TrainerInputs:
         vocabulary_path: path of `vocab.txt`.
         vocabulary: its tokens, in the order of their ids.
         train_files, eval_files: examples that Transform wrote.
+        teacher_files: those of the split `teacher`, with probabilities and without labels.
     """
 
     values: Mapping[str, Any]
@@ -32,6 +37,7 @@ class TrainerInputs:
     vocabulary: tuple[str, ...]
     train_files: tuple[str, ...]
     eval_files: tuple[str, ...]
+    teacher_files: tuple[str, ...] = ()
 
     @property
     def network(self) -> NetworkConfig:
@@ -69,7 +75,8 @@ class TrainerInputs:
         training = dataclasses.asdict(self.training)
         settings = {name: value for name, value in training.items() if name not in RECOVERY_SETTINGS}
         # Name and length identify a file: reading all examples again would take too long.
-        files = [(file, tf.io.gfile.stat(file).length) for file in (*self.train_files, *self.eval_files)]
+        paths = *self.train_files, *self.eval_files, *self.teacher_files
+        files = [(file, tf.io.gfile.stat(file).length) for file in paths]
         network, labels = dataclasses.asdict(self.network), dataclasses.asdict(self.labels)
         return fingerprint(network, labels, settings, self.values['text'], self.vocabulary, files)
 
@@ -89,12 +96,17 @@ def read_inputs(fn_args: Any, transform: tft.TFTransformOutput) -> TrainerInputs
     vocabulary_path = f'{transform.transform_savedmodel_dir}/assets/{VOCABULARY_FILE}'
     with tf.io.gfile.GFile(vocabulary_path) as file:
         vocabulary = file.read().splitlines()
+    train_files = _match(fn_args.train_files)
+    teacher_files = tuple(
+        path for path in train_files if os.path.basename(os.path.dirname(path)) == TEACHER_FOLDER
+    )
     return TrainerInputs(
         json.loads(fn_args.custom_config['config']),
         vocabulary_path,
         tuple(vocabulary),
-        _match(fn_args.train_files),
+        tuple(path for path in train_files if path not in teacher_files),
         _match(fn_args.eval_files),
+        teacher_files,
     )
 
 

@@ -14,7 +14,11 @@ from vaiven.models.text.tokenization import PAD_ID
 
 
 def label_loss(
-    labels: LabelSpec, logits: Tensor, targets: Tensor, class_weights: np.ndarray | None = None
+    labels: LabelSpec,
+    logits: Tensor,
+    targets: Tensor,
+    class_weights: np.ndarray | None = None,
+    row_weights: Tensor | None = None,
 ) -> Tensor:
     """Computes the cross-entropy of the labels in nats, mean over the labelled rows.
 
@@ -25,6 +29,7 @@ def label_loss(
             for multilabel labels, a probability of each class. An unlabelled row is −1.
         class_weights: factor of each class's part of the loss; None for 1. Of multilabel labels only the parts of the
             rows that belong to a class are multiplied.
+        row_weights: factor of each row's loss, (batch); None for 1. The mean is over the number of rows.
 
     Returns:
         float (); 0 if no row is labelled.
@@ -33,6 +38,8 @@ def label_loss(
     targets = ops.cast(ops.maximum(targets, 0), logits.dtype)
     weights = None if class_weights is None else ops.convert_to_tensor(class_weights, logits.dtype)
     row_losses = _row_losses(labels, logits, targets, weights)
+    if row_weights is not None:
+        row_losses *= ops.cast(row_weights, logits.dtype)
     return ops.sum(row_losses * labelled) / ops.maximum(ops.sum(labelled), 1.0)
 
 

@@ -81,7 +81,7 @@ class JointNetwork(Network):
             x: ids, int (batch, time).
             y: targets, float (batch) or (batch, classes).
             y_pred: outputs of the network.
-            sample_weight: without effect.
+            sample_weight: factor of each row's label loss, (batch); None for 1.
             training: whether the softmax may be sampled.
 
         Returns:
@@ -89,7 +89,7 @@ class JointNetwork(Network):
         """
         labelled = is_labelled(y)  # (batch)
         count = ops.sum(labelled)
-        sentiment = label_loss(self.labels, y_pred['sentiment'], y, self.class_weights)
+        sentiment = label_loss(self.labels, y_pred['sentiment'], y, self.class_weights, sample_weight)
         correct = is_correct(self.labels, y_pred['sentiment'], y)  # (batch)
         self.trackers['sentiment_loss'].update_state(sentiment, sample_weight=count)
         self.trackers['accuracy'].update_state(correct, sample_weight=labelled)

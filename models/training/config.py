@@ -46,6 +46,7 @@ class TrainingConfig:
             2017); 1 for a constant rate.
         soft_labels: If rows have a rating between −1 and 1, the target probability is the logistic function of this
             factor times the rating. 0 to train on the labels alone.
+        teacher_weight: How much a row of `--teacher` counts in the loss, beside 1 of a labelled row. At most 100.
         class_weight: `balanced`: every class counts the same, however many rows it has: a row is weighted by the
             inverse of the number of rows of its class, and probabilities follow. `none`: every row counts the same.
         language_weight: Weight λ of the language loss in `sentiment + λ · language`.
@@ -70,6 +71,7 @@ class TrainingConfig:
     learning_rate: float = 2e-3
     final_rate_fraction: float = dataclasses.field(default=0.1, metadata={'formerly': 'last_rate'})
     soft_labels: float = 6.0
+    teacher_weight: float = 1.0
     class_weight: ClassWeight = 'none'
     language_weight: float = 0.1
     softmax_candidates: int = 512
@@ -100,6 +102,11 @@ class TrainingConfig:
         for name in ('weight_averaging', 'state_reset_probability'):
             value = getattr(self, name)
             require(0 <= value < 1, f'training.{name} must be at least 0 and below 1', value)
+        require(
+            0 < self.teacher_weight <= 100,
+            'training.teacher_weight must be above 0, and at most 100',
+            self.teacher_weight,
+        )
         require(
             0 <= self.final_rate_fraction <= 1,
             'training.final_rate_fraction must lie between 0 and 1',

@@ -57,24 +57,25 @@ class Hardware:
             keras.config.set_dtype_policy(previous_policy)
 
     def pad_batches(self, batches: tf.data.Dataset) -> tf.data.Dataset:
-        """Pads batches of (ids, targets) with rows until all replicas get equally many.
+        """Pads batches of (ids, targets) or (ids, targets, weights) with rows until all replicas get equally many.
 
         A replica without rows would fail on cuDNN. The added rows are unlabelled and have a single token, so that they
         contribute to no loss.
 
         Args:
-            batches: (ids int32 (batch, time), targets float (batch) or (batch, classes)).
+            batches: (ids int32 (batch, time), targets float (batch) or (batch, classes), weights float (batch)).
         """
         if self.replicas == 1:
             return batches
 
-        def pad(ids: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        def pad(ids: tf.Tensor, targets: tf.Tensor, *weights: tf.Tensor) -> tuple[tf.Tensor, ...]:
             missing = -tf.shape(ids)[0] % self.replicas
             rows = tf.fill([missing, 1], tf.constant(BOS_ID, ids.dtype))
             rows = tf.pad(rows, [[0, 0], [0, tf.shape(ids)[1] - 1]])  # (missing, time)
             shape = tf.concat([[missing], tf.shape(targets)[1:]], axis=0)
             unlabelled = tf.fill(shape, tf.constant(NO_LABEL, targets.dtype))
-            return tf.concat([ids, rows], axis=0), tf.concat([targets, unlabelled], axis=0)
+            padded = tf.concat([ids, rows], axis=0), tf.concat([targets, unlabelled], axis=0)
+            return *padded, *(tf.pad(values, [[0, missing]]) for values in weights)
 
         return batches.map(pad)
 

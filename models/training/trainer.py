@@ -56,6 +56,7 @@ def run_fn(fn_args: Any) -> None:
         inputs.train_files,
         inputs.eval_files,
         labels=inputs.labels,
+        teacher_files=inputs.teacher_files,
         checkpoint=checkpoint,
         logs=fn_args.model_run_dir,
     )
@@ -80,6 +81,7 @@ def train(
     eval_files: Sequence[str],
     *,
     labels: LabelSpec = SENTIMENT_LABELS,
+    teacher_files: Sequence[str] = (),
     checkpoint: Checkpoint | None = None,
     logs: str | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
@@ -93,6 +95,7 @@ def train(
         vocabulary: the tokens, in the order of their ids.
         train_files, eval_files: examples that Transform wrote.
         labels: kind and classes of the labels.
+        teacher_files: examples with the probabilities of a teacher, which train the recurrent path, too.
         checkpoint: where the state is saved after each epoch; an interrupted training resumes from it.
         logs: folder for TensorBoard.
         callbacks: additional callbacks of every phase.
@@ -113,7 +116,14 @@ def train(
         with hardware.scope():
             network = train_language(network_config, training, vocabulary, *texts, **phase_options)
         return network if hardware.is_plain else inference_network(network)
-    examples = dataset.read_examples(train_files, training.soft_labels, labels).cache()
+    labelled = dataset.read_examples(train_files, training.soft_labels, labels)
+    examples = labelled
+    if teacher_files:
+        taught = dataset.read_examples(teacher_files, 0.0, labels)
+        examples = dataset.weighted(labelled, 1.0).concatenate(
+            dataset.weighted(taught, training.teacher_weight)
+        )
+    examples = examples.cache()
     lengths, window = dataset.token_counts(examples), min(training.window, dataset.MAX_SEQUENCE_LENGTH)
     # The learning rate schedule needs the number of steps in advance.
     steps = dataset.count_batches(np.minimum(lengths, window), training.batch_size)
@@ -125,7 +135,7 @@ def train(
     validation = dataset.evaluation_batches(eval_examples, training.batch_size, labels)
     counts, class_weights = None, None
     if labels.kind == 'ordinal' or training.class_weight == 'balanced':
-        counts = dataset.count_classes(examples, labels)
+        counts = dataset.count_classes(labelled, labels)
     if counts is not None and training.class_weight == 'balanced':
         class_weights = balanced_weights(labels, counts)
 

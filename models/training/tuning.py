@@ -128,6 +128,7 @@ class RandomSearchTuner(base_tuner.BaseTuner):
                 inputs.vocabulary,
                 *files,
                 labels=inputs.labels,
+                teacher_files=inputs.teacher_files,
                 callbacks=[lowest],
             )
         except TrainingError as error:

@@ -27,6 +27,12 @@ _data_options = option_group(
         metavar='URI',
         help='URI of more text for the language model. Can be repeated.',
     ),
+    click.option(
+        '--teacher',
+        multiple=True,
+        metavar='URI',
+        help='URI of a table of texts with the probabilities of another model. Can be repeated.',
+    ),
 )
 
 
@@ -73,7 +79,7 @@ def compile_command(
     """
     output = require_local_path(output, '--output')
     config = config_options.build(data)
-    files = remote_files(data.data, data.unlabelled)
+    files = remote_files(data.data, data.unlabelled, data.teacher)
     from vaiven.pipeline.input_data import require_compatible_data
 
     require_compatible_data(files, config)

@@ -19,10 +19,12 @@ class DataOptions:
     Attributes:
         data: values of `--data`; empty for the default data.
         unlabelled: values of `--unlabelled`.
+        teacher: values of `--teacher`.
     """
 
     data: tuple[str, ...]
     unlabelled: tuple[str, ...]
+    teacher: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,6 +85,13 @@ data_options = option_group(
         metavar='FILE',
         help='More text for the language model: the lines of a .txt file, or the text column of a table. '
         'Can be repeated.',
+    ),
+    click.option(
+        '--teacher',
+        multiple=True,
+        metavar='FILE',
+        help='Texts with the probabilities of another model, which the model learns to give as well: a table that '
+        '`vaiven predict --out` writes. For training only. Can be repeated.',
     ),
 )
 # `config_options: ConfigOptions`.

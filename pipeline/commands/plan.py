@@ -27,7 +27,7 @@ def plan(data: DataOptions, config_options: ConfigOptions, root: str | None) -> 
     config = config_options.build(data)
     from vaiven.pipeline.input_data import find_data
 
-    config, files, notes = find_data(data.data, data.unlabelled, config)
+    config, files, notes = find_data(data.data, data.unlabelled, config, data.teacher)
     from vaiven.pipeline.completed import CompletedComponents
     from vaiven.pipeline.config import settings_of
     from vaiven.pipeline.paths import RunPaths
@@ -39,7 +39,7 @@ def plan(data: DataOptions, config_options: ConfigOptions, root: str | None) -> 
         terminal.say(f'{path} = {value}')
     click.echo()
     for source in files.sources():
-        terminal.say(f'{"unlabelled" if source.is_unlabelled else "data":10}  {source.path}')
+        terminal.say(f'{source.kind:10}  {source.path}')
     click.echo(f'{"root":10}  {paths.root}\n')
     click.echo('\n'.join(notes) + '\n')
     planned = stages(config)

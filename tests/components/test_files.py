@@ -42,10 +42,10 @@ def test_a_pattern_means_what_fits_and_a_file_with_brackets_itself(folder):
 def test_files_keep_the_order_in_which_they_are_given_and_are_read_once(folder):
     files = find_local_files(['b.txt', 'a.TXT.gz', folder], ['c.csv', 'c.csv'])
     assert names(files.data) == ['b.txt', 'a.TXT.gz', 'novelas [1].txt']
-    assert [(source.number, source.is_unlabelled) for source in files.sources()] == [
-        (0, False), (1, False), (2, False), (3, True),
+    assert [(source.number, source.kind) for source in files.sources()] == [
+        (0, 'data'), (1, 'data'), (2, 'data'), (3, 'unlabelled'),
     ]  # fmt: skip
-    assert list(files.sources())[3] == Source(3, os.path.join(folder, 'c.csv'), True)
+    assert list(files.sources())[3] == Source(3, os.path.join(folder, 'c.csv'), 'unlabelled')
 
 
 @pytest.mark.parametrize(

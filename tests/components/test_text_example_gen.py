@@ -68,7 +68,7 @@ def test_the_first_of_equal_texts_is_kept_in_whatever_order_they_come(seed):
     ]
     random.Random(seed).shuffle(rows)
     with pipeline() as p:
-        kept = p | beam.Create(rows) | RemoveDuplicates(DataConfig(), has_unlabelled=False)
+        kept = p | beam.Create(rows) | RemoveDuplicates(DataConfig(), has_more=False)
         assert_that(
             kept,
             equal_to([
@@ -87,7 +87,7 @@ def test_of_equal_texts_the_label_of_most_is_kept_with_its_first_row(seed):
     ]
     random.Random(seed).shuffle(rows)
     with pipeline() as p:
-        kept = p | beam.Create(rows) | RemoveDuplicates(DataConfig(), has_unlabelled=False)
+        kept = p | beam.Create(rows) | RemoveDuplicates(DataConfig(), has_more=False)
         expected = DeduplicatedRow(Row(2, 'A film', 0), {None: 1, 1: 1, 0: 9})
         assert_that(kept, equal_to([(text_fingerprint('a film'), expected)]))
 
