@@ -13,6 +13,7 @@ from tfx.orchestration import pipeline as tfx_pipeline
 from tfx.proto import trainer_pb2
 from tfx.types import BaseChannel, Channel, standard_artifacts
 
+from vaiven.components.evaluation.behaviour.selection import BehaviourTests
 from vaiven.components.evaluation.component import PairedEvaluator
 from vaiven.components.evaluation.evaluation import eval_config
 from vaiven.components.language_evaluation.component import LanguageEvaluator
@@ -29,6 +30,7 @@ from vaiven.pipeline.beam_options import beam_args
 from vaiven.pipeline.config import Config
 from vaiven.pipeline.paths import RunPaths
 from vaiven.pipeline.stages import MODEL_SETTINGS
+from vaiven.serving.common.model_labels import ModelLabels
 
 _TEST, _UNLABELLED, _TEACHER = 'test', 'unlabelled', 'teacher'
 
@@ -122,6 +124,9 @@ def components(
             baseline_model=baseline_model,
             eval_config=eval_config(config.evaluation, config.data.label_spec()),
             example_splits=[_TEST],
+            behaviour=BehaviourTests.from_config(
+                config.evaluation, ModelLabels.from_config(dataclasses.asdict(config))
+            ),
         ).with_id('Evaluator')
     else:
         evaluator = LanguageEvaluator(

@@ -1,9 +1,11 @@
 """Finds and checks the input files of a run."""
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from vaiven.components.evaluation.behaviour.selection import BehaviourTests
 from vaiven.components.text_example_gen import default_data
 from vaiven.components.text_example_gen.check import check_data
 from vaiven.components.text_example_gen.data_warnings import list_warnings
@@ -11,6 +13,7 @@ from vaiven.components.text_example_gen.errors import DataError
 from vaiven.components.text_example_gen.files import DataFiles, find_local_files
 from vaiven.pipeline.config import Config
 from vaiven.pipeline.local_addresses import require_local_path
+from vaiven.serving.common.model_labels import ModelLabels
 
 
 class InputData(NamedTuple):
@@ -40,6 +43,7 @@ def find_data(
 
     Raises:
         DataError: a file is not valid, or a model cannot be trained on the data.
+        ServingError: the file of behavioural tests is not valid.
         DownloadError: the default data cannot be downloaded.
         UserError: a path is not on this machine.
     """
@@ -50,8 +54,19 @@ def find_data(
     require_compatible_data(files, config)
     checked = check_data(files, config.data)
     warnings = list_warnings(checked.summary, checked.config, files, checked.split_groups)
-    resolved = dataclasses.replace(config, data=checked.config)
+    resolved = _with_behaviour_file(dataclasses.replace(config, data=checked.config))
     return InputData(resolved, files, [*checked.summary.lines(checked.remark), *warnings])
+
+
+def _with_behaviour_file(config: Config) -> Config:
+    """Checks the file of behavioural tests, and makes its path absolute: a run changes its working directory."""
+    file = config.evaluation.behaviour_file
+    if file is None:
+        return config
+    path = os.path.abspath(require_local_path(file, 'evaluation.behaviour_file'))
+    evaluation = dataclasses.replace(config.evaluation, behaviour_file=path)
+    BehaviourTests.from_config(evaluation, ModelLabels.from_config(dataclasses.asdict(config)))
+    return dataclasses.replace(config, evaluation=evaluation)
 
 
 def require_compatible_data(files: DataFiles, config: Config) -> None:

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from vaiven.components.evaluation.behaviour.results import describe
 from vaiven.pipeline.progress_display import ProgressDisplay
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ def print_measures(display: ProgressDisplay, results: 'RunResults') -> None:
         display.line(f'Brier score                    {results.brier:7.3f}')
     if len(results.per_class) > 2:
         _print_classes(display, results)
+    for line in describe(results.behaviour) if results.behaviour else ():
+        display.line(line)
 
 
 def _print_classes(display: ProgressDisplay, results: 'RunResults') -> None:

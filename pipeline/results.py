@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from vaiven.components.evaluation.chance import MAX_BALANCED_SHARE
+from vaiven.components.evaluation.executor import BEHAVIOUR_FILE
 from vaiven.components.evaluation.figures import held_out_figures
 from vaiven.components.language_evaluation.executor import EVALUATION_FILE
 from vaiven.components.linear_baseline.artifact import BASELINE_FILE
@@ -55,6 +56,8 @@ class RunResults:
         curves: folder of the learning curves, for TensorBoard.
         language: the evaluation of a language model, with the keys of
             `vaiven.components.language_evaluation.evaluate.LanguageEvaluation`.
+        behaviour: the behavioural tests: `score`, and `tests` with their failing sentences, as
+            `vaiven.components.evaluation.behaviour.results.BehaviourResults` writes them.
         seconds: duration of the run.
     """
 
@@ -77,6 +80,7 @@ class RunResults:
     reason: str = ''
     curves: str = ''
     language: dict[str, Any] | None = None
+    behaviour: dict[str, Any] | None = None
     seconds: float = 0.0
 
     def add(self, result: ComponentResult) -> str:
@@ -94,6 +98,8 @@ class RunResults:
                 return '' if 'model' in outputs else 'no earlier blessed model'
             case 'Evaluator':
                 self._add_figures(held_out_figures(outputs['evaluation'].uri))
+                if os.path.exists(os.path.join(outputs['evaluation'].uri, BEHAVIOUR_FILE)):
+                    self.behaviour = _read(outputs['evaluation'], BEHAVIOUR_FILE)
                 verdict = self._add_blessing(bool(outputs['blessing'].properties.get('blessed')))
                 return ', '.join([*self.summary(), verdict])
             case 'LanguageEvaluator':

@@ -24,7 +24,7 @@ SHOWN = frozenset(
         'text.max_tokens', 'text.lowercase', 'network.cell', 'network.units', 'network.layers', 'network.dropout',
         'training.epochs', 'training.batch_size', 'training.learning_rate', 'training.patience',
         'training.class_weight', 'training.mixed_precision', 'training.seed', 'tuning.trials',
-        'evaluation.min_accuracy', 'evaluation.max_accuracy_drop',
+        'evaluation.min_accuracy', 'evaluation.max_accuracy_drop', 'evaluation.behaviour_file',
     }
 )  # fmt: skip
 _WIDTH = 100

@@ -154,6 +154,8 @@ def fingerprints(config: Config, files: DataFiles) -> dict[str, str]:
         The digest by id of the component.
     """
     values = json.loads(to_json(config))
+    if file := config.evaluation.behaviour_file:
+        values['evaluation']['behaviour_file'] = _digest(file)
     # The name of the link in the folder of the run: the location of a file does not matter.
     data = [
         [name, source.kind, _digest(source.path)]

@@ -39,7 +39,8 @@ class TrainingResult:
         metrics: metrics on the held-out examples by name. Of a classifier: `accuracy`, `macro_f1` and all others that
             `vaiven.serving.evaluation.measures.Measures` has for its kind of labels, but `ece` is `calibration_error`
             and `brier` is `brier_score`; and `majority_accuracy`, `linear_accuracy` and `linear_macro_f1` of the
-            baselines. Of a language model: `bits_per_character`, `perplexity` and others.
+            baselines, and `behaviour_score` of the behavioural tests. Of a language model: `bits_per_character`,
+            `perplexity` and others.
         examples: number of examples by split (`train`, `eval`, `test`, `unlabelled`), and of dropped rows (`empty`,
             `duplicates`).
         label_kind: kind of the labels, such as `binary`; None for a language model.
@@ -118,4 +119,6 @@ def _metrics(results: Mapping[str, Any]) -> dict[str, float]:
     for name, value in (results['language'] or {}).items():
         if isinstance(value, (int, float)):
             metrics[name] = value
+    if results['behaviour']:
+        metrics['behaviour_score'] = results['behaviour']['score']
     return metrics

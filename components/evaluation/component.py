@@ -10,16 +10,18 @@ from tfx.types import BaseChannel, Channel, component_spec, standard_artifacts, 
 from tfx.utils import json_utils
 
 from vaiven.components.evaluation import executor
+from vaiven.components.evaluation.behaviour.selection import BehaviourTests
 from vaiven.components.examples import TEST_SPLIT, TEXT_FEATURE
 from vaiven.components.parameters import names_to_json, require_names
 
 
 class PairedEvaluatorSpec(standard_component_specs.EvaluatorSpec):
-    """The parameters, inputs and outputs of TFX's Evaluator, and the parameter `text_feature`."""
+    """The parameters, inputs and outputs of TFX's Evaluator, and the parameters `text_feature` and `behaviour`."""
 
     PARAMETERS = {  # noqa: RUF012
         **standard_component_specs.EvaluatorSpec.PARAMETERS,
         'text_feature': component_spec.ExecutionParameter(type=str, optional=True),
+        'behaviour': component_spec.ExecutionParameter(type=str, optional=True),
     }
 
 
@@ -42,7 +44,7 @@ class PairedEvaluator(Evaluator):
 
     Component `outputs` contains:
         `evaluation`: channel of type `standard_artifacts.ModelEvaluation`; with a baseline model, the folder also has
-            `pairs.json`.
+            `pairs.json`, and with behavioural tests `behaviour.json`.
         `blessing`: channel of type `standard_artifacts.ModelBlessing`; the custom property `reason` says why a model
             is not blessed.
     """
@@ -58,6 +60,7 @@ class PairedEvaluator(Evaluator):
         baseline_model: BaseChannel[Any] | None = None,
         example_splits: Sequence[str] = (TEST_SPLIT,),
         text_feature: str = TEXT_FEATURE,
+        behaviour: BehaviourTests | None = None,
     ) -> None:
         """Constructs a PairedEvaluator component.
 
@@ -69,6 +72,7 @@ class PairedEvaluator(Evaluator):
             baseline_model: channel of type `standard_artifacts.Model`: usually the latest blessed model.
             example_splits: names of the splits that are measured.
             text_feature: name of the feature with the text, and of the signature's input.
+            behaviour: the behavioural tests; None for none.
 
         Raises:
             ConfigError: if a name is empty.
@@ -83,6 +87,7 @@ class PairedEvaluator(Evaluator):
             example_splits=json_utils.dumps(list(example_splits)),
             fairness_indicator_thresholds=json_utils.dumps(None),
             text_feature=text_feature,
+            behaviour=behaviour.to_json() if behaviour else None,
             evaluation=Channel(type=standard_artifacts.ModelEvaluation),
             blessing=Channel(type=standard_artifacts.ModelBlessing),
         )

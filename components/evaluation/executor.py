@@ -14,14 +14,17 @@ from tfx.dsl.io import fileio
 from tfx.types import Artifact, artifact_utils, standard_component_specs
 from tfx.utils import io_utils, json_utils, path_utils, proto_utils
 
+from vaiven.components.evaluation import shared_model
+from vaiven.components.evaluation.behaviour.results import run_cases
+from vaiven.components.evaluation.behaviour.selection import BehaviourTests
 from vaiven.components.evaluation.evaluation import label_spec
 from vaiven.components.evaluation.pairs import PairedResults
-from vaiven.components.evaluation.predictions import correct_predictions
+from vaiven.components.evaluation.predictions import Classifier, correct_predictions
 from vaiven.components.evaluation.refusal import refusal
 from vaiven.components.examples import TEXT_FEATURE, read_labelled
 from vaiven.label_spec import LabelSpec
 
-PAIRS_FILE = 'pairs.json'
+PAIRS_FILE, BEHAVIOUR_FILE = 'pairs.json', 'behaviour.json'
 _MAX_SHOWN_CLASSES = 5
 progress = logging.getLogger('vaiven.progress')
 
@@ -45,7 +48,7 @@ class Executor(tfx_executor.Executor):
         Args:
             input_dict: `examples`, `model` and, optionally, `baseline_model`.
             output_dict: `evaluation` and `blessing`.
-            exec_properties: those of TFX's Evaluator, and `text_feature`.
+            exec_properties: those of TFX's Evaluator, `text_feature` and `behaviour`.
 
         Raises:
             UserError: if the examples do not have one of the splits.
@@ -59,23 +62,51 @@ class Executor(tfx_executor.Executor):
         if baseline is not None and not (labels.kind == 'binary' and _has_output(baseline, model_spec)):
             # TFMA measures both models by the same labels, and this one may have other classes.
             del inputs[standard_component_specs.BASELINE_MODEL_KEY]
-        tfx_config = proto_utils.proto_to_json(config)
-        super().Do(
-            inputs, output_dict, {**exec_properties, standard_component_specs.EVAL_CONFIG_KEY: tfx_config}
-        )
+        changed = {
+            standard_component_specs.EVAL_CONFIG_KEY: proto_utils.proto_to_json(config),
+            standard_component_specs.MODULE_PATH_KEY: shared_model.MODULE_PATH,
+        }
+        try:
+            super().Do(inputs, output_dict, {**exec_properties, **changed})
+            self._judge(input_dict, output_dict, exec_properties, config, max_drop)
+        finally:
+            shared_model.forget_models()
+
+    def _judge(
+        self,
+        input_dict: dict[str, list[Artifact]],
+        output_dict: dict[str, list[Artifact]],
+        exec_properties: dict[str, Any],
+        config: config_pb2.EvalConfig,
+        max_drop: float,
+    ) -> None:
+        """Says why TFX has not blessed the candidate; runs the behavioural tests and the paired test."""
+        labels, model_spec = label_spec(config), config.model_specs[0]
+        baseline = next(iter(input_dict.get(standard_component_specs.BASELINE_MODEL_KEY) or ()), None)
         evaluation = artifact_utils.get_single_uri(output_dict[standard_component_specs.EVALUATION_KEY])
         blessing = artifact_utils.get_single_instance(output_dict[standard_component_specs.BLESSING_KEY])
-        if not blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY):
+        is_blessed = bool(blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY))
+        if not is_blessed:
             _refuse(blessing, refusal(evaluation, labels))
-            return
-        if baseline is None:
+        tests = BehaviourTests.from_json(exec_properties.get('behaviour') or '')
+        if tests.which == 'none' and (baseline is None or not is_blessed):
             return
         examples = artifact_utils.get_single_instance(input_dict[standard_component_specs.EXAMPLES_KEY])
         text_feature = exec_properties.get('text_feature') or TEXT_FEATURE
         rows = _read_splits(examples, exec_properties, text_feature, model_spec.label_key, labels)
         model = artifact_utils.get_single_instance(input_dict[standard_component_specs.MODEL_KEY])
+        candidate = Classifier(model, labels, model_spec, text_feature)
+        if tests.which != 'none':
+            behaviour = run_cases(tests.cases(rows[0], labels), candidate.probabilities, labels)
+            io_utils.write_string_file(os.path.join(evaluation, BEHAVIOUR_FILE), behaviour.to_json())
+            if is_blessed and (reason := behaviour.refusal(tests.min_score)):
+                is_blessed = False
+                _refuse(blessing, reason)
+        if baseline is None or not is_blessed:
+            return
+        blessed_model = Classifier(baseline, labels, model_spec, text_feature)
         of_candidate, of_baseline = (
-            correct_predictions(one, *rows, labels, model_spec, text_feature) for one in (model, baseline)
+            correct_predictions(one, *rows, labels) for one in (candidate, blessed_model)
         )
         results = PairedResults.from_correct(of_baseline.correct, of_candidate.correct)
         io_utils.write_string_file(os.path.join(evaluation, PAIRS_FILE), results.to_json())

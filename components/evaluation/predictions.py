@@ -10,6 +10,7 @@ from tensorflow_model_analysis.proto import config_pb2
 from tfx.types import Artifact
 from tfx.utils import path_utils
 
+from vaiven.components.evaluation.shared_model import take_model
 from vaiven.components.examples import TEXT_FEATURE
 from vaiven.label_spec import MULTILABEL_THRESHOLD, LabelSpec
 from vaiven.serving.common.model_labels import of_model
@@ -32,40 +33,72 @@ class CorrectPredictions:
     unknown_rows: int = 0
 
 
+class Classifier:
+    """A SavedModel that classifies texts.
+
+    Attributes:
+        classes: names of its classes, in the order of its probabilities.
+    """
+
+    def __init__(
+        self,
+        model: Artifact,
+        spec: LabelSpec,
+        model_spec: config_pb2.ModelSpec,
+        text_feature: str = TEXT_FEATURE,
+    ) -> None:
+        """Loads the model.
+
+        Args:
+            model: a Model artifact in the layout of TFX's Trainer.
+            spec: the labels, whose classes a model that does not name its own is taken to have.
+            model_spec: gives the signature and the key of its predictions.
+            text_feature: name of the signature's input.
+        """
+        folder = path_utils.serving_model_path(model.uri)
+        # The signature does not keep the model, and its variables, alive.
+        self._loaded = take_model(folder) or tf.saved_model.load(folder)
+        self._signature = self._loaded.signatures[model_spec.signature_name]
+        self._model_spec, self._text_feature = model_spec, text_feature
+        # A configuration says what the classes of a model without the output `classes` are.
+        configured = of_model(Path(folder))
+        self.classes: tuple[str, ...] = configured.spec.classes if configured else spec.classes
+
+    def probabilities(self, texts: Sequence[str]) -> np.ndarray:
+        """The probabilities of all classes.
+
+        Args:
+            texts: texts (n), n > 0.
+
+        Returns:
+            float (n, classes).
+        """
+        parts = []
+        for start in range(0, len(texts), _BATCH_SIZE):
+            outputs = self._signature(
+                **{self._text_feature: tf.constant(list(texts[start : start + _BATCH_SIZE]))}
+            )
+            if 'classes' in outputs:
+                self.classes = tuple(name.decode() for name in outputs['classes'][0].numpy().tolist())
+            parts.append(_probabilities(outputs, self._model_spec))
+        return np.concatenate(parts)
+
+
 def correct_predictions(
-    model: Artifact,
-    texts: Sequence[str],
-    labels: np.ndarray,
-    spec: LabelSpec,
-    model_spec: config_pb2.ModelSpec,
-    text_feature: str = TEXT_FEATURE,
+    classifier: Classifier, texts: Sequence[str], labels: np.ndarray, spec: LabelSpec
 ) -> CorrectPredictions:
     """Compares the predictions of a model with labels; the model may have other classes than the labels.
 
     Args:
-        model: a Model artifact in the layout of TFX's Trainer.
-        texts: texts (n).
+        classifier: the model.
+        texts: texts (n), n > 0.
         labels: index of the class of each text, int (n); multilabel: bool (n, k).
         spec: the kind of the labels, and the names of their classes.
-        model_spec: gives the signature and the key of its predictions.
-        text_feature: name of the signature's input.
     """
-    folder = path_utils.serving_model_path(model.uri)
-    loaded = tf.saved_model.load(folder)
-    signature = loaded.signatures[model_spec.signature_name]
-    # A configuration says what the classes of a model without the output `classes` are.
-    configured = of_model(Path(folder))
-    classes = configured.spec.classes if configured else spec.classes
-    predicted = np.zeros_like(labels)
-    is_other = np.zeros(len(texts), bool)  # a class that is not in `spec` is predicted
-    for start in range(0, len(texts), _BATCH_SIZE):
-        outputs = signature(**{text_feature: tf.constant(texts[start : start + _BATCH_SIZE])})
-        if 'classes' in outputs:
-            classes = tuple(name.decode() for name in outputs['classes'][0].numpy().tolist())
-        part = slice(start, start + _BATCH_SIZE)
-        predicted[part], is_other[part] = _translate(_probabilities(outputs, model_spec), classes, spec)
+    probabilities = classifier.probabilities(texts)
+    predicted, is_other = _translate(probabilities, classifier.classes, spec)
     correct = (predicted == labels).reshape(len(texts), -1).all(axis=1) & ~is_other
-    unknown = [index for index, name in enumerate(spec.classes) if name not in classes]
+    unknown = [index for index, name in enumerate(spec.classes) if name not in classifier.classes]
     of_unknown = (
         labels[:, unknown] if spec.kind == 'multilabel' else labels[:, None] == unknown
     )  # (n, unknown)

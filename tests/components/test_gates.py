@@ -15,6 +15,8 @@ from tfx.types import standard_artifacts
 from tfx.utils import import_utils
 
 from vaiven.components import kubeflow_entry
+from vaiven.components.evaluation.behaviour.cases import Case
+from vaiven.components.evaluation.behaviour.selection import BehaviourTests
 from vaiven.components.evaluation.component import PairedEvaluator
 from vaiven.components.evaluation.config import EvaluationConfig
 from vaiven.components.evaluation.evaluation import eval_config
@@ -270,3 +272,46 @@ def test_a_kubeflow_step_runs_a_component_with_an_artifact_type_of_the_project(e
     assert json.loads((tmp_path / 'baseline' / 'baseline.json').read_text())['rows'] == 20
     output = json.loads((tmp_path / 'task' / 'executor_output.json').read_text())
     assert output['artifacts']['baseline']['artifacts'][0]['uri'] == str(tmp_path / 'baseline')
+
+
+def behaviour(examples, folder, model, **tests):
+    """(the behavioural tests by name, the reason why the model is not blessed)"""
+    own = (Case('own', 'una película bonita', 'positive'), Case('own', 'película mala', 'positive'))
+    evaluator = PairedEvaluator(
+        examples=channel(standard_artifacts.Examples),
+        model=channel(standard_artifacts.Model),
+        eval_config=eval_config(EvaluationConfig()),
+        example_splits=['test'],
+        behaviour=BehaviourTests(**{'which': 'all', 'own': own, **tests}),
+    )
+    made = run(evaluator, folder, {'examples': examples, 'model': model})
+    results = json.loads((folder / 'evaluation' / 'behaviour.json').read_text(encoding='utf-8'))
+    return {one['test']: one for one in results['tests']}, made['blessing'].get_string_custom_property(
+        'reason'
+    )
+
+
+def test_behavioural_tests_run_on_the_model_and_block_only_below_a_bound(examples, models, tmp_path):
+    tests, reason = behaviour(examples, tmp_path / '1', models['good'])
+    assert reason == ''
+    assert (tests['own']['passed'], tests['own']['total']) == (1, 2)
+    assert tests['own']['failures'][0]['text'] == 'película mala'
+    # `bonita` in capitals is another word to this model: ten of twenty rows change.
+    assert (tests['case']['passed'], tests['case']['total']) == (10, 20)
+    assert tests['case']['mean_change'] == pytest.approx(0.4)
+    tests, reason = behaviour(examples, tmp_path / '2', models['good'], which='own', min_score=0.75)
+    assert list(tests) == ['own']
+    assert reason == (
+        'behavioural tests: 50.0% passed, mean of 1 tests, is below evaluation.min_behaviour=0.75; the worst is own: '
+        '1 of 2'
+    )
+    assert (tmp_path / '2' / 'blessing' / 'NOT_BLESSED').exists()
+    assert not (tmp_path / '2' / 'blessing' / 'BLESSED').exists()
+
+
+def test_behaviour_is_measured_of_a_model_that_is_refused_for_its_accuracy(examples, models, tmp_path):
+    save_model(tmp_path / 'bad' / 'Format-Serving', 'mala')
+    bad = artifact(standard_artifacts.Model, tmp_path / 'bad')
+    tests, reason = behaviour(examples, tmp_path / 'run', bad, min_score=1.0)
+    assert reason.startswith('accuracy 0.0% on 20 held-out rows')
+    assert tests['own']['passed'] == 1

@@ -91,3 +91,14 @@ def test_of_many_classes_those_with_the_lowest_f1_are_printed() -> None:
     assert 'the 20 of 300 classes with the lowest F1' in text
     assert 'c19 ' in text
     assert 'c20 ' not in text
+
+
+def test_behavioural_tests_are_printed_in_three_lines_whatever_they_contain() -> None:
+    failure = {'text': 'a\nb ' * 90, 'variant': 'é' * 200, 'label': None, 'predicted': '💳', 'change': 0.3}
+    tests = [{'test': 'names', 'passed': 1, 'total': 2, 'mean_change': 0.3, 'failures': [failure]}]
+    lines = printed(dataclasses.replace(results(), behaviour={'score': 0.5, 'tests': tests})).splitlines()
+    start = lines.index('behavioural tests passed: 1 of 2')
+    assert lines[start + 1] == '  names 1/2'
+    assert lines[start + 2].startswith('  names, for example: «a b a b ')
+    assert len(lines) == start + 3
+    assert 'behavioural' not in printed(results())

@@ -23,3 +23,17 @@ def test_fingerprints_depend_on_every_file_and_its_role(tmp_path):
     (tmp_path / 'c.csv').write_text('text,label\nmore,1\n')
     assert fingerprints(configure(), variants[0]) == found[0]
     assert fingerprints(configure(), variants[4])['Trainer'] != found[4]['Trainer']
+
+
+def test_the_evaluator_runs_again_when_the_behavioural_tests_of_the_user_change(tmp_path):
+    data, own = tmp_path / 'a.csv', tmp_path / 'own.csv'
+    data.write_text('text,label\n')
+    files = DataFiles((str(data),))
+
+    def found(text):
+        own.write_text(text)
+        return fingerprints(configure(settings=[f'evaluation.behaviour_file={own}']), files)
+
+    before, after = found('test,text,label\na,good,1\n'), found('test,text,label\na,bad,0\n')
+    changed = {name for name, value in before.items() if after[name] != value}
+    assert changed == {'Evaluator', 'AtomicPusher'}
