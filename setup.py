@@ -49,6 +49,9 @@ PIPELINE = [
     'tfx[kfp]==1.21.0',
 ]
 
+# safetensors reads checkpoints for `vaiven teach`.
+TEACHER = [*PIPELINE, 'safetensors>=0.5']
+
 DEV = [
     'hypothesis',
     'mypy',
@@ -108,6 +111,7 @@ setup(
         'server': SERVER,
         'lecture': LECTURE,
         'pipeline': PIPELINE,
+        'teacher': TEACHER,
         'gpu': [*PIPELINE, 'tensorflow[and-cuda]==2.21.*'],
         'dev': DEV,
     },

@@ -1,4 +1,4 @@
-"""Writes `requirements/lock.txt`: every library of the extras `pipeline` and `dev`, with hashes.
+"""Writes `requirements/lock.txt`: the libraries of the extras `teacher`, `pipeline` and `dev`, with hashes.
 
 `make lock` runs this script. The file has no URL of a package index, so each installation uses its configured index.
 """
@@ -14,7 +14,7 @@ from missing import MissingRequirement
 from tools import Tools
 
 OPTIONS = (
-    *('--extra', 'pipeline', '--extra', 'dev', '--upgrade', '--generate-hashes', '--quiet'),
+    *('--extra', 'teacher', '--extra', 'dev', '--upgrade', '--generate-hashes', '--quiet'),
     *(
         '--no-header',
         '--no-annotate',

@@ -17,6 +17,7 @@ from vaiven.pipeline.cli import QUIET_ENVIRONMENT
 from vaiven.pipeline.config import configure
 from vaiven.pipeline.input_data import find_data
 from vaiven.pipeline.paths import RunPaths
+from vaiven.pipeline.teacher_option import read_teachers
 from vaiven.pipeline.training_result import TrainingResult
 
 StrPath = str | os.PathLike[str]
@@ -50,7 +51,8 @@ def train(
         data: labelled rows or unlabelled text: files, folders or patterns as for `vaiven run --data`. Without data, the
             model is trained on English film reviews.
         unlabelled: more text for the language model, as for `vaiven run --unlabelled`.
-        teacher: texts with the probabilities of another model, as for `vaiven run --teacher`.
+        teacher: texts with the probabilities of another model, or the name of an encoder, as for
+            `vaiven run --teacher`.
         root: folder of the runs; by default `vaiven-runs/NAME`.
         config: YAML file with settings, as for `vaiven run --config`.
         preset: name of the preset with the default settings, as `reviews` or `novel`; by default that of the file, or
@@ -76,9 +78,10 @@ def train(
     data, unlabelled = _paths(data), _paths(unlabelled)
     changes = [f'{path}={_setting_text(value)}' for path, value in (settings or {}).items()]
     defaults = () if data else default_data.SETTINGS
-    run_config = configure(preset, changes, name, file=config, defaults=defaults)
+    teachers = read_teachers(_paths(teacher))
+    run_config = configure(preset, [*changes, *teachers.settings], name, file=config, defaults=defaults)
     paths = RunPaths.at(None if root is None else os.fspath(root), run_config.name)
-    run_config, files, notes = find_data(data, unlabelled, run_config, _paths(teacher))
+    run_config, files, notes = find_data(data, unlabelled, run_config, teachers.files)
     if progress:
         print('\n'.join(notes), flush=True)
     request = {

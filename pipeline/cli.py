@@ -27,6 +27,7 @@ COMMANDS = {
     'prune': ('vaiven.pipeline.commands.prune:prune', 'Remove artifacts that are no longer needed.'),
     'serve': ('vaiven.serving.commands.serve:serve', 'Serve a model over gRPC and REST.'),
     'predict': ('vaiven.serving.commands.predict:predict', 'Predict the labels of texts.'),
+    'teach': ('vaiven.pipeline.commands.teach:teach', 'Score text with a fine-tuned encoder.'),
     'evaluate': ('vaiven.serving.commands.evaluate:evaluate', 'Measure a model on labelled rows.'),
     'next': ('vaiven.serving.commands.next_word:next_word', 'Predict the next word of texts.'),
     'generate': ('vaiven.serving.commands.generate:generate', 'Generate continuations of texts.'),

@@ -16,6 +16,7 @@ from vaiven.components.text_example_gen.config import DataConfig
 from vaiven.components.vocabulary.config import VocabularyConfig
 from vaiven.configuration import Change, ConfigError, from_dict, located, replace_all, require
 from vaiven.models.network.config import NetworkConfig
+from vaiven.models.teacher.config import TeacherConfig
 from vaiven.models.text.config import TextConfig
 from vaiven.models.training.config import TrainingConfig
 from vaiven.models.training.tuning_config import TuningConfig
@@ -115,6 +116,7 @@ class Config:
         text: how a text becomes tokens.
         network: sizes and regularisation of the network.
         training: how the network is trained.
+        teacher: a pre-trained encoder that scores the text without labels.
         tuning: the search for better settings.
         evaluation: the thresholds for a blessing.
         serving: the check of the served model.
@@ -128,6 +130,7 @@ class Config:
     text: TextConfig = dataclasses.field(default_factory=TextConfig)
     network: NetworkConfig = dataclasses.field(default_factory=NetworkConfig)
     training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
+    teacher: TeacherConfig = dataclasses.field(default_factory=TeacherConfig)
     tuning: TuningConfig = dataclasses.field(default_factory=TuningConfig)
     evaluation: EvaluationConfig = dataclasses.field(default_factory=EvaluationConfig)
     serving: ServingCheckConfig = dataclasses.field(default_factory=ServingCheckConfig)

@@ -20,6 +20,7 @@ from vaiven.components.language_evaluation.component import LanguageEvaluator
 from vaiven.components.linear_baseline.component import LinearBaseline
 from vaiven.components.pusher.component import AtomicPusher
 from vaiven.components.serving_check.component import ServingCheck
+from vaiven.components.teacher.component import Teacher
 from vaiven.components.text_example_gen.component import TextExampleGen
 from vaiven.components.text_example_gen.files import DataFiles
 from vaiven.components.transform.component import TextTransform
@@ -47,14 +48,30 @@ def local_pipeline(config: Config, files: DataFiles, paths: RunPaths) -> tfx_pip
         files: the data, with paths relative to the root if `paths` are.
         paths: the folders of the run; relative if the root is the working directory.
     """
+    return _pipeline(config, paths, components(config, files, paths.serving, paths.unfinished, 'other'))
+
+
+def _pipeline(config: Config, paths: RunPaths, nodes: list[BaseNode]) -> tfx_pipeline.Pipeline:
     return tfx_pipeline.Pipeline(
         pipeline_name=config.name,
         pipeline_root=paths.artifacts,
         metadata_connection_config=metadata.sqlite_metadata_connection_config(paths.metadata),
-        components=components(config, files, paths.serving, paths.unfinished, 'other'),
+        components=nodes,
         enable_cache=True,
         beam_pipeline_args=beam_args(config.placement),
     )
+
+
+def teacher_pipeline(config: Config, files: DataFiles, paths: RunPaths) -> tfx_pipeline.Pipeline:
+    """The first two components of `local_pipeline` with a teacher, which shares their results in the cache.
+
+    Args:
+        config: the configuration of the run, with `teacher.checkpoint`.
+        files: the data.
+        paths: the folders of the run.
+    """
+    examples = TextExampleGen(files, config.data)
+    return _pipeline(config, paths, [examples, _teacher(config, examples, paths.unfinished)])
 
 
 def components(
@@ -70,6 +87,7 @@ def components(
         baseline: the model that the candidate is compared with.
     """
     examples = TextExampleGen(files, config.data)
+    teacher = _teacher(config, examples, unfinished) if config.teacher.checkpoint else None
     # The splits for training only; without a teacher, the graph is that of earlier versions.
     more_splits = [_UNLABELLED, *([_TEACHER] if files.teacher else [])]
     statistics = StatisticsGen(examples=examples.outputs['examples'], exclude_splits=more_splits)
@@ -87,8 +105,12 @@ def components(
         text=config.text,
         splits=['train', *more_splits],
     )
+    taught = examples.outputs['examples']
+    if teacher is not None:
+        taught = teacher.outputs['taught_examples']
+        more_splits = [_UNLABELLED, _TEACHER]
     transform = TextTransform(
-        examples=examples.outputs['examples'],
+        examples=taught,
         schema=schema.outputs['schema'],
         vocabulary=vocabulary.outputs['vocabulary'],
         preprocessing_fn='vaiven.models.data.preprocessing.preprocessing_fn',
@@ -145,6 +167,7 @@ def components(
     )
     nodes = [
         examples,
+        teacher,
         statistics,
         schema,
         validator,
@@ -159,6 +182,10 @@ def components(
         pusher,
     ]
     return [node for node in nodes if node is not None]
+
+
+def _teacher(config: Config, examples: TextExampleGen, unfinished: str) -> Teacher:
+    return Teacher(examples.outputs['examples'], config.teacher, config.data.label_spec(), unfinished)
 
 
 def _transform_config(config: Config) -> dict[str, Any]:

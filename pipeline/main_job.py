@@ -38,6 +38,7 @@ def run_job(
     paths: RunPaths,
     demo_inputs: 'DemoInputs | None',
     progress_to: int = STDOUT,
+    teacher_only: bool = False,
 ) -> 'RunResults':
     """Runs the pipeline, and shows predictions of the pushed model.
 
@@ -47,6 +48,7 @@ def run_job(
         paths: the folders of the run.
         demo_inputs: texts whose predictions are shown; None to start no server.
         progress_to: file descriptor that the progress is printed to, `STDOUT` or `STDERR`.
+        teacher_only: whether to run the components up to the teacher only.
 
     Returns:
         The results. Their `version` is None if the model was not blessed.
@@ -57,7 +59,7 @@ def run_job(
         StoppedError: SIGINT or SIGTERM arrived.
     """
     try:
-        return _run_job(config, files, paths, demo_inputs, progress_to)
+        return _run_job(config, files, paths, demo_inputs, progress_to, teacher_only)
     except OSError as error:
         if error.errno in _FULL:
             raise FolderError(paths.root, 'the disk is full') from error
@@ -72,6 +74,7 @@ def _run_job(
     paths: RunPaths,
     demo_inputs: 'DemoInputs | None',
     progress_to: int,
+    teacher_only: bool,
 ) -> 'RunResults':
     log = paths.new_log()
     os.makedirs(paths.logs, exist_ok=True)
@@ -86,7 +89,9 @@ def _run_job(
         display.line(display.dim(f'log: {_display_path(log)}'))
         current = _CurrentComponent()
         try:
-            results = _run_pipeline(display, config, files, paths, current)
+            results = _run_pipeline(display, config, files, paths, current, teacher_only)
+            if teacher_only:
+                return results
             _print_results(display, results, paths)
             if results.version is None:
                 return results
@@ -122,13 +127,18 @@ class _CurrentComponent:
 
 
 def _run_pipeline(
-    display: ProgressDisplay, config: Config, files: DataFiles, paths: RunPaths, current: _CurrentComponent
+    display: ProgressDisplay,
+    config: Config,
+    files: DataFiles,
+    paths: RunPaths,
+    current: _CurrentComponent,
+    teacher_only: bool,
 ) -> 'RunResults':
     start = time.monotonic()
     display.set_activity('loading TFX')
     # These imports take ten seconds and print from C++, so they wait until the display redirects the streams.
     from vaiven.models.training.hardware import share_cores
-    from vaiven.pipeline.graph import local_pipeline
+    from vaiven.pipeline.graph import local_pipeline, teacher_pipeline
     from vaiven.pipeline.results import RunResults
     from vaiven.pipeline.runner import ComponentError, run
     from vaiven.pipeline.workspace import synchronize_store, workspace
@@ -162,7 +172,8 @@ def _run_pipeline(
         with workspace(config.placement, files, paths) as (links, inside):
             prefix = inside.artifacts.removesuffix(ARTIFACTS)
             _print_missing_artifacts(display, synchronize_store(paths.root, prefix, completed))
-            run(local_pipeline(config, links, inside), ALWAYS_RUN, SOURCES, on_start, on_end)
+            pipeline = (teacher_pipeline if teacher_only else local_pipeline)(config, links, inside)
+            run(pipeline, ALWAYS_RUN, SOURCES, on_start, on_end)
     except ComponentError as error:
         seconds = time.monotonic() - start_times[error.component]
         rows.append((error.component, f'{seconds:.1f}', 'failed', ''))

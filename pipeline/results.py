@@ -14,6 +14,8 @@ from vaiven.components.evaluation.figures import held_out_figures
 from vaiven.components.language_evaluation.executor import EVALUATION_FILE
 from vaiven.components.linear_baseline.artifact import BASELINE_FILE
 from vaiven.components.serving_check.executor import CHECK_FILE
+from vaiven.components.teacher.executor import SCORES_FILE
+from vaiven.components.teacher.executor import SUMMARY_FILE as TEACHER_FILE
 from vaiven.components.text_example_gen.executor import SUMMARY_FILE as EXAMPLES_FILE
 from vaiven.components.text_example_gen.summary import Summary
 from vaiven.components.text_example_gen.teacher_rows import teacher_line
@@ -53,6 +55,7 @@ class RunResults:
         pushed: whether the version is new. If not, the same model had been pushed before.
         destination: folder of the version.
         reason: why nothing was pushed.
+        teacher: the figures of the teacher, from `teacher.json`, and `scores`, the path of its file; empty without one.
         curves: folder of the learning curves, for TensorBoard.
         language: the evaluation of a language model, with the keys of
             `vaiven.components.language_evaluation.evaluate.LanguageEvaluation`.
@@ -78,6 +81,7 @@ class RunResults:
     pushed: bool = False
     destination: str = ''
     reason: str = ''
+    teacher: dict[str, Any] = dataclasses.field(default_factory=dict)
     curves: str = ''
     language: dict[str, Any] | None = None
     behaviour: dict[str, Any] | None = None
@@ -89,6 +93,8 @@ class RunResults:
         match result.name:
             case 'TextExampleGen':
                 return self._add_examples(outputs['examples'])
+            case 'Teacher':
+                return self._add_teacher(outputs['taught_examples'])
             case 'Vocabulary':
                 summary = _read(outputs['vocabulary'], SUMMARY_FILE)
                 return f'{summary["size"]:,} tokens, {summary["coverage"]:.1%} of the text'
@@ -169,6 +175,10 @@ class RunResults:
             return line
         self.examples['teacher'] = summary.teacher.get('kept', 0)
         return f'{line}, {teacher_line(summary.teacher)}'
+
+    def _add_teacher(self, taught: OutputArtifact) -> str:
+        self.teacher = _read(taught, TEACHER_FILE) | {'scores': os.path.join(taught.uri, SCORES_FILE)}
+        return f'{self.teacher["rows"]:,} texts scored, {self.teacher["accuracy"]:.1%} on the validation rows'
 
     def _add_blessing(self, blessed: bool) -> str:
         self.blessed = self.blessed and blessed

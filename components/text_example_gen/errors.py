@@ -8,6 +8,6 @@ class DataError(UserError):
 
 
 class DownloadError(UserError):
-    """The default data is not in the cache and cannot be fetched; the command was correct, so the exit status is 1."""
+    """A package is not in the cache and cannot be downloaded; the command was correct, so the exit status is 1."""
 
     exit_status = 1

@@ -79,7 +79,7 @@ def compile_command(
     """
     output = require_local_path(output, '--output')
     config = config_options.build(data)
-    files = remote_files(data.data, data.unlabelled, data.teacher)
+    files = remote_files(data.data, data.unlabelled, data.teachers.files)
     from vaiven.pipeline.input_data import require_compatible_data
 
     require_compatible_data(files, config)

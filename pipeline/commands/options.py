@@ -9,6 +9,7 @@ import click
 
 from vaiven.components.text_example_gen import default_data
 from vaiven.pipeline.config import DEFAULT_PRESET, PRESETS, Config, configure
+from vaiven.pipeline.teacher_option import Teachers, read_teachers
 from vaiven.serving.commands.options import option_group
 
 
@@ -25,6 +26,11 @@ class DataOptions:
     data: tuple[str, ...]
     unlabelled: tuple[str, ...]
     teacher: tuple[str, ...]
+
+    @property
+    def teachers(self) -> Teachers:
+        """The files and the encoder that `teacher` names."""
+        return read_teachers(self.teacher)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +67,7 @@ class ConfigOptions:
         column_settings = [f'{path}={column}' for path, column in columns.items() if column is not None]
         return configure(
             self.preset,
-            [*self.settings, *settings, *column_settings],
+            [*self.settings, *data.teachers.settings, *settings, *column_settings],
             self.name,
             file=self.config,
             defaults=() if data.data else default_data.SETTINGS,
@@ -91,7 +97,8 @@ data_options = option_group(
         multiple=True,
         metavar='FILE',
         help='Texts with the probabilities of another model, which the model learns to give as well: a table that '
-        '`vaiven predict --out` writes. For training only. Can be repeated.',
+        '`vaiven predict --out` writes. Or an encoder that scores the text without labels first, as by '
+        '`vaiven teach`: minilm, or a folder. For training only. Can be repeated.',
     ),
 )
 # `config_options: ConfigOptions`.

@@ -27,7 +27,7 @@ def plan(data: DataOptions, config_options: ConfigOptions, root: str | None) -> 
     config = config_options.build(data)
     from vaiven.pipeline.input_data import find_data
 
-    config, files, notes = find_data(data.data, data.unlabelled, config, data.teacher)
+    config, files, notes = find_data(data.data, data.unlabelled, config, data.teachers.files)
     from vaiven.pipeline.completed import CompletedComponents
     from vaiven.pipeline.config import settings_of
     from vaiven.pipeline.paths import RunPaths

@@ -1,0 +1,1 @@
+"""The Teacher component: a fine-tuned encoder scores the examples without labels."""

@@ -1,0 +1,40 @@
+"""Makes a scorer from a checkpoint: fine-tuned on the labelled rows, or frozen below a classifier."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from vaiven.label_spec import LabelSpec
+from vaiven.models.teacher.config import TeacherConfig
+from vaiven.models.teacher.scoring import Scorer, network_scorer
+from vaiven.models.training.checkpoints import Checkpoint
+
+
+def make_scorer(
+    folder: Path,
+    config: TeacherConfig,
+    labels: LabelSpec,
+    train_files: Sequence[str],
+    eval_files: Sequence[str],
+    checkpoint: Checkpoint | None = None,
+) -> Scorer:
+    """Trains a teacher on labelled rows.
+
+    Args:
+        folder: of the pre-trained encoder.
+        config: how the encoder is fine-tuned.
+        labels: kind and classes.
+        train_files, eval_files: gzipped TFRecords of tf.Example, as TextExampleGen writes them.
+        checkpoint: state of an interrupted fine-tuning.
+
+    Raises:
+        CheckpointFolderError: the folder is not a checkpoint that can be read.
+        TrainingError: the loss is NaN or infinite.
+    """
+    from vaiven.models.teacher.checkpoint import read_encoder
+    from vaiven.models.teacher.training import fine_tune
+    from vaiven.models.teacher.wordpiece import WordPiece
+
+    encoder = read_encoder(folder)
+    tokenizer = WordPiece(folder, min(config.max_tokens, encoder.config.positions))
+    network = fine_tune(encoder, tokenizer, config, labels, train_files, eval_files, checkpoint)
+    return network_scorer(network, tokenizer)
