@@ -55,7 +55,7 @@ class RunResults:
         pushed: whether the version is new. If not, the same model had been pushed before.
         destination: folder of the version.
         reason: why nothing was pushed.
-        teacher: the figures of the teacher, from `teacher.json`, and `scores`, the path of its file; empty without one.
+        teacher: the figures of the teacher, from `scores.json`, and `scores`, the path of its file; empty without one.
         curves: folder of the learning curves, for TensorBoard.
         language: the evaluation of a language model, with the keys of
             `vaiven.components.language_evaluation.evaluate.LanguageEvaluation`.

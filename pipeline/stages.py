@@ -175,10 +175,9 @@ def fingerprints(config: Config, files: DataFiles) -> dict[str, str]:
         # Components that always run do not make later ones run again.
         inputs = {name: digests[name] for name in stage.inputs if name not in ALWAYS_RUN}
         settings = {name: values[name] for name in stage.settings}
-        content = data if not stage.inputs else None
+        key = [stage.name, settings, digest(stage.sources), inputs, data if not stage.inputs else None]
         if stage.name == _TEACHER:
-            content = [checkpoint_digest(config.teacher.checkpoint)]
-        key = [stage.name, settings, digest(stage.sources), inputs, content]
+            key.append(checkpoint_digest(config.teacher.checkpoint))
         digests[stage.name] = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
     return digests
 

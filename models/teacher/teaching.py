@@ -4,8 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vaiven.label_spec import LabelSpec
+from vaiven.models.teacher.checkpoint import read_encoder
 from vaiven.models.teacher.config import TeacherConfig
+from vaiven.models.teacher.e5 import is_e5, read_e5
+from vaiven.models.teacher.frozen import fit_classifier
 from vaiven.models.teacher.scoring import Scorer, network_scorer
+from vaiven.models.teacher.training import fine_tune, read_texts_and_targets
+from vaiven.models.teacher.wordpiece import WordPiece
 from vaiven.models.training.checkpoints import Checkpoint
 
 
@@ -30,10 +35,11 @@ def make_scorer(
         CheckpointFolderError: the folder is not a checkpoint that can be read.
         TrainingError: the loss is NaN or infinite.
     """
-    from vaiven.models.teacher.checkpoint import read_encoder
-    from vaiven.models.teacher.training import fine_tune
-    from vaiven.models.teacher.wordpiece import WordPiece
-
+    if is_e5(folder):
+        splits = [
+            read_texts_and_targets(files, labels, config.soft_labels) for files in (train_files, eval_files)
+        ]
+        return fit_classifier(read_e5(folder), labels, *splits)
     encoder = read_encoder(folder)
     tokenizer = WordPiece(folder, min(config.max_tokens, encoder.config.positions))
     network = fine_tune(encoder, tokenizer, config, labels, train_files, eval_files, checkpoint)

@@ -4,12 +4,13 @@ import logging
 from collections.abc import Callable, Sequence
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from vaiven.label_spec import LabelSpec
 from vaiven.models.data import dataset
 from vaiven.models.data.preprocessing import LABEL, NO_LABEL, NO_RATING, PROBABILITIES, RATING, TEXT
-from vaiven.models.data.targets import has_target, row_target
+from vaiven.models.data.targets import batch_targets, has_target, row_target, target_shapes
 from vaiven.models.network.layers import Tensor
 from vaiven.models.teacher.config import TeacherConfig
 from vaiven.models.teacher.encoder import Encoder
@@ -107,6 +108,32 @@ def read_labelled_texts(
         labels: kind and classes.
         soft_labels: as for `row_target`.
     """
+    rows = _read_rows(files, labels, soft_labels)
+    return dataset.without_autotune(rows.map(lambda text, target: (tokenizer(text[None])[0], target)))
+
+
+def read_texts_and_targets(
+    files: Sequence[str], labels: LabelSpec, soft_labels: float
+) -> tuple[list[str], np.ndarray]:
+    """Reads the texts (n) of the rows with a label, and the target of each class, float32 (n, classes).
+
+    Args:
+        files: as for `read_labelled_texts`.
+        labels: kind and classes.
+        soft_labels: as for `row_target`.
+    """
+    texts: list[str] = []
+    targets = [np.zeros((0, labels.size), np.float32)]
+    batches = _read_rows(files, labels, soft_labels).padded_batch(1024, ([], target_shapes(labels)))
+    for batch, target in batches:
+        texts += [text.decode() for text in batch.numpy()]
+        dense = batch_targets(target, labels).numpy()
+        targets.append(np.stack([1 - dense, dense], axis=1) if labels.kind == 'binary' else dense)
+    return texts, np.concatenate(targets)
+
+
+def _read_rows(files: Sequence[str], labels: LabelSpec, soft_labels: float) -> tf.data.Dataset:
+    """The text, string (), and the target of the rows with a label."""
     many_labels = tf.io.FixedLenSequenceFeature([], tf.int64, allow_missing=True)
     features = {
         TEXT: tf.io.FixedLenFeature([], tf.string),
@@ -120,8 +147,4 @@ def read_labelled_texts(
         return {**example, LABEL: tf.cast(example[LABEL], tf.float32)}
 
     records = tf.data.TFRecordDataset(sorted(files), compression_type='GZIP').map(parse).filter(has_target)
-    return dataset.without_autotune(
-        records.map(
-            lambda example: (tokenizer(example[TEXT][None])[0], row_target(example, labels, soft_labels))
-        )
-    )
+    return records.map(lambda example: (example[TEXT], row_target(example, labels, soft_labels)))

@@ -26,7 +26,7 @@ from vaiven.pipeline.teacher_option import encoder_setting
     help='The encoder: minilm (English), or the folder of a BERT checkpoint as Hugging Face saves it.',
 )
 @click.option(
-    '--out', default='teacher.jsonl', show_default=True, metavar='FILE', help='The file to write (.jsonl).'
+    '--out', default='scores.jsonl', show_default=True, metavar='FILE', help='The file to write (.jsonl).'
 )
 @config_options
 @root_option
@@ -44,7 +44,7 @@ def teach(
     Examples:
       vaiven teach --unlabelled forum.txt
       vaiven teach --data tickets.csv --label-column topic \\
-          --unlabelled old-tickets.csv --out teacher.jsonl
+          --unlabelled old-tickets.csv --out scores.jsonl
       vaiven teach --data es.csv --unlabelled more.txt --checkpoint ./beto
     """
     out = require_local_path(out, '--out')

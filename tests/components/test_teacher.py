@@ -88,7 +88,7 @@ def test_text_without_a_label_gets_probabilities_and_all_other_rows_stay(
         np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
     # «fine» and «bad» are words of other classes.
     assert probabilities[3, 0] > probabilities[2, 0]
-    lines = [json.loads(line) for line in Path(taught.uri, 'teacher.jsonl').read_text().split('\n')[:-1]]
+    lines = [json.loads(line) for line in Path(taught.uri, 'scores.jsonl').read_text().split('\n')[:-1]]
     assert [line['text'] for line in lines] == UNLABELLED
     if spec.kind == 'binary':
         assert [set(line) for line in lines] == [{'text', 'probability'}] * 5
@@ -97,7 +97,7 @@ def test_text_without_a_label_gets_probabilities_and_all_other_rows_stay(
         assert all(tuple(line['probabilities']) == spec.classes for line in lines)
         written = [list(line['probabilities'].values()) for line in lines]
     np.testing.assert_allclose(written, probabilities, atol=1e-6)
-    summary = json.loads(Path(taught.uri, 'teacher.json').read_text())
+    summary = json.loads(Path(taught.uri, 'scores.json').read_text())
     assert (summary['rows'], summary['eval_rows']) == (5, 20)
     assert summary['accuracy'] > 0.5
     assert list((tmp_path / 'unfinished').iterdir()) == []
@@ -110,7 +110,7 @@ def test_a_killed_run_resumes_after_its_last_texts_without_training_again(
     texts = [f'a good film {number}' for number in range(25)]
     given = examples(tmp_path / 'given', spec, texts)
     whole = teach(given, tmp_path / 'whole', checkpoint, spec)
-    expected = Path(whole.uri, 'teacher.jsonl').read_text()
+    expected = Path(whole.uri, 'scores.jsonl').read_text()
     monkeypatch.setattr(scoring, '_TEXTS_AT_ONCE', 10)
     score_lines, calls = scoring.score_lines, []
 
@@ -132,7 +132,7 @@ def test_a_killed_run_resumes_after_its_last_texts_without_training_again(
         resumed = teach(given, tmp_path, checkpoint, spec)
     assert '10 of 25 texts were scored before' in caplog.text
     assert 'epoch 1/4' not in caplog.text
-    assert Path(resumed.uri, 'teacher.jsonl').read_text() == expected
+    assert Path(resumed.uri, 'scores.jsonl').read_text() == expected
 
 
 def test_without_text_to_score_one_line_says_so_before_any_training(tmp_path: Path, checkpoint: Path) -> None:
