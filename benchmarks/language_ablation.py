@@ -33,6 +33,11 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     'peephole_lstm': ('network.cell=peephole_lstm',),
     'coupled_lstm': ('network.cell=coupled_lstm',),
     'peephole_coupled_lstm': ('network.cell=peephole_coupled_lstm',),
+    'full_peephole_lstm': ('network.cell=full_peephole_lstm',),
+    'mogrifier_lstm': ('network.cell=mogrifier_lstm',),
+    'slstm': ('network.cell=slstm',),
+    'min_gru': ('network.cell=min_gru',),
+    'min_lstm': ('network.cell=min_lstm',),
 }
 EPOCHS, QUICK_EPOCHS = 12, 4
 SEEDS, QUICK_SEEDS = 2, 1

@@ -12,7 +12,7 @@ def gate_activations(layer: keras.layers.Layer, inputs: np.ndarray) -> Mapping[s
     """Recomputes one text in NumPy with the weights of a layer, to get the gates, which Keras does not return.
 
     Args:
-        layer: Keras' LSTM, or `keras.layers.RNN` of a `GatedCell`.
+        layer: Keras' LSTM, or `keras.layers.RNN` of a `GatedCell` without full peepholes.
         inputs: float (time, features).
 
     Returns:
@@ -21,7 +21,7 @@ def gate_activations(layer: keras.layers.Layer, inputs: np.ndarray) -> Mapping[s
     cell = layer.cell
     order = getattr(cell, 'gates', ('i', 'f', 'c', 'o'))
     kernel, recurrent, bias = (np.asarray(w) for w in (cell.kernel, cell.recurrent_kernel, cell.bias))
-    peepholes = np.asarray(cell.peepholes) if getattr(cell, 'peephole', False) else None
+    peepholes = np.asarray(cell.peepholes) if hasattr(cell, 'peepholes') else None
     # The rows of the peephole weights; the candidate c̃ has none.
     peephole_order = [gate for gate in order if gate != 'c']
     h, c = np.zeros(cell.units), np.zeros(cell.units)

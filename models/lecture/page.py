@@ -16,8 +16,6 @@ from vaiven.models.lecture.cells_text import REFERENCES
 from vaiven.models.lecture.experiments import Lecture
 from vaiven.models.lecture.style import STYLE
 
-_NUMBERS = ('No', 'One', 'Two', 'Three', 'Four', 'Five', 'Six', 'Seven')
-
 
 def render_page(lecture: Lecture) -> str:
     """Returns the whole HTML document."""
@@ -33,7 +31,7 @@ def render_page(lecture: Lecture) -> str:
     body = ''.join(
         f'<section id="{key}"><h2>{title}</h2>{content}</section>' for key, title, content in parts
     )
-    count = _NUMBERS[len(lecture.runs)]
+    count = len(lecture.runs)
     # `</` inside a string would end the script element.
     figures = json.dumps(figures_data(lecture), ensure_ascii=False).replace('</', '<\\/')
     return (

@@ -13,7 +13,7 @@ from vaiven.models.lecture.svg import Line, heat_map, line_plot
 from vaiven.models.lecture.word_models import WordModels
 
 _MIN_NORM = 1e-30  # smaller norms are negligible, and 0 has no logarithm
-_DASHED = ('gru_reset_before', 'peephole_coupled_lstm')
+_DASHED = ('gru_reset_before', 'peephole_coupled_lstm', 'full_peephole_lstm', 'min_gru', 'min_lstm')
 _NOVEL_WORDS = 90_000
 _GATE_NAMES = {'f': 'forget gate', 'i': 'input gate', 'o': 'output gate'}
 

@@ -3,13 +3,16 @@
 STYLE = """
 :root {
   --paper: #fcfbf8; --card: #ffffff; --ink: #22252b; --soft: #646a75; --rule: #e2dfd8; --heat: #1d5fa8;
-  --rnn: #c8371f; --gru: #1c8a55; --lstm: #1d5fa8; --peephole: #8a3ea8; --coupled: #c07800; --both: #7b5b3a;
+  --rnn: #c8371f; --gru: #157a49; --lstm: #1d5fa8; --peephole: #8a3ea8; --coupled: #995e00; --both: #7b5b3a;
+  --full: #b02a78; --mogrifier: #00758a; --slstm: #4b4fc8; --min-gru: #5b7500; --min-lstm: #7d1741;
+  --step0: #2f66bb; --step1: #26796a; --step2: #85650f; --step3: #b5501b; --step4: #c02c4a;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --paper: #15171c; --card: #1c1f26; --ink: #e6e4df; --soft: #9aa1ad; --rule: #31353f; --heat: #79b4f2;
     --rnn: #ff7d66; --gru: #55cf93; --lstm: #74b2f5; --peephole: #d08bec; --coupled: #f0b44c;
-  --both: #cda47c;
+    --both: #cda47c; --full: #f58ac0; --mogrifier: #4fc8d8; --slstm: #a3a8ff; --min-gru: #b7d36a;
+    --min-lstm: #ff9fb2; --step0: #7fa8ec; --step1: #63bda8; --step2: #d3ab45; --step3: #f08a55; --step4: #f0728c;
   }
 }
 * { box-sizing: border-box; }
@@ -50,8 +53,10 @@ svg line.grid { stroke: var(--rule); stroke-width: 1; }
   .lstm { --line: var(--lstm); }
 .peephole_lstm { --line: var(--peephole); } .coupled_lstm { --line: var(--coupled); }
 .peephole_coupled_lstm { --line: var(--both); } .plain { --line: var(--soft); }
-.step0 { --line: #4c7fd0; } .step1 { --line: #3f9c86; } .step2 { --line: #b98d1f; }
-  .step3 { --line: #d9692c; } .step4 { --line: #d03b58; }
+.full_peephole_lstm { --line: var(--full); } .mogrifier_lstm { --line: var(--mogrifier); }
+.slstm { --line: var(--slstm); } .min_gru { --line: var(--min-gru); } .min_lstm { --line: var(--min-lstm); }
+.step0 { --line: var(--step0); } .step1 { --line: var(--step1); } .step2 { --line: var(--step2); }
+  .step3 { --line: var(--step3); } .step4 { --line: var(--step4); }
 .scroll { overflow-x: auto; overscroll-behavior-x: contain; padding-bottom: .3rem; }
 svg.heat { display: block; --line: var(--heat); max-width: none; }
 .heat .ground { fill: var(--paper); } .heat .shade { fill: var(--line); shape-rendering: crispEdges; }

@@ -7,8 +7,9 @@ from typing import Literal
 from vaiven.configuration import require
 
 Cell = Literal[
-    'simple_rnn', 'gru', 'gru_reset_before', 'lstm', 'peephole_lstm', 'coupled_lstm', 'peephole_coupled_lstm'
-]
+    'simple_rnn', 'gru', 'gru_reset_before', 'lstm', 'peephole_lstm', 'coupled_lstm', 'peephole_coupled_lstm',
+    'full_peephole_lstm', 'mogrifier_lstm', 'slstm', 'min_gru', 'min_lstm',
+]  # fmt: skip
 CELLS: tuple[str, ...] = typing.get_args(Cell)
 
 
@@ -29,6 +30,7 @@ class NetworkConfig:
         token_dropout: Probability that a token of a text is dropped (Gal & Ghahramani 2016).
         embedding_dropout: Probability that a token of the vocabulary is dropped from a batch (Merity et al. 2018).
         weight_dropout: Probability that a recurrent weight is dropped for a batch (DropConnect, Merity et al. 2018).
+            Without effect for min_gru and min_lstm, which have none.
         dropout: Dropout rate of the input, between the layers and before the softmax.
         locked_dropout: Whether `dropout` drops the same components at every step of a text (variational dropout, Gal &
             Ghahramani 2016).

@@ -141,7 +141,8 @@ class WeightDropout:
     @contextmanager
     def applied(self, cell: keras.layers.Layer, training: bool) -> Iterator[None]:
         """Inside the block, `cell` computes with the dropped weights; gradients reach the weights that are kept."""
-        if not training or not self.rate:
+        # A minGRU and a minLSTM have no recurrent weights.
+        if not training or not self.rate or not hasattr(cell, 'recurrent_kernel'):
             yield
             return
         # All weights of the cell, not the kernel alone: JAX trains inside such a scope, and this one shadows it.

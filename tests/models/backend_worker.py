@@ -155,7 +155,7 @@ def main(weights: str, answers: str) -> None:
             network.set_weights([given[f'{cell}/{number}'] for number in range(len(network.get_weights()))])
             parts = {'values': outputs_and_gradients(network), 'step': trained_step(cell)}
             # Stateful reading differs between cells only by their number of states and by whose layer they are.
-            if cell in ('gru', 'lstm', 'peephole_coupled_lstm'):
+            if cell in ('gru', 'lstm', 'peephole_coupled_lstm', 'slstm', 'min_lstm'):
                 parts['window'] = window_step(cell)
             found |= {
                 f'{cell}/{part}/{name}': value for part, some in parts.items() for name, value in some.items()

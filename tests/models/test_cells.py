@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vaiven.models.network.cells import GatedCell, recurrent_layer
+from vaiven.models.network.cells import recurrent_layer
 from vaiven.models.network.config import CELLS
+from vaiven.models.network.gated_cell import GatedCell
 
 pytestmark = pytest.mark.slow
 
@@ -29,7 +30,7 @@ ROWS = {'i': slice(0, 2), 'o': slice(2, 4), 'f': slice(4, 6), 'c': slice(6, 8)}
 def onnx_cell(coupled: bool) -> tuple[np.ndarray, np.ndarray]:
     """Outputs (time, units) and the last cell state, with ONNX's weights put where this cell has them."""
     layer = keras.layers.RNN(
-        GatedCell(2, peephole=True, coupled=coupled), return_sequences=True, return_state=True
+        GatedCell(2, peephole='diagonal', coupled=coupled), return_sequences=True, return_state=True
     )
     layer(X)
     # ONNX couples the gates the other way round, f = 1 − i; 1 − σ(a) = σ(−a), so f's weights are i's, negated.
@@ -93,8 +94,8 @@ def test_the_lectures_gru_resets_before_the_product():
 
 
 def test_a_coupled_peephole_lstm_is_a_peephole_lstm_with_the_input_gate_negated():
-    coupled = keras.layers.RNN(GatedCell(4, peephole=True, coupled=True), return_sequences=True)
-    plain = keras.layers.RNN(GatedCell(4, peephole=True), return_sequences=True)
+    coupled = keras.layers.RNN(GatedCell(4, peephole='diagonal', coupled=True), return_sequences=True)
+    plain = keras.layers.RNN(GatedCell(4, peephole='diagonal'), return_sequences=True)
     rng = np.random.default_rng(7)
     values = rng.normal(size=(2, 6, 3)).astype('float32')
     coupled(values), plain(values)
@@ -103,6 +104,29 @@ def test_a_coupled_peephole_lstm_is_a_peephole_lstm_with_the_input_gate_negated(
     whole = [np.concatenate([-w[..., :4], w], axis=-1) for w in weights]
     plain.set_weights([*whole, np.concatenate([-peepholes[:1], peepholes])])
     np.testing.assert_allclose(np.array(coupled(values)), np.array(plain(values)), atol=1e-6)
+
+
+def test_full_peepholes_are_gates_of_c_h_and_x_concatenated():
+    layer = recurrent_layer('full_peephole_lstm', 3, use_cudnn=False, seed=4, name='full')
+    rng = np.random.default_rng(8)
+    values = rng.normal(size=(1, 5, 2)).astype('float32')
+    layer(values)
+    layer.set_weights([rng.normal(size=w.shape) for w in layer.get_weights()])
+    outputs = np.array(layer(values))[0]
+    kernel, recurrent, bias, peepholes = (np.array(weight, 'float64') for weight in layer.get_weights())
+    peephole_of = dict(zip('ifo', peepholes, strict=True))
+
+    def gate(number: int, name: str, c: np.ndarray, h: np.ndarray, x: np.ndarray) -> np.ndarray:
+        columns = slice(3 * number, 3 * number + 3)
+        matrix = np.concatenate([peephole_of[name], recurrent[:, columns], kernel[:, columns]])
+        return 1 / (1 + np.exp(-(np.concatenate([c, h, x]) @ matrix + bias[columns])))
+
+    h = c = np.zeros(3)
+    for step, x in enumerate(values[0]):
+        i, f = gate(0, 'i', c, h, x), gate(1, 'f', c, h, x)
+        c = f * c + i * np.tanh(x @ kernel[:, 6:9] + h @ recurrent[:, 6:9] + bias[6:9])
+        h = gate(3, 'o', c, h, x) * np.tanh(c)
+        np.testing.assert_allclose(outputs[step], h, atol=1e-6)
 
 
 @pytest.fixture
@@ -146,11 +170,44 @@ def test_gradients_by_every_weight_and_input_agree_with_finite_differences(cell,
         np.testing.assert_allclose(tf.convert_to_tensor(gradient), expected, rtol=1e-6, atol=1e-8)
 
 
-@pytest.mark.parametrize('cell', ['peephole_lstm', 'coupled_lstm', 'peephole_coupled_lstm'])
+@pytest.mark.parametrize('cell', CELLS)
+def test_masked_steps_leave_the_states_as_they_are(cell):
+    layer = recurrent_layer(cell, 3, use_cudnn=False, seed=5, name=cell, return_state=True)
+    values = np.random.default_rng(9).normal(size=(2, 6, 2)).astype('float32')
+    mask = np.array([[True] * 6, [True] * 4 + [False] * 2])
+    outputs, *states = layer(values, mask=mask)
+    expected, *expected_states = layer(values[:, :4])
+    np.testing.assert_allclose(np.array(outputs)[1, :4], np.array(expected)[1], atol=1e-6)
+    for state, expected_state in zip(states, expected_states, strict=True):
+        np.testing.assert_allclose(np.array(state)[1], np.array(expected_state)[1], atol=1e-6)
+
+
+@pytest.mark.parametrize('cell', CELLS)
+def test_steps_one_at_a_time_and_in_windows_give_the_whole_pass(cell):
+    layer = recurrent_layer(cell, 3, use_cudnn=False, seed=5, name=cell, return_state=True)
+    rng = np.random.default_rng(10)
+    values = rng.normal(size=(2, 23, 2)).astype('float32')
+    layer(values)
+    layer.set_weights([rng.normal(size=w.shape) for w in layer.get_weights()])
+    whole, *last = (np.array(tensor) for tensor in layer(values))
+    states = layer.cell.get_initial_state(batch_size=2)
+    states = states if isinstance(states, list) else [states]
+    for step in range(23):
+        output, states = layer.cell(values[:, step], states)
+        np.testing.assert_allclose(np.array(output), whole[:, step], atol=1e-5)
+    first, *between = layer(values[:, :9])
+    second, *end = layer(values[:, 9:], initial_state=between)
+    np.testing.assert_allclose(np.concatenate([first, second], axis=1), whole, atol=1e-5)
+    for state, stepped, expected in zip(end, states, last, strict=True):
+        np.testing.assert_allclose(np.array(state), expected, atol=1e-5)
+        np.testing.assert_allclose(np.array(stepped), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize('cell', CELLS)
 def test_a_cell_survives_its_configuration(cell):
     layer = recurrent_layer(cell, 3, use_cudnn=False, seed=5, name=cell)
-    again = keras.layers.RNN.from_config(layer.get_config())
+    again = type(layer).from_config(layer.get_config())
     values = np.ones((1, 4, 2), 'float32')
     layer(values), again(values)
     again.set_weights(layer.get_weights())
-    np.testing.assert_array_equal(np.array(layer(values)), np.array(again(values)))
+    np.testing.assert_allclose(np.array(layer(values)), np.array(again(values)), atol=1e-6)

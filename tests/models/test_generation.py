@@ -7,7 +7,7 @@ import tensorflow as tf
 from vaiven.models.export import generation
 from vaiven.models.export.language import LanguageModel
 from vaiven.models.export.text_model import TextModel
-from vaiven.models.network.config import NetworkConfig
+from vaiven.models.network.config import CELLS, NetworkConfig
 from vaiven.models.network.network import Network
 from vaiven.models.text.config import TextConfig
 from vaiven.models.text.tokenization import SPECIAL_TOKENS
@@ -77,6 +77,17 @@ def test_copies_of_one_prompt_get_different_continuations(characters):
 
 
 def test_temperature_0_takes_the_most_probable_token_of_the_whole_text_so_far(characters):
+    require_most_probable(characters)
+
+
+@pytest.mark.parametrize('cell', CELLS)
+def test_every_cell_generates_step_by_step_what_the_whole_text_makes_most_probable(cell, tmp_path):
+    require_most_probable(
+        writer(signatures(tmp_path, 'character', CHARACTERS, cell=cell, layers=2, bidirectional=False))
+    )
+
+
+def require_most_probable(characters) -> None:
     (text,) = characters(['ab'], length=30, temperature=0.0)
     ids = [2, *(CHARACTERS.index(each) + len(SPECIAL_TOKENS) for each in 'ab' + text)]
     network = characters.model.model.network

@@ -14,6 +14,7 @@ from vaiven.models.lecture.config import LectureConfig
 from vaiven.models.lecture.corpus import split_corpus
 from vaiven.models.lecture.experiments import compute
 from vaiven.models.lecture.page import check_output, render_page, write_page
+from vaiven.models.lecture.style import STYLE
 from vaiven.models.lecture.svg import Line, heat_map, line_plot, nice_ticks, spread
 from vaiven.models.network.config import CELLS
 from vaiven.pipeline.cli import run
@@ -117,6 +118,33 @@ def test_names_and_words_of_the_text_are_escaped(document):
 
 def test_sentences_with_unknown_words_are_listed_and_skipped(parsed):
     assert '“las nubes están en el …”' in ''.join(parsed.text)
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of `#rrggbb`, as WCAG 2.2 defines it."""
+    channels = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize('scheme', ['light', 'dark'])
+def test_text_and_labels_have_the_contrast_of_wcag_aa(scheme):
+    blocks = re.findall(r':root \{(.*?)\}', STYLE, re.DOTALL)
+    colours = dict(re.findall(r'--([\w-]+): (#[0-9a-f]{6})', blocks[scheme == 'dark']))
+    # Labels of lines have the colour of the line.
+    lines = set(re.findall(r'--line: var\(--([\w-]+)\)', STYLE))
+    assert not re.search(r'--line: #', STYLE)
+    assert {colours[name] for name in lines} >= {colours['lstm'], colours['min-lstm']}
+    for name in {*lines, 'ink', 'soft'}:
+        for ground in ('paper', 'card'):
+            bright, dark = sorted((luminance(colours[name]), luminance(colours[ground])), reverse=True)
+            assert (bright + 0.05) / (dark + 0.05) >= 4.5, (scheme, name, ground)
+
+
+@pytest.mark.parametrize('cell', CELLS)
+def test_every_cell_has_a_colour(cell):
+    pattern = rf'\.{cell}\b[^{{}}]*\{{ --line: var\(--([\w-]+)\)'
+    assert re.search(pattern, STYLE), cell
 
 
 @pytest.mark.parametrize('cell', CELLS)

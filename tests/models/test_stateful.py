@@ -78,7 +78,10 @@ def loss_of(model: StatefulLanguageModel, batches: tf.data.Dataset) -> float:
     return model.evaluate(batches, verbose=0, return_dict=True)['language_loss']
 
 
-@pytest.mark.parametrize('cell', ['simple_rnn', 'gru', 'lstm', 'peephole_coupled_lstm'])
+@pytest.mark.parametrize(
+    'cell',
+    ['simple_rnn', 'gru', 'lstm', 'peephole_coupled_lstm', 'mogrifier_lstm', 'slstm', 'min_gru', 'min_lstm'],
+)
 @pytest.mark.parametrize('directions', [1, 2])
 def test_the_state_is_kept_from_window_to_window(cell: str, directions: int) -> None:
     model = make_model(directions, cell)
