@@ -9,7 +9,7 @@ from vaiven.models.export.token_sentiment import token_sentiment
 from vaiven.models.network.heads import label_probabilities
 
 
-class Classifier(tf.Module):
+class Classifier:
     """Classifies texts.
 
     Args:
@@ -18,7 +18,6 @@ class Classifier(tf.Module):
     """
 
     def __init__(self, model: TextModel, label_separator: str = '|') -> None:
-        super().__init__()
         self.model = model
         self.labels = model.network.labels
         self.label_separator = label_separator
@@ -74,7 +73,9 @@ class Classifier(tf.Module):
             `row_lengths`, int (n), tokens per text.
         """
         tokens, probabilities = token_sentiment(
-            text, self.model.config, lambda texts: tf.sigmoid(self.model.label_logits(texts))
+            self.model.whole_tokens(text),
+            self.model.config,
+            lambda texts: tf.sigmoid(self.model.label_logits(texts)),
         )
         return {
             'tokens': tokens.values,

@@ -12,7 +12,6 @@ import tensorflow as tf
 from vaiven.models.export.text_model import TextModel
 from vaiven.models.network.heads import label_probabilities
 from vaiven.models.text.ngrams import subword_ids, word_ids, word_pairs, word_subwords
-from vaiven.models.text.tokenization import whole_words
 
 # A text is read once for each of its words: quadratic time.
 MAX_WORDS = 1024
@@ -35,7 +34,7 @@ class NgramParts(NamedTuple):
     last: tf.Tensor
 
 
-class Explainer(tf.Module):
+class Explainer:
     """Explains the labels of a classifier.
 
     Args:
@@ -43,7 +42,6 @@ class Explainer(tf.Module):
     """
 
     def __init__(self, model: TextModel) -> None:
-        super().__init__()
         self.model = model
         self.labels = model.network.labels
         # Traced once for both calls: each trace of the network takes seconds of an export.
@@ -69,7 +67,7 @@ class Explainer(tf.Module):
         """
         probabilities = label_probabilities(self.labels, self.model.label_logits(text))  # (n, classes)
         label = tf.argmax(probabilities, axis=1, output_type=tf.int32)
-        words = whole_words(text, self.model.config)  # (n, None)
+        words = self.model.words(text)  # (n, None)
         longest = words.bounding_shape(axis=1)
         rule = f'explain takes texts of at most {MAX_WORDS} words. Received:'
         with tf.control_dependencies([tf.debugging.Assert(longest <= MAX_WORDS, [rule, longest])]):
@@ -142,7 +140,7 @@ class Explainer(tf.Module):
 
     def _recurrent_part(self, texts: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
         """The recurrent path's part of the logit of a label: string (n) → float (n)."""
-        recurrent = self.model.network.recurrent_logits(self.model.ids(texts))
+        recurrent = self.model.recurrent_logits(texts)
         return self._towards(label, recurrent, path=0)
 
     def _towards(self, label: tf.Tensor, logits: tf.Tensor, path: int) -> tf.Tensor:

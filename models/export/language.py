@@ -9,7 +9,7 @@ from vaiven.models.text.config import MAX_TOKENS
 from vaiven.models.text.prompts import continuation_text, prompt_ids, prompt_tokens
 
 
-class LanguageModel(tf.Module):
+class LanguageModel:
     """Predicts text with the forward direction of the network.
 
     Args:
@@ -17,7 +17,6 @@ class LanguageModel(tf.Module):
     """
 
     def __init__(self, model: TextModel) -> None:
-        super().__init__()
         self.model = model
 
     def next_word(self, text: tf.Tensor, k: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -35,7 +34,7 @@ class LanguageModel(tf.Module):
         max_k = self.model.network.vocabulary_size - len(text_lib.SPECIAL_TOKENS)
         rule = f'k must lie between 1 and {max_k}, the number of tokens in the vocabulary'
         with tf.control_dependencies([_check((k >= 1) & (k <= max_k), rule, k)]):
-            ids = prompt_ids(prompt_tokens(text, self.model.config, self.model.table), self.model.table)
+            ids = prompt_ids(self._prompt_tokens(text), self.model.table)
         outputs, lengths = self.model.network.read('forward', ids)
         last = tf.gather(outputs, lengths - 1, batch_dims=1)  # (n, units)
         logits = self.model.network.token_logits(
@@ -59,7 +58,7 @@ class LanguageModel(tf.Module):
             `bits_per_character`, float (n), over the normalised text and its end; and per token `token_values`, float
             (sum of `token_row_lengths`), in nats, with `token_row_lengths`, int (n).
         """
-        tokens = text_lib.all_tokens(text, self.model.config, self.model.table)
+        tokens = self.model.tokenize(text)
         longest = tokens.bounding_shape(axis=1)
         rule = f'a text to score must have at most {MAX_TOKENS} tokens; split it'
         with tf.control_dependencies([_check(longest <= MAX_TOKENS, rule, longest)]):
@@ -76,7 +75,7 @@ class LanguageModel(tf.Module):
         counts = lengths - 1
         ragged = tf.RaggedTensor.from_tensor(token_values, lengths=counts)
         total = tf.reduce_sum(ragged, axis=1)  # (n)
-        characters = tf.strings.length(text_lib.normalize(text, self.model.config), unit='UTF8_CHAR') + 1
+        characters = tf.strings.length(self.model.normalized(text), unit='UTF8_CHAR') + 1
         return {
             'log_probability': total,
             'tokens': counts,
@@ -126,7 +125,7 @@ class LanguageModel(tf.Module):
             (top_k, top_k >= 0, 'top_k must be at least 1, or 0 for all tokens'),
             (no_repeat, no_repeat >= 0, 'no_repeat must be at least 1, or 0 for no limit'),
         ]
-        tokens = prompt_tokens(text, self.model.config, self.model.table)
+        tokens = self._prompt_tokens(text)
         checks = [_check(condition, rule, received) for received, condition, rule in rules]
         if self.model.config.unit == 'character':
             checks.append(self._check_characters(tokens.flat_values))
@@ -137,6 +136,9 @@ class LanguageModel(tf.Module):
         return {
             'generated': continuation_text(text, tokens, tf.gather(self.model.tokens, ids), self.model.config)
         }
+
+    def _prompt_tokens(self, text: tf.Tensor) -> tf.RaggedTensor:
+        return prompt_tokens(text, self.model.tokenize(text), self.model.config)
 
     def _check_characters(self, tokens: tf.Tensor) -> tf.Operation:
         unknown = tf.unique(tf.boolean_mask(tokens, self.model.table[tokens] == text_lib.UNK_ID)).y

@@ -3,7 +3,7 @@
 import json
 import pathlib
 
-import keras
+import tensorflow as tf
 import tensorflow_transform as tft
 from tensorflow.core.protobuf import saved_model_pb2
 
@@ -40,16 +40,19 @@ def export(
         from_dict(TrainingConfig, config['training']).task,
         config.get('data', {}).get('label_separator', '|'),
     )
-    archive = keras.export.ExportArchive()
-    # The archive saves only tracked objects: weights, the vocabulary table, and the graph of Transform.
-    archive.track(network)
-    archive.track(signatures)
     layer = transform.transform_features_layer()
-    archive.track(layer)
     endpoints = signatures.endpoints(transform, layer)
-    for name, (function, specification) in endpoints.items():
-        archive.add_endpoint(name, function, input_signature=specification)
-    archive.write_out(folder, verbose=False)
+    # Only resources, and no functions: `tf.saved_model.save` traces every function that it finds a second time, and
+    # writes it a second time beside the signature.
+    resources = tf.Module()
+    resources.network = [variable.value for variable in network.variables]
+    resources.table, resources.tokens = signatures.model.table, signatures.model.tokens
+    resources.transform = layer
+    concrete = {
+        name: tf.function(function, input_signature=specification, autograph=False).get_concrete_function()
+        for name, (function, specification) in endpoints.items()
+    }
+    tf.saved_model.save(resources, folder, signatures=concrete)
     _edit_saved_model(pathlib.Path(folder) / 'saved_model.pb')
     # TensorFlow Serving reads `assets.extra` beside the graph and leaves unknown files in it alone.
     extra = pathlib.Path(folder) / 'assets.extra'
@@ -61,7 +64,7 @@ def export(
 def _edit_saved_model(path: pathlib.Path) -> None:
     """Drops the assertions of ragged tensors and sets the method name of `classify`.
 
-    `ExportArchive` cannot set a method name, and MultiInference and strict servers require it.
+    `tf.saved_model.save` cannot set a method name, and MultiInference and strict servers require it.
     """
     saved_model = saved_model_pb2.SavedModel.FromString(path.read_bytes())
     drop_ragged_checks(saved_model)

@@ -29,7 +29,7 @@ _GENERATION = [
 _EXAMPLES = tf.TensorSpec([None], tf.string, name='inputs')
 
 
-class Signatures(tf.Module):
+class Signatures:
     """The signatures by name.
 
     A model of the language task has no classifier: its default signature is `score`.
@@ -41,14 +41,13 @@ class Signatures(tf.Module):
     """
 
     def __init__(self, model: TextModel, task: Task = 'sentiment', label_separator: str = '|') -> None:
-        super().__init__()
         self.model = model
         self.language = LanguageModel(model)
         self.classifier = Classifier(model, label_separator) if task == 'sentiment' else None
         self.explainer = Explainer(model)
 
     def endpoints(self, transform: tft.TFTransformOutput, layer: keras.layers.Layer) -> Endpoints:
-        """Returns the functions of all signatures, for `ExportArchive.add_endpoint`.
+        """Returns the functions of all signatures, with what `tf.function` needs to trace them.
 
         Args:
             transform: output of Transform, for the raw features.

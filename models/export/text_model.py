@@ -1,15 +1,18 @@
 """The trained network together with its tokeniser: what all signatures of the exported model share."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
 from vaiven.models.network.network import Network
 from vaiven.models.text import tokenization as text_lib
 from vaiven.models.text.config import TextConfig
-from vaiven.models.text.ngrams import ngram_ids
+from vaiven.models.text.ngrams import word_ngram_ids
 
 
-class TextModel(tf.Module):
+class TextModel:
     """Reads raw UTF-8 strings.
 
     Args:
@@ -23,7 +26,6 @@ class TextModel(tf.Module):
     """
 
     def __init__(self, network: Network, config: TextConfig, vocabulary_path: str) -> None:
-        super().__init__()
         self.network = network
         self.config = config
         self.table = text_lib.vocabulary_table(vocabulary_path)
@@ -34,9 +36,28 @@ class TextModel(tf.Module):
             name='tokens',
         )
 
+        # Traced once, however many signatures call them: each trace of the normalisation or of the network costs
+        # seconds at the export, and each copy of its graph costs memory and time when a version is loaded.
+        self.normalized = _traced(self._normalized)
+        self.words = _traced(self._words)
+        self.recurrent_logits = _traced(self._recurrent_logits)
+        self.label_logits = _traced(self._label_logits)
+
+    def whole_tokens(self, text: tf.Tensor) -> tf.RaggedTensor:
+        """Splits texts into words, or into characters if the model reads characters: string (n) → string (n, None)."""
+        if self.config.unit == 'character':
+            return text_lib.characters(self.normalized(text))
+        return self.words(text)
+
+    def tokenize(self, text: tf.Tensor) -> tf.RaggedTensor:
+        """Splits texts into all their tokens: string (n) → string (n, None)."""
+        if self.config.unit == 'character':
+            return self.whole_tokens(text)
+        return text_lib.word_tokens(self.words(text), self.config, self.table)
+
     def ids(self, text: tf.Tensor) -> tf.Tensor:
         """Tokenises the first `text.max_tokens` tokens of texts: string (n) → int32 (n, time), right-padded with 0."""
-        return self.padded_ids(text_lib.tokenize(text, self.config, self.table))
+        return self.padded_ids(self.tokenize(text)[:, : self.config.max_tokens])
 
     def padded_ids(self, tokens: tf.RaggedTensor) -> tf.Tensor:
         """Looks tokens up: string (n, None) → int32 (n, time), right-padded with 0."""
@@ -45,7 +66,28 @@ class TextModel(tf.Module):
         shortest = tf.constant([[text_lib.BOS_ID, text_lib.EOS_ID]], tf.int64)
         return tf.cast(tf.concat([ids, shortest], axis=0).to_tensor()[:-1], tf.int32)
 
-    def label_logits(self, text: tf.Tensor) -> tf.Tensor:
+    def _normalized(self, text: tf.Tensor) -> tf.Tensor:
+        """Normalises texts: string (n) → string (n)."""
+        return text_lib.normalize(text, self.config)
+
+    def _words(self, text: tf.Tensor) -> tf.RaggedTensor:
+        """Splits texts into words, whatever the unit is: string (n) → string (n, None)."""
+        return text_lib.words(self.normalized(text))
+
+    def _recurrent_logits(self, text: tf.Tensor) -> tf.Tensor:
+        """Computes the logits of the recurrent path as in `Network.path_logits`, from texts, string (n)."""
+        return self.network.recurrent_logits(self.ids(text))
+
+    def _label_logits(self, text: tf.Tensor) -> tf.Tensor:
         """Computes the logits of the labels as in `vaiven.models.network.heads`, from texts, string (n)."""
-        ngrams = ngram_ids(text, self.config).to_tensor()
-        return self.network.label_logits(self.ids(text), ngrams)
+        words = self.words(text)
+        if self.config.unit == 'character':
+            tokens = self.tokenize(text)
+        else:  # a text is normalised and split only once
+            tokens = text_lib.word_tokens(words, self.config, self.table)
+        ids = self.padded_ids(tokens[:, : self.config.max_tokens])
+        return self.network.label_logits(ids, word_ngram_ids(words).to_tensor())
+
+
+def _traced(function: Callable[[tf.Tensor], Any]) -> Any:
+    return tf.function(function, input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)

@@ -12,19 +12,18 @@ MAX_TOKENS = 512
 
 
 def token_sentiment(
-    text: tf.Tensor, config: TextConfig, probability: Callable[[tf.Tensor], tf.Tensor]
+    tokens: tf.RaggedTensor, config: TextConfig, probability: Callable[[tf.Tensor], tf.Tensor]
 ) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
     """Computes the probability of «positive» of every prefix of each text, each one token longer than the previous.
 
     Args:
-        text: string (n). Tokens are whole words, even if the model reads wordpieces, or characters.
+        tokens: string (n, None): whole words, even if the model reads wordpieces, or characters.
         config: settings of the tokeniser.
         probability: maps string (n) to float (n).
 
     Returns:
-        The tokens, string (n, None), and the probabilities, float (n, None), one per token.
+        The tokens, and the probabilities, float (n, None), one per token.
     """
-    tokens = text_lib.all_tokens(text, config)
     longest = tokens.bounding_shape(axis=1)
     rule = f'per-token sentiment takes texts of at most {MAX_TOKENS} tokens. Received:'
     with tf.control_dependencies([tf.debugging.Assert(longest <= MAX_TOKENS, [rule, longest])]):

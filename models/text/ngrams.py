@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from vaiven.models.text.config import TextConfig
 from vaiven.models.text.subwords import SUBWORD_LENGTHS
-from vaiven.models.text.tokenization import whole_words
+from vaiven.models.text.tokenization import normalize, words
 
 # The wide path reads beyond `text.max_tokens`, up to this many words.
 MAX_WORDS = 10_000
@@ -29,7 +29,12 @@ def ngram_ids(text: tf.Tensor, config: TextConfig) -> tf.RaggedTensor:
     Returns:
         int64 (n, None), each id once per text.
     """
-    words = whole_words(text, config)[:, :MAX_WORDS]  # (n, words)
+    return word_ngram_ids(words(normalize(text, config)))
+
+
+def word_ngram_ids(words: tf.RaggedTensor) -> tf.RaggedTensor:
+    """Computes the n-gram ids of texts that are split into words already: string (n, words) → int64 (n, None)."""
+    words = words[:, :MAX_WORDS]
     words_and_pairs = tf.concat([words, word_pairs(words)], axis=1)
     subwords = word_subwords(words).merge_dims(1, 2)  # (n, subwords)
     return _distinct(tf.concat([word_ids(words_and_pairs), subword_ids(subwords)], axis=1))

@@ -3,25 +3,24 @@
 import tensorflow as tf
 
 from vaiven.models.text.config import TextConfig
-from vaiven.models.text.tokenization import BOS_ID, all_tokens, detokenize, tokens_to_ids
+from vaiven.models.text.tokenization import BOS_ID, detokenize, tokens_to_ids
 
 _SPACE = r'[\s\p{Z}]'
 _ENDS_WITH_SPACE = rf'(?s).*[^\s\p{{Z}}]{_SPACE}+'
 _EMPTY_OR_ENDS_WITH_SPACE = rf'(?s)(.*{_SPACE})?'
 
 
-def prompt_tokens(text: tf.Tensor, config: TextConfig, table: tf.lookup.StaticHashTable) -> tf.RaggedTensor:
-    """Tokenises prompts and keeps the last `config.max_tokens` tokens of each.
+def prompt_tokens(text: tf.Tensor, tokens: tf.RaggedTensor, config: TextConfig) -> tf.RaggedTensor:
+    """Keeps the last `config.max_tokens` tokens of each prompt.
 
     Args:
         text: string (n), raw UTF-8.
+        tokens: string (n, None), all tokens of each text.
         config: settings of the tokeniser.
-        table: the vocabulary.
 
     Returns:
         string (n, None).
     """
-    tokens = all_tokens(text, config, table)
     if config.unit == 'character':
         # Normalisation strips the final space, which tells a model of characters that the last word is complete.
         ends = tf.cast(tf.strings.regex_full_match(text, _ENDS_WITH_SPACE), tf.int64)  # (n)

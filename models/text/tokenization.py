@@ -88,21 +88,39 @@ def all_tokens(
     Returns:
         string (n, None), without `[BOS]` and `[EOS]`.
     """
+    normalized = normalize(text, config)
+    if config.unit == 'character':
+        return characters(normalized)
+    return word_tokens(words(normalized), config, table)
+
+
+def characters(normalized: 'tf.Tensor') -> 'tf.RaggedTensor':
+    """Splits texts that `normalize` returned into code points: string (n) → string (n, None)."""
     import tensorflow as tf
 
-    if config.unit == 'character':
-        return tf.strings.unicode_split(normalize(text, config), 'UTF-8')
-    words = whole_words(text, config)
+    return tf.strings.unicode_split(normalized, 'UTF-8')
+
+
+def words(normalized: 'tf.Tensor') -> 'tf.RaggedTensor':
+    """Splits texts that `normalize` returned into words, numbers and signs: string (n) → string (n, None)."""
+    import tensorflow_text as tf_text
+
+    return tf_text.regex_split(normalized, f'{_WORD}|{_SPACE}', keep_delim_regex_pattern=_WORD)
+
+
+def word_tokens(
+    words: 'tf.RaggedTensor', config: TextConfig, table: 'tf.lookup.StaticHashTable | None' = None
+) -> 'tf.RaggedTensor':
+    """Returns the tokens of words: themselves, or their wordpieces: string (n, None) → string (n, None).
+
+    Args:
+        words: the words of each text.
+        config: settings of the tokeniser; the unit is `word` or `wordpiece`.
+        table: the vocabulary, needed to split words into wordpieces; without it words stay whole.
+    """
     if config.unit == 'wordpiece' and table is not None:
         return split_words(words, table).merge_dims(1, 2)
     return words
-
-
-def whole_words(text: 'tf.Tensor', config: TextConfig) -> 'tf.RaggedTensor':
-    """Splits each text into words, numbers and signs, whatever `config.unit` is: string (n) → string (n, None)."""
-    import tensorflow_text as tf_text
-
-    return tf_text.regex_split(normalize(text, config), f'{_WORD}|{_SPACE}', keep_delim_regex_pattern=_WORD)
 
 
 def split_words(

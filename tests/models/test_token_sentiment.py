@@ -5,6 +5,7 @@ import tensorflow as tf
 from vaiven.models.export import token_sentiment
 from vaiven.models.export.token_sentiment import token_sentiment as per_token_sentiment
 from vaiven.models.text.config import TextConfig
+from vaiven.models.text.tokenization import all_tokens
 
 TEXTS = ['a wonderful film', '', '¿una película horrible, señor?', 'niño 👍🏽 שלום']
 
@@ -62,7 +63,8 @@ def test_a_model_of_characters_gets_one_value_per_character():
         left = tf.strings.length(tf.strings.regex_replace(text, 'a', ''))
         return 1 - tf.cast(left, tf.float32) / tf.cast(tf.strings.length(text), tf.float32)
 
-    tokens, found = per_token_sentiment(tf.constant(['aba', '']), TextConfig(unit='character'), share_of_a)
+    config = TextConfig(unit='character')
+    tokens, found = per_token_sentiment(all_tokens(tf.constant(['aba', '']), config), config, share_of_a)
     assert tokens.to_list() == [[b'a', b'b', b'a'], []]
     assert found.to_list() == [[1.0, 0.5, pytest.approx(2 / 3)], []]
 
@@ -71,7 +73,8 @@ def test_a_model_of_characters_gets_one_value_per_character():
 def test_longer_texts_than_the_limit_are_refused_whatever_max_tokens_is(monkeypatch, max_tokens):
     def tokens_of(text: str) -> tf.RaggedTensor:
         config = TextConfig(max_tokens=max_tokens)
-        return per_token_sentiment(tf.constant([text, 'a']), config, lambda text: tf.zeros(tf.shape(text)))[0]
+        tokens = all_tokens(tf.constant([text, 'a']), config)
+        return per_token_sentiment(tokens, config, lambda text: tf.zeros(tf.shape(text)))[0]
 
     monkeypatch.setattr(token_sentiment, 'MAX_TOKENS', 2)
     assert tokens_of('a b').to_list() == [[b'a', b'b'], [b'a']]
