@@ -29,6 +29,10 @@ COMMANDS = {
     'predict': ('vaiven.serving.commands.predict:predict', 'Predict the labels of texts.'),
     'teach': ('vaiven.pipeline.commands.teach:teach', 'Score text with a fine-tuned encoder.'),
     'evaluate': ('vaiven.serving.commands.evaluate:evaluate', 'Measure a model on labelled rows.'),
+    'calibrate': (
+        'vaiven.pipeline.commands.calibrate:calibrate',
+        'Fit the probabilities of a model to labelled rows.',
+    ),
     'next': ('vaiven.serving.commands.next_word:next_word', 'Predict the next word of texts.'),
     'generate': ('vaiven.serving.commands.generate:generate', 'Generate continuations of texts.'),
     'rollout': ('vaiven.serving.commands.rollout:rollout', 'Show, promote or roll back versions.'),

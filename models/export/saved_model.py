@@ -46,6 +46,7 @@ def export(
     # writes it a second time beside the signature.
     resources = tf.Module()
     resources.network = [variable.value for variable in network.variables]
+    resources.combination = network.combination.value  # the name that `combination` finds it by
     resources.table, resources.tokens = signatures.model.table, signatures.model.tokens
     resources.transform = layer
     concrete = {

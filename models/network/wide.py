@@ -13,6 +13,8 @@ from vaiven.models.network.layers import Tensor
 
 # Larger than every n-gram id: fills the unused end of the sorted table.
 NO_NGRAM = 2**31 - 1
+# The number of n-grams above which the sum of a text is damped, before a fit has set it: no text is that long.
+UNLIMITED = 1e9
 # Maximum number of weights of an n-gram. With more logits than that, an n-gram keeps its strongest weights: the cost of
 # a request and the size of the table do not depend on the number of classes.
 MAX_ENTRIES = 16
@@ -26,6 +28,10 @@ class WideNgrams(keras.layers.Layer):
     `ngrams` adds 0. Without this check, as in feature hashing modulo the size of a table, a pair of words that was
     never seen gets the weight of another one: that cost 1 point of accuracy. Gradient descent trains none of the
     weights; `vaiven.models.training.wide_fit` fits them.
+
+    The weight `usual_length` is the number of n-grams of a long training text. The sum of a text with n times as many
+    is divided by √n: its words are evidence for the same label, but not independent of each other, and without this a
+    model of sentences would be certain of every review.
 
     Args:
         size: maximum number of n-grams.
@@ -56,6 +62,9 @@ class WideNgrams(keras.layers.Layer):
         table, bias = ((self.size,), ()) if self.outputs == 1 else (self._entries_shape, (self.outputs,))
         self.table = self.add_weight(shape=table, initializer='zeros', trainable=False, name='table')
         self.bias = self.add_weight(shape=bias, initializer='zeros', trainable=False, name='bias')
+        self.usual_length = self.add_weight(
+            shape=(), initializer=keras.initializers.Constant(UNLIMITED), trainable=False, name='usual_length'
+        )
         if self.is_sparse:
             self.classes = self.add_weight(
                 shape=self._entries_shape, initializer='zeros', dtype='int32', trainable=False, name='classes'
@@ -69,19 +78,27 @@ class WideNgrams(keras.layers.Layer):
         """Computes the logits of each text: int (batch, n-grams) → (batch) or (batch, outputs)."""
         positions, known = self._find(ngrams)  # (batch · n-grams)
         weights = ops.take(self.table, positions, axis=0)
+        damping = self.damping(ngrams)  # (batch)
         if self.outputs == 1:
-            return ops.sum(ops.reshape(weights * known, ops.shape(ngrams)), axis=1) + self.bias
+            return ops.sum(ops.reshape(weights * known, ops.shape(ngrams)), axis=1) * damping + self.bias
         weights = weights * ops.expand_dims(known, -1)  # (batch · n-grams, entries)
+        damping = ops.expand_dims(damping, -1)
         batch, length = ops.shape(ngrams)
         if not self.is_sparse:
-            return ops.sum(ops.reshape(weights, (batch, length, self.outputs)), axis=1) + self.bias
+            sums = ops.sum(ops.reshape(weights, (batch, length, self.outputs)), axis=1)
+            return sums * damping + self.bias
         # Logit `classes` of row r is segment r · outputs + classes.
         rows = ops.repeat(ops.arange(batch, dtype='int32') * self.outputs, length)  # (batch · n-grams)
         segments = ops.expand_dims(rows, -1) + ops.take(self.classes, positions, axis=0)
         sums = ops.segment_sum(
             ops.reshape(weights, (-1,)), ops.reshape(segments, (-1,)), num_segments=batch * self.outputs
         )
-        return ops.reshape(sums, (batch, self.outputs)) + self.bias
+        return ops.reshape(sums, (batch, self.outputs)) * damping + self.bias
+
+    def damping(self, ngrams: Tensor) -> Tensor:
+        """Computes the factor of the sum of each text, from 0 to 1: int (batch, n-grams) → (batch)."""
+        count = ops.sum(ops.cast(ngrams > 0, self.table.dtype), axis=1)
+        return ops.sqrt(ops.minimum(1.0, self.usual_length / ops.maximum(count, 1.0)))
 
     def _find(self, ngrams: Tensor) -> tuple[Tensor, Tensor]:
         """Looks n-grams up: their positions in the table, and 1 where the table has them, else 0; each flattened."""

@@ -1,21 +1,29 @@
 """Combines and calibrates the logits of the paths on rows that they were not trained on, by maximum likelihood.
 
-All fits are minimised by L-BFGS, and have a weak normal prior around a start that is sensible without any row. So a
-class without rows and a coefficient that no row says anything about stay where they start.
+Binary labels are fitted by logistic regression. All other fits are minimised by L-BFGS, and have a weak normal prior
+around a start that is sensible without any row. So a class without rows and a coefficient that no row says anything
+about stay where they start.
 """
 
 from collections.abc import Callable
 
 import numpy as np
+from keras import ops
 from scipy import optimize, special
+from sklearn.linear_model import LogisticRegression
 
 from vaiven.label_spec import LabelSpec
+from vaiven.models.network.heads import label_probabilities
 
 # Inverse variance of the prior of the coefficients, in the unit of the sum of the losses.
 PENALTY = 1.0
 # Vector scaling has a bias for each class. With fewer rows per class than this it fits noise; then one temperature for
 # all classes is fitted, in the words of Guo et al. 2017.
 MIN_ROWS_PER_BIAS = 10
+
+# Inverse regularisation of the logistic regression for binary labels.
+STACKING_C = 1.0
+MIN_PROBABILITY = 1e-12
 
 # Parameters → loss and its gradient.
 Objective = Callable[[np.ndarray], tuple[float, np.ndarray]]
@@ -32,18 +40,21 @@ def fit_combination(
     """Fits a, b and c of logits = a · recurrent + b · wide + c.
 
     Args:
-        labels: multiclass, multilabel or ordinal.
-        recurrent: logits of the recurrent path, (rows, classes), or the scores (rows) of ordinal labels.
+        labels: kind and classes.
+        recurrent: logits of the recurrent path, (rows) of binary labels, otherwise (rows, classes), or the scores
+            (rows) of ordinal labels.
         wide: those of the wide path; None if there is none: then b is 0.
-        targets: (rows, classes).
+        targets: (rows) of binary labels, otherwise (rows, classes).
         thresholds: of ordinal labels: those of the recurrent path, (classes − 1).
         class_weights: factor of each class in the loss, (classes); None for 1.
 
     Returns:
-        float (3, classes), or (3, classes − 1) of ordinal labels.
+        float (3) of binary labels, otherwise (3, classes), or (3, classes − 1) of ordinal labels.
     """
     weights = np.ones(labels.size) if class_weights is None else np.asarray(class_weights, np.float64)
     paths = np.stack([recurrent] if wide is None else [recurrent, wide]).astype(np.float64)
+    if labels.kind == 'binary':
+        return _fit_binary(paths, targets > 0.5, weights)
     if labels.kind == 'ordinal':
         assert thresholds is not None
         factors, c = _fit_ordinal(paths, targets * weights, thresholds)
@@ -55,6 +66,46 @@ def fit_combination(
     combination[: len(factors)] = factors if factors.ndim == 2 else factors[:, None]
     combination[2] = c
     return combination
+
+
+def combine(
+    labels: LabelSpec, combination: np.ndarray, recurrent: np.ndarray, wide: np.ndarray
+) -> np.ndarray:
+    """Returns the logits of the labels, as in `vaiven.models.network.heads`, from those of the paths."""
+    if labels.kind == 'ordinal':
+        recurrent, wide = recurrent[:, None], wide[:, None]
+    logits: np.ndarray = combination[0] * recurrent + combination[1] * wide + combination[2]
+    return logits
+
+
+def log_losses(
+    labels: LabelSpec, logits: np.ndarray, targets: np.ndarray, class_weights: np.ndarray | None = None
+) -> np.ndarray:
+    """Returns the logarithmic loss of each row, in nats, summed over the classes of multilabel labels: float (rows).
+
+    Args:
+        labels: kind and classes.
+        logits: as in `vaiven.models.network.heads`.
+        targets: as in `fit_combination`; binary targets are rounded to classes.
+        class_weights: as in `fit_combination`.
+    """
+    probabilities = ops.convert_to_numpy(label_probabilities(labels, logits.astype(np.float64)))
+    if labels.kind == 'binary':
+        targets = np.stack([targets <= 0.5, targets > 0.5], axis=1)
+    weights = 1.0 if class_weights is None else class_weights
+    losses = weights * targets * np.log(np.maximum(probabilities, MIN_PROBABILITY))
+    if labels.kind == 'multilabel':
+        losses = losses + (1 - targets) * np.log(np.maximum(1 - probabilities, MIN_PROBABILITY))
+    total: np.ndarray = -losses.sum(axis=1)
+    return total
+
+
+def _fit_binary(paths: np.ndarray, is_positive: np.ndarray, class_weights: np.ndarray) -> np.ndarray:
+    """Fits logistic regression to the logits of the paths (paths, rows); with one path it is Platt scaling."""
+    row_weights = np.where(is_positive, class_weights[1], class_weights[0])
+    model = LogisticRegression(C=STACKING_C).fit(paths.T, is_positive, row_weights)
+    factors = [*model.coef_[0], 0.0][:2]  # without a wide path, its factor is 0
+    return np.array([*factors, *model.intercept_])
 
 
 def _fit_multiclass(paths: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from keras import ops
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 
 from vaiven.label_spec import LabelSpec
@@ -13,14 +12,12 @@ from vaiven.models.data.labelled_rows import LabelledRows, join_targets, read_la
 from vaiven.models.network.heads import label_probabilities
 from vaiven.models.network.network import Network
 from vaiven.models.network.wide import WideNgrams
-from vaiven.models.training.calibration import fit_combination
+from vaiven.models.training.calibration import combine, fit_combination, log_losses
 from vaiven.models.training.ngram_rows import NgramRows
 from vaiven.models.training.wide_fit import fit_wide
 
 progress = logging.getLogger('vaiven.progress')
 
-# Inverse regularisation of the logistic regression on two logits.
-STACKING_C = 1.0
 # With many classes the combination is fitted to so many rows that each path has at most this many logits: 80 MB.
 MAX_LOGITS = 10_000_000
 
@@ -36,11 +33,12 @@ def stack_paths(
 ) -> None:
     """Fits the wide path to the training rows, and the combination of both paths to the validation rows.
 
-    The combination is a logistic regression on the logits of the two paths (stacking, Wolpert 1992). With one path this
-    is Platt scaling, so the probabilities are calibrated in both cases. `vaiven.models.training.calibration` has the
-    fits for labels that are not binary. Then the wide path is fitted again, to the rows of both splits: the validation
-    rows are no longer needed for validation. Unlabelled rows are ignored. If a split does not have rows of two classes,
-    nothing is fitted, and a progress line reports it.
+    The combination is fitted by maximum likelihood to the logits of the two paths (stacking, Wolpert 1992), so the
+    probabilities are calibrated. The recurrent path takes part if it adds more than noise: by the criterion of
+    Schwarz (1978), it must raise the log-likelihood by log(rows) / 2 for each factor that it adds. Otherwise the wide
+    path decides alone. Then the wide path is fitted again, to the rows of both splits: the validation rows are no
+    longer needed for validation. Unlabelled rows are ignored. If a split does not have rows of two classes, nothing is
+    fitted, and a progress line reports it.
 
     Args:
         network: its recurrent path is trained.
@@ -62,10 +60,20 @@ def stack_paths(
             return
         _fit_wide(network.wide, [training], class_weights)
     recurrent, wide, targets = _validation_logits(network, validation)
-    network.combination.assign(_fit(network, recurrent, wide, targets, class_weights))
+    thresholds = None if network.thresholds is None else ops.convert_to_numpy(network.thresholds.values())
     if network.wide is None:
+        network.combination.assign(
+            fit_combination(network.labels, recurrent, None, targets, thresholds, class_weights)
+        )
         return
-    _report_paths(network, recurrent, wide, targets)
+    both = fit_combination(network.labels, recurrent, wide, targets, thresholds, class_weights)
+    factor, c = fit_combination(network.labels, wide, None, targets, thresholds, class_weights)[[0, 2]]
+    wide_alone = np.stack([np.zeros_like(factor), factor, c])
+    _report_accuracy(network.labels, both, recurrent, wide, targets)
+    is_better = _is_recurrent_path_better_than_noise(
+        network.labels, both, wide_alone, recurrent, wide, targets, class_weights
+    )
+    network.combination.assign(both if is_better else wide_alone)
     _fit_wide(network.wide, [training, validation], class_weights)
 
 
@@ -112,41 +120,48 @@ def _validation_logits(network: Network, rows: LabelledRows) -> tuple[np.ndarray
     return recurrent, wide, targets if network.labels.kind == 'binary' else targets.toarray()
 
 
-def _fit(
-    network: Network,
+def _is_recurrent_path_better_than_noise(
+    labels: LabelSpec,
+    both: np.ndarray,
+    wide_alone: np.ndarray,
     recurrent: np.ndarray,
     wide: np.ndarray,
     targets: np.ndarray,
     class_weights: np.ndarray | None,
-) -> np.ndarray:
-    """Returns the combination of the paths, in the shape of `Network.combination`."""
-    if network.labels.kind == 'binary':
-        is_positive = targets > 0.5
-        row_weights = (
-            None if class_weights is None else np.where(is_positive, class_weights[1], class_weights[0])
-        )
-        paths = [recurrent] if network.wide is None else [recurrent, wide]
-        model = LogisticRegression(C=STACKING_C).fit(np.stack(paths, axis=1), is_positive, row_weights)
-        factors = [*model.coef_[0], 0.0][:2]  # without a wide path, its weight is 0
-        return np.array([*factors, *model.intercept_])
-    thresholds = None if network.thresholds is None else ops.convert_to_numpy(network.thresholds.values())
-    wide_or_none = None if network.wide is None else wide
-    return fit_combination(network.labels, recurrent, wide_or_none, targets, thresholds, class_weights)
+) -> bool:
+    """Whether the recurrent path raises the likelihood of the validation rows by more than noise; says so."""
+    with_it, without = (
+        log_losses(labels, combine(labels, combination, recurrent, wide), targets, class_weights)
+        for combination in (both, wide_alone)
+    )
+    rows = len(targets)
+    factors = labels.size if labels.kind == 'multilabel' else 1  # the other kinds share one over all classes
+    gain = float(without.sum() - with_it.sum())
+    is_better = gain > factors / 2 * np.log(rows)
+    change = f'log loss {without.mean():.3f} with the n-grams alone, {with_it.mean():.3f} with both'
+    decision = (
+        'both paths decide'
+        if is_better
+        else 'the n-grams decide alone: the recurrent path adds no more than noise'
+    )
+    progress.info('%s (%s)', decision, change)
+    return bool(is_better)
 
 
-def _report_paths(network: Network, recurrent: np.ndarray, wide: np.ndarray, targets: np.ndarray) -> None:
+def _report_accuracy(
+    labels: LabelSpec, both: np.ndarray, recurrent: np.ndarray, wide: np.ndarray, targets: np.ndarray
+) -> None:
     """Logs how well each path and both together classify the validation rows."""
-    labels = network.labels
-    a, b, c = np.array(network.combination)
+    a, b, c = both
+    together = combine(labels, both, recurrent, wide)
     if labels.kind == 'ordinal':
         recurrent, wide = recurrent[:, None], wide[:, None]
         # A score alone says nothing about the classes: both paths are given the thresholds, in their own unit.
         alone = recurrent + c / (a + b), wide + c / (a + b)
     else:
         alone = recurrent, wide
-    both = a * recurrent + b * wide + c
     name = 'accuracy' if labels.kind in ('binary', 'ordinal') else 'macro-F1'
-    values = [_measure(labels, logits, targets) for logits in (*alone, both)]
+    values = [_measure(labels, logits, targets) for logits in (*alone, together)]
     progress.info(
         f'validation: {name} %.1f %% recurrent, %.1f %% wide, %.1f %% both',
         *(100 * value for value in values),

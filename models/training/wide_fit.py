@@ -20,6 +20,8 @@ from vaiven.models.training.wide_table import WideTable, strongest
 STACKING_C = 1.0
 # The logits for the stacking come from models that were fitted without the row, as in cross-validation.
 FOLDS = 4
+# Share of the training texts that are not longer than usual.
+USUAL_SHARE = 0.99
 # With more classes than this, or more weights to read in one pass over all of them, a model for each class takes too
 # long: about a microsecond per weight, so the limit is about ten minutes on one core.
 MAX_FITTED_CLASSES, MAX_FITTED_WEIGHTS = 50, 5 * 10**8
@@ -57,6 +59,7 @@ def fit_wide(
         dense = targets if isinstance(targets, np.ndarray) else targets.toarray()
         table = fit_classes(counts, is_word, dense, labels.kind == 'multilabel', weights)
     _assign(wide, ids, table)
+    wide.usual_length.assign(float(np.quantile(ngrams.lengths, USUAL_SHARE)))
 
 
 def needs_closed_form(nonzeros: int, classes: int) -> bool:

@@ -10,8 +10,8 @@ from vaiven.serving.commands.options import Name, Utf8, encoding_option, option_
 
 
 @dataclass(frozen=True)
-class Data:
-    """The options about the table.
+class Table:
+    """The options about a table of labelled rows.
 
     Attributes:
         file: name of the file.
@@ -19,7 +19,6 @@ class Data:
         label_column: name of the column with the labels.
         encoding: of the file; None for UTF-8.
         ignore_unknown_labels: whether a row whose label is not one of the model's counts as unlabelled.
-        slice_by: names of the columns to slice by.
     """
 
     file: str
@@ -27,6 +26,16 @@ class Data:
     label_column: str
     encoding: str | None
     ignore_unknown_labels: bool
+
+
+@dataclass(frozen=True)
+class Data(Table):
+    """The options about the table that is evaluated.
+
+    Attributes:
+        slice_by: names of the columns to slice by.
+    """
+
     slice_by: tuple[str, ...]
 
 
@@ -45,9 +54,7 @@ class PredictionsOutput:
     probabilities: bool
 
 
-data_options = option_group(
-    'data',
-    Data,
+_TABLE_OPTIONS = (
     click.option(
         '--data', 'file', type=Utf8(), required=True, metavar='FILE', help='Table with texts and labels.'
     ),
@@ -73,6 +80,12 @@ data_options = option_group(
         is_flag=True,
         help='Leave out rows with a label that the model does not have.  [default: an error]',
     ),
+)
+table_options = option_group('table', Table, *_TABLE_OPTIONS)
+data_options = option_group(
+    'data',
+    Data,
+    *_TABLE_OPTIONS,
     click.option(
         '--slice-by',
         type=Name(),

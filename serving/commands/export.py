@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from vaiven.serving.commands.options import MODEL, VERSION, Utf8
+from vaiven.serving.commands.options import Utf8
+from vaiven.serving.commands.pushed_models import PushedChoice, pushed_options
 from vaiven.serving.common import terminal
 from vaiven.serving.common.errors import ServingError
 from vaiven.serving.common.local_path import local_path
@@ -26,21 +26,8 @@ FORMATS = ('.csv', '.tsv', '.jsonl')
 @click.command()
 @click.argument('file', type=Utf8())
 @click.option('--split', type=click.Choice(SPLITS), default='test', show_default=True, help='Split to write.')
-@click.option(
-    '--name',
-    type=Utf8(),
-    help=f'Name of the model.  [default: the model of the run, or {MODEL} if it has several]',
-)
-@click.option(
-    '--root',
-    type=Utf8(),
-    metavar='DIR',
-    help='Folder of the run.  [default: the newest below vaiven-runs]',
-)
-@click.option(
-    '--version', type=VERSION, metavar='N', help='Version whose run is used.  [default: the newest]'
-)
-def export(file: str, split: str, name: str | None, root: str | None, version: int | None) -> None:
+@pushed_options
+def export(file: str, split: str, pushed: PushedChoice) -> None:
     """Write the rows of a split to FILE, a .csv, .tsv or .jsonl file.
 
     The columns are text, label and the other columns of the examples (group, language, rating, position). Labels are
@@ -60,13 +47,10 @@ def export(file: str, split: str, name: str | None, root: str | None, version: i
     if ending not in FORMATS:
         raise click.UsageError(f'FILE must end in {", ".join(FORMATS)}. Received: {path.name}')
     from vaiven.serving.common import files
-    from vaiven.serving.rollout import held_out, serving_folder
+    from vaiven.serving.rollout import held_out
 
-    base_path = _base_path(name, None if root is None else local_path(root, '--root'))
-    pushed = serving_folder.versions(base_path)
-    if version is not None and version not in pushed:
-        raise ServingError(f'{base_path} has no version {version}; it has: {", ".join(map(str, pushed))}')
-    chosen = pushed[0] if version is None else version
+    model = pushed.find()
+    base_path, chosen = model.folder, model.version
     folder, labels = held_out.examples_folder(base_path, chosen), held_out.labels_of(base_path, chosen)
     rows = list(held_out.rows(folder, split, labels.spec))
     if not rows:
@@ -75,36 +59,6 @@ def export(file: str, split: str, name: str | None, root: str | None, version: i
         )
     files.replace_with(path, lambda stream: _write(stream, ending, rows, labels.separator))
     terminal.say(f'{path}: {len(rows):,} rows, split {split} of the run of version {chosen} in {base_path}')
-
-
-def _base_path(name: str | None, root: Path | None) -> Path:
-    """Returns the folder with the versions. Raises ServingError if there is none, or several and no name."""
-    from vaiven.serving.rollout import serving_folder
-
-    if root is None:
-        newest = serving_folder.newest() if name is None else serving_folder.newest(name)
-        if newest is None:
-            of_model = '' if name is None else f' of {name!r}'
-            raise ServingError(
-                f'there is no pushed model{of_model} below {serving_folder.RUNS}: '
-                'run `vaiven run`, or name the folder of a run with --root'
-            )
-        return newest
-    serving = root.absolute() / 'serving'
-    models = (
-        sorted(path for path in serving.glob('*') if serving_folder.versions(path))
-        if serving.is_dir()
-        else []
-    )
-    chosen = [path for path in models if path.name == name] if name is not None else models
-    if len(chosen) > 1:
-        chosen = [path for path in models if path.name == MODEL]
-    if not chosen:
-        names = ', '.join(path.name for path in models) or 'none'
-        raise ServingError(
-            f'{serving} has no such model with a version; it has: {names}. Choose one with --name'
-        )
-    return chosen[0]
 
 
 def _write(stream: TextIO, ending: str, rows: list[Row], separator: str) -> None:

@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
+
+from vaiven.serving.commands.options import MODEL, VERSION, Utf8, option_group
+from vaiven.serving.common.errors import ServingError
+from vaiven.serving.common.local_path import local_path
 from vaiven.serving.rollout import serving_folder as folders
 
 
@@ -58,3 +63,75 @@ def pushed_models(model: str = '', version: int | None = None, root: Path | None
             newest = PushedModel(folder, numbers[0])
             models.append((newest.path.stat().st_mtime, str(folder), newest))
     return [pushed for *_, pushed in sorted(models, reverse=True, key=lambda item: item[:2])]
+
+
+@dataclass(frozen=True)
+class PushedChoice:
+    """The options that choose a version of a pushed model.
+
+    Attributes:
+        name: of the model; None for the model of the run.
+        root: folder of the run; None for the newest below `vaiven-runs`.
+        version: its number; None for the newest.
+    """
+
+    name: str | None
+    root: str | None
+    version: int | None
+
+    def find(self) -> PushedModel:
+        """Returns the version.
+
+        Raises:
+            ServingError: there is no such model or version, or several models and no name.
+        """
+        folder = self._folder()
+        pushed = folders.versions(folder)
+        if self.version is not None and self.version not in pushed:
+            raise ServingError(
+                f'{folder} has no version {self.version}; it has: {", ".join(map(str, pushed))}'
+            )
+        return PushedModel(folder, pushed[0] if self.version is None else self.version)
+
+    def _folder(self) -> Path:
+        if self.root is None:
+            newest = folders.newest() if self.name is None else folders.newest(self.name)
+            if newest is None:
+                of_model = '' if self.name is None else f' of {self.name!r}'
+                raise ServingError(
+                    f'there is no pushed model{of_model} below {folders.RUNS}: '
+                    'run `vaiven run`, or name the folder of a run with --root'
+                )
+            return newest
+        serving = local_path(self.root, '--root').absolute() / 'serving'
+        models = (
+            sorted(path for path in serving.glob('*') if folders.versions(path)) if serving.is_dir() else []
+        )
+        chosen = [path for path in models if self.name in (None, path.name)]
+        if len(chosen) > 1:
+            chosen = [path for path in models if path.name == MODEL]
+        if not chosen:
+            names = ', '.join(path.name for path in models) or 'none'
+            raise ServingError(
+                f'{serving} has no such model with a version; it has: {names}. Choose one with --name'
+            )
+        return chosen[0]
+
+
+# For commands about a pushed version on this machine: `pushed: PushedChoice`.
+pushed_options = option_group(
+    'pushed',
+    PushedChoice,
+    click.option(
+        '--name',
+        type=Utf8(),
+        help=f'Name of the model.  [default: the model of the run, or {MODEL} if it has several]',
+    ),
+    click.option(
+        '--root',
+        type=Utf8(),
+        metavar='DIR',
+        help='Folder of the run.  [default: the newest below vaiven-runs]',
+    ),
+    click.option('--version', type=VERSION, metavar='N', help='Version to use.  [default: the newest]'),
+)

@@ -56,6 +56,7 @@ def text_model(spec: LabelSpec, folder, unit: str = 'word', wide_ngrams: int = 2
         network.wide.ngrams.assign(np.pad(known, (0, wide_ngrams - len(known)), constant_values=NO_NGRAM))
         network.wide.table.assign(random.normal(size=network.wide.table.shape))
         network.wide.bias.assign(random.normal(size=network.wide.bias.shape))
+        network.wide.usual_length.assign(20.0)  # the longer texts are damped
         if network.wide.is_sparse:
             classes = random.permuted(np.tile(np.arange(spec.size), (wide_ngrams, 1)), axis=1)
             network.wide.classes.assign(classes[:, : network.wide.classes.shape[1]])

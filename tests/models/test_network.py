@@ -133,6 +133,21 @@ def test_the_wide_path_sums_the_weights_of_known_ngrams():
     assert np.array(wide(np.zeros((2, 0), 'int32'))).tolist() == [0.5, 0.5]
 
 
+@pytest.mark.parametrize('outputs', [1, 2, 40])
+def test_the_sum_of_a_text_that_is_longer_than_usual_grows_with_the_root_of_its_length(outputs):
+    wide = WideNgrams(8, outputs)
+    wide.build((None, None))
+    wide.ngrams.assign(np.arange(1, 9))
+    table = np.zeros(wide.table.shape)
+    table.reshape(8, -1)[:, 0] = 1
+    wide.table.assign(table)
+    wide.bias.assign(np.full(wide.bias.shape, 0.5))
+    wide.usual_length.assign(2.0)
+    ngrams = np.array([[1, 0, 0, 0, 0, 0, 0, 0], [1, 2, 0, 0, 0, 0, 0, 0], [1, 2, 3, 4, 5, 6, 7, 8]], 'int32')
+    logits = np.array(wide(ngrams)).reshape(3, -1)[:, 0]
+    np.testing.assert_allclose(logits, [1.5, 2.5, 0.5 + 8 * np.sqrt(2 / 8)])
+
+
 def test_with_several_outputs_an_ngram_has_a_weight_for_each():
     wide = WideNgrams(3, outputs=2)
     wide.build((None, None))

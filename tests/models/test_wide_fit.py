@@ -46,6 +46,11 @@ def test_words_and_subwords_of_one_class_get_weights_and_common_ones_do_not():
     assert logit(wide, 17, 24) == neutral  # never seen
 
 
+def test_training_texts_are_not_longer_than_usual_except_for_one_in_a_hundred():
+    assert float(fitted(ROWS * 3, TARGETS * 3).usual_length) == 3
+    assert float(fitted([*ROWS * 100, [COMMON] * 500], [*TARGETS * 100, 1]).usual_length) == 3
+
+
 def test_targets_between_the_classes_get_smaller_weights():
     sure, unsure = fitted(ROWS * 3, TARGETS * 3), fitted(ROWS * 3, [0.6, 0.4] * 12)
     assert 0 < logit(unsure, GOOD) - logit(unsure, BAD) < logit(sure, GOOD) - logit(sure, BAD)

@@ -1,0 +1,57 @@
+"""Reads and replaces the combination of the paths in a SavedModel; its graph and all other weights stay."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from vaiven.errors import UserError
+
+# How `vaiven.models.export.saved_model` tracks the variable.
+_KEY = 'combination/.ATTRIBUTES/VARIABLE_VALUE'
+
+
+class CombinationError(UserError):
+    """The SavedModel has no combination that can be replaced."""
+
+    exit_status = 1
+
+
+def read_combination(saved_model: Path) -> np.ndarray:
+    """Returns `Network.combination` of a SavedModel.
+
+    Args:
+        saved_model: its folder.
+
+    Raises:
+        CombinationError: an earlier version of this package or another program wrote it, or it is damaged.
+    """
+    try:
+        return np.asarray(tf.train.load_variable(str(saved_model / 'variables' / 'variables'), _KEY))
+    except (tf.errors.OpError, KeyError, ValueError) as error:
+        raise CombinationError(
+            f'{saved_model}: it has no calibration that can be replaced; only models that this version of vaiven '
+            'trained have one. Train it again with `vaiven run`'
+        ) from error
+
+
+def copy_with_combination(saved_model: Path, combination: np.ndarray, target: Path) -> None:
+    """Copies a SavedModel with another combination.
+
+    Args:
+        saved_model: its folder.
+        combination: as `Network.combination`.
+        target: an empty folder.
+    """
+    shutil.copytree(saved_model, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns('variables'))
+    reader = tf.train.load_checkpoint(str(saved_model / 'variables' / 'variables'))
+    values = {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+    values[_KEY] = combination.astype(values[_KEY].dtype).reshape(values[_KEY].shape)
+    (target / 'variables').mkdir()
+    tf.raw_ops.SaveV2(
+        prefix=str(target / 'variables' / 'variables'),
+        tensor_names=list(values),
+        shape_and_slices=[''] * len(values),
+        tensors=[tf.constant(value) for value in values.values()],
+    )
