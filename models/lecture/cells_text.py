@@ -32,7 +32,7 @@ _PO = 'o = σ(U_o x_t + W_o h_{t−1} + p_o ∘ c_t + b_o)'
 _Z = 'z = σ(U_z x_t + W_z h_{t−1} + b_z)'
 _R = 'r = σ(U_r x_t + W_r h_{t−1} + b_r)'
 _G = 'h_t = z ∘ h_{t−1} + (1 − z) ∘ h̃'
-_MIN_H = 'h̃ = g(U_h x_t + b_h), g(v) = v + 0.5 if v ≥ 0, else σ(v)'
+_MIN_H = 'h̃ = g(U_h x_t + b_h); g(v) = v + 0.5 (v ≥ 0), σ(v) (v < 0)'
 
 CELL_TEXTS = {
     'simple_rnn': CellText('simple RNN', ('h_t = tanh(U x_t + W h_{t−1} + b)',), 'Elman 1990'),
@@ -69,7 +69,7 @@ CELL_TEXTS = {
     'mogrifier_lstm': CellText(
         'Mogrifier',
         (
-            'x_t ← 2σ(Q_k h_{t−1}) ∘ x_t, then h_{t−1} ← 2σ(R_k x_t) ∘ h_{t−1}, in 5 rounds',
+            'x_t ← 2σ(Q_k h_{t−1}) ∘ x_t; h_{t−1} ← 2σ(R_k x_t) ∘ h_{t−1}',
             _F,
             _I,
             _O,
@@ -77,7 +77,7 @@ CELL_TEXTS = {
             _CELL_STATE,
             _H,
         ),
-        'Melis et al. 2020',
+        'Melis et al. 2020; five rounds before the step: Q_1, R_1, Q_2, R_2, Q_3',
     ),
     'slstm': CellText(
         'sLSTM',
@@ -102,6 +102,12 @@ CELL_TEXTS = {
     ),
 }
 
+# What a publication is cited for, where its title does not say so.
+REFERENCE_NOTES = {
+    'Hutto': 'The film reviews.',
+    'Jozefowicz': 'A forget gate that starts open.',
+    'Saxe': 'Orthogonal initial weights.',
+}
 REFERENCES = (
     'Beck, M., Pöppel, K., Spanring, M. et al. (2024). xLSTM: extended long short-term memory. NeurIPS.',
     'Bengio, Y., Simard, P. & Frasconi, P. (1994). Learning long-term dependencies with gradient descent is '
@@ -118,13 +124,13 @@ REFERENCES = (
     'odyssey. IEEE Transactions on Neural Networks and Learning Systems 28(10).',
     'Hochreiter, S. & Schmidhuber, J. (1997). Long short-term memory. Neural Computation 9(8).',
     'Hutto, C. J. & Gilbert, E. (2014). VADER: a parsimonious rule-based model for sentiment analysis of social '
-    'media text. ICWSM. (The film reviews.)',
+    'media text. ICWSM.',
     'Jozefowicz, R., Zaremba, W. & Sutskever, I. (2015). An empirical exploration of recurrent network '
-    'architectures. ICML. (A forget gate that begins open.)',
+    'architectures. ICML.',
     'Melis, G., Kočiský, T. & Blunsom, P. (2020). Mogrifier LSTM. ICLR.',
     'Pascanu, R., Mikolov, T. & Bengio, Y. (2013). On the difficulty of training recurrent neural networks. ICML.',
     'Saxe, A. M., McClelland, J. L. & Ganguli, S. (2014). Exact solutions to the nonlinear dynamics of learning in '
-    'deep linear neural networks. ICLR. (Orthogonal initial weights.)',
+    'deep linear neural networks. ICLR.',
     'Schuster, M. & Paliwal, K. K. (1997). Bidirectional recurrent neural networks. IEEE Transactions on Signal '
     'Processing 45(11).',
 )

@@ -1,8 +1,11 @@
 """Settings of the lecture page."""
 
 import dataclasses
+import typing
 
 from vaiven.configuration import require
+from vaiven.models.lecture.memory import CopyTask
+from vaiven.models.lecture.translation import Language
 from vaiven.models.network.config import CELLS
 
 
@@ -11,6 +14,7 @@ class LectureConfig:
     """Sizes and training budgets of the models on the page. The defaults take about five minutes, `quick` about one.
 
     Attributes:
+        language: Language of the page, `en` or `es`.
         seed: Seed of the weights and of the order of the training windows.
         cells: Cells to compare, of those in `vaiven.models.network.cells`.
         runs: Trainings per cell, with the seeds `seed`, `seed + 1`, …
@@ -26,7 +30,10 @@ class LectureConfig:
         excerpts: Excerpts of the held-out text that the gradients are averaged over.
         gate_units: Rows of the heat maps of the gates.
         word_units: Units and embedding size of the word models.
-        word_steps: Training steps of a word model.
+        copy_task: Sizes of the task that only memory solves.
+        word_steps: Maximum number of training steps of a word model.
+        word_measurements: Measurements of a word model on the end of its training part.
+        word_patience: Measurements without improvement after which a word model stops (early stopping).
         word_window: Words per row.
         word_vocabulary: Size of the vocabulary of the word models.
         word_learning_rate: Initial learning rate of the word models.
@@ -34,6 +41,7 @@ class LectureConfig:
         max_characters: Longer texts are truncated to this many characters.
     """
 
+    language: Language = 'en'
     seed: int = 0
     cells: tuple[str, ...] = CELLS
     runs: int = 2
@@ -41,7 +49,7 @@ class LectureConfig:
     embedding_size: int = 32
     window: int = 64
     batch_size: int = 32
-    steps: int = 400
+    steps: int = 300
     measurements: int = 10
     held_out_windows: int = 128
     learning_rate: float = 5e-3
@@ -49,7 +57,10 @@ class LectureConfig:
     excerpts: int = 8
     gate_units: int = 24
     word_units: int = 128
-    word_steps: int = 500
+    copy_task: CopyTask = dataclasses.field(default_factory=CopyTask)
+    word_steps: int = 400
+    word_measurements: int = 10
+    word_patience: int = 2
     word_window: int = 32
     word_vocabulary: int = 6000
     word_learning_rate: float = 1e-2
@@ -57,6 +68,10 @@ class LectureConfig:
     max_characters: int = 3_000_000
 
     def __post_init__(self) -> None:
+        languages = typing.get_args(Language)
+        require(
+            self.language in languages, f'the language must be one of {", ".join(languages)}', self.language
+        )
         require(0 <= self.seed < 2**31 - 1000, 'the seed must lie between 0 and 2147482647', self.seed)
         require(
             bool(self.cells) and set(self.cells) <= set(CELLS), f'cells are {", ".join(CELLS)}', self.cells
@@ -77,6 +92,7 @@ class LectureConfig:
             measurements=5,
             held_out_windows=64,
             excerpts=4,
+            copy_task=dataclasses.replace(self.copy_task, steps=150, measured_rows=128),
             word_steps=170,
             word_vocabulary=3000,
         )

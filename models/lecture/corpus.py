@@ -6,6 +6,7 @@ Every tenth passage of a text is held out: no model is trained on it, and all mo
 import collections
 import dataclasses
 import gzip
+import itertools
 import textwrap
 import zlib
 from collections.abc import Iterable, Sequence
@@ -118,6 +119,16 @@ def read_lines(path: str) -> list[str]:
         raise CorpusError(
             f'{path}: byte {error.start + 1} is not UTF-8; convert it, for example with iconv -f LATIN1 -t UTF-8'
         ) from None
+
+
+def read_sayings(path: str) -> list[str]:
+    """Reads a file of fortune(6): texts of several lines, with a line `%` between them.
+
+    Raises:
+        CorpusError: as for `read_lines`.
+    """
+    groups = itertools.groupby(read_lines(path), key=lambda line: line.strip() == '%')
+    return [' '.join(' '.join(lines).split()) for separates, lines in groups if not separates]
 
 
 class Vocabulary:

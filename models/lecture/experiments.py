@@ -21,6 +21,7 @@ from vaiven.models.lecture.language_model import (
     train,
     windows,
 )
+from vaiven.models.lecture.memory import copy_accuracy
 from vaiven.models.lecture.word_models import WordModels, word_corpus, word_models
 
 progress = logging.getLogger('vaiven.progress')
@@ -76,6 +77,7 @@ class Lecture:
         frequency_bits: bits per character of a model that knows only the frequencies of the characters.
         scaled: gradient norms of simple RNNs (excerpts, T) by the factor of their recurrent matrix.
         readings: gates by cell.
+        memory: accuracy in the copy task by delay, by cell.
         words: results of the word models, by text.
         seconds: computing time by part.
     """
@@ -87,6 +89,7 @@ class Lecture:
     frequency_bits: float
     scaled: Mapping[float, np.ndarray]
     readings: Mapping[str, GateReading]
+    memory: Mapping[str, tuple[float, ...]]
     words: tuple[WordModels, ...]
     seconds: Mapping[str, float]
 
@@ -152,6 +155,11 @@ def compute(corpora: Sequence[Corpus], config: LectureConfig) -> Lecture:
         if cell in models
     }
     record_time('gates')
+    memory = {}
+    for cell in config.cells:
+        memory[cell] = copy_accuracy(cell, config.copy_task, config.seed)
+        progress.info('%s: names %.0f %% of the symbols', cell, 100 * float(np.mean(memory[cell])))
+    record_time('memory')
     word_results = tuple(word_models(corpus, config) for corpus in word_corpora)
     record_time('words')
     return Lecture(
@@ -162,6 +170,7 @@ def compute(corpora: Sequence[Corpus], config: LectureConfig) -> Lecture:
         frequency_bits(training, rows, len(vocabulary)),
         dict(zip(FACTORS, scaled, strict=True)),
         readings,
+        memory,
         word_results,
         seconds,
     )

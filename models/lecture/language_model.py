@@ -50,9 +50,13 @@ class LanguageModel(keras.Model):
         )
         self(np.zeros((1, 2), 'int32'))
 
-    def call(self, ids: Tensor) -> Tensor:
-        """Predicts the next token of each step: int (batch, time) → logits (batch, time, vocabulary_size)."""
-        return self.softmax(self.recurrent(self.embedding(ids)))
+    def call(self, ids: Tensor, last_only: bool = False) -> Tensor:
+        """Predicts the next token of each step: int (batch, time) → logits (batch, time, vocabulary_size).
+
+        With `last_only` it predicts that of the last step alone: (batch, vocabulary_size).
+        """
+        outputs = self.recurrent(self.embedding(ids))
+        return self.softmax(outputs[:, -1] if last_only else outputs)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +93,15 @@ class Curve:
     seconds: float
 
 
-def train(model: LanguageModel, ids: np.ndarray, held_out: np.ndarray, budget: Budget, seed: int) -> Curve:
+def train(
+    model: LanguageModel,
+    ids: np.ndarray,
+    held_out: np.ndarray,
+    budget: Budget,
+    seed: int,
+    *,
+    patience: int | None = None,
+) -> Curve:
     """Trains a model on random windows of a text, and measures it on held-out windows.
 
     Args:
@@ -98,6 +110,8 @@ def train(model: LanguageModel, ids: np.ndarray, held_out: np.ndarray, budget: B
         held_out: int (rows, window + 1).
         budget: steps and sizes.
         seed: seed of the windows: with the same seed every cell gets the same windows in the same order.
+        patience: stops after this many measurements without improvement and restores the best weights (early
+            stopping); None for all steps and the last weights.
 
     Raises:
         DivergedError: the loss is NaN or infinite.
@@ -125,6 +139,7 @@ def train(model: LanguageModel, ids: np.ndarray, held_out: np.ndarray, budget: B
     points = sorted({round(budget.steps * i / budget.measurements) for i in range(budget.measurements + 1)})
     bits: list[float] = []
     started, measuring_seconds = time.monotonic(), 0.0
+    best: tuple[int, list[np.ndarray]] = (0, [])  # number of the measurement, and its weights
     for number in range(budget.steps + 1):
         if number in points:
             measuring_started = time.monotonic()
@@ -132,10 +147,17 @@ def train(model: LanguageModel, ids: np.ndarray, held_out: np.ndarray, budget: B
             measuring_seconds += time.monotonic() - measuring_started
             if not math.isfinite(bits[-1]):
                 raise DivergedError(f'{model.recurrent.name}: the loss is NaN or infinite at step {number}')
+            if patience is not None:
+                if bits[-1] == min(bits):
+                    best = len(bits), model.get_weights()
+                elif len(bits) - best[0] >= patience:
+                    break
         if number < budget.steps:
             starts = random.integers(0, len(ids) - budget.window, size=budget.batch_size)
             step(tf.constant(ids[starts[:, None] + np.arange(budget.window + 1)]))  # (batch, window + 1)
-    return Curve(tuple(points), tuple(bits), time.monotonic() - started - measuring_seconds)
+    if patience is not None:
+        model.set_weights(best[1])
+    return Curve(tuple(points[: len(bits)]), tuple(bits), time.monotonic() - started - measuring_seconds)
 
 
 def _nats(logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:

@@ -58,15 +58,15 @@ svg line.grid { stroke: var(--rule); stroke-width: 1; }
 .step0 { --line: var(--step0); } .step1 { --line: var(--step1); } .step2 { --line: var(--step2); }
   .step3 { --line: var(--step3); } .step4 { --line: var(--step4); }
 .scroll { overflow-x: auto; overscroll-behavior-x: contain; padding-bottom: .3rem; }
+.scroll:focus-visible { outline: 2px solid var(--heat); outline-offset: 2px; }
 svg.heat { display: block; --line: var(--heat); max-width: none; }
 .heat .ground { fill: var(--paper); } .heat .shade { fill: var(--line); shape-rendering: crispEdges; }
-.heat .token { font: 12.5px ui-monospace, Menlo, Consolas, monospace; } .heat .space { fill: var(--soft);
-  opacity: .6; }
+.heat .token { font: 12.5px ui-monospace, Menlo, Consolas, monospace; } .heat .space { fill: var(--soft); }
 .gate { font-size: .88rem; margin: .55rem 0 .2rem; } .gate b { font-weight: 600; }
 .key { display: inline-block; width: 130px; height: 11px; border: 1px solid var(--rule);
   vertical-align: -1px; background: linear-gradient(90deg, var(--paper), var(--heat)); }
-.eq { font: italic 1.03rem/1.7 "STIX Two Text", Cambria, "Times New Roman", serif; overflow-x: auto;
-  white-space: nowrap; }
+.eq { font: italic 1.03rem/1.7 "STIX Two Text", Cambria, "Times New Roman", serif;
+  padding-left: 1.6em; text-indent: -1.6em; }
 .eq .fn { font-style: normal; } .eq sub { font-size: .72em; line-height: 0; }
 .cell { border-left: 4px solid var(--line); }
 .cell .fact { font-size: .88rem; color: var(--soft); margin: .35rem 0 0; }

@@ -32,6 +32,7 @@ class WordCorpus:
         name: name of the text.
         vocabulary: its most frequent words.
         training: ids, int (tokens).
+        stopping: the tenth after them, int (tokens): tells when to stop the training.
         held_out: ids, int (tokens).
         training_words: number of words, without `[BOS]` and `[EOS]`.
     """
@@ -39,6 +40,7 @@ class WordCorpus:
     name: str
     vocabulary: Vocabulary
     training: np.ndarray
+    stopping: np.ndarray
     held_out: np.ndarray
     training_words: int
 
@@ -52,7 +54,7 @@ class WordModels:
         vocabulary_size: number of ids.
         training_words: number of words in the training part.
         unknown_share: share of `[UNK]` in the held-out part.
-        passes: how many times the models have read the training part.
+        passes: how many times the forward model has read the training part.
         perplexity: on the held-out part: `forward`, `backward`, and `frequency` of the word frequencies alone.
         gaps: candidates for the gap of each sentence.
         skipped_sentences: sentences with too many unknown words.
@@ -76,21 +78,31 @@ def word_corpus(corpus: Corpus, config: LectureConfig) -> WordCorpus:
     """
     training, held_out = words(corpus.training), words(corpus.held_out)
     vocabulary = Vocabulary(itertools.chain.from_iterable(training), config.word_vocabulary)
-    splits = {'training': vocabulary.encode(training), 'held_out': vocabulary.encode(held_out)}
-    require_min_tokens(corpus.name, 'words', config.word_window, **splits)
-    return WordCorpus(corpus.name, vocabulary, **splits, training_words=sum(map(len, training)))
+    ids, held_out_ids = vocabulary.encode(training), vocabulary.encode(held_out)
+    window = config.word_window
+    require_min_tokens(corpus.name, 'words', 2 * window + 1, training=ids)
+    require_min_tokens(corpus.name, 'words', window, held_out=held_out_ids)
+    start = len(ids) - max(len(ids) // 10, window + 1)
+    return WordCorpus(
+        corpus.name, vocabulary, ids[:start], ids[start:], held_out_ids, sum(map(len, training))
+    )
 
 
 def word_models(corpus: WordCorpus, config: LectureConfig) -> WordModels:
     """Trains a forward and a backward word model, and predicts the gaps of the sentences in the text's language."""
     vocabulary, training, held_out = corpus.vocabulary, corpus.training, corpus.held_out
     budget = Budget(
-        config.word_steps, config.batch_size, config.word_window, config.word_learning_rate, measurements=1
+        config.word_steps,
+        config.batch_size,
+        config.word_window,
+        config.word_learning_rate,
+        config.word_measurements,
     )
     # The backward model reads the same ids from the end: each passage from [EOS] to [BOS].
-    splits = {'forward': (training, held_out), 'backward': (training[::-1], held_out[::-1])}
-    models, perplexity = {}, {}
-    for direction, (train_ids, held_out_ids) in splits.items():
+    parts = (training, corpus.stopping, held_out)
+    splits = {'forward': parts, 'backward': tuple(ids[::-1] for ids in parts)}
+    models, perplexity, steps = {}, {}, {}
+    for direction, (train_ids, stopping_ids, held_out_ids) in splits.items():
         model = LanguageModel(
             'lstm',
             len(vocabulary),
@@ -99,13 +111,17 @@ def word_models(corpus: WordCorpus, config: LectureConfig) -> WordModels:
             seed=config.seed,
         )
         rows = windows(held_out_ids, config.word_window, config.held_out_windows)
-        curve = train(model, train_ids, rows, budget, config.seed)
+        stopping_rows = windows(stopping_ids, config.word_window, config.held_out_windows)
+        curve = train(model, train_ids, stopping_rows, budget, config.seed, patience=config.word_patience)
+        # The weights are those of the best measurement.
+        steps[direction] = curve.steps[int(np.argmin(curve.bits))]
         models[direction], perplexity[direction] = model, 2 ** bits_per_token(model, rows)
         progress.info(
-            '%s, %s words: perplexity %.0f (%.0f s)',
+            '%s, %s words: perplexity %.0f after %d steps (%.0f s)',
             corpus.name,
             direction,
             perplexity[direction],
+            steps[direction],
             curve.seconds,
         )
     rows = windows(held_out, config.word_window, config.held_out_windows)
@@ -119,7 +135,7 @@ def word_models(corpus: WordCorpus, config: LectureConfig) -> WordModels:
         len(vocabulary),
         corpus.training_words,
         float((held_out == UNK_ID).mean()),
-        config.word_steps * config.batch_size * config.word_window / len(training),
+        steps['forward'] * config.batch_size * config.word_window / len(training),
         perplexity,
         tuple(
             candidates.fill_gap(

@@ -1,5 +1,6 @@
 """The numbers behind the lecture's page: gradients, gates, learning curves and gaps."""
 
+import dataclasses
 import gzip
 
 import keras
@@ -9,7 +10,14 @@ import pytest
 from vaiven.configuration import ConfigError
 from vaiven.models.lecture.candidates import fill_gap, known_word_share
 from vaiven.models.lecture.config import LectureConfig
-from vaiven.models.lecture.corpus import CorpusError, Vocabulary, read_lines, split_corpus, words
+from vaiven.models.lecture.corpus import (
+    CorpusError,
+    Vocabulary,
+    read_lines,
+    read_sayings,
+    split_corpus,
+    words,
+)
 from vaiven.models.lecture.experiments import compute, example_sentence
 from vaiven.models.lecture.gates import gate_activations
 from vaiven.models.lecture.gradients import gradient_norms, scaled_rnn_norms
@@ -17,10 +25,12 @@ from vaiven.models.lecture.language_model import (
     Budget,
     DivergedError,
     LanguageModel,
+    bits_per_token,
     frequency_bits,
     train,
     windows,
 )
+from vaiven.models.lecture.memory import NOISE, SYMBOLS, CopyTask, copy_accuracy, copy_rows
 from vaiven.models.network.cells import recurrent_layer
 from vaiven.models.network.config import CELLS
 
@@ -123,6 +133,47 @@ def test_a_curve_falls_below_the_frequencies_and_the_same_seed_gives_it_again(te
     assert curves[0].bits == curves[1].bits
 
 
+def test_a_training_that_no_longer_improves_stops_and_keeps_the_best_weights(text):
+    vocabulary = Vocabulary(''.join(text.training), 100)
+    ids = vocabulary.encode(text.training)
+    rows = windows(
+        np.random.default_rng(0).permutation(ids), 16, 8
+    )  # what is learnt makes these less probable
+    model = LanguageModel('gru', len(vocabulary), units=16, embedding_size=8, seed=5)
+    curve = train(model, ids, rows, Budget(300, 8, 16, 0.02, 20), seed=5, patience=2)
+    assert len(curve.steps) == len(curve.bits) < 20
+    best = int(np.argmin(curve.bits))
+    assert best == len(curve.bits) - 3
+    assert bits_per_token(model, rows) == pytest.approx(curve.bits[best], rel=1e-6)
+
+
+def test_a_row_of_the_copy_task_has_one_symbol_at_its_delay_and_ends_in_the_question():
+    delays = np.array([1, 5, 30])
+    rows, symbols = copy_rows(delays, 31, np.random.default_rng(0))
+    assert rows.shape == (3, 31)
+    assert (rows[:, -1] == SYMBOLS + NOISE).all()
+    for row, symbol, delay in zip(rows, symbols, delays, strict=True):
+        assert np.flatnonzero(row < SYMBOLS).tolist() == [30 - delay]
+        assert row[30 - delay] == symbol
+
+
+def test_a_gated_cell_learns_to_remember_one_symbol_and_an_untrained_one_guesses():
+    task = CopyTask(
+        units=16, steps=150, batch_size=32, max_delay=5, measured_delays=(1, 5), measured_rows=400
+    )
+    assert min(copy_accuracy('gru', task, seed=0)) > 0.9
+    untrained = copy_accuracy('gru', dataclasses.replace(task, steps=1), seed=0)
+    assert max(untrained) < 0.3
+
+
+def test_the_sayings_of_a_fortune_file_are_one_line_each(tmp_path):
+    path = tmp_path / 'refranes.u8'
+    path.write_text(
+        'A quien madruga,\n   Dios le ayuda.\n%\n%\nMás vale tarde\nque nunca.\n', encoding='utf-8'
+    )
+    assert read_sayings(str(path)) == ['A quien madruga, Dios le ayuda.', 'Más vale tarde que nunca.']
+
+
 def test_a_nan_loss_stops_the_training(text):
     vocabulary = Vocabulary(''.join(text.training), 100)
     ids = vocabulary.encode(text.training)
@@ -213,7 +264,7 @@ def test_missing_files_directories_and_short_texts_are_refused(tmp_path):
             'more than 100 characters in the held-out part.*Received: 90; provide',
         ),
         (([WORDS] * 9 + [LONG_WORD]) * 2, 'more than 60 words in the held-out part.*Received: 6; provide'),
-        (([LONG_WORD] * 9 + [WORDS]) * 2, 'more than 60 words in the training part.*Received: 54; provide'),
+        (([LONG_WORD] * 9 + [WORDS]) * 2, 'more than 121 words in the training part.*Received: 54; provide'),
     ],
 )
 def test_a_text_that_is_too_short_for_a_window_is_refused_before_anything_is_trained(lines, said):

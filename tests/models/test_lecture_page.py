@@ -1,8 +1,12 @@
 """The lecture's page: a whole document that needs nothing from outside, and the command that writes it."""
 
+import ast
+import dataclasses
 import html.parser
 import json
+import pathlib
 import re
+import string
 import xml.etree.ElementTree as ElementTree
 
 import numpy as np
@@ -12,12 +16,16 @@ from vaiven.errors import UserError
 from vaiven.models.lecture.cells_text import CELL_TEXTS, equation
 from vaiven.models.lecture.config import LectureConfig
 from vaiven.models.lecture.corpus import split_corpus
-from vaiven.models.lecture.experiments import compute
+from vaiven.models.lecture.experiments import Lecture, compute
+from vaiven.models.lecture.memory import CopyTask
 from vaiven.models.lecture.page import check_output, render_page, write_page
+from vaiven.models.lecture.spanish import SPANISH
 from vaiven.models.lecture.style import STYLE
 from vaiven.models.lecture.svg import Line, heat_map, line_plot, nice_ticks, spread
+from vaiven.models.lecture.translation import thousands, translator
 from vaiven.models.network.config import CELLS
 from vaiven.pipeline.cli import run
+from vaiven.pipeline.commands import lecture
 
 pytestmark = pytest.mark.slow
 
@@ -25,7 +33,8 @@ VOID = {'meta', 'br', 'link', 'img', 'hr', 'input'}
 TINY = LectureConfig(
     cells=('simple_rnn', 'lstm', 'peephole_lstm'), runs=2, units=8, embedding_size=6, window=12, batch_size=4, steps=8,
     measurements=2, held_out_windows=4, distance=8, excerpts=2, gate_units=4, word_units=8, word_steps=4,
-    word_window=8, word_vocabulary=60, candidates=3,
+    word_window=8, word_vocabulary=60, candidates=3, word_measurements=2,
+    copy_task=CopyTask(units=8, steps=3, measured_delays=(1, 40), measured_rows=8),
 )  # fmt: skip
 LINES = ['The <b> clouds are in the sky, & this is one of the best films of the year.'] * 150 + [
     'You should see Rome: it is a </script> city.',
@@ -58,16 +67,25 @@ class Checker(html.parser.HTMLParser):
 
 
 @pytest.fixture(scope='module')
-def document() -> str:
-    return render_page(compute([split_corpus('a <text> & more', LINES, 1_000_000)], TINY))
+def results() -> Lecture:
+    return compute([split_corpus('a <text> & more', LINES, 1_000_000)], TINY)
 
 
 @pytest.fixture(scope='module')
-def parsed(document) -> Checker:
+def document(results) -> str:
+    return render_page(results)
+
+
+def parse(document: str) -> Checker:
     checker = Checker()
     checker.feed(document)
     checker.close()
     return checker
+
+
+@pytest.fixture(scope='module')
+def parsed(document) -> Checker:
+    return parse(document)
 
 
 def test_every_element_is_closed_and_every_id_is_there_once(parsed):
@@ -91,14 +109,14 @@ def test_the_page_loads_nothing_from_a_network(document, parsed):
     }
 
 
-def test_the_four_subjects_are_there_for_each_cell(parsed):
+def test_the_five_subjects_are_there_for_each_cell(parsed):
     sections = {attributes.get('id') for tag, attributes in parsed.elements if tag == 'section'}
-    assert sections == {'gradients', 'gates', 'curves', 'words', 'made', 'references'}
+    assert sections == {'gradients', 'gates', 'curves', 'memory', 'words', 'made', 'references'}
     text = ''.join(parsed.text)
     for cell in TINY.cells:
         assert CELL_TEXTS[cell].source in text
     classes = [attributes.get('class') or '' for _, attributes in parsed.elements]
-    assert sum(name.startswith('plot') for name in classes) == 5
+    assert sum(name.startswith('plot') for name in classes) == 6
     assert sum(name.startswith('heat') for name in classes) == 2 * 3
 
 
@@ -109,6 +127,8 @@ def test_the_figures_come_with_the_page_as_json(document):
     assert len(figures['gradients']['lstm']['trained']) == TINY.distance
     assert [run['steps'] for run in figures['curves']['lstm']] == [[0, 4, 8]] * 2
     assert figures['words']['a <text> & more']
+    assert set(figures['memory']) == set(TINY.cells)
+    assert set(figures['memory']['lstm']) == {'1', '40'}
 
 
 def test_names_and_words_of_the_text_are_escaped(document):
@@ -118,6 +138,70 @@ def test_names_and_words_of_the_text_are_escaped(document):
 
 def test_sentences_with_unknown_words_are_listed_and_skipped(parsed):
     assert '“las nubes están en el …”' in ''.join(parsed.text)
+
+
+def test_what_scrolls_can_be_reached_by_keyboard_and_has_a_name(parsed):
+    scrolling = [attributes for _, attributes in parsed.elements if attributes.get('class') == 'scroll']
+    assert len(scrolling) == 6  # four tables, and the gates of two cells
+    for attributes in scrolling:
+        assert (attributes['tabindex'], attributes['role']) == ('0', 'region')
+        assert attributes['aria-label']
+    assert set(re.findall(r'([^{}]*)\{[^{}]*overflow-x: auto', STYLE)) == {'\n.scroll '}
+
+
+def test_the_page_in_spanish_has_the_same_elements_and_values_and_no_english_text(results, document, parsed):
+    spanish = render_page(dataclasses.replace(results, config=dataclasses.replace(TINY, language='es')))
+    checker = parse(spanish)
+    assert [tag for tag, _ in checker.elements] == [tag for tag, _ in parsed.elements]
+    assert '<html lang="es">' in spanish
+    assert '<h1>Redes recurrentes, celda a celda</h1>' in spanish
+    shown = spanish[spanish.index('<body>') : spanish.index('<section id="references">')]
+    labels = re.findall(r'aria-label="([^"]*)"', shown)
+    found = set(re.findall(r'[a-z]+', ' '.join([re.sub('<[^>]*>', ' ', shown), *labels]).lower()))
+    english = {
+        'with',
+        'which',
+        'training',
+        'steps',
+        'cell',
+        'from',
+        'after',
+        'held',
+        'gate',
+        'gates',
+        'words',
+    }
+    assert not found & english
+    figures = [re.search(r'id="figures">(.*)</script>', page, re.DOTALL)[1] for page in (spanish, document)]
+    assert figures[0] == figures[1]
+
+
+def test_every_text_of_the_page_has_a_translation_with_the_same_values():
+    folder = pathlib.Path(compute.__code__.co_filename).parent
+    calls = [
+        node.args[0].value
+        for path in folder.glob('*.py')
+        for node in ast.walk(ast.parse(path.read_text(encoding='utf-8')))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == '_'
+        and isinstance(node.args[0], ast.Constant)
+    ]
+    assert len(calls) > 60
+    assert set(calls) <= set(SPANISH)
+
+    def fields(text: str) -> set[str]:
+        return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+
+    for english, spanish in SPANISH.items():
+        assert fields(english) == fields(spanish), english
+
+
+def test_numbers_are_grouped_as_the_language_does():
+    assert thousands(1234567, 'en') == '1,234,567'
+    assert thousands(1234567, 'es') == '1\u202f234\u202f567'
+    assert translator('es')('{count} novels', count=3) == '3 novelas'
+    assert translator('en')('{count} novels', count=3) == '3 novels'
 
 
 def luminance(colour: str) -> float:
@@ -204,6 +288,21 @@ def test_a_page_is_written_whole_or_not_at_all(tmp_path):
         check_output(str(tmp_path))
     with pytest.raises(UserError, match='does not exist'):
         check_output(str(tmp_path / 'none' / 'page.html'))
+
+
+def test_a_spanish_page_uses_the_installed_sayings(tmp_path):
+    (tmp_path / 'refranes.u8').write_text('Más vale tarde\nque nunca.\n%\n' * 1500, encoding='utf-8')
+    config = LectureConfig(language='es')
+    (corpus,) = lecture.corpora((), [str(tmp_path / 'refranes.u8')], True, config)
+    assert corpus.name == 'Refranes y citas en español'
+    assert set(corpus.training) == {'más vale tarde que nunca.'}
+
+
+def test_without_spanish_sayings_a_line_says_which_text_is_used(caplog):
+    caplog.set_level('INFO', 'vaiven.progress')
+    (corpus,) = lecture.corpora((), [], True, LectureConfig(language='es'))
+    assert corpus.name == 'Reseñas de películas en inglés'
+    assert caplog.messages[0].startswith('no Spanish text: the page uses English film reviews; install')
 
 
 @pytest.mark.parametrize(
