@@ -49,12 +49,13 @@ PIPELINE = [
     'tfx[kfp]==1.21.0',
 ]
 
-# safetensors reads checkpoints for `vaiven teach`.
-TEACHER = [*PIPELINE, 'safetensors>=0.5']
+# For `vaiven teach`: safetensors reads checkpoints, onnxruntime runs exported encoders.
+TEACHER = [*PIPELINE, 'onnxruntime>=1.20', 'safetensors>=0.5']
 
 DEV = [
     'hypothesis',
     'mypy',
+    'onnx',  # writes the encoders of tests
     'opentelemetry-sdk>=1.30',
     'pytest',
     'pytest-timeout',

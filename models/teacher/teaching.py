@@ -1,4 +1,4 @@
-"""Makes a scorer from a checkpoint: fine-tuned on the labelled rows, or frozen below a classifier."""
+"""Makes a scorer from a checkpoint: fine-tuned on the labelled rows, frozen below a classifier, or as it is."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +7,8 @@ from vaiven.label_spec import LabelSpec
 from vaiven.models.teacher.checkpoint import read_encoder
 from vaiven.models.teacher.config import TeacherConfig
 from vaiven.models.teacher.e5 import is_e5, read_e5
-from vaiven.models.teacher.frozen import fit_classifier
+from vaiven.models.teacher.frozen import Embedder, fit_classifier
+from vaiven.models.teacher.onnx_model import OnnxModel, is_onnx
 from vaiven.models.teacher.scoring import Scorer, network_scorer
 from vaiven.models.teacher.training import fine_tune, read_texts_and_targets
 from vaiven.models.teacher.wordpiece import WordPiece
@@ -35,12 +36,20 @@ def make_scorer(
         CheckpointFolderError: the folder is not a checkpoint that can be read.
         TrainingError: the loss is NaN or infinite.
     """
-    if is_e5(folder):
-        splits = [
-            read_texts_and_targets(files, labels, config.soft_labels) for files in (train_files, eval_files)
-        ]
-        return fit_classifier(read_e5(folder), labels, *splits)
-    encoder = read_encoder(folder)
-    tokenizer = WordPiece(folder, min(config.max_tokens, encoder.config.positions))
-    network = fine_tune(encoder, tokenizer, config, labels, train_files, eval_files, checkpoint)
-    return network_scorer(network, tokenizer)
+    embed: Embedder
+    if is_onnx(folder):
+        model = OnnxModel(folder, config.max_tokens)
+        if model.is_classifier:
+            return lambda texts: model.probabilities(texts, labels)
+        embed = model.embed
+    elif is_e5(folder):
+        embed = read_e5(folder)
+    else:
+        encoder = read_encoder(folder)
+        tokenizer = WordPiece(folder, min(config.max_tokens, encoder.config.positions))
+        network = fine_tune(encoder, tokenizer, config, labels, train_files, eval_files, checkpoint)
+        return network_scorer(network, tokenizer)
+    splits = [
+        read_texts_and_targets(files, labels, config.soft_labels) for files in (train_files, eval_files)
+    ]
+    return fit_classifier(embed, labels, *splits)

@@ -5,7 +5,8 @@ from pathlib import Path
 import tensorflow as tf
 import tensorflow_text as tf_text
 
-from vaiven.models.teacher.checkpoint import VOCABULARY_FILE, CheckpointFolderError, is_lower_case
+from vaiven.models.teacher.errors import CheckpointFolderError
+from vaiven.models.teacher.vocabulary import is_lower_case, read_vocabulary
 
 _START, _END = '[CLS]', '[SEP]'
 
@@ -22,17 +23,11 @@ class WordPiece:
     """
 
     def __init__(self, folder: Path, max_tokens: int) -> None:
-        path = folder / VOCABULARY_FILE
-        try:
-            vocabulary = path.read_text('utf-8').rstrip('\n').split('\n')
-        except (OSError, ValueError) as error:
-            raise CheckpointFolderError(
-                f'{path}: cannot be read ({error}); download the checkpoint again'
-            ) from None
+        vocabulary = read_vocabulary(folder)
         missing = [token for token in (_START, _END, '[UNK]') if token not in vocabulary]
         if missing:
             raise CheckpointFolderError(
-                f'{path}: has no token {missing[0]}; give a checkpoint with the vocabulary of a WordPiece tokenizer'
+                f'{folder}: the vocabulary has no token {missing[0]}; give a checkpoint with a WordPiece tokenizer'
             )
         self._start, self._end = vocabulary.index(_START), vocabulary.index(_END)
         self._max_tokens = max_tokens
@@ -49,9 +44,6 @@ class WordPiece:
         Returns:
             int32 (n, None). A text that is too long is cut.
         """
-        ids = self._tokenizer.tokenize(texts)
-
-        ids = ids.merge_dims(1, 2) if ids.ragged_rank > 1 else ids
-        ids = ids[:, : self._max_tokens - 2]
+        ids = self._tokenizer.tokenize(texts)[:, : self._max_tokens - 2]
         edges = [tf.fill([tf.shape(texts)[0], 1], tf.constant(edge)) for edge in (self._start, self._end)]
         return tf.concat([edges[0], ids, edges[1]], axis=1)

@@ -98,7 +98,7 @@ data_options = option_group(
         metavar='FILE',
         help='Texts with the probabilities of another model, which the model learns to give as well: a table that '
         '`vaiven predict --out` writes. Or an encoder that scores the text without labels first, as by '
-        '`vaiven teach`: minilm, or a folder. For training only. Can be repeated.',
+        '`vaiven teach`: minilm, e5 or a folder. For training only. Can be repeated.',
     ),
 )
 # `config_options: ConfigOptions`.

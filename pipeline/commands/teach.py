@@ -23,7 +23,7 @@ from vaiven.pipeline.teacher_option import encoder_setting
     default='minilm',
     show_default=True,
     metavar='NAME',
-    help='The encoder: minilm (English), or the folder of a BERT checkpoint as Hugging Face saves it.',
+    help='The encoder: minilm (English), e5 (94 languages), or the folder of a BERT checkpoint or an ONNX model.',
 )
 @click.option(
     '--out', default='scores.jsonl', show_default=True, metavar='FILE', help='The file to write (.jsonl).'

@@ -10,7 +10,8 @@ import tensorflow as tf
 from tests.models.tiny_checkpoint import VOCABULARY, write_checkpoint
 from vaiven.components.teacher.checkpoints import find_checkpoint
 from vaiven.components.text_example_gen.errors import DownloadError
-from vaiven.models.teacher.checkpoint import CheckpointFolderError, read_encoder
+from vaiven.models.teacher.checkpoint import read_encoder
+from vaiven.models.teacher.errors import CheckpointFolderError
 from vaiven.models.teacher.wordpiece import WordPiece
 
 SENTENCES = ['This is an example sentence', 'Each sentence is converted']

@@ -32,7 +32,7 @@ def write_data(folder: Path) -> tuple[Path, Path]:
         lines.append(f'the {draw.choice(["film", "plot"])} {number} was {draw.choice(words)},{label}')
     data, more = folder / 'data.csv', folder / 'more.txt'
     data.write_text('\n'.join(lines) + '\n')
-    more.write_text('a great film\na “dull” plot 😀\nthe film 2 was good\n')
+    more.write_text('a great film\na “dull” plot 😀\n' + lines[1].partition(',')[0] + '\n')
     return data, more
 
 
