@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import os
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from tfx.components import ExampleValidator, SchemaGen, StatisticsGen, Trainer, Tuner
@@ -30,7 +32,7 @@ from vaiven.pipeline.baseline import MODEL, LatestBlessedOtherStrategy
 from vaiven.pipeline.beam_options import beam_args
 from vaiven.pipeline.config import Config
 from vaiven.pipeline.paths import RunPaths
-from vaiven.pipeline.stages import MODEL_SETTINGS
+from vaiven.pipeline.stages import MODEL_SETTINGS, file_digest
 from vaiven.serving.common.model_labels import ModelLabels
 
 _TEST, _UNLABELLED, _TEACHER = 'test', 'unlabelled', 'teacher'
@@ -124,11 +126,11 @@ def components(
         'train_args': trainer_pb2.TrainArgs(splits=['train', *more_splits]),
         'eval_args': trainer_pb2.EvalArgs(splits=['eval']),
     }
-    tuner = _tuner(config, training_inputs, unfinished)
+    tuner = _tuner(config, files.teacher, training_inputs, unfinished)
     trainer = Trainer(
         run_fn='vaiven.models.training.trainer.run_fn',
         hyperparameters=tuner.outputs['best_hyperparameters'] if tuner else None,
-        custom_config={'config': training_config(config), 'unfinished': unfinished},
+        custom_config={'config': training_config(config, files.teacher), 'unfinished': unfinished},
         **training_inputs,
     )
     model = trainer.outputs['model']
@@ -194,16 +196,32 @@ def _transform_config(config: Config) -> dict[str, Any]:
     return {'text': dataclasses.asdict(config.text), 'data': data}
 
 
-def training_config(config: Config) -> str:
-    """The part of the configuration that a model depends on, as JSON. It is saved in the assets of the model."""
+def training_config(config: Config, teacher: Sequence[str] = ()) -> str:
+    """The part of the configuration that a model depends on, as JSON. It is saved in the assets of the model.
+
+    Args:
+        config: the configuration of the run.
+        teacher: files of a teacher. The assets name them, with the hashes of those on this machine.
+    """
     values = json.loads(to_json(config))
-    return json.dumps({key: values[key] for key in MODEL_SETTINGS}, ensure_ascii=False)
+    settings = {key: values[key] for key in MODEL_SETTINGS}
+    if teacher:
+        settings['teacher'] = [_describe_file(path) for path in teacher]
+    return json.dumps(settings, ensure_ascii=False)
 
 
-def _tuner(config: Config, training_inputs: dict[str, Any], unfinished: str) -> Tuner | None:
+def _describe_file(path: str) -> dict[str, str]:
+    if not os.path.exists(path):
+        return {'file': path}
+    return {'file': os.path.basename(path), 'sha256': file_digest(path)}
+
+
+def _tuner(
+    config: Config, teacher: Sequence[str], training_inputs: dict[str, Any], unfinished: str
+) -> Tuner | None:
     if not config.tuning.trials:
         return None
-    values = {**json.loads(training_config(config)), 'tuning': dataclasses.asdict(config.tuning)}
+    values = {**json.loads(training_config(config, teacher)), 'tuning': dataclasses.asdict(config.tuning)}
     return Tuner(
         tuner_fn='vaiven.models.training.tuning.tuner_fn',
         custom_config={'config': json.dumps(values, ensure_ascii=False), 'unfinished': unfinished},

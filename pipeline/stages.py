@@ -164,10 +164,10 @@ def fingerprints(config: Config, files: DataFiles) -> dict[str, str]:
     """
     values = json.loads(to_json(config))
     if file := config.evaluation.behaviour_file:
-        values['evaluation']['behaviour_file'] = _digest(file)
+        values['evaluation']['behaviour_file'] = file_digest(file)
     # The name of the link in the folder of the run: the location of a file does not matter.
     data = [
-        [name, source.kind, _digest(source.path)]
+        [name, source.kind, file_digest(source.path)]
         for name, source in zip(link_names(files), files.sources(), strict=True)
     ]
     digests: dict[str, str] = {}
@@ -182,7 +182,8 @@ def fingerprints(config: Config, files: DataFiles) -> dict[str, str]:
     return digests
 
 
-def _digest(path: str) -> str:
+def file_digest(path: str) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
     with open(path, 'rb') as file:
         return hashlib.file_digest(file, 'sha256').hexdigest()
 

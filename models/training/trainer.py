@@ -95,7 +95,7 @@ def train(
         vocabulary: the tokens, in the order of their ids.
         train_files, eval_files: examples that Transform wrote.
         labels: kind and classes of the labels.
-        teacher_files: examples with the probabilities of a teacher, which train the recurrent path, too.
+        teacher_files: examples with the probabilities of a teacher, which train both paths.
         checkpoint: where the state is saved after each epoch; an interrupted training resumes from it.
         logs: folder for TensorBoard.
         callbacks: additional callbacks of every phase.
@@ -194,5 +194,7 @@ def train(
         batch_size=training.batch_size,
         soft_labels=training.soft_labels,
         class_weights=class_weights,
+        teacher_files=teacher_files,
+        teacher_weight=training.teacher_weight,
     )
     return network

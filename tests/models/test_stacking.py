@@ -39,6 +39,25 @@ def test_finally_the_wide_path_is_fitted_to_the_validation_rows_as_well(tmp_path
     assert wide_logits(same, [8, 5])[0] > wide_logits(different, [8, 5])[0]
 
 
+def test_the_wide_path_learns_a_little_from_a_teacher(tmp_path):
+    train, held = (write_rows(tmp_path / name, TEXTS, LABELS) for name in ('a.gz', 'b.gz'))
+    shares = [[0.02, 0.98], [0.98, 0.02]] * 20
+    taught = write_rows(tmp_path / 'c.gz', [[10], [11]] * 20, [-1] * 40, probabilities=shares)
+
+    def logits(weight: float) -> list[float]:
+        network = Network(NetworkConfig(units=4, embedding_size=4, wide_ngrams=64), 12, seed=1)
+        network(np.array([[2, 3]]))
+        files = {'teacher_files': [taught], 'teacher_weight': weight} if weight else {}
+        stack_paths(network, [train], [held], batch_size=2, soft_labels=0.0, **files)
+        return wide_logits(network, [5], [6], [10], [11])
+
+    alone, little, much = logits(0), logits(0.1), logits(10)
+    assert alone[2] == alone[3]
+    assert 0 < little[2] - little[3] < much[2] - much[3]
+    for good, bad, *_ in (alone, little, much):
+        assert good > bad
+
+
 def test_without_a_wide_path_its_weight_is_zero(tmp_path):
     recurrent, wide, bias = np.array(combined(tmp_path, 0).combination)
     assert wide == 0

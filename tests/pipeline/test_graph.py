@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 import pathlib
@@ -27,10 +28,10 @@ def program(tmp_path_factory):
     )
 
 
-def compiled(path: Path, settings=(), **options) -> list[dict]:
+def compiled(path: Path, settings=(), teacher=(), **options) -> list[dict]:
     compile_pipeline(
         configure('reviews', settings),
-        DataFiles(('gs://bucket/reviews.csv',)),
+        DataFiles(('gs://bucket/reviews.csv',), teacher=teacher),
         root='gs://bucket/runs',
         image='registry/vaiven:1',
         output=str(path),
@@ -96,6 +97,29 @@ def test_kubeflow_gets_the_novel_writer_too(tmp_path):
     }
     assert 'baseline_model' in tasks['LanguageEvaluator']['inputs']['artifacts']
     kfp.components.load_component_from_text(yaml.safe_dump(specification))
+
+
+def test_a_teacher_reaches_the_training_alone_and_the_model_names_its_files(tmp_path):
+    scored = tmp_path / 'scored.csv'
+    scored.write_text('text,probability\n')
+    specification, _ = compiled(tmp_path / 'made.yaml', teacher=('gs://bucket/scored.jsonl',))
+    inputs = {
+        name: {
+            parameter: value['runtimeValue']['constant']
+            for parameter, value in task.get('inputs', {}).get('parameters', {}).items()
+        }
+        for name, task in specification['root']['dag']['tasks'].items()
+    }
+    for name in ('Vocabulary', 'TextTransform', 'Trainer'):
+        assert 'teacher' in json.dumps(inputs[name])
+    for name in ('StatisticsGen', 'SchemaGen', 'ExampleValidator'):
+        assert json.loads(inputs[name]['exclude_splits']) == ['unlabelled', 'teacher']
+    for name in ('LinearBaseline', 'Evaluator', 'ServingCheck'):
+        assert 'teacher' not in json.dumps(inputs[name])
+    trainer = json.loads(json.loads(inputs['Trainer']['custom_config'])['config'])
+    assert trainer['teacher'] == [{'file': 'gs://bucket/scored.jsonl'}]
+    [local] = json.loads(training_config(configure('reviews'), [str(scored)]))['teacher']
+    assert local == {'file': 'scored.csv', 'sha256': hashlib.sha256(scored.read_bytes()).hexdigest()}
 
 
 def test_kubeflow_gets_the_search_too(tmp_path):

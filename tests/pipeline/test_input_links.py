@@ -30,9 +30,13 @@ def test_links_lead_to_the_files_and_are_gone_afterwards(tmp_path):
     data.write_text('one')
     more.write_text('two')
     paths = RunPaths(str(tmp_path / 'root'), 'reviews')
-    with input_links(DataFiles((str(data),), (str(more),)), paths) as links:
-        assert [Path(path).read_text() for path in (*links.data, *links.unlabelled)] == ['one', 'two']
-        assert os.path.commonpath([*links.data, *links.unlabelled]) == paths.inputs
+    scored = tmp_path / 'scored.csv'
+    scored.write_text('three')
+    with input_links(DataFiles((str(data),), (str(more),), (str(scored),)), paths) as links:
+        linked = [*links.data, *links.unlabelled, *links.teacher]
+        assert [Path(path).read_text() for path in linked] == ['one', 'two', 'three']
+        assert [len(kind) for kind in (links.data, links.unlabelled, links.teacher)] == [1, 1, 1]
+        assert os.path.commonpath(linked) == paths.inputs
     assert not os.path.exists(paths.inputs)
 
 

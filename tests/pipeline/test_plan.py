@@ -3,6 +3,7 @@
 import csv
 import itertools
 import json
+import re
 import shlex
 
 import pyarrow
@@ -345,3 +346,26 @@ def test_warnings_of_the_reader_cover_both_kinds_of_files(tmp_path, plan):
     [warned] = [line for line in lines if line.startswith('warning')]
     assert warned.startswith('warning: a.csv: 2 texts look like UTF-8 that was read as another encoding')
     assert warned.endswith('(first: a.csv, line 202)')
+
+
+def test_the_rows_of_a_teacher_are_counted_and_those_of_the_data_left_out(tmp_path, plan):
+    path = labelled(tmp_path / 'a.csv', 'neg', 'pos')
+    texts = [*(row['text'] for row in csv.DictReader(path.open(encoding='utf-8'))), 'nuevo', 'NUEVO', '']
+    scored = objects(tmp_path / 'b.jsonl', [{'text': text, 'probability': 0.75} for text in texts])
+    status, lines = plan(path, '--teacher', str(scored))
+    assert status == 0
+    [line] = [line for line in lines if line.startswith('teacher')]
+    counts = dict(zip(('held', 'labelled'), map(int, re.findall(r'([0-9]+) equal to', line)), strict=True))
+    assert counts['held'] + counts['labelled'] == 100
+    assert counts['held'] < counts['labelled']
+    assert line.startswith('teacher: 103 rows; dropped: ')
+    assert line.endswith(', 1 duplicates, 1 without text')
+    assert any('labels: negative 50, positive 50' in line for line in lines)
+
+
+def test_a_teacher_is_refused_where_there_are_no_labels(tmp_path, plan):
+    scored = objects(tmp_path / 'b.jsonl', [{'text': 'x', 'probability': 0.75}])
+    book = tmp_path / 'book.txt'
+    book.write_text('\n'.join(f'línea {number} de un libro' for number in range(500)), encoding='utf-8')
+    result = plan(book, '--preset', 'novel', '--teacher', str(scored))
+    refused(result, '--teacher is for models with labels', 'training.task=language', '--unlabelled')

@@ -16,6 +16,8 @@ def test_fingerprints_depend_on_every_file_and_its_role(tmp_path):
         DataFiles((b, a)),
         DataFiles((a,), (b,)),
         DataFiles((a,), (b, c)),
+        DataFiles((a,), teacher=(b,)),
+        DataFiles((a,), (b,), (c,)),
     ]
     found = [fingerprints(configure(), files) for files in variants]
     for name in ('TextExampleGen', 'Trainer', 'AtomicPusher'):
