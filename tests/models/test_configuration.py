@@ -64,6 +64,8 @@ def test_one_value_is_changed_by_its_dotted_path(path, text, expected):
         ('training.learning_rate', 'Infinity', 'training.learning_rate must be above 0, and finite'),
         ('training.clip_norm', 'Infinity', 'training.clip_norm must be above 0, and finite'),
         ('training.soft_labels', 'Infinity', 'training.soft_labels must not be negative, and must be finite'),
+        ('training.teacher_weight', '0', 'training.teacher_weight must be above 0, and at most 100'),
+        ('training.teacher_weight', 'NaN', 'training.teacher_weight must be above 0, and at most 100'),
         ('training.language_weight', 'Infinity', 'training.language_weight must not be negative, and must'),
         (
             'training.final_rate_fraction',
