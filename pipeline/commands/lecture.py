@@ -30,7 +30,9 @@ SPANISH_SAYINGS = Path('/usr/share/games/fortunes/es')
 @click.option(
     '--output', default='lecture.html', show_default=True, metavar='FILE', help='HTML file to write.'
 )
-@click.option('--quick', is_flag=True, help='Train less: under a minute instead of five.')
+@click.option(
+    '--quick', is_flag=True, help='Seven cells and less training: about one minute instead of five.'
+)
 @click.option(
     '--seed', default=0, show_default=True, type=int, help='Random seed of the weights and windows.'
 )
