@@ -96,6 +96,7 @@ def test_without_an_index_a_known_checkpoint_is_named_in_one_line_and_nothing_is
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # four commands that load TensorFlow
 def test_the_command_writes_a_line_for_each_text_and_a_run_takes_it_from_the_cache(tmp_path: Path) -> None:
     data, more = write_data(tmp_path)
     checkpoint = write_checkpoint(tmp_path / 'checkpoint', layers=1)
