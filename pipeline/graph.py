@@ -22,6 +22,7 @@ from vaiven.components.language_evaluation.component import LanguageEvaluator
 from vaiven.components.linear_baseline.component import LinearBaseline
 from vaiven.components.pusher.component import AtomicPusher
 from vaiven.components.serving_check.component import ServingCheck
+from vaiven.components.teacher.checkpoints import checkpoint_digest
 from vaiven.components.teacher.component import Teacher
 from vaiven.components.text_example_gen.component import TextExampleGen
 from vaiven.components.text_example_gen.files import DataFiles
@@ -206,7 +207,9 @@ def training_config(config: Config, teacher: Sequence[str] = ()) -> str:
     values = json.loads(to_json(config))
     settings = {key: values[key] for key in MODEL_SETTINGS}
     if teacher:
-        settings['teacher'] = [_describe_file(path) for path in teacher]
+        settings['teacher_files'] = [_describe_file(path) for path in teacher]
+    if config.teacher.checkpoint:
+        settings['teacher_checkpoint'] = {'sha256': checkpoint_digest(config.teacher.checkpoint)}
     return json.dumps(settings, ensure_ascii=False)
 
 

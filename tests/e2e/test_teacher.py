@@ -40,7 +40,7 @@ def test_a_pushed_model_teaches_the_next_one(tmp_path: Path) -> None:
     assert set(components(taught.stdout).values()) == {'run'}
     extra = json.loads((model / '2' / 'assets.extra' / 'vaiven.json').read_text('utf-8'))
     digest = hashlib.sha256(scored.read_bytes()).hexdigest()
-    assert extra['teacher'] == [{'file': 'scored.jsonl', 'sha256': digest}]
+    assert extra['teacher_files'] == [{'file': 'scored.jsonl', 'sha256': digest}]
 
     plan = vaiven('plan', *arguments[1:-1], '--teacher', scored)
     assert f'teacher     {scored}' in plan.stdout

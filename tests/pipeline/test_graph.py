@@ -117,8 +117,8 @@ def test_a_teacher_reaches_the_training_alone_and_the_model_names_its_files(tmp_
     for name in ('LinearBaseline', 'Evaluator', 'ServingCheck'):
         assert 'teacher' not in json.dumps(inputs[name])
     trainer = json.loads(json.loads(inputs['Trainer']['custom_config'])['config'])
-    assert trainer['teacher'] == [{'file': 'gs://bucket/scored.jsonl'}]
-    [local] = json.loads(training_config(configure('reviews'), [str(scored)]))['teacher']
+    assert trainer['teacher_files'] == [{'file': 'gs://bucket/scored.jsonl'}]
+    [local] = json.loads(training_config(configure('reviews'), [str(scored)]))['teacher_files']
     assert local == {'file': 'scored.csv', 'sha256': hashlib.sha256(scored.read_bytes()).hexdigest()}
 
 
@@ -221,3 +221,18 @@ def test_a_folder_that_cannot_be_written_leaves_nothing_behind(tmp_path):
     with pytest.raises(FileNotFoundError):
         compiled(tmp_path / 'missing' / 'made.yaml')
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_encoder_is_a_component_between_the_examples_and_transform(tmp_path):
+    specification, _ = compiled(tmp_path / 'made.yaml', ['teacher.checkpoint=minilm'])
+    tasks = specification['root']['dag']['tasks']
+
+    def producer(task):
+        return tasks[task]['inputs']['artifacts']['examples']['taskOutputArtifact']['producerTask']
+
+    assert producer('Teacher') == producer('Vocabulary') == producer('Evaluator') == 'TextExampleGen'
+    assert producer('TextTransform') == 'Teacher'
+    parameters = tasks['Trainer']['inputs']['parameters']
+    config = json.loads(parameters['custom_config']['runtimeValue']['constant'])['config']
+    assert json.loads(config)['teacher']['checkpoint'] == 'minilm'
+    assert len(json.loads(config)['teacher_checkpoint']['sha256']) == 64
