@@ -34,6 +34,7 @@ def train(
     *,
     unlabelled: StrPath | Iterable[StrPath] = (),
     teacher: StrPath | Iterable[StrPath] = (),
+    vectors: StrPath | None = None,
     root: StrPath | None = None,
     config: StrPath | None = None,
     preset: str | None = None,
@@ -53,6 +54,7 @@ def train(
         unlabelled: more text for the language model, as for `vaiven run --unlabelled`.
         teacher: texts with the probabilities of another model, or the name of an encoder, as for
             `vaiven run --teacher`.
+        vectors: file or folder of pre-trained vectors of words, as for `vaiven run --vectors`.
         root: folder of the runs; by default `vaiven-runs/NAME`.
         config: YAML file with settings, as for `vaiven run --config`.
         preset: name of the preset with the default settings, as `reviews` or `novel`; by default that of the file, or
@@ -81,7 +83,13 @@ def train(
     teachers = read_teachers(_paths(teacher))
     run_config = configure(preset, [*changes, *teachers.settings], name, file=config, defaults=defaults)
     paths = RunPaths.at(None if root is None else os.fspath(root), run_config.name)
-    run_config, files, notes = find_data(data, unlabelled, run_config, teachers.files)
+    run_config, files, notes = find_data(
+        data,
+        unlabelled,
+        run_config,
+        teachers.files,
+        None if vectors is None else os.fspath(vectors),
+    )
     if progress:
         print('\n'.join(notes), flush=True)
     request = {
@@ -89,6 +97,7 @@ def train(
         'data': files.data,
         'unlabelled': files.unlabelled,
         'teacher': files.teacher,
+        'vectors': files.vectors,
         'root': paths.root,
     }
     results = _run_process(json.dumps(request), progress)

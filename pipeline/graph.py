@@ -107,6 +107,7 @@ def components(
         config=config.vocabulary,
         text=config.text,
         splits=['train', *more_splits],
+        vectors=files.vectors,
     )
     taught = examples.outputs['examples']
     if teacher is not None:

@@ -11,6 +11,10 @@ from vaiven.components.text_example_gen.check import check_data
 from vaiven.components.text_example_gen.data_warnings import list_warnings
 from vaiven.components.text_example_gen.errors import DataError
 from vaiven.components.text_example_gen.files import DataFiles, find_local_files
+from vaiven.components.text_example_gen.local_files import open_local
+from vaiven.components.vocabulary.vectors.files import open_vectors
+from vaiven.components.vocabulary.vectors.source import VectorsSource, hash_vectors
+from vaiven.configuration import require
 from vaiven.pipeline.config import Config
 from vaiven.pipeline.local_addresses import require_local_path
 from vaiven.serving.common.model_labels import ModelLabels
@@ -31,7 +35,11 @@ class InputData(NamedTuple):
 
 
 def find_data(
-    data: Sequence[str], unlabelled: Sequence[str], config: Config, teacher: Sequence[str] = ()
+    data: Sequence[str],
+    unlabelled: Sequence[str],
+    config: Config,
+    teacher: Sequence[str] = (),
+    vectors: str | None = None,
 ) -> InputData:
     """Finds the input files and reads every row: for the classes, and to report an invalid file before a run starts.
 
@@ -40,10 +48,13 @@ def find_data(
         unlabelled: paths or patterns of more text for the language model.
         config: the configuration of the run.
         teacher: paths or patterns of files with the predictions of another model.
+        vectors: path of a file or folder of pre-trained vectors; None for none. Only its beginning is checked: which of
+            its words are needed is known when the words of the texts are counted.
 
     Raises:
         DataError: a file is not valid, or a model cannot be trained on the data.
         ServingError: the file of behavioural tests is not valid.
+        VectorsError: the vectors cannot be used.
         DownloadError: the default data cannot be downloaded.
         UserError: a path is not on this machine.
     """
@@ -55,7 +66,49 @@ def find_data(
     checked = check_data(files, config.data)
     warnings = list_warnings(checked.summary, checked.config, files, checked.split_groups)
     resolved = _with_behaviour_file(dataclasses.replace(config, data=checked.config))
-    return InputData(resolved, files, [*checked.summary.lines(checked.remark), *warnings])
+    notes = [*checked.summary.lines(checked.remark), *warnings]
+    if vectors is not None:
+        require_vectors(config)
+        source, note = find_vectors(require_local_path(vectors, '--vectors'))
+        files = dataclasses.replace(files, vectors=source)
+        notes.append(note)
+    return InputData(resolved, files, notes)
+
+
+def find_vectors(path: str) -> tuple[VectorsSource, str]:
+    """Opens vectors on this machine, and hashes them.
+
+    Args:
+        path: of the file or folder.
+
+    Returns:
+        Their source, and a line for the user.
+
+    Raises:
+        DataError: there is no such file, or it cannot be read.
+        VectorsError: it is of an unknown format.
+        TableError: it cannot be decompressed.
+    """
+    source = VectorsSource(os.path.abspath(path))
+    with open_vectors(source.path, open_local) as file:
+        note = f'vectors: {source.name}, {file.size} values each'
+    return source._replace(sha256=hash_vectors(source, open_local)), note
+
+
+def require_vectors(config: Config) -> None:
+    """Checks that the network of the configuration has embeddings that vectors can be added to.
+
+    Args:
+        config: the configuration of the run.
+
+    Raises:
+        ConfigError: it has none.
+    """
+    require(
+        config.network.embedding_size > 0,
+        '--vectors needs network.embedding_size above 0: one-hot inputs have no vectors',
+        config.network.embedding_size,
+    )
 
 
 def _with_behaviour_file(config: Config) -> Config:

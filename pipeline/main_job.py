@@ -224,7 +224,8 @@ def _describe_files(files: DataFiles) -> str:
     def describe(paths: Sequence[str]) -> str:
         return _display_path(paths[0]) + (f' and {len(paths) - 1} more' if len(paths) > 1 else '')
 
-    more = {'unlabelled': files.unlabelled, 'teacher': files.teacher}
+    vectors = () if files.vectors is None else (files.vectors.path,)
+    more = {'unlabelled': files.unlabelled, 'teacher': files.teacher, 'vectors': vectors}
     return describe(files.data) + ''.join(
         f', {kind} {describe(paths)}' for kind, paths in more.items() if paths
     )

@@ -19,7 +19,7 @@ from vaiven.components.teacher.executor import SUMMARY_FILE as TEACHER_FILE
 from vaiven.components.text_example_gen.executor import SUMMARY_FILE as EXAMPLES_FILE
 from vaiven.components.text_example_gen.summary import Summary
 from vaiven.components.text_example_gen.teacher_rows import teacher_line
-from vaiven.components.vocabulary.artifact import SUMMARY_FILE
+from vaiven.components.vocabulary.artifact import SUMMARY_FILE, VECTORS
 from vaiven.label_spec import LabelSpec
 from vaiven.pipeline.artifact_outputs import OutputArtifact
 from vaiven.pipeline.runner import ComponentResult
@@ -97,7 +97,10 @@ class RunResults:
                 return self._add_teacher(outputs['taught_examples'])
             case 'Vocabulary':
                 summary = _read(outputs['vocabulary'], SUMMARY_FILE)
-                return f'{summary["size"]:,} tokens, {summary["coverage"]:.1%} of the text'
+                line = f'{summary["size"]:,} tokens, {summary["coverage"]:.1%} of the text'
+                if vectors := summary.get(VECTORS):
+                    line += f', vectors of {vectors["found"] / vectors["words"]:.1%}'
+                return line
             case 'Trainer':
                 self.curves = outputs['model_run'].uri
             case 'BaselineModel':

@@ -8,6 +8,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
+from typing import Any
 
 from vaiven.components.teacher.checkpoints import checkpoint_digest
 from vaiven.components.text_example_gen.files import DataFiles
@@ -15,9 +16,10 @@ from vaiven.configuration import to_json
 from vaiven.pipeline.code_digest import digest
 from vaiven.pipeline.completed import CompletedComponents
 from vaiven.pipeline.config import Config
-from vaiven.pipeline.input_links import link_names
+from vaiven.pipeline.input_links import link_names, vectors_link_name
 
-_EXAMPLES, _TEACHER, _TUNER, _MODEL = 'TextExampleGen', 'Teacher', 'Tuner', 'Trainer'
+_EXAMPLES, _TEACHER, _VOCABULARY = 'TextExampleGen', 'Teacher', 'Vocabulary'
+_TUNER, _MODEL = 'Tuner', 'Trainer'
 _LINEAR, _EVALUATOR, _LANGUAGE_EVALUATOR = 'LinearBaseline', 'Evaluator', 'LanguageEvaluator'
 _TEXT = 'models/text'
 _READING = 'components/examples.py'
@@ -75,7 +77,7 @@ STAGES = (
     ),
     Stage('StatisticsGen', 'computes statistics of the rows', (_EXAMPLES,), ('placement',)),
     Stage(
-        'Vocabulary',
+        _VOCABULARY,
         'counts the tokens and keeps the frequent ones',
         (_EXAMPLES,),
         ('vocabulary', 'text', 'placement'),
@@ -86,7 +88,7 @@ STAGES = (
     Stage(
         'TextTransform',
         'converts texts to ids in a TensorFlow graph',
-        (_EXAMPLES, _TEACHER, 'SchemaGen', 'Vocabulary'),
+        (_EXAMPLES, _TEACHER, 'SchemaGen', _VOCABULARY),
         ('text', 'placement'),
         ('components/transform', 'models/data/preprocessing.py', _TEXT),
     ),
@@ -170,14 +172,23 @@ def fingerprints(config: Config, files: DataFiles) -> dict[str, str]:
         [name, source.kind, file_digest(source.path)]
         for name, source in zip(link_names(files), files.sources(), strict=True)
     ]
+    vectors = None if files.vectors is None else [vectors_link_name(files.vectors), files.vectors.sha256]
     digests: dict[str, str] = {}
     for stage in stages(config):
         # Components that always run do not make later ones run again.
         inputs = {name: digests[name] for name in stage.inputs if name not in ALWAYS_RUN}
         settings = {name: values[name] for name in stage.settings}
-        key = [stage.name, settings, digest(stage.sources), inputs, data if not stage.inputs else None]
+        key: list[Any] = [
+            stage.name,
+            settings,
+            digest(stage.sources),
+            inputs,
+            data if not stage.inputs else None,
+        ]
         if stage.name == _TEACHER:
             key.append(checkpoint_digest(config.teacher.checkpoint))
+        if stage.name == _VOCABULARY and vectors:
+            key.append(vectors)
         digests[stage.name] = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
     return digests
 

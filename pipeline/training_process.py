@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from vaiven.components.text_example_gen.files import DataFiles
+from vaiven.components.vocabulary.vectors.source import VectorsSource
 from vaiven.configuration import from_json
 from vaiven.errors import UserError
 from vaiven.pipeline.cli import terminate
@@ -29,7 +30,8 @@ def main() -> int:
     request = json.loads(sys.stdin.readline())
     threading.Thread(target=_stop_with_stdin, name='stdin', daemon=True).start()
     config = from_json(Config, request['config'])
-    files = DataFiles(*(tuple(request[kind]) for kind in ('data', 'unlabelled', 'teacher')))
+    vectors = None if request['vectors'] is None else VectorsSource(*request['vectors'])
+    files = DataFiles(*(tuple(request[kind]) for kind in ('data', 'unlabelled', 'teacher')), vectors=vectors)
     status, answer = _run(config, files, RunPaths(request['root'], config.name))
     Path(sys.argv[1]).write_text(json.dumps(answer), 'utf-8')
     return status

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
 from vaiven.components.text_example_gen.errors import DataError
+from vaiven.components.vocabulary.vectors.source import VectorsSource
 from vaiven.serving.common.tables.names import COMPRESSIONS, FASTTEXT, TABLES, split_name
 
 TEXT = '.txt'
@@ -37,6 +38,7 @@ class DataFiles:
         data: tables, or running text (`.txt`); not both.
         unlabelled: files with further text for language modelling.
         teacher: tables of texts with the probabilities that another model gave the classes.
+        vectors: pre-trained vectors of words, which the Vocabulary component reads; None for none.
 
     Raises:
         DataError: if the format of a file is unknown, tables and text are mixed, or a file is given twice.
@@ -45,6 +47,7 @@ class DataFiles:
     data: tuple[str, ...]
     unlabelled: tuple[str, ...] = ()
     teacher: tuple[str, ...] = ()
+    vectors: VectorsSource | None = None
 
     def __post_init__(self) -> None:
         for path in self.teacher:
@@ -146,7 +149,10 @@ def _is_text(name: str) -> bool:
 
 
 def remote_files(
-    data: Iterable[str], unlabelled: Iterable[str] = (), teacher: Iterable[str] = ()
+    data: Iterable[str],
+    unlabelled: Iterable[str] = (),
+    teacher: Iterable[str] = (),
+    vectors: str | None = None,
 ) -> DataFiles:
     """Files that only the steps of a pipeline can access.
 
@@ -154,6 +160,7 @@ def remote_files(
         data: paths and addresses given with `--data`; an address that ends in `/` stands for its `.txt` files.
         unlabelled: those given with `--unlabelled`.
         teacher: those given with `--teacher`.
+        vectors: that given with `--vectors`; None for none.
     """
 
     def address(path: str) -> str:
@@ -161,4 +168,7 @@ def remote_files(
             return os.path.abspath(path)
         return f'{path}*{TEXT}' if path.endswith('/') else path
 
-    return DataFiles(*(tuple(map(address, names)) for names in (data, unlabelled, teacher)))
+    source = None
+    if vectors is not None:
+        source = VectorsSource(vectors if '://' in vectors else os.path.abspath(vectors))
+    return DataFiles(*(tuple(map(address, paths)) for paths in (data, unlabelled, teacher)), source)

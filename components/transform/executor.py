@@ -6,16 +6,19 @@ from typing import Any
 
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx.components.transform import executor
+from tfx.dsl.io import fileio
 from tfx.types import Artifact, artifact_utils, standard_artifacts, standard_component_specs
 from tfx.utils import io_utils, json_utils
 
 from vaiven.components.examples import PROBABILITIES_FEATURE, TEACHER_SPLIT
+from vaiven.models.text.vectors import VECTORS_FILE
 
 
 class Executor(executor.Executor):
     """TFX's Transform executor; adds `vocabulary_uri`, the folder with `vocab.txt`, to `custom_config`.
 
     The schema describes the labelled splits. With a split `teacher`, its feature `probabilities` is added.
+    Pre-trained vectors of the vocabulary are copied beside the graph: they are in the order of its ids.
     """
 
     def Do(  # noqa: N802
@@ -34,8 +37,21 @@ class Executor(executor.Executor):
         key = standard_component_specs.CUSTOM_CONFIG_KEY
         # Added here and not by the component: the address is known only when this run's artifact exists.
         custom_config = dict(json_utils.loads(exec_properties.get(key) or 'null') or {})
-        custom_config['vocabulary_uri'] = artifact_utils.get_single_uri(input_dict['vocabulary'])
-        exec_properties = {**exec_properties, key: json_utils.dumps(custom_config)}
+        vocabulary = artifact_utils.get_single_uri(input_dict['vocabulary'])
+        custom_config['vocabulary_uri'] = vocabulary
+        self._transform(input_dict, output_dict, {**exec_properties, key: json_utils.dumps(custom_config)})
+        vectors = os.path.join(vocabulary, VECTORS_FILE)
+        if fileio.exists(vectors):
+            graph = artifact_utils.get_single_uri(output_dict[standard_component_specs.TRANSFORM_GRAPH_KEY])
+            fileio.copy(vectors, os.path.join(graph, VECTORS_FILE), overwrite=True)
+
+    def _transform(
+        self,
+        input_dict: dict[str, list[Artifact]],
+        output_dict: dict[str, list[Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Transforms the examples with a schema that describes the split `teacher`, too."""
         examples = input_dict[standard_component_specs.EXAMPLES_KEY]
         if TEACHER_SPLIT not in artifact_utils.decode_split_names(examples[0].split_names):
             super().Do(input_dict, output_dict, exec_properties)

@@ -1,5 +1,6 @@
 """The executor of the Vocabulary component."""
 
+import json
 import os
 from typing import Any
 
@@ -14,6 +15,8 @@ from vaiven.components.vocabulary import artifact as files
 from vaiven.components.vocabulary.config import VocabularyConfig
 from vaiven.components.vocabulary.counting import CountTokens, TokenCount, read_examples
 from vaiven.components.vocabulary.token_selection import select_tokens
+from vaiven.components.vocabulary.vectors.addition import add_vectors
+from vaiven.components.vocabulary.vectors.source import VectorsSource
 from vaiven.configuration import from_json
 from vaiven.models.text.config import TextConfig, Unit
 
@@ -22,7 +25,7 @@ SPLITS = (TRAIN_SPLIT, UNLABELLED_SPLIT)
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
-    """Writes `vocab.txt`, `counts.tsv` and `summary.json` to the folder of the artifact."""
+    """Writes `vocab.txt`, `counts.tsv` and `summary.json`, and `vectors.npz` if there are vectors."""
 
     def Do(  # noqa: N802
         self,
@@ -35,10 +38,11 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         Args:
             input_dict: `examples`.
             output_dict: `vocabulary`.
-            exec_properties: `config` and `text` as JSON; `splits`, a JSON list; `text_feature`.
+            exec_properties: `config` and `text` as JSON; `splits`, a JSON list; `text_feature`; `vectors`, a
+                `VectorsSource` as JSON.
 
         Raises:
-            UserError: if the examples have none of the splits.
+            UserError: if the examples have none of the splits, or the file of vectors cannot be used.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         config = from_json(VocabularyConfig, exec_properties['config'])
@@ -65,6 +69,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 | 'ToList' >> beam.combiners.ToList()
                 | 'Write' >> beam.Map(_write, config, text.unit, uri, beam.pvalue.AsSingleton(texts))
             )
+        if exec_properties.get('vectors'):
+            # After the pipeline, in this process: Beam would wrap an error in pages of its own messages.
+            add_vectors(uri, VectorsSource(**json.loads(exec_properties['vectors'])), config, text)
 
 
 def _write(

@@ -13,6 +13,7 @@ from vaiven.configuration import from_dict
 from vaiven.label_spec import LabelSpec
 from vaiven.models.data.preprocessing import VOCABULARY_FILE
 from vaiven.models.network.config import NetworkConfig
+from vaiven.models.text.vectors import VECTORS_FILE, TokenVectors, read_vectors
 from vaiven.models.training.checkpoints import RECOVERY_SETTINGS, fingerprint
 from vaiven.models.training.config import TrainingConfig
 
@@ -30,6 +31,7 @@ class TrainerInputs:
         vocabulary: its tokens, in the order of their ids.
         train_files, eval_files: examples that Transform wrote.
         teacher_files: those of the split `teacher`, with probabilities and without labels.
+        vectors: pre-trained vectors of the vocabulary; None without `--vectors`.
     """
 
     values: Mapping[str, Any]
@@ -38,6 +40,7 @@ class TrainerInputs:
     train_files: tuple[str, ...]
     eval_files: tuple[str, ...]
     teacher_files: tuple[str, ...] = ()
+    vectors: TokenVectors | None = None
 
     @property
     def network(self) -> NetworkConfig:
@@ -78,7 +81,8 @@ class TrainerInputs:
         paths = *self.train_files, *self.eval_files, *self.teacher_files
         files = [(file, tf.io.gfile.stat(file).length) for file in paths]
         network, labels = dataclasses.asdict(self.network), dataclasses.asdict(self.labels)
-        return fingerprint(network, labels, settings, self.values['text'], self.vocabulary, files)
+        vectors = None if self.vectors is None else self.vectors.record
+        return fingerprint(network, labels, settings, self.values['text'], self.vocabulary, files, vectors)
 
     def recovery_settings(self) -> dict[str, float]:
         """The settings that may change after a training diverged."""
@@ -107,6 +111,7 @@ def read_inputs(fn_args: Any, transform: tft.TFTransformOutput) -> TrainerInputs
         tuple(path for path in train_files if path not in teacher_files),
         _match(fn_args.eval_files),
         teacher_files,
+        read_vectors(f'{os.path.dirname(transform.transform_savedmodel_dir)}/{VECTORS_FILE}'),
     )
 
 

@@ -67,7 +67,7 @@ def generate(network: Network, prompts: tf.Tensor, length: tf.Tensor, options: S
         logits = network.token_logits(network.project('forward', output))  # (n, vocabulary)
         matches = _match_lengths(tokens, ids, matches, positions < step)
         repeating = _repeating_tokens(
-            tokens, matches, positions < step, options.no_repeat, tf.shape(logits)[1]
+            network.as_targets(tokens), matches, positions < step, options.no_repeat, tf.shape(logits)[1]
         )
         logits -= _REPEAT_PENALTY * repeating
         # The step is part of the seed: otherwise every step would draw the same noise.

@@ -64,7 +64,7 @@ class LanguageModel:
         with tf.control_dependencies([_check(longest <= MAX_TOKENS, rule, longest)]):
             ids = self.model.padded_ids(tokens)
         outputs, lengths = self.model.network.read('forward', ids)
-        inputs, targets = outputs[:, :-1], ids[:, 1:]
+        inputs, targets = outputs[:, :-1], self.model.network.as_targets(ids[:, 1:])
         token_values = tf.transpose(
             tf.map_fn(  # step by step: the softmax of whole texts would take texts × time × vocabulary of memory
                 lambda step: self._log_probability(*step),

@@ -11,6 +11,7 @@ Cell = Literal[
     'full_peephole_lstm', 'mogrifier_lstm', 'slstm', 'min_gru', 'min_lstm',
 ]  # fmt: skip
 CELLS: tuple[str, ...] = typing.get_args(Cell)
+Vectors = Literal['frozen', 'trained']
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +28,9 @@ class NetworkConfig:
         subword_buckets: Number of hash buckets for subwords (character n-grams). The embeddings of a token's subwords
             are added to its own embedding, at the input and in the softmax (Bojanowski et al. 2017). From 2 to
             16777216, or 0 for no subwords. Without effect for characters and one-hot inputs.
+        vectors: Whether training changes the pre-trained vectors of `--vectors`, which are projected to the size of the
+            embedding and added to it. `frozen`: words that training never sees keep their place among the others.
+            `trained`: the vectors are only the start.
         token_dropout: Probability that a token of a text is dropped (Gal & Ghahramani 2016).
         embedding_dropout: Probability that a token of the vocabulary is dropped from a batch (Merity et al. 2018).
         weight_dropout: Probability that a recurrent weight is dropped for a batch (DropConnect, Merity et al. 2018).
@@ -45,6 +49,7 @@ class NetworkConfig:
     units: int = 128
     embedding_size: int = 128
     subword_buckets: int = dataclasses.field(default=0, metadata={'formerly': 'piece_buckets'})
+    vectors: Vectors = 'frozen'
     token_dropout: float = 0.2
     embedding_dropout: float = 0.0
     weight_dropout: float = 0.0
@@ -55,6 +60,8 @@ class NetworkConfig:
 
     def __post_init__(self) -> None:
         require(self.cell in CELLS, f'network.cell must be one of {", ".join(CELLS)}', self.cell)
+        choices = typing.get_args(Vectors)
+        require(self.vectors in choices, f'network.vectors must be {" or ".join(choices)}', self.vectors)
         for name, low, high in (('layers', 1, 32), ('units', 1, 16_384), ('embedding_size', 0, 16_384)):
             value = getattr(self, name)
             require(low <= value <= high, f'network.{name} must lie between {low} and {high}', value)

@@ -23,6 +23,7 @@ from vaiven.models.network.layers import (
     reverse_sequences,
 )
 from vaiven.models.network.subwords import SubwordEmbeddings
+from vaiven.models.network.word_vectors import WordVectors
 from vaiven.models.text.tokenization import PAD_ID, UNK_ID
 
 # The states of a direction: for each layer its states, each (batch, units).
@@ -34,8 +35,11 @@ class Encoder(keras.Model):
 
     Args:
         config: sizes and dropout.
-        vocabulary_size: number of ids; 0 is padding.
+        vocabulary_size: number of ids that the softmax predicts; 0 is padding.
         seeds: seeds of the initial weights and of dropout. Each layer takes the next one.
+        read_only: number of ids after them that are read, but never predicted: words of which only a pre-trained vector
+            is known. As a target they are `[UNK]`.
+        vector_values: number of values of a pre-trained vector; 0 for none. Without effect for one-hot inputs.
         use_cudnn: `False` builds the same network without cuDNN operations, for export to machines without a GPU.
     """
 
@@ -45,21 +49,28 @@ class Encoder(keras.Model):
         vocabulary_size: int,
         seeds: Iterator[int],
         *,
+        read_only: int = 0,
+        vector_values: int = 0,
         use_cudnn: bool | str = 'auto',
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.config = config
         self.vocabulary_size = vocabulary_size
+        self.read_only = read_only
+        self.vector_values = vector_values
         self.directions = ('forward', 'backward') if config.bidirectional else ('forward',)
         self.tied = config.embedding_size > 0
         input_size = config.embedding_size or vocabulary_size
+        vectors = keras.initializers.Identity()  # one-hot
         if self.tied:
-            vectors = keras.initializers.RandomUniform(-0.1, 0.1, seed=next(seeds))
-        else:
-            vectors = keras.initializers.Identity()  # one-hot
+            vectors = _RandomButReadOnly(read_only, seed=next(seeds))
         self.embedding = keras.layers.Embedding(
-            vocabulary_size, input_size, embeddings_initializer=vectors, trainable=self.tied, name='embedding'
+            vocabulary_size + read_only,
+            input_size,
+            embeddings_initializer=vectors,
+            trainable=self.tied,
+            name='embedding',
         )
         self.token_dropout = TokenDropout(config.token_dropout, seed=next(seeds), name='token_dropout')
         # A one-hot vector has a single component that is not zero: dropping it is token dropout.
@@ -84,16 +95,33 @@ class Encoder(keras.Model):
             shape=(vocabulary_size,), initializer='zeros', name='softmax_bias'
         )
         self.vocabulary_dropout = VocabularyDropout(
-            vocabulary_size, config.embedding_dropout, seed=next(seeds), name='vocabulary_dropout'
+            vocabulary_size + read_only,
+            config.embedding_dropout,
+            seed=next(seeds),
+            name='vocabulary_dropout',
         )
         self.subwords = None
         if config.subword_buckets and self.tied:
             self.subwords = SubwordEmbeddings(
-                vocabulary_size, config.subword_buckets, input_size, seed=next(seeds), name='subwords'
+                vocabulary_size + read_only,
+                config.subword_buckets,
+                input_size,
+                seed=next(seeds),
+                name='subwords',
             )
         self.weight_dropout = WeightDropout(config.weight_dropout, seed=next(seeds))
         # Keras finds the state of layers only; a checkpoint has to contain this seed as well.
         self.weight_dropout_seed = self.weight_dropout.seed_generator
+        self.word_vectors = None
+        if vector_values and self.tied:
+            self.word_vectors = WordVectors(
+                vocabulary_size + read_only,
+                vector_values,
+                input_size,
+                trained=config.vectors == 'trained',
+                seed=next(seeds),
+                name='word_vectors',
+            )
 
     def read(
         self, direction: str, ids: Tensor, training: bool = False, vectors: Tensor | None = None
@@ -152,7 +180,7 @@ class Encoder(keras.Model):
         return outputs, new_state
 
     def token_vectors(self, ids: Tensor) -> Tensor:
-        """Computes the vector of each token, the sum of its own embedding and those of its subwords.
+        """Computes the vector of each token: the sum of its own embedding, its subwords and its pre-trained vector.
 
         The input and the softmax share it (Press & Wolf 2017), so that an ending is learnt once for all words with it.
 
@@ -163,13 +191,32 @@ class Encoder(keras.Model):
             (…, embedding_size).
         """
         vectors = self.embedding(ids)
-        return vectors if self.subwords is None else vectors + self.subwords(ids)
+        for further in (self.subwords, self.word_vectors):
+            if further is not None:
+                vectors = vectors + further(ids)
+        return vectors
 
     def vector_table(self) -> Tensor:
-        """Computes `token_vectors` of the whole vocabulary: (vocabulary_size, embedding_size)."""
-        if self.subwords is None:
-            return ops.convert_to_tensor(self.embedding.embeddings)
+        """Computes `token_vectors` of all tokens that can be predicted: (vocabulary_size, embedding_size)."""
+        if self.subwords is None and self.word_vectors is None:
+            return ops.convert_to_tensor(self.embedding.embeddings)[: self.vocabulary_size]
         return self.token_vectors(ops.arange(self.vocabulary_size))
+
+    def as_targets(self, ids: Tensor) -> Tensor:
+        """Replaces tokens that are read but never predicted by `[UNK]`: int (…) → int (…)."""
+        return ops.where(ids < self.vocabulary_size, ids, UNK_ID) if self.read_only else ids
+
+    def target_vectors(self, ids: Tensor, vectors: Tensor) -> Tensor:
+        """Replaces the vectors of tokens that are never predicted by that of `[UNK]`.
+
+        Args:
+            ids: int (batch, time).
+            vectors: their `token_vectors`, (batch, time, embedding_size).
+        """
+        if not self.read_only:
+            return vectors
+        unknown = self.token_vectors(ops.full((1, 1), UNK_ID, dtype='int32'))
+        return ops.where(ops.expand_dims(ids < self.vocabulary_size, -1), vectors, unknown)
 
     @staticmethod
     def _zero_unknown(vectors: Tensor, ids: Tensor) -> Tensor:
@@ -224,3 +271,15 @@ class Encoder(keras.Model):
             table = ops.cast(self.vector_table(), projected.dtype)
             logits = ops.matmul(projected, ops.transpose(table))
         return ops.cast(logits, 'float32') + self.softmax_bias
+
+
+class _RandomButReadOnly(keras.initializers.RandomUniform):
+    """Initial embeddings; zeros for the last rows, which training does not change, so that noise would stay."""
+
+    def __init__(self, read_only: int, seed: int) -> None:
+        super().__init__(-0.1, 0.1, seed=seed)
+        self.read_only = read_only
+
+    def __call__(self, shape: tuple[int, int], dtype: Any = None) -> Tensor:
+        trained = super().__call__((shape[0] - self.read_only, shape[1]), dtype=dtype)
+        return ops.pad(trained, ((0, self.read_only), (0, 0)))

@@ -150,6 +150,7 @@ def cross_entropy(
     Returns:
         float ().
     """
+    vectors, targets = network.target_vectors(targets, vectors), network.as_targets(targets)
     weights = ops.cast(targets != PAD_ID, 'float32')  # (batch, time)
     if sampled is None:
         token_losses = keras.losses.sparse_categorical_crossentropy(

@@ -81,31 +81,42 @@ class Hardware:
 
 
 def inference_network(network: Network, *, use_cudnn: bool | str = 'auto') -> Network:
-    """Copies a trained network for use: 32 bits, one device, and subwords folded into the embeddings.
+    """Copies a trained network for use: 32 bits, one device, subwords and vectors folded into the embeddings.
 
-    After training the vocabulary is fixed, so the subword embeddings of each token are added to its own embedding once.
+    After training the vocabulary is fixed, so the subword embeddings of each token, and its pre-trained vector, are
+    added to its own embedding once.
 
     Args:
         network: trained on any hardware.
         use_cudnn: `False` for a copy without cuDNN operations.
     """
 
-    def build(config: NetworkConfig) -> Network:
-        copy = Network(config, network.vocabulary_size, labels=network.labels, use_cudnn=use_cudnn)
+    def build(config: NetworkConfig, vector_values: int) -> Network:
+        copy = Network(
+            config,
+            network.vocabulary_size,
+            labels=network.labels,
+            read_only=network.read_only,
+            vector_values=vector_values,
+            use_cudnn=use_cudnn,
+        )
         copy(np.full((1, 2), BOS_ID))  # builds all weights
         return copy
 
-    copy = build(network.config)
+    copy = build(network.config, network.vector_values)
     copy.set_weights(network.get_weights())
-    if copy.subwords is None:
+    summands = [layer for layer in (copy.subwords, copy.word_vectors) if layer is not None]
+    if not summands:
         return copy
-    folded = build(dataclasses.replace(network.config, subword_buckets=0))
-    subword_paths = {weight.path for weight in copy.subwords.weights}
+    folded = build(dataclasses.replace(network.config, subword_buckets=0), vector_values=0)
+    summand_paths = {weight.path for layer in summands for weight in layer.weights}
     folded.set_weights(
-        [keras.ops.convert_to_numpy(weight) for weight in copy.weights if weight.path not in subword_paths]
+        [keras.ops.convert_to_numpy(weight) for weight in copy.weights if weight.path not in summand_paths]
     )
     # Summed in 32 bits, whatever precision the network was trained with.
-    folded.embedding.embeddings.assign(copy.vector_table())
+    folded.embedding.embeddings.assign(
+        copy.token_vectors(np.arange(network.vocabulary_size + network.read_only))
+    )
     return folded
 
 

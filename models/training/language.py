@@ -17,6 +17,7 @@ from vaiven.models.network.network import Network
 from vaiven.models.network.stateful import StatefulLanguageModel
 from vaiven.models.text.subwords import assign_subwords
 from vaiven.models.text.tokenization import PAD_ID
+from vaiven.models.text.vectors import TokenVectors, assign_vectors, vocabulary_sizes
 from vaiven.models.training.callbacks import TrainingError
 from vaiven.models.training.config import TrainingConfig
 from vaiven.models.training.training_loop import train_phase
@@ -54,6 +55,7 @@ def train_language(
     text: np.ndarray,
     validation: np.ndarray,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    vectors: TokenVectors | None = None,
     **phase_options: Any,
 ) -> Network:
     """Trains a network on a text.
@@ -65,6 +67,7 @@ def train_language(
         text: int (tokens), the training text.
         validation: int (tokens), the validation text.
         callbacks: additional callbacks.
+        vectors: pre-trained vectors of the vocabulary; None for none.
         phase_options: `checkpoint` and `logs`, as for `train_phase`.
 
     Returns:
@@ -79,7 +82,7 @@ def train_language(
                 f'the {name} text must be longer than a window of {training.window} tokens. Received: {len(ids)} '
                 'tokens. Provide more text, or lower training.window'
             )
-    network = Network(config, len(vocabulary), seed=training.seed)
+    network = Network(config, **vocabulary_sizes(vocabulary, vectors), seed=training.seed)
     last_only = training.targets == 'last'
     windows: SlidingWindows | StatefulWindows
     if last_only:
@@ -111,6 +114,7 @@ def train_language(
         seed=training.seed,
     )
     assign_subwords(network, vocabulary)
+    assign_vectors(network, vectors)
     progress.info(
         'training on %d steps of %d × %d tokens, vocabulary of %d tokens',
         windows.steps,

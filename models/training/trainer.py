@@ -20,6 +20,7 @@ from vaiven.models.network.network import Network
 from vaiven.models.network.objective import JointNetwork
 from vaiven.models.text.subwords import assign_subwords
 from vaiven.models.text.tokenization import BOS_ID
+from vaiven.models.text.vectors import TokenVectors, assign_vectors, vocabulary_sizes
 from vaiven.models.training.checkpoints import Checkpoint
 from vaiven.models.training.class_weights import balanced_weights, frequency_thresholds
 from vaiven.models.training.config import TrainingConfig
@@ -57,10 +58,13 @@ def run_fn(fn_args: Any) -> None:
         inputs.eval_files,
         labels=inputs.labels,
         teacher_files=inputs.teacher_files,
+        vectors=inputs.vectors,
         checkpoint=checkpoint,
         logs=fn_args.model_run_dir,
     )
     values = dict(inputs.values)
+    if inputs.vectors is not None:
+        values['vectors'] = inputs.vectors.record
     # The configuration inside the model should say with which settings each part of the training ran.
     if checkpoint is not None and checkpoint.changes:
         values['changed_rates'] = checkpoint.changes
@@ -82,6 +86,7 @@ def train(
     *,
     labels: LabelSpec = SENTIMENT_LABELS,
     teacher_files: Sequence[str] = (),
+    vectors: TokenVectors | None = None,
     checkpoint: Checkpoint | None = None,
     logs: str | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
@@ -96,6 +101,7 @@ def train(
         train_files, eval_files: examples that Transform wrote.
         labels: kind and classes of the labels.
         teacher_files: examples with the probabilities of a teacher, which train both paths.
+        vectors: pre-trained vectors of the vocabulary; None for none.
         checkpoint: where the state is saved after each epoch; an interrupted training resumes from it.
         logs: folder for TensorBoard.
         callbacks: additional callbacks of every phase.
@@ -114,7 +120,9 @@ def train(
     if training.task == 'language':
         texts = read_text(train_files, labels), read_text(eval_files, labels)
         with hardware.scope():
-            network = train_language(network_config, training, vocabulary, *texts, **phase_options)
+            network = train_language(
+                network_config, training, vocabulary, *texts, vectors=vectors, **phase_options
+            )
         return network if hardware.is_plain else inference_network(network)
     labelled = dataset.read_examples(train_files, training.soft_labels, labels)
     examples = labelled
@@ -147,7 +155,7 @@ def train(
     with hardware.scope():
         network = JointNetwork(
             network_config,
-            len(vocabulary),
+            **vocabulary_sizes(vocabulary, vectors),
             language_weight=training.language_weight,
             softmax_candidates=training.softmax_candidates,
             replicas=hardware.replicas,
@@ -157,6 +165,7 @@ def train(
         )
         network(np.full((1, 2), BOS_ID))  # builds all weights
         assign_subwords(network, vocabulary)
+        assign_vectors(network, vectors)
         if network.thresholds is not None and counts is not None:
             network.thresholds.set_values(frequency_thresholds(counts, class_weights))
     if training.language_epochs:

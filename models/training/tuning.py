@@ -129,6 +129,7 @@ class RandomSearchTuner(base_tuner.BaseTuner):
                 *files,
                 labels=inputs.labels,
                 teacher_files=inputs.teacher_files,
+                vectors=inputs.vectors,
                 callbacks=[lowest],
             )
         except TrainingError as error:

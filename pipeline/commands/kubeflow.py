@@ -33,6 +33,11 @@ _data_options = option_group(
         metavar='URI',
         help='URI of a table of texts with the probabilities of another model. Can be repeated.',
     ),
+    click.option(
+        '--vectors',
+        metavar='URI',
+        help='URI of a file of pre-trained vectors of words, or of a folder (ends in /) of model2vec.',
+    ),
 )
 
 
@@ -79,10 +84,12 @@ def compile_command(
     """
     output = require_local_path(output, '--output')
     config = config_options.build(data)
-    files = remote_files(data.data, data.unlabelled, data.teachers.files)
-    from vaiven.pipeline.input_data import require_compatible_data
+    files = remote_files(data.data, data.unlabelled, data.teachers.files, data.vectors)
+    from vaiven.pipeline.input_data import require_compatible_data, require_vectors
 
     require_compatible_data(files, config)
+    if files.vectors is not None:
+        require_vectors(config)
     from vaiven.pipeline.progress_display import progress_display
 
     with progress_display(os.devnull) as display:

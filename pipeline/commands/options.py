@@ -21,11 +21,13 @@ class DataOptions:
         data: values of `--data`; empty for the default data.
         unlabelled: values of `--unlabelled`.
         teacher: values of `--teacher`.
+        vectors: value of `--vectors`; None for none.
     """
 
     data: tuple[str, ...]
     unlabelled: tuple[str, ...]
     teacher: tuple[str, ...]
+    vectors: str | None = None
 
     @property
     def teachers(self) -> Teachers:
@@ -99,6 +101,12 @@ data_options = option_group(
         help='Texts with the probabilities of another model, which the model learns to give as well: a table that '
         '`vaiven predict --out` writes. Or an encoder that scores the text without labels first, as by '
         '`vaiven teach`: minilm, e5 or a folder. For training only. Can be repeated.',
+    ),
+    click.option(
+        '--vectors',
+        metavar='FILE',
+        help='Pre-trained vectors of words: a file of word2vec, fastText or GloVe, as text or .bin, compressed or not, '
+        'or a folder of model2vec.',
     ),
 )
 # `config_options: ConfigOptions`.

@@ -27,7 +27,7 @@ def plan(data: DataOptions, config_options: ConfigOptions, root: str | None) -> 
     config = config_options.build(data)
     from vaiven.pipeline.input_data import find_data
 
-    config, files, notes = find_data(data.data, data.unlabelled, config, data.teachers.files)
+    config, files, notes = find_data(data.data, data.unlabelled, config, data.teachers.files, data.vectors)
     from vaiven.pipeline.completed import CompletedComponents
     from vaiven.pipeline.config import settings_of
     from vaiven.pipeline.paths import RunPaths
@@ -40,6 +40,8 @@ def plan(data: DataOptions, config_options: ConfigOptions, root: str | None) -> 
     click.echo()
     for source in files.sources():
         terminal.say(f'{source.kind:10}  {source.path}')
+    if files.vectors is not None:
+        terminal.say(f'{"vectors":10}  {files.vectors.path}')
     click.echo(f'{"root":10}  {paths.root}\n')
     click.echo('\n'.join(notes) + '\n')
     planned = stages(config)

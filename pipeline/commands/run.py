@@ -62,6 +62,7 @@ def run(
       vaiven run --data reviews.jsonl --unlabelled forum.txt.gz
       vaiven run --data reviews.csv --teacher scored.jsonl
       vaiven run --data reviews.csv --unlabelled forum.txt --teacher minilm
+      vaiven run --data reviews.csv --vectors glove.6B.100d.txt
       vaiven run --preset novel --data book.txt --data 'books/*.txt'
       vaiven run --set training.epochs=3 --set network.units=64
       vaiven run --tune 20
@@ -90,7 +91,7 @@ def _run(
     config = config_options.build(data, settings)
     from vaiven.pipeline.input_data import find_data
 
-    config, files, notes = find_data(data.data, data.unlabelled, config, data.teachers.files)
+    config, files, notes = find_data(data.data, data.unlabelled, config, data.teachers.files, data.vectors)
     from vaiven.pipeline.demo_inputs import DEFAULT_DEMO_INPUTS, held_out_demo_inputs
     from vaiven.pipeline.main_job import run_job
     from vaiven.pipeline.paths import RunPaths
