@@ -77,7 +77,7 @@ def test_a_read_only_word_is_predicted_as_unknown(candidates):
     projected = np.random.default_rng(2).normal(size=(1, 5, 8)).astype('float32')
 
     def loss(ids):
-        targets = np.array([ids])
+        targets = np.array([ids], 'int32')
         return float(cross_entropy(network, projected, targets, network.token_vectors(targets), sampled))
 
     assert loss([4, 6, 7, 5, 3]) == pytest.approx(loss([4, UNK_ID, UNK_ID, 5, 3]), abs=1e-6)

@@ -52,6 +52,13 @@ def test_an_invalid_file_is_reported_before_the_run(data: Path) -> None:
         train([data, data.with_name('nothing.csv')])
 
 
+def test_invalid_vectors_are_reported_before_the_run(data: Path) -> None:
+    vectors = data.with_name('vectors.txt')
+    vectors.write_text('')
+    with pytest.raises(UserError, match=r'vectors\.txt: is empty'):
+        train(data, vectors=vectors)
+
+
 @pytest.mark.parametrize(
     ('value', 'text'),
     [

@@ -10,6 +10,7 @@ import yaml
 from tfx.dsl.compiler import compiler
 
 from vaiven.components.text_example_gen.files import DataFiles
+from vaiven.components.vocabulary.vectors.source import VectorsSource
 from vaiven.pipeline.config import configure
 from vaiven.pipeline.graph import local_pipeline, training_config
 from vaiven.pipeline.kubeflow import compile_pipeline
@@ -236,3 +237,16 @@ def test_an_encoder_is_a_component_between_the_examples_and_transform(tmp_path):
     config = json.loads(parameters['custom_config']['runtimeValue']['constant'])['config']
     assert json.loads(config)['teacher']['checkpoint'] == 'minilm'
     assert len(json.loads(config)['teacher_checkpoint']['sha256']) == 64
+
+
+def test_the_vectors_of_words_reach_the_vocabulary_on_kubeflow_and_only_if_there_are_any(tmp_path):
+    files = DataFiles(('gs://bucket/a.csv',), vectors=VectorsSource('gs://bucket/potion/'))
+    path = tmp_path / 'made.yaml'
+    compile_pipeline(configure(), files, root='gs://bucket/runs', image='registry/vaiven:1', output=str(path))
+    specification = next(yaml.safe_load_all(path.read_text()))
+    parameters = specification['root']['dag']['tasks']['Vocabulary']['inputs']['parameters']
+    source = json.loads(parameters['vectors']['runtimeValue']['constant'])
+    assert VectorsSource(**source) == VectorsSource('gs://bucket/potion/', '')
+    kfp.components.load_component_from_text(yaml.safe_dump(specification))
+    without, _ = compiled(tmp_path / 'without.yaml')
+    assert 'vectors' not in without['root']['dag']['tasks']['Vocabulary']['inputs']['parameters']

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from vaiven.components.text_example_gen.files import DataFiles
+from vaiven.components.vocabulary.vectors.source import VectorsSource
 from vaiven.pipeline.config import configure
 from vaiven.pipeline.input_links import input_links, link_names
 from vaiven.pipeline.paths import RunPaths
@@ -38,6 +39,22 @@ def test_links_lead_to_the_files_and_are_gone_afterwards(tmp_path):
         assert [len(kind) for kind in (links.data, links.unlabelled, links.teacher)] == [1, 1, 1]
         assert os.path.commonpath(linked) == paths.inputs
     assert not os.path.exists(paths.inputs)
+
+
+def test_vectors_are_linked_in_a_folder_of_their_own_files_and_folders_alike(tmp_path):
+    folder = tmp_path / 'potion [8M]'
+    folder.mkdir()
+    (folder / 'tokenizer.json').write_text('{}')
+    data = tmp_path / 'data.csv'
+    data.write_text('text,label\n')
+    paths = RunPaths(str(tmp_path / 'root'), 'reviews')
+    files = DataFiles((str(data),), vectors=VectorsSource(str(folder), 'abc'))
+    with input_links(files, paths) as links:
+        assert links.vectors == VectorsSource(f'{paths.inputs}/vectors/potion__8M_', 'abc')
+        assert Path(links.vectors.path, 'tokenizer.json').read_text() == '{}'
+        assert links.data == (f'{paths.inputs}/data.csv',)
+    assert not os.path.exists(paths.inputs)
+    assert (folder / 'tokenizer.json').exists()
 
 
 def test_fingerprints_do_not_depend_on_the_location_of_a_file(tmp_path):

@@ -369,3 +369,36 @@ def test_a_teacher_is_refused_where_there_are_no_labels(tmp_path, plan):
     book.write_text('\n'.join(f'línea {number} de un libro' for number in range(500)), encoding='utf-8')
     result = plan(book, '--preset', 'novel', '--teacher', str(scored))
     refused(result, '--teacher is for models with labels', 'training.task=language', '--unlabelled')
+
+
+def test_vectors_are_named_with_their_size(plan, tmp_path):
+    data, vectors = labelled(tmp_path / 'a.csv', 'good', 'bad'), tmp_path / 'glove.txt'
+    vectors.write_text('good 0.5 1\nbad 1 0.5\n')
+    status, lines = plan(data, '--vectors', str(vectors))
+    assert status == 0
+    assert 'vectors: glove.txt, 2 values each' in lines
+
+
+@pytest.mark.parametrize(
+    ('content', 'arguments', 'words'),
+    [
+        ('', (), ['glove.txt: is empty']),
+        ('good', (), ['glove.txt: the first line must be a word and its values']),
+        (None, (), ['there is no such file']),
+        (
+            'good 1 2\n',
+            ('--set', 'network.embedding_size=0'),
+            ['--vectors needs network.embedding_size above 0'],
+        ),
+    ],
+)
+def test_vectors_that_cannot_be_used_are_refused_before_the_run(plan, tmp_path, content, arguments, words):
+    data, vectors = labelled(tmp_path / 'a.csv', 'good', 'bad'), tmp_path / 'glove.txt'
+    if content is not None:
+        vectors.write_text(content)
+    refused(plan(data, '--vectors', str(vectors), *arguments), *words)
+
+
+def test_vectors_elsewhere_are_refused(plan, tmp_path):
+    data = labelled(tmp_path / 'a.csv', 'good', 'bad')
+    refused(plan(data, '--vectors', 'gs://bucket/glove.txt'), '--vectors must be a path on this machine')

@@ -1,6 +1,7 @@
 """Which components have to run again."""
 
 from vaiven.components.text_example_gen.files import DataFiles
+from vaiven.components.vocabulary.vectors.source import VectorsSource
 from vaiven.pipeline.config import configure
 from vaiven.pipeline.stages import fingerprints
 
@@ -39,3 +40,20 @@ def test_the_evaluator_runs_again_when_the_behavioural_tests_of_the_user_change(
     before, after = found('test,text,label\na,good,1\n'), found('test,text,label\na,bad,0\n')
     changed = {name for name, value in before.items() if after[name] != value}
     assert changed == {'Evaluator', 'AtomicPusher'}
+
+
+def test_the_content_and_the_name_of_vectors_matter_to_the_vocabulary_and_what_follows(tmp_path):
+    path = tmp_path / 'a.csv'
+    path.write_text('text,label\n')
+    sources = [
+        None,
+        *(VectorsSource(*source) for source in (('/a/v.txt', '1'), ('/b/v.txt', '1'), ('/a/v.txt', '2'))),
+    ]
+    none, one, moved, other = (
+        fingerprints(configure(), DataFiles((str(path),), vectors=source)) for source in sources
+    )
+    assert one == moved
+    for name in ('TextExampleGen', 'LinearBaseline', 'ExampleValidator'):
+        assert none[name] == one[name] == other[name]
+    for name in ('Vocabulary', 'TextTransform', 'Trainer', 'Evaluator', 'AtomicPusher'):
+        assert len({none[name], one[name], other[name]}) == 3
