@@ -47,7 +47,7 @@ class DataFiles:
     data: tuple[str, ...]
     unlabelled: tuple[str, ...] = ()
     teacher: tuple[str, ...] = ()
-    vectors: VectorsSource | None = None
+    vectors: VectorsSource | None = dataclasses.field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         for path in self.teacher:
@@ -171,4 +171,4 @@ def remote_files(
     source = None
     if vectors is not None:
         source = VectorsSource(vectors if '://' in vectors else os.path.abspath(vectors))
-    return DataFiles(*(tuple(map(address, paths)) for paths in (data, unlabelled, teacher)), source)
+    return DataFiles(*(tuple(map(address, paths)) for paths in (data, unlabelled, teacher)), vectors=source)
