@@ -10,7 +10,10 @@ import tensorflow as tf
 
 from benchmarks.corpora import Review
 from benchmarks.folds import Fold
+from vaiven.components.text_example_gen.local_files import open_local
 from vaiven.components.vocabulary.token_selection import select_tokens
+from vaiven.components.vocabulary.vectors.files import open_vectors
+from vaiven.components.vocabulary.vectors.selection import select_vectors
 from vaiven.label_spec import LabelSpec
 from vaiven.models.data import dataset
 from vaiven.models.data.labelled_rows import read_labelled_rows
@@ -18,6 +21,7 @@ from vaiven.models.data.preprocessing import IDS, LABEL, NGRAMS, NO_LABEL, PROBA
 from vaiven.models.network.network import Network
 from vaiven.models.text.ngrams import ngram_ids
 from vaiven.models.text.tokenization import BOS_ID, EOS_ID, UNK_ID, token_table, tokenize
+from vaiven.models.text.vectors import TokenVectors
 from vaiven.pipeline.config import Config
 
 _TEXTS_AT_ONCE = 1024
@@ -27,7 +31,8 @@ _TEXTS_AT_ONCE = 1024
 class Prepared:
     """A fold as files of ids (gzipped TFRecords), with the vocabulary that gave them.
 
-    `train` holds the rows without a label too; `teacher` the texts with the probabilities of a teacher.
+    `train` holds the rows without a label too; `teacher` the texts with the probabilities of a teacher; `vectors` are
+    those of the vocabulary, if any were given.
     """
 
     vocabulary: list[str]
@@ -35,9 +40,16 @@ class Prepared:
     validation: str
     test: str
     teacher: str
+    vectors: TokenVectors | None = None
 
 
-def prepare(fold: Fold, config: Config, folder: Path, taught: Sequence[tuple[str, float]] = ()) -> Prepared:
+def prepare(
+    fold: Fold,
+    config: Config,
+    folder: Path,
+    taught: Sequence[tuple[str, float]] = (),
+    vectors: str | None = None,
+) -> Prepared:
     """Builds the vocabulary on the training rows and the texts of a teacher, and writes every part with it.
 
     Args:
@@ -45,6 +57,7 @@ def prepare(fold: Fold, config: Config, folder: Path, taught: Sequence[tuple[str
         config: of the run.
         folder: where to write.
         taught: texts, and the probability of «positive» by a teacher.
+        vectors: path of pre-trained vectors; None for none.
     """
     parts = {
         'train': [*fold.train, *fold.unlabelled],
@@ -55,7 +68,15 @@ def prepare(fold: Fold, config: Config, folder: Path, taught: Sequence[tuple[str
     texts = {name: [row.text for row in rows] for name, rows in parts.items()}
     heard = [*texts['train'], *texts['teacher']]
     counts = collections.Counter(token for text in tokens_of(heard, config) for token in text)
-    vocabulary = select_tokens(counts.items(), config.vocabulary, config.text.unit).tokens
+    selection = select_tokens(counts.items(), config.vocabulary, config.text.unit)
+    vocabulary, table = selection.tokens, None
+    if vectors is not None:
+        with open_vectors(vectors, open_local) as file:
+            chosen = select_vectors(
+                file, vocabulary, dict(selection.counts), config.vocabulary.vector_words, config.text
+            )
+        vocabulary = [*vocabulary, *chosen.read_only]
+        table = TokenVectors(chosen.table, len(chosen.read_only), {})
     tokens = {name: tokens_of(part, config, vocabulary) for name, part in texts.items()}
     files = {
         name: write_rows(
@@ -67,7 +88,7 @@ def prepare(fold: Fold, config: Config, folder: Path, taught: Sequence[tuple[str
         )
         for name, rows in parts.items()
     }
-    return Prepared(vocabulary, **files)
+    return Prepared(vocabulary, **files, vectors=table)
 
 
 def tokens_of(
@@ -140,6 +161,12 @@ def answers(network: Network, file: str, batch_size: int = 64) -> tuple[np.ndarr
     pairs = [(ask(row[IDS], row[NGRAMS]).numpy(), row[LABEL].numpy()) for row in batches]
     probabilities, labels = (np.concatenate(column) for column in zip(*pairs, strict=True))
     return probabilities, labels.astype(np.int64)
+
+
+def recurrent_logits(network: Network, file: str, batch_size: int = 64) -> np.ndarray:
+    """Logits of the recurrent path alone of each row of a file: float (n), in the order of `answers`."""
+    ask = tf.function(network.recurrent_logits, input_signature=[tf.TensorSpec([None, None], tf.int32)])
+    return np.concatenate([ask(row[IDS]).numpy() for row in dataset.labelled_batches([file], batch_size)])
 
 
 def probabilities_of(network: Network, file: str, labels: LabelSpec) -> tuple[np.ndarray, np.ndarray]:

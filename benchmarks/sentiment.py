@@ -1,7 +1,7 @@
 """Accuracy of the sentiment model and of linear baselines, over fixed folds.
 
     python -m benchmarks.sentiment [--quick] [--data vader|muchocine-summary|muchocine-body] [--set a.b=c]
-                                [--teacher minilm]
+                                [--teacher minilm] [--vectors FILE]
 
 In each fold, the vocabulary and the network are trained on the training rows, early stopping uses the validation
 rows, and the test rows are predicted once. The baselines have nothing to choose, so they use the validation rows too.
@@ -68,12 +68,19 @@ PLANS: dict[str, Plan] = {
 @click.option('--data', type=click.Choice(list(PLANS)), default='vader', show_default=True)
 @click.option('--quick', is_flag=True, help='Fewer folds, and fewer epochs for long texts; the same code.')
 @click.option('--set', 'settings', multiple=True, metavar='NAME=VALUE', help='As for `vaiven run --set`.')
+@click.option('--vectors', metavar='FILE', help='As for `vaiven run --vectors`.')
 @click.option('--preset', default='reviews', show_default=True)
 @click.option('--on', type=click.Choice(['test', 'validation']), default='test', show_default=True,
               help='Measure on parts of the training folds instead, for choosing settings.')  # fmt: skip
 @click.option('--teacher', metavar='NAME', help='As for `vaiven run --teacher`: minilm, e5 or a folder.')
 def main(
-    data: SentimentData, quick: bool, settings: tuple[str, ...], preset: str, on: str, teacher: str | None
+    data: SentimentData,
+    quick: bool,
+    settings: tuple[str, ...],
+    preset: str,
+    on: str,
+    teacher: str | None,
+    vectors: str | None,
 ) -> None:
     report.quiet_libraries()
     report.show_progress()
@@ -107,7 +114,7 @@ def main(
         if number > count:
             break
         part = for_choosing(fold, SEED) if on == 'validation' else fold
-        measured.append(measure(part, preset, settings, more))
+        measured.append(measure(part, preset, settings, more, vectors))
         line = '  '.join(f'{name} {100 * value:.1f}' for name, value in measured[-1]['accuracy'].items())
         report.say(f'fold {number}: {line}  ({measured[-1]["seconds"]["vaiven"]:.0f} s)')
     result = _summary(measured)
@@ -121,18 +128,26 @@ def main(
         {
             'benchmark': 'sentiment', 'data': data, 'quick': quick, 'measured_on': on, 'folds': plan.folds,
             'folds_measured': count, 'seed': SEED, 'preset': preset, 'settings': settings, 'rows': labelled,
+            'vectors': vectors and Path(vectors).name,
             'unlabelled': len(rows) - labelled, **result, 'seconds': time.monotonic() - started,
         }
     )  # fmt: skip
 
 
-def measure(fold: Fold, preset: str, settings: tuple[str, ...], more: Sequence[str] = ()) -> dict[str, Any]:
+def measure(
+    fold: Fold,
+    preset: str,
+    settings: tuple[str, ...],
+    more: Sequence[str] = (),
+    vectors: str | None = None,
+) -> dict[str, Any]:
     """Measures accuracy and seconds of each model on one fold, and the calibration error of the network.
 
     Args:
         fold: the rows.
         preset, settings: as for `configure`; with `teacher.checkpoint`, the network learns from a teacher.
         more: texts that the teacher scores, beside the rows without a label.
+        vectors: path of pre-trained vectors; None for none.
     """
     from benchmarks.baselines.linear import LINEAR_BASELINES
     from vaiven.serving.evaluation.calibration import bin_probabilities, calibration_error
@@ -158,7 +173,8 @@ def measure(fold: Fold, preset: str, settings: tuple[str, ...], more: Sequence[s
         taught = teach(fold, config.teacher, more)
         accuracy['teacher'], seconds['teacher'] = taught.accuracy, taught.seconds
         started = time.monotonic()
-    probabilities, labels = _ours(fold, config, taught)
+    probabilities, recurrent, labels = _ours(fold, config, taught, vectors)
+    accuracy['recurrent path'] = float(((recurrent > 0) == labels).mean())
     accuracy['vaiven'] = float(((probabilities > 0.5) == labels).mean())
     seconds['vaiven'] = time.monotonic() - started
     return {
@@ -169,13 +185,16 @@ def measure(fold: Fold, preset: str, settings: tuple[str, ...], more: Sequence[s
     }
 
 
-def _ours(fold: Fold, config: Config, taught: 'Taught | None') -> tuple[np.ndarray, np.ndarray]:
-    from benchmarks.prepared import answers, prepare
+def _ours(
+    fold: Fold, config: Config, taught: 'Taught | None', vectors: str | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Probabilities, logits of the recurrent path, and labels of the test rows, each (n)."""
+    from benchmarks.prepared import answers, prepare, recurrent_logits
     from vaiven.models.training.trainer import train
 
     scored = [] if taught is None else list(zip(taught.texts, map(float, taught.probabilities), strict=True))
     with tempfile.TemporaryDirectory(prefix='vaiven-benchmark-') as folder:
-        files = prepare(fold, config, Path(folder), scored)
+        files = prepare(fold, config, Path(folder), scored, vectors)
         network = train(
             config.network,
             config.training,
@@ -183,8 +202,10 @@ def _ours(fold: Fold, config: Config, taught: 'Taught | None') -> tuple[np.ndarr
             [files.train],
             [files.validation],
             teacher_files=[files.teacher] if scored else [],
+            vectors=files.vectors,
         )
-        return answers(network, files.test)
+        probabilities, labels = answers(network, files.test)
+        return probabilities, recurrent_logits(network, files.test), labels
 
 
 def _majority(heard: list[Any], truth: np.ndarray) -> float:

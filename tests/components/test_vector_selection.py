@@ -48,7 +48,7 @@ def test_the_same_word_wins_over_one_that_is_normalised_to_it_and_the_first_of_e
     assert rows(selection) == [5, 3, 0]
     assert (selection.words, selection.found, selection.duplicates) == (3, 2, 1)
     assert selection.line() == (
-        'vectors: 2 of 3 words (66.7%), 2 values each; 1 words occur more than once: the first vector counts'
+        'vectors: 2 of 3 words (66.7 %), 2 values each; in the file more than once: 1, the first vector counts'
     )
 
 

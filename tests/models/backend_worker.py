@@ -24,7 +24,8 @@ from vaiven.models.network.objective import JointNetwork
 from vaiven.models.network.stateful import StatefulLanguageModel
 from vaiven.models.network.wide import WideNgrams
 
-VOCABULARY_SIZE = 23
+# The last two of the ids are read by their vectors, and never predicted.
+VOCABULARY_SIZE, READ_ONLY, VECTOR_VALUES = 23, 2, 3
 IDS = np.array([[2, 5, 6, 7, 9, 3], [2, 8, 22, 3, 0, 0], [2, 3, 0, 0, 0, 0]], 'int32')
 NGRAMS = np.array([[7, 4, 8], [9, 99, 0], [0, 0, 0]], 'int32')  # of the wide path
 LABELS = np.array([1, 0, -1], 'float32')
@@ -37,13 +38,15 @@ REGULARISED = {
 
 def network_of(cell: str, softmax_candidates: int = 0, **options) -> JointNetwork:
     network = JointNetwork(
-        NetworkConfig(cell=cell, **SIZES, **options), VOCABULARY_SIZE, language_weight=0.5,
-        softmax_candidates=softmax_candidates, seed=3,
+        NetworkConfig(cell=cell, **SIZES, **options), VOCABULARY_SIZE - READ_ONLY, language_weight=0.5,
+        softmax_candidates=softmax_candidates, seed=3, read_only=READ_ONLY, vector_values=VECTOR_VALUES,
     )  # fmt: skip
     network(IDS)
     subwords = network.subwords
     ids = np.arange(VOCABULARY_SIZE * subwords.max_subwords).reshape(-1, subwords.max_subwords)
     subwords.subword_ids.assign(ids % subwords.buckets)
+    vectors = np.random.default_rng(5).normal(scale=0.1, size=(VOCABULARY_SIZE, VECTOR_VALUES))
+    network.word_vectors.vectors.assign(vectors)
     return network
 
 

@@ -75,7 +75,13 @@ def test_every_cell_stacked_and_in_both_directions_trains_all_its_weights(cell):
 def test_every_cell_stacked_and_in_both_directions_is_exported(cell, tmp_path):
     trained = backend_worker.network_of(cell)
     trained.set_weights(backend_worker.random_weights(cell))
-    network = Network(trained.config, trained.vocabulary_size, use_cudnn=False)
+    network = Network(
+        trained.config,
+        trained.vocabulary_size,
+        read_only=trained.read_only,
+        vector_values=trained.vector_values,
+        use_cudnn=False,
+    )
     network(backend_worker.IDS)
     network.set_weights(trained.get_weights())
     archive = keras.export.ExportArchive()

@@ -38,13 +38,13 @@ class Selection:
     def line(self) -> str:
         """A line for the user."""
         parts = [
-            f'{self.found:,} of {self.words:,} words ({self.found / max(self.words, 1):.1%}), '
+            f'{self.found:,} of {self.words:,} words ({100 * self.found / max(self.words, 1):.1f} %), '
             f'{self.table.shape[1]} values each'
         ]
         if self.read_only:
-            parts.append(f'{len(self.read_only):,} more words are read by their vectors alone')
+            parts.append(f'read by their vectors alone: {len(self.read_only):,}')
         if self.duplicates:
-            parts.append(f'{self.duplicates:,} words occur more than once: the first vector counts')
+            parts.append(f'in the file more than once: {self.duplicates:,}, the first vector counts')
         return 'vectors: ' + '; '.join(parts)
 
 
