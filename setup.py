@@ -101,7 +101,10 @@ setup(
     package_dir={'vaiven': 'package', **{f'vaiven.{folder}': folder for folder in FOLDERS}},
     package_data={
         'vaiven': ['py.typed'],
-        **{f'vaiven.{folder}': ['py.typed', '**/*.binpb', '**/*.proto', '**/*.csv'] for folder in FOLDERS},
+        **{
+            f'vaiven.{folder}': ['py.typed', '**/*.binpb', '**/*.proto', '**/*.csv', '**/*.yaml']
+            for folder in FOLDERS
+        },
     },
     install_requires=CLIENT,
     extras_require={

@@ -166,6 +166,7 @@ def _ours(
             files.vocabulary,
             [files.train],
             [files.validation],
+            text=config.text,
             labels=labels,
         )
         return probabilities_of(network, files.test, labels)

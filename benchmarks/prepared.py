@@ -17,8 +17,9 @@ from vaiven.components.vocabulary.vectors.selection import select_vectors
 from vaiven.label_spec import LabelSpec
 from vaiven.models.data import dataset
 from vaiven.models.data.labelled_rows import read_labelled_rows
-from vaiven.models.data.preprocessing import IDS, LABEL, NGRAMS, NO_LABEL, PROBABILITIES, RATING
+from vaiven.models.data.preprocessing import IDS, LABEL, NAMES, NGRAMS, NO_LABEL, PROBABILITIES, RATING
 from vaiven.models.network.network import Network
+from vaiven.models.text.names import names
 from vaiven.models.text.ngrams import ngram_ids
 from vaiven.models.text.tokenization import BOS_ID, EOS_ID, UNK_ID, token_table, tokenize
 from vaiven.models.text.vectors import TokenVectors
@@ -85,6 +86,7 @@ def prepare(
             rows,
             config,
             [probability for _, probability in taught] if name == 'teacher' else (),
+            _name_ids(rows, config, vocabulary),
         )
         for name, rows in parts.items()
     }
@@ -113,25 +115,44 @@ def labels_of(rows: Sequence[Review]) -> list[int]:
     return [NO_LABEL if row.label is None else row.label for row in rows]
 
 
+def _name_ids(rows: Sequence[Review], config: Config, vocabulary: Sequence[str]) -> list[list[int]] | None:
+    """The ids of the names in each row; None if the settings do not ask for them."""
+    if 'names' not in config.training.augment:
+        return None
+    ids = token_table(vocabulary).lookup(names(tf.constant([row.text for row in rows]), config.text))
+    return [list(row) for row in ids.to_list()]
+
+
 def write_rows(
     path: Path,
     ids: Sequence[Sequence[int]],
     rows: Sequence[Review],
     config: Config,
     positive: Sequence[float] = (),
+    name_ids: Sequence[Sequence[int]] | None = None,
 ) -> str:
-    """Writes what Transform writes, and returns the path. `positive` are the probabilities of a teacher, if any."""
+    """Writes what Transform writes, and returns the path.
+
+    Args:
+        path: of the file.
+        ids: of each row.
+        rows: texts and labels.
+        config: settings of the run.
+        positive: probabilities of a teacher, if any.
+        name_ids: ids of the names in each row; None if names have n-grams.
+    """
     with tf.io.TFRecordWriter(str(path), tf.io.TFRecordOptions('GZIP')) as writer:
         for start in range(0, len(rows), _TEXTS_AT_ONCE):
             part = slice(start, start + _TEXTS_AT_ONCE)
             labelled = ['' if row.label is None else row.text for row in rows[part]]
-            ngrams = ngram_ids(tf.constant(labelled), config.text).to_list()
+            ngrams = ngram_ids(tf.constant(labelled), config.text, skip_names=name_ids is not None).to_list()
             for number, (row_ids, row_ngrams, row) in enumerate(
                 zip(ids[part], ngrams, rows[part], strict=True), start=start
             ):
                 features = {
                     IDS: _integers(row_ids),
                     NGRAMS: _integers(row_ngrams),
+                    NAMES: _integers(name_ids[number] if name_ids else []),
                     LABEL: _integers(labels_of([row])),
                 }
                 if row.rating is not None:

@@ -203,6 +203,7 @@ def _ours(
             [files.validation],
             teacher_files=[files.teacher] if scored else [],
             vectors=files.vectors,
+            text=config.text,
         )
         probabilities, labels = answers(network, files.test)
         return probabilities, recurrent_logits(network, files.test), labels

@@ -17,7 +17,7 @@ from vaiven.components.vocabulary.config import VocabularyConfig
 from vaiven.configuration import Change, ConfigError, from_dict, located, replace_all, require
 from vaiven.models.network.config import NetworkConfig
 from vaiven.models.teacher.config import TeacherConfig
-from vaiven.models.text.config import TextConfig
+from vaiven.models.text.config import NEGATION_SCOPE, TextConfig
 from vaiven.models.training.config import TrainingConfig
 from vaiven.models.training.tuning_config import TuningConfig
 from vaiven.settings_file import read_settings
@@ -185,7 +185,7 @@ def configure(
     config = replace_all(config, [*changes, Change('preset', preset)])
     with located(Config, changes):
         _check_consistency(config)
-    return _without_unused_parts(config)
+    return _with_negation_scope(_without_unused_parts(config))
 
 
 def _changes(settings: Iterable[str]) -> Iterator[Change]:
@@ -235,6 +235,13 @@ def _without_unused_parts(config: Config) -> Config:
     if config.training.task == 'language':
         unused['wide_ngrams'] = 0
     return dataclasses.replace(config, network=dataclasses.replace(config.network, **unused))
+
+
+def _with_negation_scope(config: Config) -> Config:
+    """Marks negated words for the wide path if sentences with a negation are added: without, they confuse it."""
+    if config.text.negation_scope is not None or 'negation' not in config.training.augment:
+        return config
+    return dataclasses.replace(config, text=dataclasses.replace(config.text, negation_scope=NEGATION_SCOPE))
 
 
 def settings_of(config: Any, path: str = '') -> Iterator[tuple[str, str]]:

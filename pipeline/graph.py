@@ -195,7 +195,10 @@ def _teacher(config: Config, examples: TextExampleGen, unfinished: str) -> Teach
 def _transform_config(config: Config) -> dict[str, Any]:
     """The part of the configuration that Transform depends on."""
     data = {'label_kind': config.data.label_kind, 'classes': config.data.classes}
-    return {'text': dataclasses.asdict(config.text), 'data': data}
+    values: dict[str, Any] = {'text': dataclasses.asdict(config.text), 'data': data}
+    if 'names' in config.training.augment:
+        values['training'] = {'augment': ['names']}
+    return values
 
 
 def training_config(config: Config, teacher: Sequence[str] = ()) -> str:

@@ -18,7 +18,8 @@ from vaiven.pipeline.completed import CompletedComponents
 from vaiven.pipeline.config import Config
 from vaiven.pipeline.input_links import link_names, vectors_link_name
 
-_EXAMPLES, _TEACHER, _VOCABULARY = 'TextExampleGen', 'Teacher', 'Vocabulary'
+_EXAMPLES, _TEACHER = 'TextExampleGen', 'Teacher'
+_VOCABULARY, _TRANSFORM = 'Vocabulary', 'TextTransform'
 _TUNER, _MODEL = 'Tuner', 'Trainer'
 _LINEAR, _EVALUATOR, _LANGUAGE_EVALUATOR = 'LinearBaseline', 'Evaluator', 'LanguageEvaluator'
 _TEXT = 'models/text'
@@ -86,7 +87,7 @@ STAGES = (
     Stage('SchemaGen', 'infers the schema of a row', ('StatisticsGen',)),
     Stage('ExampleValidator', 'finds rows that do not fit the schema', ('StatisticsGen', 'SchemaGen')),
     Stage(
-        'TextTransform',
+        _TRANSFORM,
         'converts texts to ids in a TensorFlow graph',
         (_EXAMPLES, _TEACHER, 'SchemaGen', _VOCABULARY),
         ('text', 'placement'),
@@ -95,14 +96,14 @@ STAGES = (
     Stage(
         _TUNER,
         'searches for the best settings',
-        ('TextTransform', 'SchemaGen'),
+        (_TRANSFORM, 'SchemaGen'),
         (*MODEL_SETTINGS, 'tuning'),
         ('models',),
     ),
     Stage(
         _MODEL,
         'trains the network and exports it',
-        ('TextTransform', 'SchemaGen', _TUNER),
+        (_TRANSFORM, 'SchemaGen', _TUNER),
         MODEL_SETTINGS,
         ('models',),
     ),
@@ -178,6 +179,8 @@ def fingerprints(config: Config, files: DataFiles) -> dict[str, str]:
         # Components that always run do not make later ones run again.
         inputs = {name: digests[name] for name in stage.inputs if name not in ALWAYS_RUN}
         settings = {name: values[name] for name in stage.settings}
+        if stage.name == _TRANSFORM and 'names' in config.training.augment:
+            settings['augment'] = 'names'
         key: list[Any] = [
             stage.name,
             settings,

@@ -10,6 +10,7 @@ from vaiven.label_spec import SENTIMENT_LABELS, LabelSpec
 from vaiven.models.data.preprocessing import (
     IDS,
     LABEL,
+    NAMES,
     NGRAMS,
     NO_POSITION,
     NO_RATING,
@@ -92,7 +93,7 @@ def read_features(files: Sequence[str], labels: LabelSpec = SENTIMENT_LABELS) ->
     Yields:
         A dict: `ids` int32 (tokens); `label` float (), −1 unlabelled, or (labels of the row) of multilabel data;
         `ngrams` int64 (n-grams), empty if unlabelled; `position` int64 (), −1 none; `rating` float (), NaN none;
-        `probabilities` float (classes), empty if none.
+        `probabilities` float (classes), empty if none; `names` int64 (names), empty if none were looked for.
     """
     one_label = tf.io.FixedLenFeature([], tf.int64)
     many_labels = tf.io.FixedLenSequenceFeature([], tf.int64, allow_missing=True)
@@ -103,6 +104,7 @@ def read_features(files: Sequence[str], labels: LabelSpec = SENTIMENT_LABELS) ->
         POSITION: tf.io.FixedLenFeature([], tf.int64, NO_POSITION),
         RATING: tf.io.FixedLenFeature([], tf.float32, NO_RATING),
         PROBABILITIES: tf.io.FixedLenSequenceFeature([], tf.float32, allow_missing=True),
+        NAMES: tf.io.FixedLenSequenceFeature([], tf.int64, allow_missing=True),
     }
 
     def parse(serialized: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -11,10 +11,12 @@ from vaiven.configuration import from_dict
 from vaiven.label_spec import LabelSpec
 from vaiven.models.text import tokenization as text_lib
 from vaiven.models.text.config import TextConfig
+from vaiven.models.text.names import names
 from vaiven.models.text.ngrams import ngram_ids
 
 TEXT, LABEL, IDS = 'text', 'label', 'ids'
 POSITION, RATING, NGRAMS, PROBABILITIES = 'position', 'rating', 'ngrams', 'probabilities'
+NAMES = 'names'
 VOCABULARY_FILE = 'vocab.txt'
 NO_LABEL = -1
 NO_POSITION = -1
@@ -35,9 +37,12 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> d
         `ids` int64 sparse (n, None); `label` int64 (n): number of the class, of two classes 1 the positive one, −1
         unlabelled; of multilabel data sparse (n, None); `position` int64 (n): of a passage in running text, −1 none;
         `rating` float (n): from −1 to 1, NaN none; `ngrams` int64 sparse (n, None): the inputs of the wide path, empty
-        for unlabelled examples; `probabilities` float sparse (n, None), if the data have them.
+        for unlabelled examples; `probabilities` float sparse (n, None), if the data have them. With names in
+        `training.augment`: `names` int64 sparse (n, None), ids of the words that look like names, and `ngrams` without
+        those words.
     """
     config = text_config(custom_config['config'])
+    skip_names = 'names' in json.loads(custom_config['config']).get('training', {}).get('augment', ())
     table = tft.make_and_track_object(
         lambda: text_lib.vocabulary_table(f'{custom_config["vocabulary_uri"]}/{VOCABULARY_FILE}'),
         'vocabulary',
@@ -62,10 +67,12 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> d
     if PROBABILITIES in inputs:
         outputs[PROBABILITIES] = inputs[PROBABILITIES]
         is_labelled |= _has_values(outputs[PROBABILITIES])
+    if skip_names:
+        outputs[NAMES] = table.lookup(names(text, config)).to_sparse()
     return {
         IDS: text_lib.tokens_to_ids(tokens, table).to_sparse(),
         # Only labelled examples train the wide path: n-grams of the others would be written for nothing.
-        NGRAMS: ngram_ids(tf.where(is_labelled, text, ''), config).to_sparse(),
+        NGRAMS: ngram_ids(tf.where(is_labelled, text, ''), config, skip_names=skip_names).to_sparse(),
         **outputs,
         POSITION: column(POSITION, tf.int64, NO_POSITION),
         RATING: column(RATING, tf.float32, NO_RATING),

@@ -13,6 +13,7 @@ from vaiven.configuration import from_dict
 from vaiven.label_spec import LabelSpec
 from vaiven.models.data.preprocessing import VOCABULARY_FILE
 from vaiven.models.network.config import NetworkConfig
+from vaiven.models.text.config import TextConfig
 from vaiven.models.text.vectors import VECTORS_FILE, TokenVectors, read_vectors
 from vaiven.models.training.checkpoints import RECOVERY_SETTINGS, fingerprint
 from vaiven.models.training.config import TrainingConfig
@@ -51,6 +52,11 @@ class TrainerInputs:
     def training(self) -> TrainingConfig:
         """The settings of the training."""
         return from_dict(TrainingConfig, self.values['training'])
+
+    @property
+    def text(self) -> TextConfig:
+        """The settings of the tokeniser."""
+        return from_dict(TextConfig, self.values['text'])
 
     @property
     def labels(self) -> LabelSpec:

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from vaiven.models.export.text_model import TextModel
 from vaiven.models.network.heads import label_probabilities
+from vaiven.models.text.negation import mark_negated
 from vaiven.models.text.ngrams import subword_ids, word_ids, word_pairs, word_subwords
 
 # A text is read once for each of its words: quadratic time.
@@ -63,7 +64,8 @@ class Explainer:
             path (by occlusion) and the n-grams of the wide path with this word (half of a pair) contribute.
             `word_row_lengths`, int (n). `ngrams`, string, and `ngram_values`, float, both (sum of
             `ngram_row_lengths`): the n-grams that the wide path knows, and their exact contributions; subwords have
-            `<` and `>` at the ends of a word. `ngram_row_lengths`, int (n).
+            `<` and `>` at the ends of a word, and `¬` is in front of what a negation turns.
+            `ngram_row_lengths`, int (n).
         """
         probabilities = label_probabilities(self.labels, self.model.label_logits(text))  # (n, classes)
         label = tf.argmax(probabilities, axis=1, output_type=tf.int32)
@@ -100,7 +102,7 @@ class Explainer:
         values = self._occlusion(words, label)
         if self.model.network.wide is None:
             return values, tf.zeros([0], tf.string), tf.zeros([0], tf.float32)
-        parts = ngram_parts(words)
+        parts = ngram_parts(words, self.model.config.scope)
         ids, number = tf.unique(parts.ids)  # the wide path counts an n-gram once, however often it occurs
         # Each n-gram as a text of its own gives its weights.
         wide = self.model.network.wide
@@ -165,17 +167,22 @@ class Explainer:
         return part - tf.reduce_mean(weighted, axis=1) if self.labels.kind == 'multiclass' else part
 
 
-def ngram_parts(words: tf.Tensor) -> NgramParts:
-    """Lists the n-grams of one text: string (words)."""
+def ngram_parts(words: tf.Tensor, scope: int = 0) -> NgramParts:
+    """Lists the n-grams of one text.
+
+    Args:
+        words: string (words).
+        scope: number of words after a negation that are marked.
+    """
     rows = tf.RaggedTensor.from_row_lengths(words, [tf.size(words)])  # (1, words)
-    pairs = word_pairs(rows).flat_values
-    subwords = word_subwords(rows)  # (1, words, None)
+    pairs, marked = word_pairs(rows).flat_values, mark_negated(rows, scope)
+    subwords = word_subwords(marked)  # (1, words, None)
     places = tf.range(tf.size(words))
     pair_places = tf.range(tf.size(pairs))
     subword_places = tf.cast(subwords.values.value_rowids(), tf.int32)
     return NgramParts(
-        tf.concat([words, pairs, subwords.flat_values], axis=0),
-        tf.concat([word_ids(words), word_ids(pairs), subword_ids(subwords.flat_values)], axis=0),
+        tf.concat([marked.flat_values, pairs, subwords.flat_values], axis=0),
+        tf.concat([word_ids(marked.flat_values), word_ids(pairs), subword_ids(subwords.flat_values)], axis=0),
         tf.concat([places, pair_places, subword_places], axis=0),
         tf.concat([places, pair_places + 1, subword_places], axis=0),
     )

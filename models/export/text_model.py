@@ -86,7 +86,7 @@ class TextModel:
         else:  # a text is normalised and split only once
             tokens = text_lib.word_tokens(words, self.config, self.table)
         ids = self.padded_ids(tokens[:, : self.config.max_tokens])
-        return self.network.label_logits(ids, word_ngram_ids(words).to_tensor())
+        return self.network.label_logits(ids, word_ngram_ids(words, self.config.scope).to_tensor())
 
 
 def _traced(function: Callable[[tf.Tensor], Any]) -> Any:

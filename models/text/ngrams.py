@@ -7,6 +7,8 @@ rare for the vocabulary has n-grams as well, and a word that was never seen shar
 import tensorflow as tf
 
 from vaiven.models.text.config import TextConfig
+from vaiven.models.text.names import words_and_names
+from vaiven.models.text.negation import MARK, mark_negated
 from vaiven.models.text.subwords import SUBWORD_LENGTHS
 from vaiven.models.text.tokenization import normalize, words
 
@@ -16,7 +18,7 @@ MAX_WORDS = 10_000
 _HASH_BUCKETS = 2**30 - 1
 
 
-def ngram_ids(text: tf.Tensor, config: TextConfig) -> tf.RaggedTensor:
+def ngram_ids(text: tf.Tensor, config: TextConfig, *, skip_names: bool = False) -> tf.RaggedTensor:
     """Computes the distinct n-gram ids of each text.
 
     Ids lie between 1 and 2^31 − 2; 0 is left for padding. Odd ids are words and pairs of words, even ids are subwords:
@@ -25,18 +27,38 @@ def ngram_ids(text: tf.Tensor, config: TextConfig) -> tf.RaggedTensor:
     Args:
         text: string (n), raw UTF-8.
         config: settings of the normalisation; the unit has no effect.
+        skip_names: whether words that look like names, and pairs with them, have no n-grams.
 
     Returns:
         int64 (n, None), each id once per text.
     """
-    return word_ngram_ids(words(normalize(text, config)))
+    if skip_names:
+        found, is_name = words_and_names(text, config)
+        return word_ngram_ids(found, config.scope, is_name)
+    return word_ngram_ids(words(normalize(text, config)), config.scope)
 
 
-def word_ngram_ids(words: tf.RaggedTensor) -> tf.RaggedTensor:
-    """Computes the n-gram ids of texts that are split into words already: string (n, words) → int64 (n, None)."""
+def word_ngram_ids(
+    words: tf.RaggedTensor, scope: int, is_name: tf.RaggedTensor | None = None
+) -> tf.RaggedTensor:
+    """Computes the n-gram ids of texts that are split into words already.
+
+    Args:
+        words: string (n, words).
+        scope: number of words after a negation that are marked.
+        is_name: bool (n, words), words without n-grams; None for no such words.
+
+    Returns:
+        int64 (n, None), each id once per text.
+    """
     words = words[:, :MAX_WORDS]
-    words_and_pairs = tf.concat([words, word_pairs(words)], axis=1)
-    subwords = word_subwords(words).merge_dims(1, 2)  # (n, subwords)
+    pairs, marked = word_pairs(words), mark_negated(words, scope)
+    if is_name is not None:
+        is_kept = tf.ragged.map_flat_values(tf.logical_not, is_name[:, :MAX_WORDS])
+        pairs = tf.ragged.boolean_mask(pairs, is_kept[:, 1:] & is_kept[:, :-1])
+        marked = tf.ragged.boolean_mask(marked, is_kept)
+    words_and_pairs = tf.concat([marked, pairs], axis=1)
+    subwords = word_subwords(marked).merge_dims(1, 2)  # (n, subwords)
     return _distinct(tf.concat([word_ids(words_and_pairs), subword_ids(subwords)], axis=1))
 
 
@@ -46,10 +68,14 @@ def word_pairs(words: tf.RaggedTensor) -> tf.RaggedTensor:
 
 
 def word_subwords(words: tf.RaggedTensor) -> tf.RaggedTensor:
-    """The subwords of each word: string (n, words) → string (n, words, None)."""
+    """The subwords of each word: string (n, words) → string (n, words, None). Those of a marked word are marked."""
+    is_marked = tf.strings.regex_full_match(words.flat_values, f'{MARK}.+')
+    plain = tf.strings.regex_replace(words.flat_values, f'^{MARK}(.)', r'\1')
     # `<` and `>` mark the ends of a word, as in Bojanowski et al. 2017.
-    characters = tf.strings.unicode_split(tf.strings.join(['<', words.flat_values, '>']), 'UTF-8')
-    return words.with_values(tf.strings.ngrams(characters, SUBWORD_LENGTHS, separator=''))
+    characters = tf.strings.unicode_split(tf.strings.join(['<', plain, '>']), 'UTF-8')
+    subwords = tf.strings.ngrams(characters, SUBWORD_LENGTHS, separator='')  # (words, None)
+    marks = tf.gather(tf.where(is_marked, MARK, ''), subwords.value_rowids())
+    return words.with_values(subwords.with_values(tf.strings.join([marks, subwords.values])))
 
 
 def word_ids(strings: tf.RaggedTensor | tf.Tensor) -> tf.RaggedTensor | tf.Tensor:

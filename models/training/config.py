@@ -10,6 +10,7 @@ from vaiven.configuration import require
 Task = Literal['sentiment', 'language']
 Targets = Literal['all', 'last']
 ClassWeight = Literal['none', 'balanced']
+AUGMENTATIONS = ('negation', 'names')
 _MAX_BATCH_SIZE = 65_536
 # Some draws use the seed plus 1, and all seeds must fit 32 bits.
 _MAX_SEED = 2**31 - 2
@@ -49,6 +50,9 @@ class TrainingConfig:
         teacher_weight: How much a row of `--teacher` counts in the loss, beside 1 of a labelled row. At most 100.
         class_weight: `balanced`: every class counts the same, however many rows it has: a row is weighted by the
             inverse of the number of rows of its class, and probabilities follow. `none`: every row counts the same.
+        augment: Changes of the training rows that help where rows are few, separated by commas (docs/training.md).
+            `negation`: sentences such as "it is not boring" are added, in English and Spanish, for labels of sentiment.
+            `names`: names are replaced by other names, and the wide path does not see them.
         language_weight: Weight λ of the language loss in `sentiment + λ · language`.
         softmax_candidates: Tokens of the sampled softmax in training (Bengio & Senécal 2003); 0 for the full softmax.
         clip_norm: Maximum norm of the gradient; longer gradients are scaled down to it (Pascanu et al. 2013).
@@ -73,6 +77,7 @@ class TrainingConfig:
     soft_labels: float = 6.0
     teacher_weight: float = 1.0
     class_weight: ClassWeight = 'none'
+    augment: tuple[str, ...] = ()
     language_weight: float = 0.1
     softmax_candidates: int = 512
     clip_norm: float = 1.0
@@ -88,6 +93,11 @@ class TrainingConfig:
         ):
             value = getattr(self, name)
             require(value in choices, f'training.{name} must be {" or ".join(choices)}', value)
+        require(
+            set(self.augment) <= set(AUGMENTATIONS) and len(set(self.augment)) == len(self.augment),
+            f'training.augment must name {" or ".join(AUGMENTATIONS)} or both, separated by commas',
+            ','.join(self.augment),
+        )
         require(2 <= self.window <= 10_000, 'training.window must lie between 2 and 10000', self.window)
         for name in ('epochs', 'patience', 'batch_size'):
             require(getattr(self, name) >= 1, f'training.{name} must be at least 1', getattr(self, name))

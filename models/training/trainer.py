@@ -18,9 +18,12 @@ from vaiven.models.export.saved_model import export
 from vaiven.models.network.config import NetworkConfig
 from vaiven.models.network.network import Network
 from vaiven.models.network.objective import JointNetwork
+from vaiven.models.text.config import TextConfig
 from vaiven.models.text.subwords import assign_subwords
 from vaiven.models.text.tokenization import BOS_ID
 from vaiven.models.text.vectors import TokenVectors, assign_vectors, vocabulary_sizes
+from vaiven.models.training.augmentation.names import find_names, swap_names
+from vaiven.models.training.augmentation.negation import augmentation_files
 from vaiven.models.training.checkpoints import Checkpoint
 from vaiven.models.training.class_weights import balanced_weights, frequency_thresholds
 from vaiven.models.training.config import TrainingConfig
@@ -57,6 +60,7 @@ def run_fn(fn_args: Any) -> None:
         inputs.train_files,
         inputs.eval_files,
         labels=inputs.labels,
+        text=inputs.text,
         teacher_files=inputs.teacher_files,
         vectors=inputs.vectors,
         checkpoint=checkpoint,
@@ -85,6 +89,7 @@ def train(
     eval_files: Sequence[str],
     *,
     labels: LabelSpec = SENTIMENT_LABELS,
+    text: TextConfig | None = None,
     teacher_files: Sequence[str] = (),
     vectors: TokenVectors | None = None,
     checkpoint: Checkpoint | None = None,
@@ -100,6 +105,7 @@ def train(
         vocabulary: the tokens, in the order of their ids.
         train_files, eval_files: examples that Transform wrote.
         labels: kind and classes of the labels.
+        text: settings of the tokeniser, for sentences that `training.augment` adds; by default the defaults.
         teacher_files: examples with the probabilities of a teacher, which train both paths.
         vectors: pre-trained vectors of the vocabulary; None for none.
         checkpoint: where the state is saved after each epoch; an interrupted training resumes from it.
@@ -124,6 +130,34 @@ def train(
                 network_config, training, vocabulary, *texts, vectors=vectors, **phase_options
             )
         return network if hardware.is_plain else inference_network(network)
+    with augmentation_files(training, train_files, vocabulary, text or TextConfig(), labels) as augmented:
+        return _train_classifier(
+            network_config,
+            training,
+            vocabulary,
+            [*train_files, *augmented],
+            eval_files,
+            labels,
+            teacher_files,
+            vectors,
+            hardware,
+            phase_options,
+        )
+
+
+def _train_classifier(
+    network_config: NetworkConfig,
+    training: TrainingConfig,
+    vocabulary: Sequence[str],
+    train_files: Sequence[str],
+    eval_files: Sequence[str],
+    labels: LabelSpec,
+    teacher_files: Sequence[str],
+    vectors: TokenVectors | None,
+    hardware: Hardware,
+    phase_options: dict[str, Any],
+) -> Network:
+    """Trains the recurrent path of a classifier, then fits the wide path and the combination of both."""
     labelled = dataset.read_examples(train_files, training.soft_labels, labels)
     examples = labelled
     if teacher_files:
@@ -147,10 +181,11 @@ def train(
     if counts is not None and training.class_weight == 'balanced':
         class_weights = balanced_weights(labels, counts)
 
+    names = find_names(train_files, len(vocabulary), labels) if 'names' in training.augment else None
+
     def batches(epoch: tf.Tensor) -> tf.data.Dataset:
-        return hardware.pad_batches(
-            dataset.training_batches(examples, training.batch_size, window, training.seed, epoch, labels)
-        )
+        made = dataset.training_batches(examples, training.batch_size, window, training.seed, epoch, labels)
+        return hardware.pad_batches(swap_names(made, names, training.seed, epoch) if names else made)
 
     with hardware.scope():
         network = JointNetwork(

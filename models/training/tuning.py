@@ -128,6 +128,7 @@ class RandomSearchTuner(base_tuner.BaseTuner):
                 inputs.vocabulary,
                 *files,
                 labels=inputs.labels,
+                text=inputs.text,
                 teacher_files=inputs.teacher_files,
                 vectors=inputs.vectors,
                 callbacks=[lowest],

@@ -45,6 +45,7 @@ class ConfigOptions:
         preset: name of the preset; None for the one of the file, or the default.
         config: path of a file with settings; None for none.
         settings: values of `--set`, as `training.epochs=3`; they win over the file.
+        augment: value of `training.augment`; None for that of the settings.
         name: name of the served model; None for that of the file, or of the preset.
     """
 
@@ -53,6 +54,7 @@ class ConfigOptions:
     preset: str | None
     config: str | None
     settings: tuple[str, ...]
+    augment: str | None
     name: str | None
 
     def build(self, data: DataOptions, settings: tuple[str, ...] = ()) -> Config:
@@ -65,11 +67,15 @@ class ConfigOptions:
         Raises:
             ConfigError: a setting or its value is not valid, or the file cannot be read.
         """
-        columns = {'data.text_column': self.text_column, 'data.label_column': self.label_column}
-        column_settings = [f'{path}={column}' for path, column in columns.items() if column is not None]
+        options = {
+            'data.text_column': self.text_column,
+            'data.label_column': self.label_column,
+            'training.augment': self.augment,
+        }
+        given = [f'{path}={value}' for path, value in options.items() if value is not None]
         return configure(
             self.preset,
-            [*self.settings, *data.teachers.settings, *settings, *column_settings],
+            [*self.settings, *data.teachers.settings, *settings, *given],
             self.name,
             file=self.config,
             defaults=() if data.data else default_data.SETTINGS,
@@ -131,6 +137,11 @@ config_options = option_group(
         multiple=True,
         metavar='SETTING=VALUE',
         help='Change a setting, as training.epochs=3; wins over --config. Can be repeated.',
+    ),
+    click.option(
+        '--augment',
+        metavar='LIST',
+        help='Change the training rows: negation, names or both, as negation,names.',
     ),
     click.option('--name', help='Name of the served model.  [default: that of the preset]'),
 )

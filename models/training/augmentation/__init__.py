@@ -1,0 +1,1 @@
+"""Data augmentation of the training rows, chosen by `training.augment`."""
