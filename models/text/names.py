@@ -5,7 +5,7 @@ import dataclasses
 import tensorflow as tf
 
 from vaiven.models.text.config import TextConfig
-from vaiven.models.text.tokenization import whole_words
+from vaiven.models.text.tokenization import normalize, words
 
 _CAPITALISED = r'\p{Lu}\p{Ll}.*'
 # After a full stop, a quotation mark or a colon every word has a capital letter.
@@ -25,11 +25,11 @@ def words_and_names(text: tf.Tensor, config: TextConfig) -> tuple[tf.RaggedTenso
         config: settings of the normalisation; the unit has no effect.
 
     Returns:
-        string (n, words) as from `whole_words`, and bool (n, words).
+        string (n, words) as from `vaiven.models.text.tokenization.words`, and bool (n, words).
     """
-    words = whole_words(text, dataclasses.replace(config, lowercase=False))
-    is_name = name_mask(words)
-    return tf.ragged.map_flat_values(tf.strings.lower, words, 'utf-8') if config.lowercase else words, is_name
+    cased = words(normalize(text, dataclasses.replace(config, lowercase=False)))
+    is_name = name_mask(cased)
+    return tf.ragged.map_flat_values(tf.strings.lower, cased, 'utf-8') if config.lowercase else cased, is_name
 
 
 def name_mask(words: tf.RaggedTensor) -> tf.RaggedTensor:

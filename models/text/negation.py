@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-# In front of a word or a subword. No word of `whole_words` has this sign and letters.
+# In front of a word or a subword. No word has this sign and letters.
 MARK = '¬'
 
 _ENGLISH = (
@@ -18,7 +18,7 @@ def mark_negated(words: tf.RaggedTensor, scope: int) -> tf.RaggedTensor:
     """Writes `MARK` in front of the words after a negation: string (n, words) → string (n, words).
 
     Args:
-        words: as from `whole_words`.
+        words: as from `vaiven.models.text.tokenization.words`.
         scope: number of words after a negation that are marked, up to the next punctuation mark; 0 for none.
     """
     if not scope:

@@ -8,15 +8,19 @@ from vaiven.models.export.explain import ngram_parts
 from vaiven.models.text.config import TextConfig
 from vaiven.models.text.negation import mark_negated
 from vaiven.models.text.ngrams import ngram_ids
-from vaiven.models.text.tokenization import whole_words
+from vaiven.models.text.tokenization import normalize, words
 from vaiven.pipeline.config import configure
 
 SCOPED = TextConfig(negation_scope=4)
 
 
+def words_of(*texts: str) -> tf.RaggedTensor:
+    return words(normalize(tf.constant(texts), SCOPED))
+
+
 def marked(text: str, scope: int = 4) -> str:
-    words = mark_negated(whole_words(tf.constant([text]), SCOPED), scope)
-    return b' '.join(words.to_list()[0]).decode()
+    found = mark_negated(words_of(text), scope)
+    return b' '.join(found.to_list()[0]).decode()
 
 
 def test_words_after_a_negation_are_marked_up_to_the_next_punctuation_or_but() -> None:
@@ -32,8 +36,8 @@ def test_words_after_a_negation_are_marked_up_to_the_next_punctuation_or_but() -
 
 
 def test_a_negation_at_the_end_of_a_text_does_not_reach_the_next_text() -> None:
-    words = whole_words(tf.constant(['not', 'bad', '', 'not bad']), SCOPED)
-    assert mark_negated(words, 4).to_list() == [[b'not'], [b'bad'], [], [b'not', '¬bad'.encode()]]
+    found = words_of('not', 'bad', '', 'not bad')
+    assert mark_negated(found, 4).to_list() == [[b'not'], [b'bad'], [], [b'not', '¬bad'.encode()]]
 
 
 def test_negated_words_have_n_grams_of_their_own_and_all_others_are_unchanged() -> None:
@@ -53,8 +57,7 @@ def test_negated_words_have_n_grams_of_their_own_and_all_others_are_unchanged() 
 
 def test_an_explanation_lists_the_n_grams_of_the_wide_path() -> None:
     text = "It isn't a good film, no?"
-    words = whole_words(tf.constant([text]), SCOPED).flat_values
-    parts = ngram_parts(words, SCOPED.scope)
+    parts = ngram_parts(words_of(text).flat_values, SCOPED.scope)
     assert set(parts.ids.numpy().tolist()) == set(ngram_ids(tf.constant([text]), SCOPED).to_list()[0])
     assert '¬good'.encode() in parts.strings.numpy().tolist()
 
