@@ -176,7 +176,7 @@ def ngram_parts(words: tf.Tensor, scope: int = 0) -> NgramParts:
     """
     rows = tf.RaggedTensor.from_row_lengths(words, [tf.size(words)])  # (1, words)
     pairs, marked = word_pairs(rows).flat_values, mark_negated(rows, scope)
-    subwords = word_subwords(marked)  # (1, words, None)
+    subwords = word_subwords(marked, scope)  # (1, words, None)
     places = tf.range(tf.size(words))
     pair_places = tf.range(tf.size(pairs))
     subword_places = tf.cast(subwords.values.value_rowids(), tf.int32)

@@ -58,7 +58,7 @@ def word_ngram_ids(
         pairs = tf.ragged.boolean_mask(pairs, is_kept[:, 1:] & is_kept[:, :-1])
         marked = tf.ragged.boolean_mask(marked, is_kept)
     words_and_pairs = tf.concat([marked, pairs], axis=1)
-    subwords = word_subwords(marked).merge_dims(1, 2)  # (n, subwords)
+    subwords = word_subwords(marked, scope).merge_dims(1, 2)  # (n, subwords)
     return _distinct(tf.concat([word_ids(words_and_pairs), subword_ids(subwords)], axis=1))
 
 
@@ -67,15 +67,24 @@ def word_pairs(words: tf.RaggedTensor) -> tf.RaggedTensor:
     return tf.strings.ngrams(words, 2, separator=' ')
 
 
-def word_subwords(words: tf.RaggedTensor) -> tf.RaggedTensor:
-    """The subwords of each word: string (n, words) → string (n, words, None). Those of a marked word are marked."""
-    is_marked = tf.strings.regex_full_match(words.flat_values, f'{MARK}.+')
-    plain = tf.strings.regex_replace(words.flat_values, f'^{MARK}(.)', r'\1')
+def word_subwords(words: tf.RaggedTensor, scope: int) -> tf.RaggedTensor:
+    """Splits each word into its subwords: string (n, words) → string (n, words, None).
+
+    Args:
+        words: as `mark_negated` returns them.
+        scope: the number of words after a negation that are marked. The subwords of a marked word are marked.
+    """
+    plain = words.flat_values
+    if scope:
+        plain = tf.strings.regex_replace(plain, f'^{MARK}(.)', r'\1')
     # `<` and `>` mark the ends of a word, as in Bojanowski et al. 2017.
     characters = tf.strings.unicode_split(tf.strings.join(['<', plain, '>']), 'UTF-8')
     subwords = tf.strings.ngrams(characters, SUBWORD_LENGTHS, separator='')  # (words, None)
-    marks = tf.gather(tf.where(is_marked, MARK, ''), subwords.value_rowids())
-    return words.with_values(subwords.with_values(tf.strings.join([marks, subwords.values])))
+    if scope:
+        is_marked = tf.strings.regex_full_match(words.flat_values, f'{MARK}.+')
+        marks = tf.gather(tf.where(is_marked, MARK, ''), subwords.value_rowids())
+        subwords = subwords.with_values(tf.strings.join([marks, subwords.values]))
+    return words.with_values(subwords)
 
 
 def word_ids(strings: tf.RaggedTensor | tf.Tensor) -> tf.RaggedTensor | tf.Tensor:
