@@ -119,7 +119,9 @@ def _name_ids(rows: Sequence[Review], config: Config, vocabulary: Sequence[str])
     """The ids of the names in each row; None if the settings do not ask for them."""
     if 'names' not in config.training.augment:
         return None
-    ids = token_table(vocabulary).lookup(names(tf.constant([row.text for row in rows], tf.string), config.text))
+    ids = token_table(vocabulary).lookup(
+        names(tf.constant([row.text for row in rows], tf.string), config.text)
+    )
     return [list(row) for row in ids.to_list()]
 
 

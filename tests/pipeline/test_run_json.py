@@ -23,7 +23,7 @@ RESULTS = {
     'version': 3, 'destination': 'serving/reviews/3', 'pushed': True, 'blessed': True, 'reason': '', 'seconds': 61.26,
     'accuracy': 0.75, 'calibration_error': 0.02, 'brier': None, 'majority': 0.5, 'linear': math.nan, 'language': None,
     'linear_macro_f1': None, 'measures': {'accuracy': 0.75, 'macro_f1': 0.7, 'ece': 0.02}, 'per_class': {},
-    'confusion': [[3, 1], [0, 2]], 'examples': {'train': 80, 'test': 10},
+    'confusion': [[3, 1], [0, 2]], 'examples': {'train': 80, 'test': 10}, 'behaviour': {'score': 0.9, 'tests': {}},
 }  # fmt: skip
 
 
@@ -40,7 +40,7 @@ def test_a_result_has_the_labels_the_paths_and_the_metrics_that_were_measured() 
     assert (result.label_kind, result.classes) == ('binary', ('negative', 'positive'))
     assert (result.model_path, result.seconds) == ('/runs/serving/reviews/3', 61.3)
     assert set(result.metrics) == {
-        'accuracy', 'macro_f1', 'calibration_error', 'majority_accuracy', 'linear_accuracy'
+        'accuracy', 'macro_f1', 'calibration_error', 'majority_accuracy', 'linear_accuracy', 'behaviour_score',
     }  # fmt: skip
     stars = configure(settings=['data.label_kind=ordinal', 'data.classes=1,2,3'])
     result = TrainingResult.from_run(stars, '/runs', RESULTS)

@@ -71,7 +71,7 @@ def test_the_example_of_the_documentation_is_read(read: Read) -> None:
 @pytest.mark.parametrize('preset', PRESETS)
 def test_every_setting_can_be_in_a_file(read: Read, preset: str) -> None:
     config = configure(preset, ['data.classes=a,b', 'data.delimiter=;', 'data.group_column=película'])
-    lines = [f"{path}: '{value}'" if path == 'data.label_separator' else f'{path}: {value}'
+    lines = [f"{path}: '{value}'" if path == 'data.label_separator' or value == '' else f'{path}: {value}'
              for path, value in settings_of(config)]  # fmt: skip
     assert read('\n'.join(lines)) == config
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from vaiven.components.vocabulary.vectors.entries import Entry, VectorFile
 from vaiven.components.vocabulary.vectors.errors import VectorsError
+from vaiven.components.vocabulary.vectors.source import TABLE_FILE, TOKENIZER_FILE
 from vaiven.models.text.tokenization import CONTINUATION_PREFIX
 
-TABLE_FILE, TOKENIZER_FILE = 'model.safetensors', 'tokenizer.json'
 _TENSOR, _MAPPING, _WEIGHTS = 'embeddings', 'mapping', 'weights'
 _TYPES = {'F64': '<f8', 'F32': '<f4', 'F16': '<f2', 'I8': '<i1', 'I64': '<i8', 'I32': '<i4'}
 _MAX_HEADER_BYTES = 100_000_000

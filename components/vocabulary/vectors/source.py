@@ -5,8 +5,8 @@ import os
 from collections.abc import Callable
 from typing import BinaryIO, NamedTuple
 
-from vaiven.components.vocabulary.vectors.folder import TABLE_FILE, TOKENIZER_FILE
-
+# The files of a folder of model2vec.
+TABLE_FILE, TOKENIZER_FILE = 'model.safetensors', 'tokenizer.json'
 _BLOCK_BYTES = 1 << 20
 
 
