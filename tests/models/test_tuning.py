@@ -46,7 +46,7 @@ def loss_by_rate(monkeypatch, loss) -> list[float]:
     """Trains nothing: the validation loss is a function of the rate. Gives the rates that are tried."""
     tried: list[float] = []
 
-    def train(network, training, vocabulary, train_files, eval_files, *, labels, callbacks):
+    def train(network, training, vocabulary, train_files, eval_files, *, labels, callbacks, **_):
         tried.append(training.learning_rate)
         for epoch, value in enumerate((loss(training.learning_rate) + 1, loss(training.learning_rate))):
             callbacks[0].on_epoch_end(epoch, {'loss': 9.0, 'val_sentiment_loss': value})
