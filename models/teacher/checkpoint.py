@@ -4,8 +4,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
-import safetensors
-import safetensors.numpy
 
 from vaiven.models.teacher.encoder import Encoder, EncoderConfig, TransformerLayer
 from vaiven.models.teacher.errors import CheckpointFolderError
@@ -26,6 +24,12 @@ def read_encoder(folder: Path) -> Encoder:
     require_checkpoint(folder)
     encoder = Encoder(read_config(folder))
     encoder.build((None, None))
+    try:
+        import safetensors.numpy
+    except ImportError:
+        raise CheckpointFolderError(
+            f"{folder}: {WEIGHTS_FILE} needs safetensors: run make env, or pip install 'vaiven[teacher]'"
+        ) from None
     try:
         tensors = safetensors.numpy.load_file(folder / WEIGHTS_FILE)
     except (OSError, ValueError, safetensors.SafetensorError) as error:

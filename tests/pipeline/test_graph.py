@@ -2,6 +2,8 @@ import hashlib
 import json
 import os
 import pathlib
+import subprocess
+import sys
 from pathlib import Path
 
 import kfp.components
@@ -250,3 +252,9 @@ def test_the_vectors_of_words_reach_the_vocabulary_on_kubeflow_and_only_if_there
     kfp.components.load_component_from_text(yaml.safe_dump(specification))
     without, _ = compiled(tmp_path / 'without.yaml')
     assert 'vectors' not in without['root']['dag']['tasks']['Vocabulary']['inputs']['parameters']
+
+
+def test_the_graph_and_the_training_need_none_of_the_packages_of_a_teacher() -> None:
+    blocked = dict.fromkeys(('safetensors', 'onnxruntime', 'onnx'))
+    program = f'import sys; sys.modules.update({blocked}); import vaiven.pipeline.graph, vaiven.models.training.trainer'
+    assert subprocess.run([sys.executable, '-c', program], check=False).returncode == 0
