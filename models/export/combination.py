@@ -1,6 +1,5 @@
 """Reads and replaces the combination of the paths in a SavedModel; its graph and all other weights stay."""
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -36,21 +35,19 @@ def read_combination(saved_model: Path) -> np.ndarray:
         ) from error
 
 
-def copy_with_combination(saved_model: Path, combination: np.ndarray, target: Path) -> None:
-    """Copies a SavedModel with another combination.
+def replace_combination(saved_model: Path, combination: np.ndarray) -> None:
+    """Replaces the combination in a SavedModel.
 
     Args:
         saved_model: its folder.
         combination: as `Network.combination`.
-        target: an empty folder.
     """
-    shutil.copytree(saved_model, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns('variables'))
-    reader = tf.train.load_checkpoint(str(saved_model / 'variables' / 'variables'))
+    prefix = str(saved_model / 'variables' / 'variables')
+    reader = tf.train.load_checkpoint(prefix)
     values = {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
     values[_KEY] = combination.astype(values[_KEY].dtype).reshape(values[_KEY].shape)
-    (target / 'variables').mkdir()
     tf.raw_ops.SaveV2(
-        prefix=str(target / 'variables' / 'variables'),
+        prefix=prefix,
         tensor_names=list(values),
         shape_and_slices=[''] * len(values),
         tensors=[tf.constant(value) for value in values.values()],

@@ -136,12 +136,13 @@ def _push(model: PushedModel, fitted: Recalibration, combination: np.ndarray, da
     import hashlib
     import json
 
-    from vaiven.components.pusher.push import FINGERPRINT_FILE, push
-    from vaiven.models.export.combination import copy_with_combination
+    from vaiven.components.pusher.push import FINGERPRINT_FILE, folder_copier, push
+    from vaiven.models.export.combination import replace_combination
     from vaiven.models.export.saved_model import CONFIG_FILE
 
     def copy(folder: Path) -> None:
-        copy_with_combination(model.path, combination, folder)
+        folder_copier(model.path)(folder)
+        replace_combination(folder, combination)
         (folder / FINGERPRINT_FILE).unlink(missing_ok=True)  # of the version that was copied
         config = folder / 'assets.extra' / CONFIG_FILE
         values: dict[str, Any] = json.loads(config.read_text(encoding='utf-8'))
