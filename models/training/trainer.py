@@ -158,14 +158,13 @@ def _train_classifier(
     phase_options: dict[str, Any],
 ) -> Network:
     """Trains the recurrent path of a classifier, then fits the wide path and the combination of both."""
-    labelled = dataset.read_examples(train_files, training.soft_labels, labels)
+    labelled = dataset.read_examples(train_files, training.soft_labels, labels).cache()
     examples = labelled
     if teacher_files:
-        taught = dataset.read_examples(teacher_files, 0.0, labels)
+        taught = dataset.read_examples(teacher_files, 0.0, labels).cache()
         examples = dataset.weighted(labelled, 1.0).concatenate(
             dataset.weighted(taught, training.teacher_weight)
         )
-    examples = examples.cache()
     lengths, window = dataset.token_counts(examples), min(training.window, dataset.MAX_SEQUENCE_LENGTH)
     # The learning rate schedule needs the number of steps in advance.
     steps = dataset.count_batches(np.minimum(lengths, window), training.batch_size)
