@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import keras
+
 from vaiven.label_spec import LabelSpec
 from vaiven.models.teacher.checkpoint import read_encoder
 from vaiven.models.teacher.config import TeacherConfig
@@ -45,6 +47,7 @@ def make_scorer(
     elif is_e5(folder):
         embed = read_e5(folder)
     else:
+        keras.utils.set_random_seed(config.seed)  # before the layers draw the seeds of their dropout
         encoder = read_encoder(folder)
         tokenizer = WordPiece(folder, min(config.max_tokens, encoder.config.positions))
         network = fine_tune(encoder, tokenizer, config, labels, train_files, eval_files, checkpoint)

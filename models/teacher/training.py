@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Sequence
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -43,7 +42,7 @@ def fine_tune(
     """Fine-tunes an encoder on the rows with a label.
 
     Args:
-        encoder: with its weights, which are changed.
+        encoder: with its weights, which are changed. Its dropout has seeds already: `set_random_seed` comes before it.
         tokenizer: of the encoder.
         config: how it is fine-tuned.
         labels: kind and classes.
@@ -56,7 +55,6 @@ def fine_tune(
     Raises:
         TrainingError: the loss is NaN or infinite.
     """
-    keras.utils.set_random_seed(config.seed)
     examples = read_labelled_texts(train_files, tokenizer, labels, config.soft_labels).cache()
     steps = dataset.count_batches(dataset.token_counts(examples), config.batch_size)
     validation = dataset.evaluation_batches(

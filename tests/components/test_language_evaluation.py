@@ -5,7 +5,6 @@ import math
 import random
 from collections import Counter
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -52,19 +51,19 @@ def export(folder, bias):
     network.set_weights([np.zeros_like(weight) for weight in network.get_weights()])
     network.softmax_bias.assign(bias)
     model = LanguageModel(TextModel(network, TEXT, str(vocabulary)))
-    archive = keras.export.ExportArchive()
-    archive.track(model)
     string = tf.TensorSpec([None], tf.string, name='text')
     numbers = {'length': tf.int32, 'temperature': tf.float32, 'top_p': tf.float32} | dict.fromkeys(
         ('top_k', 'no_repeat', 'seed'), tf.int32
     )
-    archive.add_endpoint('score', model.score, [string])
-    archive.add_endpoint(
-        'generate',
-        model.generate,
-        [string, *(tf.TensorSpec([], kind, name=name) for name, kind in numbers.items())],
-    )
-    archive.write_out(str(folder / 'Format-Serving'), verbose=False)
+    sampling = [tf.TensorSpec([], kind, name=name) for name, kind in numbers.items()]
+    resources = tf.Module()
+    resources.network = [variable.value for variable in network.variables]
+    resources.table, resources.tokens = model.model.table, model.model.tokens
+    signatures = {
+        'score': tf.function(model.score, [string], autograph=False).get_concrete_function(),
+        'generate': tf.function(model.generate, [string, *sampling], autograph=False).get_concrete_function(),
+    }
+    tf.saved_model.save(resources, str(folder / 'Format-Serving'), signatures=signatures)
     return folder
 
 
