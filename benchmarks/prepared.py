@@ -50,6 +50,7 @@ def prepare(
     folder: Path,
     taught: Sequence[tuple[str, float]] = (),
     vectors: str | None = None,
+    altered: int = 0,
 ) -> Prepared:
     """Builds the vocabulary on the training rows and the texts of a teacher, and writes every part with it.
 
@@ -59,6 +60,7 @@ def prepare(
         folder: where to write.
         taught: texts, and the probability of «positive» by a teacher.
         vectors: path of pre-trained vectors; None for none.
+        altered: number of texts at the end of `taught` that the vocabulary does not count.
     """
     parts = {
         'train': [*fold.train, *fold.unlabelled],
@@ -67,7 +69,7 @@ def prepare(
         'teacher': [Review(text, None, '') for text, _ in taught],
     }
     texts = {name: [row.text for row in rows] for name, rows in parts.items()}
-    heard = [*texts['train'], *texts['teacher']]
+    heard = [*texts['train'], *texts['teacher'][: len(taught) - altered]]
     counts = collections.Counter(token for text in tokens_of(heard, config) for token in text)
     selection = select_tokens(counts.items(), config.vocabulary, config.text.unit)
     vocabulary, table = selection.tokens, None
@@ -146,7 +148,7 @@ def write_rows(
     with tf.io.TFRecordWriter(str(path), tf.io.TFRecordOptions('GZIP')) as writer:
         for start in range(0, len(rows), _TEXTS_AT_ONCE):
             part = slice(start, start + _TEXTS_AT_ONCE)
-            labelled = ['' if row.label is None else row.text for row in rows[part]]
+            labelled = [row.text if len(positive) or row.label is not None else '' for row in rows[part]]
             ngrams = ngram_ids(tf.constant(labelled), config.text, skip_names=name_ids is not None).to_list()
             for number, (row_ids, row_ngrams, row) in enumerate(
                 zip(ids[part], ngrams, rows[part], strict=True), start=start

@@ -194,7 +194,7 @@ def _ours(
 
     scored = [] if taught is None else list(zip(taught.texts, map(float, taught.probabilities), strict=True))
     with tempfile.TemporaryDirectory(prefix='vaiven-benchmark-') as folder:
-        files = prepare(fold, config, Path(folder), scored, vectors)
+        files = prepare(fold, config, Path(folder), scored, vectors, 0 if taught is None else taught.altered)
         network = train(
             config.network,
             config.training,

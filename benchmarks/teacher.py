@@ -14,6 +14,7 @@ from benchmarks.folds import Fold
 from vaiven.components.teacher.checkpoints import find_checkpoint
 from vaiven.components.text_example_gen.rows import text_fingerprint
 from vaiven.label_spec import LabelSpec
+from vaiven.models.teacher.altered_texts import altered_texts
 from vaiven.models.teacher.config import TeacherConfig
 from vaiven.models.teacher.teaching import make_scorer
 
@@ -26,12 +27,14 @@ class Taught:
         accuracy: of the teacher itself, on the test rows.
         texts: texts without labels, none of which is a held-out row.
         probabilities: of «positive», float (texts).
+        altered: number of the texts, at the end, that are altered training texts; the vocabulary does not count them.
         seconds: duration.
     """
 
     accuracy: float
     texts: list[str]
     probabilities: np.ndarray
+    altered: int
     seconds: float
 
 
@@ -50,6 +53,13 @@ def teach(fold: Fold, config: TeacherConfig, more: Sequence[str]) -> Taught:
         for text in (*more, *(row.text for row in fold.unlabelled))
         if text_fingerprint(text) not in held_out
     ]
+    train = [row.text for row in fold.train]
+    seen = held_out | {text_fingerprint(text) for text in train}
+    altered = [
+        text
+        for text in altered_texts(train, config.altered_copies, config.seed)
+        if text_fingerprint(text) not in seen
+    ]
     with tempfile.TemporaryDirectory(prefix='vaiven-benchmark-') as folder:
         files = [
             _write(Path(folder, name), rows)
@@ -58,7 +68,8 @@ def teach(fold: Fold, config: TeacherConfig, more: Sequence[str]) -> Taught:
         score = make_scorer(find_checkpoint(config.checkpoint), config, LabelSpec(), *files)
     labels = np.array([row.label for row in fold.test])
     accuracy = float(((score([row.text for row in fold.test])[:, 1] > 0.5) == labels).mean())
-    return Taught(accuracy, texts, score(texts)[:, 1], time.monotonic() - started)
+    texts += altered
+    return Taught(accuracy, texts, score(texts)[:, 1], len(altered), time.monotonic() - started)
 
 
 def _write(path: Path, rows: Sequence[Review]) -> list[str]:

@@ -45,7 +45,8 @@ def find_data(
 
     Args:
         data: paths or patterns of the data; empty for the default data.
-        unlabelled: paths or patterns of more text for the language model.
+        unlabelled: paths or patterns of more text for the language model. With the default data and a teacher, by
+            default sentences of other domains.
         config: the configuration of the run.
         teacher: paths or patterns of files with the predictions of another model.
         vectors: path of a file or folder of pre-trained vectors; None for none. Only its beginning is checked: which of
@@ -61,6 +62,8 @@ def find_data(
     data = [require_local_path(path, '--data') for path in data]
     unlabelled = [require_local_path(path, '--unlabelled') for path in unlabelled]
     teacher = [require_local_path(path, '--teacher') for path in teacher]
+    if config.teacher.checkpoint and not data and not unlabelled:
+        unlabelled = [default_data.other_domains()]
     files = find_local_files(data or [default_data.default_data()], unlabelled, teacher)
     require_compatible_data(files, config)
     checked = check_data(files, config.data)

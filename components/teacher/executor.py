@@ -28,8 +28,10 @@ from vaiven.components.examples import (
 )
 from vaiven.components.teacher.checkpoints import find_checkpoint
 from vaiven.components.text_example_gen.errors import DataError
+from vaiven.components.text_example_gen.rows import text_fingerprint
 from vaiven.configuration import from_json
 from vaiven.label_spec import LabelSpec
+from vaiven.models.teacher.altered_texts import altered_texts
 from vaiven.models.teacher.config import TeacherConfig
 from vaiven.models.teacher.scoring import Scorer, read_scores, write_scores
 from vaiven.models.teacher.teaching import make_scorer
@@ -73,10 +75,13 @@ class Executor(base_executor.BaseExecutor):
             split: sorted(tf.io.gfile.glob(split_pattern(examples, split)))
             for split in artifact_utils.decode_split_names(examples.split_names)
         }
-        texts = read_texts(examples, UNLABELLED_SPLIT)
+        unlabelled = read_texts(examples, UNLABELLED_SPLIT)
+        altered = _altered_texts(examples, config)
+        texts = [*unlabelled, *altered]
         if not texts:
             raise DataError(
-                'a teacher needs text without labels, which it scores. Received: none; add --unlabelled FILE'
+                'a teacher needs text to score. Received: none; add --unlabelled FILE, '
+                'or set teacher.altered_copies above 0'
             )
         described = {
             split: [(os.path.basename(path), tf.io.gfile.stat(path).length) for path in paths]
@@ -107,6 +112,7 @@ class Executor(base_executor.BaseExecutor):
             'checkpoint': config.checkpoint,
             'digest': exec_properties['digest'],
             'rows': len(texts),
+            'altered': len(altered),
             **json.loads(figures_file.read_text()),
             'seconds': round(time.monotonic() - started, 1),
         }
@@ -115,16 +121,33 @@ class Executor(base_executor.BaseExecutor):
             file.write(json.dumps(summary, indent=2))
         fileio.copy(str(scores_file), os.path.join(taught.uri, SCORES_FILE))
         progress.info(
-            'the teacher %s is right in %.1f %% of %d validation rows, and scored %d texts in %.0f s',
+            'the teacher %s is right in %.1f %% of %d validation rows, and scored %d texts without labels and %d '
+            'altered training texts in %.0f s',
             config.checkpoint,
             100 * summary['accuracy'],
             summary['eval_rows'],
-            len(texts),
+            len(unlabelled),
+            len(altered),
             summary['seconds'],
         )
         checkpoint.remove()
         scores_file.unlink()
         figures_file.unlink()
+
+
+def _altered_texts(examples: Artifact, config: TeacherConfig) -> list[str]:
+    """Altered copies of the training texts, without those that are equal to a labelled row."""
+    if not config.altered_copies:
+        return []
+    splits = artifact_utils.decode_split_names(examples.split_names)
+    labelled = {
+        split: read_texts(examples, split)
+        for split in splits
+        if split not in (UNLABELLED_SPLIT, TEACHER_SPLIT)
+    }
+    seen = {text_fingerprint(text) for texts in labelled.values() for text in texts}
+    altered = altered_texts(labelled[TRAIN_SPLIT], config.altered_copies, config.seed)
+    return [text for text in altered if text_fingerprint(text) not in seen]
 
 
 def _measure(score: Scorer, examples: Artifact, labels: LabelSpec) -> dict[str, float]:

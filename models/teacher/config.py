@@ -7,6 +7,7 @@ from vaiven.configuration import require
 
 # Of the position embeddings that every published BERT has.
 _MAX_TOKENS = 512
+_MAX_COPIES = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +23,8 @@ class TeacherConfig:
         batch_size: Texts per step; at most 1024.
         frozen_layers: Lowest layers of the encoder that stay as they are, which saves time. The embeddings always do.
         max_tokens: Subwords of a text that the encoder reads, from 8 to 512.
+        altered_copies: Altered copies of each training text that the encoder scores beside the texts without labels; at
+            most 20.
         soft_labels: As `training.soft_labels`, for the rows that the encoder is fine-tuned on.
         seed: Seed of the head's initial weights, the order and dropout.
     """
@@ -32,6 +35,7 @@ class TeacherConfig:
     batch_size: int = 32
     frozen_layers: int = 0
     max_tokens: int = 256
+    altered_copies: int = 3
     soft_labels: float = 6.0
     seed: int = 0
 
@@ -44,6 +48,11 @@ class TeacherConfig:
         )
         require(
             1 <= self.batch_size <= 1024, 'teacher.batch_size must lie between 1 and 1024', self.batch_size
+        )
+        require(
+            0 <= self.altered_copies <= _MAX_COPIES,
+            f'teacher.altered_copies must lie between 0 and {_MAX_COPIES}',
+            self.altered_copies,
         )
         for name in ('frozen_layers', 'soft_labels', 'seed'):
             require(getattr(self, name) >= 0, f'teacher.{name} must not be negative', getattr(self, name))

@@ -53,6 +53,9 @@ def calibrate(table: Table, pushed: PushedChoice, dry_run: bool) -> int:
     """
     path = local_path(table.file, '--data', 'file')
     model = pushed.find()
+    from vaiven.serving.server.runtime import tensorflow
+
+    tensorflow()  # its import writes nothing to the terminal then
     from vaiven.models.export.combination import read_combination
     from vaiven.models.training.recalibration import Recalibration, cross_validated
 

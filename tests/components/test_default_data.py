@@ -1,6 +1,7 @@
 """The default film reviews, from a package made here."""
 
 import io
+import pathlib
 import subprocess
 import sys
 import tarfile
@@ -12,6 +13,7 @@ from vaiven.components.text_example_gen.check import check_data
 from vaiven.components.text_example_gen.errors import DownloadError
 from vaiven.components.text_example_gen.files import DataFiles
 from vaiven.components.text_example_gen.reading import read_rows
+from vaiven.pipeline import input_data
 from vaiven.pipeline.config import configure
 
 
@@ -25,8 +27,10 @@ def archive(members):
     return buffer.getvalue()
 
 
-def package(reviews):
-    inner = archive({'../evil.txt': b'x', 'hutto_ICWSM_2014/movieReviewSnippets_GroundTruth.txt': reviews})
+def package(reviews, **others):
+    files = {'movieReviewSnippets': reviews, **others}
+    rated = {f'hutto_ICWSM_2014/{name}_GroundTruth.txt': content for name, content in files.items()}
+    inner = archive({'../evil.txt': b'x', **rated})
     return archive({'vaderSentiment-3.2.1/additional_resources/hutto_ICWSM_2014.tar.gz': inner})
 
 
@@ -45,6 +49,45 @@ def test_the_file_in_the_cache_is_read_with_its_ratings_and_nobody_has_to_ask(tm
     path = default_data.default_data(tmp_path)
     config = configure(settings=default_data.SETTINGS).data
     assert [(row.label, row.rating) for row in read_rows(path, config)] == [(1, 1.0), (0, -0.25), (None, 0.0)]
+
+
+def test_sentences_of_other_domains_are_for_a_teacher_of_the_default_data_alone(tmp_path, monkeypatch):
+    others = {
+        'amazonReviewSnippets': b'1\t4.0\tworks\twell\n',
+        'tweets': '1\t-1.0\t¡uf! 😀\n'.encode(),
+        'nytEditorialSnippets': b'1\t0.0\tIt passed.\n',
+    }
+    monkeypatch.setattr(
+        default_data, 'fetch_package', lambda _: package(b'1\t4.0\tgood\n2\t-1.0\tbad\n' * 30, **others)
+    )
+    monkeypatch.setattr(default_data, 'cache_folder', lambda: tmp_path)
+    path = default_data.other_domains()
+    assert pathlib.Path(path).read_text('utf-8') == 'works well\n¡uf! 😀\nIt passed.\n'
+    with_teacher = configure(settings=[*default_data.SETTINGS, 'teacher.checkpoint=minilm'])
+    monkeypatch.setattr(input_data, 'check_data', _Stop.check)
+    own = str(tmp_path / 'own.txt')
+    pathlib.Path(own).write_text('¿sí?\n', 'utf-8')
+    for config, data, unlabelled, expected in (
+        (with_teacher, [], [], [path]),
+        (with_teacher, [], [own], [own]),
+        (with_teacher, [str(tmp_path / 'film-reviews-2.tsv')], [], []),
+        (configure(settings=default_data.SETTINGS), [], [], []),
+    ):
+        default_data.default_data()
+        with pytest.raises(_Stop) as caught:
+            input_data.find_data(data, unlabelled, config)
+        assert list(caught.value.files.unlabelled) == expected
+
+
+class _Stop(Exception):  # noqa: N818
+    """Ends a function at the point where it knows the files."""
+
+    def __init__(self, files):
+        self.files = files
+
+    @classmethod
+    def check(cls, files, _):
+        raise cls(files)
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,8 @@ def checkpoint(tmp_path: Path) -> Path:
 
 def teach(given, folder: Path, checkpoint: Path, spec: LabelSpec, **settings):
     config = TeacherConfig(
-        str(checkpoint), **{'learning_rate': 3e-3, 'epochs': 4, 'batch_size': 8, **settings}
+        str(checkpoint),
+        **{'learning_rate': 3e-3, 'epochs': 4, 'batch_size': 8, 'altered_copies': 0, **settings},
     )
     component = Teacher(given_channel(given), config, spec, str(folder / 'unfinished'))
     return run(component, folder / 'out', {'examples': given})['taught_examples']
@@ -133,6 +134,23 @@ def test_a_killed_run_resumes_after_its_last_texts_without_training_again(
     assert '10 of 25 texts were scored before' in caplog.text
     assert 'epoch 1/4' not in caplog.text
     assert Path(resumed.uri, 'scores.jsonl').read_text() == expected
+
+
+def test_altered_training_texts_are_scored_too_unless_they_are_a_labelled_row(
+    tmp_path: Path, checkpoint: Path
+) -> None:
+    spec = LabelSpec()
+    given = examples(tmp_path / 'given', spec, ['a good film'])
+    taught = teach(given, tmp_path, checkpoint, spec, altered_copies=3)
+    first, *altered = [row['text'] for row in read_split(taught, 'teacher')]
+    assert first == 'a good film'
+    assert 100 < len(altered) <= 180
+    held_out = {row['text'] for split in ('train', 'eval', 'test') for row in read_split(given, split)}
+    assert not held_out & set(altered)
+    words = {word for row in read_split(given, 'train') for word in row['text'].split()}
+    assert {word for text in altered for word in text.split()} <= words
+    summary = json.loads(Path(taught.uri, 'scores.json').read_text())
+    assert (summary['rows'], summary['altered']) == (1 + len(altered), len(altered))
 
 
 def test_without_text_to_score_one_line_says_so_before_any_training(tmp_path: Path, checkpoint: Path) -> None:

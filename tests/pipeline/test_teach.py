@@ -21,7 +21,11 @@ from vaiven.pipeline.config import configure
 from vaiven.pipeline.stages import fingerprints, stages
 from vaiven.pipeline.teacher_option import read_teachers
 
-FAST = ['--set', 'teacher.epochs=1', '--set', 'teacher.learning_rate=0.003']
+FAST = [
+    *('--set', 'teacher.epochs=1'),
+    *('--set', 'teacher.learning_rate=0.003'),
+    *('--set', 'teacher.altered_copies=0'),
+]
 
 
 def write_data(folder: Path) -> tuple[Path, Path]:

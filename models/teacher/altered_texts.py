@@ -1,0 +1,58 @@
+"""Texts that a teacher scores beside those without labels: altered copies of the training texts (Tang et al. 2019).
+
+A small network learns little from the training rows alone, because they already have labels. What it lacks is the
+opinion of the teacher on sentences that are like them, but not the same. They need not be good sentences: the teacher
+says what it thinks of them.
+"""
+
+import random
+from collections.abc import Iterator, Sequence
+
+# Longer texts are cut, so that the time for the scoring does not depend on them.
+MAX_WORDS = 60
+# Part of a text that is kept: a random run of words between the two.
+KEPT_SHARE = (0.3, 0.8)
+# Part of the words that others replace.
+REPLACED_SHARE = 0.2
+
+
+def altered_texts(texts: Sequence[str], copies: int, seed: int) -> Iterator[str]:
+    """Yields `copies` altered copies of each text.
+
+    Three alterations take turns: the start of a text followed by the end of another one; a run of its words; and the
+    text with a fifth of its words replaced by others, each as often as it occurs.
+
+    Args:
+        texts: with words between white space; a text of a single word has only the third alteration.
+        copies: for each text.
+        seed: the same seed yields the same texts.
+    """
+    draw = random.Random(seed)
+    rows = [words for text in texts if (words := text.split())]
+    all_words = [word for words in rows for word in words]
+    for copy in range(copies):
+        for words in rows:
+            alteration = copy % 3
+            if alteration == 0:
+                altered = _joined(words, draw.choice(rows), draw)
+            elif alteration == 1:
+                altered = _run(words, round(len(words) * draw.uniform(*KEPT_SHARE)), draw)
+            else:
+                part = _run(words, MAX_WORDS, draw)
+                altered = [
+                    draw.choice(all_words) if draw.random() < REPLACED_SHARE else word for word in part
+                ]
+            yield ' '.join(altered[:MAX_WORDS])
+
+
+def _joined(first: Sequence[str], second: Sequence[str], draw: random.Random) -> list[str]:
+    """The first words of one text and the last words of another."""
+    start = first[: draw.randint(1, len(first))][: MAX_WORDS // 2]
+    return [*start, *second[draw.randrange(len(second)) :][-MAX_WORDS // 2 :]]
+
+
+def _run(words: Sequence[str], length: int, draw: random.Random) -> list[str]:
+    """Some of the words, in a row."""
+    length = min(max(1, length), len(words))
+    start = draw.randint(0, len(words) - length)
+    return list(words[start : start + length])
