@@ -188,10 +188,13 @@ def answers(network: Network, file: str, batch_size: int = 64) -> tuple[np.ndarr
     return probabilities, labels.astype(np.int64)
 
 
-def recurrent_logits(network: Network, file: str, batch_size: int = 64) -> np.ndarray:
-    """Logits of the recurrent path alone of each row of a file: float (n), in the order of `answers`."""
-    ask = tf.function(network.recurrent_logits, input_signature=[tf.TensorSpec([None, None], tf.int32)])
-    return np.concatenate([ask(row[IDS]).numpy() for row in dataset.labelled_batches([file], batch_size)])
+def path_logits(network: Network, file: str, batch_size: int = 64) -> tuple[np.ndarray, np.ndarray]:
+    """Logits of the recurrent and of the wide path of each row of a file: each float (n), in the order of `answers`."""
+    integers = tf.TensorSpec([None, None], tf.int32)
+    ask = tf.function(network.path_logits, input_signature=[integers, integers])
+    batches = [ask(row[IDS], row[NGRAMS]) for row in dataset.labelled_batches([file], batch_size)]
+    recurrent, wide = (np.concatenate(path) for path in zip(*batches, strict=True))
+    return recurrent, wide
 
 
 def probabilities_of(network: Network, file: str, labels: LabelSpec) -> tuple[np.ndarray, np.ndarray]:

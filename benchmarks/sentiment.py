@@ -1,16 +1,20 @@
 """Accuracy of the sentiment model and of linear baselines, over fixed folds.
 
-    python -m benchmarks.sentiment [--quick] [--data vader|muchocine-summary|muchocine-body] [--set a.b=c]
-                                [--teacher minilm] [--vectors FILE]
+    python -m benchmarks.sentiment [--quick] [--folds N] [--data vader|muchocine-summary|muchocine-body] [--set a.b=c]
+                                [--teacher minilm] [--vectors FILE] [--also CSV]
 
 In each fold, the vocabulary and the network are trained on the training rows, early stopping uses the validation
 rows, and the test rows are predicted once. The baselines have nothing to choose, so they use the validation rows too.
-With a teacher, it is fine-tuned on the training rows of the fold, and scores VADER's other domains.
+With a teacher, it is trained on the training rows of the fold. It scores altered copies of them, the rows without a
+label, and VADER's other domains, or sentences of MuchoCine's reviews beside their summaries.
 """
 
+import csv
+import random
+import re
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,7 +22,7 @@ import click
 import numpy as np
 
 from benchmarks import report
-from benchmarks.corpora import MissingDataError, SentimentData, domain_sentences, reviews
+from benchmarks.corpora import MissingDataError, Review, SentimentData, domain_sentences, reviews
 from benchmarks.folds import Fold, folds, for_choosing
 from vaiven.pipeline.config import Config, configure
 
@@ -28,6 +32,8 @@ if TYPE_CHECKING:
 SEED = 20_240_901
 # Of VADER's package; a teacher scores their sentences.
 DOMAINS = ('amazon', 'tweets', 'nyt')
+# Of the bodies of MuchoCine, which a teacher of summaries scores.
+MAX_SENTENCES = 6000
 
 
 class Plan(NamedTuple):
@@ -67,18 +73,25 @@ PLANS: dict[str, Plan] = {
 @click.command(help=__doc__)
 @click.option('--data', type=click.Choice(list(PLANS)), default='vader', show_default=True)
 @click.option('--quick', is_flag=True, help='Fewer folds, and fewer epochs for long texts; the same code.')
+@click.option(
+    '--folds', 'first', type=click.IntRange(1), help='Measure this number of folds.  [default: all]'
+)
 @click.option('--set', 'settings', multiple=True, metavar='NAME=VALUE', help='As for `vaiven run --set`.')
 @click.option('--vectors', metavar='FILE', help='As for `vaiven run --vectors`.')
 @click.option('--preset', default='reviews', show_default=True)
 @click.option('--on', type=click.Choice(['test', 'validation']), default='test', show_default=True,
               help='Measure on parts of the training folds instead, for choosing settings.')  # fmt: skip
+@click.option('--also', multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar='CSV',
+              help='Also classify these rows (columns text and label, 0 or 1): other domains.')  # fmt: skip
 @click.option('--teacher', metavar='NAME', help='As for `vaiven run --teacher`: minilm, e5 or a folder.')
 def main(
     data: SentimentData,
     quick: bool,
+    first: int | None,
     settings: tuple[str, ...],
     preset: str,
     on: str,
+    also: tuple[Path, ...],
     teacher: str | None,
     vectors: str | None,
 ) -> None:
@@ -91,7 +104,7 @@ def main(
         report.conclude({'benchmark': 'sentiment', 'data': data, 'skipped': str(missing)})
         return
     plan = PLANS[data]
-    count = plan.quick_folds if quick else plan.folds
+    count = min(first or plan.folds, plan.quick_folds if quick else plan.folds)
     settings = (
         *([f'teacher.checkpoint={teacher}'] if teacher else []),
         *plan.settings,
@@ -104,17 +117,14 @@ def main(
         f'folds 1-{count} of {plan.folds}, seed {SEED}, settings: {" ".join(settings) or "the defaults"}'
     )
     started = time.monotonic()
-    more = (
-        [row.text for domain in DOMAINS for row in domain_sentences(domain)]
-        if teacher and data == 'vader'
-        else []
-    )
+    further = {path.stem: _read_csv(path) for path in also}
     measured = []
     for number, fold in enumerate(folds(rows, plan.folds, SEED), start=1):
         if number > count:
             break
         part = for_choosing(fold, SEED) if on == 'validation' else fold
-        measured.append(measure(part, preset, settings, more, vectors))
+        more = _more_texts(data, part) if teacher else []
+        measured.append(measure(part, preset, settings, more, vectors, further))
         line = '  '.join(f'{name} {100 * value:.1f}' for name, value in measured[-1]['accuracy'].items())
         report.say(f'fold {number}: {line}  ({measured[-1]["seconds"]["vaiven"]:.0f} s)')
     result = _summary(measured)
@@ -140,6 +150,7 @@ def measure(
     settings: tuple[str, ...],
     more: Sequence[str] = (),
     vectors: str | None = None,
+    further: Mapping[str, list[Review]] | None = None,
 ) -> dict[str, Any]:
     """Measures accuracy and seconds of each model on one fold, and the calibration error of the network.
 
@@ -148,6 +159,7 @@ def measure(
         preset, settings: as for `configure`; with `teacher.checkpoint`, the network learns from a teacher.
         more: texts that the teacher scores, beside the rows without a label.
         vectors: path of pre-trained vectors; None for none.
+        further: labelled texts of other domains, by name.
     """
     from benchmarks.baselines.linear import LINEAR_BASELINES
     from vaiven.serving.evaluation.calibration import bin_probabilities, calibration_error
@@ -170,12 +182,17 @@ def measure(
     if config.teacher.checkpoint:
         from benchmarks.teacher import teach
 
-        taught = teach(fold, config.teacher, more)
+        taught = teach(fold, config.teacher, more, further)
         accuracy['teacher'], seconds['teacher'] = taught.accuracy, taught.seconds
+        accuracy |= {f'teacher, {name}': value for name, value in taught.further.items()}
         started = time.monotonic()
-    probabilities, recurrent, labels = _ours(fold, config, taught, vectors)
-    accuracy['recurrent path'] = float(((recurrent > 0) == labels).mean())
-    accuracy['vaiven'] = float(((probabilities > 0.5) == labels).mean())
+    answered = _ours(fold, config, taught, vectors, further or {})
+    for name, (probabilities, (recurrent, wide), labels) in answered.items():
+        suffix = f', {name}' if name else ''
+        accuracy[f'recurrent path{suffix}'] = float(((recurrent > 0) == labels).mean())
+        accuracy[f'wide path{suffix}'] = float(((wide > 0) == labels).mean())
+        accuracy[f'vaiven{suffix}'] = float(((probabilities > 0.5) == labels).mean())
+    probabilities, _, labels = answered['']
     seconds['vaiven'] = time.monotonic() - started
     return {
         'accuracy': accuracy,
@@ -185,11 +202,32 @@ def measure(
     }
 
 
+def _more_texts(data: SentimentData, fold: Fold) -> list[str]:
+    """Texts for a teacher: other domains, or sentences of whole reviews of the training films beside the summaries."""
+    if data == 'vader':
+        return [row.text for domain in DOMAINS for row in domain_sentences(domain)]
+    if data == 'muchocine-body':
+        return []
+    films = {row.group for row in fold.train}
+    bodies = [row.text for row in reviews('muchocine-body') if row.group in films]
+    sentences = [
+        sentence
+        for text in bodies
+        for sentence in re.split(r'(?<=[.!?…])\s+', text)
+        if len(sentence.split()) > 3
+    ]
+    return random.Random(SEED).sample(sentences, min(len(sentences), MAX_SENTENCES))
+
+
 def _ours(
-    fold: Fold, config: Config, taught: 'Taught | None', vectors: str | None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Probabilities, logits of the recurrent path, and labels of the test rows, each (n)."""
-    from benchmarks.prepared import answers, prepare, recurrent_logits
+    fold: Fold,
+    config: Config,
+    taught: 'Taught | None',
+    vectors: str | None,
+    further: Mapping[str, list[Review]],
+) -> dict[str, tuple[np.ndarray, tuple[np.ndarray, np.ndarray], np.ndarray]]:
+    """Probabilities, logits of both paths, and labels, each (n): of the test rows ('') and by name."""
+    from benchmarks.prepared import answers, path_logits, prepare, to_ids, tokens_of, write_rows
     from vaiven.models.training.trainer import train
 
     scored = [] if taught is None else list(zip(taught.texts, map(float, taught.probabilities), strict=True))
@@ -205,8 +243,22 @@ def _ours(
             vectors=files.vectors,
             text=config.text,
         )
-        probabilities, labels = answers(network, files.test)
-        return probabilities, recurrent_logits(network, files.test), labels
+        written = {'': files.test}
+        for name, rows in further.items():
+            ids = to_ids(tokens_of([row.text for row in rows], config, files.vocabulary), files.vocabulary)
+            written[name] = write_rows(Path(folder, f'also-{name}.gz'), ids, rows, config)
+        answered = {}
+        for name, file in written.items():
+            probabilities, labels = answers(network, file)
+            answered[name] = probabilities, path_logits(network, file), labels
+        return answered
+
+
+def _read_csv(path: Path) -> list[Review]:
+    with path.open(encoding='utf-8', newline='') as file:
+        return [
+            Review(row['text'], int(row['label']), '') for row in csv.DictReader(file) if row['text'].strip()
+        ]
 
 
 def _majority(heard: list[Any], truth: np.ndarray) -> float:
@@ -222,7 +274,7 @@ def _summary(measured: list[dict[str, Any]]) -> dict[str, Any]:
         'difference': {
             name: report.paired(values['vaiven'], values[name])
             for name in names
-            if name not in ('vaiven', 'majority')
+            if name not in ('vaiven', 'majority') and ', ' not in name
         },
         **{name: report.spread([fold[name] for fold in measured]) for name in ('calibration_error', 'brier')},
         'seconds_a_fold': {

@@ -3,7 +3,7 @@
 import dataclasses
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,7 @@ class Taught:
         texts: texts without labels, none of which is a held-out row.
         probabilities: of «positive», float (texts).
         altered: number of the texts, at the end, that are altered training texts; the vocabulary does not count them.
+        further: its accuracy on texts of other domains, by name.
         seconds: duration.
     """
 
@@ -35,16 +36,23 @@ class Taught:
     texts: list[str]
     probabilities: np.ndarray
     altered: int
+    further: dict[str, float]
     seconds: float
 
 
-def teach(fold: Fold, config: TeacherConfig, more: Sequence[str]) -> Taught:
+def teach(
+    fold: Fold,
+    config: TeacherConfig,
+    more: Sequence[str],
+    further: Mapping[str, Sequence[Review]] | None = None,
+) -> Taught:
     """Fine-tunes a teacher on a fold, and scores text without labels.
 
     Args:
         fold: the rows; those without a label are scored, too.
         config: of the teacher.
-        more: further texts.
+        more: more texts without labels.
+        further: labelled texts of other domains, by name, that the teacher is measured on as well.
     """
     started = time.monotonic()
     held_out = {text_fingerprint(row.text) for row in (*fold.validation, *fold.test)}
@@ -66,10 +74,16 @@ def teach(fold: Fold, config: TeacherConfig, more: Sequence[str]) -> Taught:
             for name, rows in (('train', fold.train), ('eval', fold.validation))
         ]
         score = make_scorer(find_checkpoint(config.checkpoint), config, LabelSpec(), *files)
-    labels = np.array([row.label for row in fold.test])
-    accuracy = float(((score([row.text for row in fold.test])[:, 1] > 0.5) == labels).mean())
     texts += altered
-    return Taught(accuracy, texts, score(texts)[:, 1], len(altered), time.monotonic() - started)
+    scores = score(texts)[:, 1]
+    seconds = time.monotonic() - started
+
+    def accuracy(rows: Sequence[Review]) -> float:
+        labels = np.array([row.label for row in rows])
+        return float(((score([row.text for row in rows])[:, 1] > 0.5) == labels).mean())
+
+    measured = {name: accuracy(rows) for name, rows in (further or {}).items()}
+    return Taught(accuracy(fold.test), texts, scores, len(altered), measured, seconds)
 
 
 def _write(path: Path, rows: Sequence[Review]) -> list[str]:
