@@ -3,6 +3,8 @@
 import csv
 import hashlib
 import json
+import subprocess
+import sys
 import shutil
 
 import numpy as np
@@ -79,9 +81,13 @@ def test_the_calibrated_version_is_pushed_and_only_the_probabilities_change(root
     np.testing.assert_allclose(new, [factor * old[0], factor * old[1], factor * old[2] + bias], rtol=1e-5)
 
 
-def test_a_dry_run_pushes_nothing(root, tmp_path):
+def test_a_dry_run_pushes_nothing_and_no_library_writes_to_the_terminal(root, tmp_path):
     data = table(tmp_path / 'rows.csv', {0: 'neg', 1: 'pos'})
-    assert 'pushed' not in run(root, '--data', data, '--dry-run').output
+    command = [sys.executable, '-m', 'vaiven', 'calibrate', '--root', root, '--data', data, '--dry-run']
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert (result.returncode, result.stderr) == (0, '')
+    assert 'log loss' in result.stdout
+    assert 'pushed' not in result.stdout
     assert [path.name for path in (root / 'serving' / 'reviews').iterdir()] == ['1']
 
 
