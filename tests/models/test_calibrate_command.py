@@ -3,9 +3,9 @@
 import csv
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
-import shutil
 
 import numpy as np
 import pytest
