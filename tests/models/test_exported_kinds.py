@@ -9,6 +9,7 @@ import tensorflow_text  # noqa: F401 (operations of the models)
 
 from tests import sharing
 from tests.models.conftest import CONFIG, FRAMES, train_and_export
+from tests.models.restored import require_signature_values
 from vaiven.label_spec import NO_CLASS
 
 pytestmark = pytest.mark.slow
@@ -37,7 +38,8 @@ def kind(request) -> str:
 
 
 @pytest.fixture(scope='module')
-def model(kind, tmp_path_factory):
+def exported(kind, tmp_path_factory):
+    """Folder of the SavedModel."""
     config = {
         **CONFIG,
         'training': {**CONFIG['training'], 'language_epochs': 0},
@@ -46,7 +48,12 @@ def model(kind, tmp_path_factory):
     folder = sharing.made_once(
         tmp_path_factory, f'trained_{kind}', lambda new: train_and_export(new, config, rows_of(kind))
     )
-    return tf.saved_model.load(pickle.loads((folder / 'trained.pickle').read_bytes()).folder)
+    return pickle.loads((folder / 'trained.pickle').read_bytes()).folder
+
+
+@pytest.fixture(scope='module')
+def model(exported):
+    return tf.saved_model.load(exported)
 
 
 @pytest.fixture
@@ -123,3 +130,7 @@ def test_features_are_transformed_for_every_kind(kind, served):
     example.features.feature['label'].int64_list.value.extend(labels)
     found = served['transform_features'](examples=tf.constant([example.SerializeToString()]))
     assert found['label'].numpy().tolist() == ([labels] if kind == 'multilabel' else labels)
+
+
+def test_the_network_of_the_model_is_restored(exported):
+    require_signature_values(exported)

@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from tests.models.conftest import CONFIG, corpus, transform_rows, write_vocabulary
+from tests.models.restored import require_signature_values
 from vaiven.configuration import ConfigError
 from vaiven.models.network.config import NetworkConfig
 from vaiven.models.network.losses import cross_entropy, draw_candidates
@@ -201,6 +202,10 @@ def test_a_served_model_never_predicts_words_that_it_only_reads(exported):
     )['generated'].numpy()[0]  # fmt: skip
     assert b'superb' not in generated
     assert b'dreadful' not in generated
+
+
+def test_a_model_with_words_that_it_only_reads_is_restored(exported):
+    require_signature_values(exported[0])
 
 
 def test_the_model_records_the_file_of_its_vectors_and_does_not_contain_it(exported):
