@@ -35,6 +35,7 @@ COMMANDS = {
     ),
     'next': ('vaiven.serving.commands.next_word:next_word', 'Predict the next word of texts.'),
     'generate': ('vaiven.serving.commands.generate:generate', 'Generate continuations of texts.'),
+    'score': ('vaiven.pipeline.commands.score:score', 'Measure how well a model predicts texts.'),
     'rollout': ('vaiven.serving.commands.rollout:rollout', 'Show, promote or roll back versions.'),
     'export': ('vaiven.serving.commands.export:export', 'Write the rows of a split to a table.'),
     'gateway': ('vaiven.serving.commands.gateway:gateway', 'Split traffic between versions.'),

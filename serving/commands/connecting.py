@@ -225,7 +225,7 @@ def _saved_model_target(target: Target) -> Target:
 
 def _default_model(signature: str) -> str:
     """The name that the presets give to a model with this signature."""
-    return 'novel' if signature == 'generate' else MODEL
+    return 'novel' if signature in ('generate', 'score') else MODEL
 
 
 def _models_note(names: Sequence[str]) -> str:

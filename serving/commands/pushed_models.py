@@ -34,15 +34,20 @@ class PushedModel:
 
     def has_output(self, signature: str, output: str) -> bool:
         """Whether the model has this signature with this output; False if its file cannot be read."""
-        from google.protobuf.message import DecodeError
+        return has_output(self.path, signature, output)
 
-        from vaiven.serving.wire.messages import SavedModel
 
-        try:
-            model = SavedModel.FromString((self.path / 'saved_model.pb').read_bytes())
-        except (OSError, DecodeError):
-            return False
-        return any(output in graph.signature_def[signature].outputs for graph in model.meta_graphs)
+def has_output(folder: Path, signature: str, output: str) -> bool:
+    """Whether a SavedModel has this signature with this output; False if its file cannot be read."""
+    from google.protobuf.message import DecodeError
+
+    from vaiven.serving.wire.messages import SavedModel
+
+    try:
+        model = SavedModel.FromString((folder / 'saved_model.pb').read_bytes())
+    except (OSError, DecodeError):
+        return False
+    return any(output in graph.signature_def[signature].outputs for graph in model.meta_graphs)
 
 
 def pushed_models(model: str = '', version: int | None = None, root: Path | None = None) -> list[PushedModel]:

@@ -50,7 +50,7 @@ def test_help_names_every_command_and_imports_none() -> None:
         assert f'  {name} ' in answer.stdout
 
 
-@pytest.mark.parametrize('name', ['predict', 'next', 'rollout', 'serve', 'doctor'])
+@pytest.mark.parametrize('name', ['predict', 'next', 'score', 'rollout', 'serve', 'doctor'])
 def test_the_help_of_these_needs_no_heavy_library_and_shows_an_example(name: str) -> None:
     code = (
         f'import sys\nfrom vaiven.pipeline import cli\nstatus = cli.run([{name!r}, "--help"])\n'

@@ -1,6 +1,7 @@
 """`vaiven predict`, `next`, `generate`, `serve` and `rollout`, as a shell runs them."""
 
 import json
+import math
 import os
 import pty
 import shutil
@@ -164,6 +165,33 @@ def test_next_shows_words_with_probabilities(shell: Shell) -> None:
     )
     assert found['text'] == 'la'
     assert [each['token'] for each in found['next']] == ['la+0']
+
+
+def test_score_writes_bits_perplexity_counts_and_the_text(shell: Shell, server: ServerProcess) -> None:
+    answer = shell('score', '--model', 'reviews', 'año\t')
+    bits, perplexity, tokens, characters, text = answer.stdout.decode().rstrip('\n').split('\t')
+    assert (perplexity, tokens, text) == ('2.718282', '5', 'año\\t')
+    assert float(bits) * int(characters) == pytest.approx(5 / math.log(2), abs=1e-4)
+    over_rest = shell('score', '--model', 'reviews', '--server', server.rest_url, 'año\t')
+    assert over_rest.stdout == answer.stdout
+
+
+def test_score_ends_with_the_mean_on_standard_error_and_needs_no_tensorflow(shell: Shell) -> None:
+    code = (
+        'import sys; from vaiven.pipeline import cli; '
+        "status = cli.run(['score', '--model', 'reviews', 'ab', 'abcd']); print(status, 'tensorflow' in sys.modules)"
+    )
+    answer = subprocess.run(
+        [sys.executable, '-c', code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, 'VAIVEN_SERVER': shell.address},
+        check=True,
+    )
+    assert answer.stdout.splitlines()[-1] == '0 False'
+    assert answer.stderr.startswith(
+        'mean of 2 texts, 9 characters: 0.962 bits per character, perplexity 2.72'
+    )
 
 
 def test_generate_prints_the_prompt_and_its_continuation(shell: Shell, server: ServerProcess) -> None:
