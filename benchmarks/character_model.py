@@ -8,6 +8,8 @@ import tensorflow as tf
 
 from benchmarks.baselines.kneser_ney import UNICODE_CHARACTERS
 from vaiven.components.vocabulary.token_selection import select_tokens
+from vaiven.models.language.config import AdaptationConfig
+from vaiven.models.language.dynamic_evaluation import dynamic_log_probabilities
 from vaiven.models.network.network import Network
 from vaiven.models.text.tokenization import SPECIAL_TOKENS, UNK_ID
 from vaiven.models.training.language import train_language
@@ -45,6 +47,17 @@ class CharacterModel:
     def bits_per_character(self, text: str) -> float:
         """Uses the full softmax; an unknown character costs `[UNK]` and its share of the rest of Unicode."""
         return float(self.surprisal(text).mean())
+
+    def adapted_bits_per_character(self, text: str, config: AdaptationConfig | None = None) -> float:
+        """As `bits_per_character`, with dynamic evaluation: the weights learn from what was read, in one stream.
+
+        Args:
+            text: starts with the weights of the training.
+            config: how the weights adapt; None for the defaults.
+        """
+        ids = to_ids(text, self.vocabulary)
+        [nats] = dynamic_log_probabilities(self.network, [ids], config or AdaptationConfig())
+        return float(self.with_unseen(-nats / np.log(2), text).mean())
 
     def surprisal(self, text: str) -> np.ndarray:
         """Bits of each character, given all characters before it, or at least the last `CONTEXT`."""

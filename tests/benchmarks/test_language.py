@@ -58,3 +58,14 @@ def test_nothing_is_read_before_the_begin_of_a_text(model) -> None:
 
 def test_a_character_never_seen_costs_its_name(model) -> None:
     assert model.bits_per_character('ñ') > 20
+
+
+def test_a_model_that_keeps_learning_predicts_a_new_text_better(model) -> None:
+    from vaiven.models.language.config import AdaptationConfig
+
+    text = 'cba ' * 300
+    static = model.bits_per_character(text)
+    assert model.adapted_bits_per_character(text) < static - 0.3
+    assert model.adapted_bits_per_character(text, AdaptationConfig(learning_rate=0)) == pytest.approx(
+        static, abs=1e-4
+    )
