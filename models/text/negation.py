@@ -10,6 +10,8 @@ _ENGLISH = (
 )
 _SPANISH = 'nunca|jamás|nada|nadie|ninguna?|ningún|ni|sin|tampoco|apenas|carecen?'
 _NEGATION = f'(?i)(?:{_ENGLISH}|{_SPANISH})'
+# Of two words; what follows them is negated, although "but" ends other negations.
+_PAIRS = '(?i)(?:far from|anything but|lejos de)'
 # Where a negation ends at the latest.
 _END = r'(?i)(?:[.,;:!?()"…]|but|pero)'
 
@@ -25,9 +27,12 @@ def mark_negated(words: tf.RaggedTensor, scope: int) -> tf.RaggedTensor:
         return words
     flat = words.flat_values
     is_negation = tf.strings.regex_full_match(flat, _NEGATION)
-    is_end = tf.strings.regex_full_match(flat, _END)
     row = words.value_rowids()
     continues = tf.concat([tf.zeros([1], tf.bool), row[1:] == row[:-1]], axis=0)[: tf.size(flat)]
+    previous = tf.concat([[''], flat[:-1]], axis=0)[: tf.size(flat)]
+    is_pair = tf.strings.regex_full_match(tf.strings.join([previous, flat], ' '), _PAIRS) & continues
+    is_negation |= is_pair
+    is_end = tf.strings.regex_full_match(flat, _END) & ~is_pair
 
     def next_words(before: tf.Tensor) -> tf.Tensor:
         shifted = tf.concat([tf.zeros([1], tf.bool), before[:-1]], axis=0)[: tf.size(flat)]

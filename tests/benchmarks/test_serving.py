@@ -111,7 +111,7 @@ def test_callers_ask_for_all_payloads_and_keep_the_answers() -> None:
         nonlocal most, under_way
         under_way += 1
         most = max(most, under_way)
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0.02)  # long enough for three callers to meet on a busy machine
         under_way -= 1
         seen.add(request)
         return request

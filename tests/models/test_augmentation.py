@@ -29,11 +29,11 @@ SPANISH = [*SPECIAL_TOKENS, 'de', 'que', 'los', 'una', 'el', 'no', 'es', 'mala']
 
 @pytest.mark.parametrize('language', ['en', 'es'])
 def test_sentences_are_balanced_and_a_word_alone_does_not_tell_the_label(language: str) -> None:
-    sentences = negation.negation_sentences(language, 5000, seed=1)
+    sentences = negation.negation_sentences(language, 20_000, seed=1)
     assert len({one.text for one in sentences}) == len(sentences) > 2500
     assert 0.45 < np.mean([one.label for one in sentences]) < 0.55
-    assert sentences == negation.negation_sentences(language, 5000, seed=1)
-    assert sentences != negation.negation_sentences(language, 5000, seed=2)
+    assert sentences == negation.negation_sentences(language, 20_000, seed=1)
+    assert sentences != negation.negation_sentences(language, 20_000, seed=2)
     # Every polar adjective is in positive and in negative sentences.
     words = yaml.safe_load(Path(negation.__file__).with_name(f'{language}.yaml').read_text('utf-8'))
     labels: dict[str, Counter[int]] = {}
@@ -45,7 +45,7 @@ def test_sentences_are_balanced_and_a_word_alone_does_not_tell_the_label(languag
 
 
 def test_what_a_sentence_says_is_its_label() -> None:
-    english = {one.text.rstrip('.!'): one.label for one in negation.negation_sentences('en', 200_000, 0)}
+    english = {one.text.rstrip('.!'): one.label for one in negation.negation_sentences('en', 1_000_000, 0)}
     assert english['It is not boring'] == english['The idea is good'] == english['It lacks nonsense'] == 1
     assert english["It isn't good"] == english['Not funny'] == 0
     assert english['It does not fail to amuse'] == 1
@@ -59,7 +59,7 @@ def test_no_behavioural_test_of_this_package_is_a_training_sentence(language: st
     def plain(text: str) -> str:
         return text.lower().strip('.!¡ ')
 
-    sentences = {plain(one.text) for one in negation.negation_sentences(language, 60_000, 0)}
+    sentences = {plain(one.text) for one in negation.negation_sentences(language, 300_000, 0)}
     negations = {plain(case.text) for case in built_in_cases(language) if case.test == 'negation'}
     assert not negations & sentences
 

@@ -31,6 +31,10 @@ def test_words_after_a_negation_are_marked_up_to_the_next_punctuation_or_but() -
     assert marked('a b not c d e f g') == 'a b not ¬c ¬d ¬e ¬f g'
     assert marked('not a good film', 1) == 'not ¬a good film'
     assert marked('no one never liked it') == 'no ¬one never ¬liked ¬it'
+    assert marked('it is far from good, but not far') == 'it is far from ¬good , but not ¬far'
+    assert marked('Anything but a bad film') == 'anything but ¬a ¬bad ¬film'
+    assert marked('está lejos de aburrir') == 'está lejos de ¬aburrir'
+    assert marked('far', 4) == 'far'
     assert marked('not bad', 0) == 'not bad'
     assert marked('') == ''
 
@@ -38,6 +42,7 @@ def test_words_after_a_negation_are_marked_up_to_the_next_punctuation_or_but() -
 def test_a_negation_at_the_end_of_a_text_does_not_reach_the_next_text() -> None:
     found = words_of('not', 'bad', '', 'not bad')
     assert mark_negated(found, 4).to_list() == [[b'not'], [b'bad'], [], [b'not', '¬bad'.encode()]]
+    assert mark_negated(words_of('far', 'from here'), 4).to_list() == [[b'far'], [b'from', b'here']]
 
 
 def test_negated_words_have_n_grams_of_their_own_and_all_others_are_unchanged() -> None:

@@ -57,6 +57,7 @@ def negation_sentences(language: str, count: int, seed: int) -> list[Sentence]:
         for kind in _SLOTS
         for frame in words[effect][kind]
     ]
+    left_out = {text.lower() for text in words['left_out']}
     draws = random.Random(seed)
     sentences: dict[str, Sentence] = {}
     for _ in range(count):
@@ -66,6 +67,8 @@ def negation_sentences(language: str, count: int, seed: int) -> list[Sentence]:
         text = frame.format(
             **{_SLOTS[kind]: first, 'other': second, 'subject': draws.choice(words['subjects'])}
         )
+        if text.lower() in left_out:
+            continue
         text = f'{text[0].upper()}{text[1:]}{draws.choice(("", ".", ".", "!"))}'
         sentences[text] = Sentence(text, int((polarity == 'positive') != is_flipped))
     return list(sentences.values())
