@@ -2,8 +2,8 @@
 
     python -m benchmarks.behaviour [--quick] [--augment negation,names] [--on validation] [--kinds]
 
-Negation is measured with the behavioural tests of the package, and with `--kinds` on 16 kinds of sentence that are in
-no word list of the package and were not looked at while the lists were written. Names are swapped in eight sentences:
+Negation is measured with the behavioural tests of the package, and with `--kinds` on 16 kinds of sentence; the lists of
+the added sentences share words with them, so these are no independent measurement any more. Names are swapped in eight sentences:
 32 well-known and other names each.
 """
 
