@@ -3,8 +3,8 @@
     python -m benchmarks.behaviour [--quick] [--augment negation,names] [--on validation] [--kinds]
 
 Negation is measured with the behavioural tests of the package, and with `--kinds` on 16 kinds of sentence; the lists of
-the added sentences share words with them, so these are no independent measurement any more. Names are swapped in eight sentences:
-32 well-known and other names each.
+the added sentences share words with them, so these are no independent measurement any more. Names are swapped in eight
+sentences: 32 well-known and other names each.
 """
 
 import collections
