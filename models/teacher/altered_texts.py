@@ -6,8 +6,10 @@ says what it thinks of them.
 """
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+# Maximum number of copies: large data sets need them less, and scoring them would take hours.
+MAX_COPIES = 50_000
 # Longer texts are cut, so that the time for the scoring does not depend on them.
 MAX_WORDS = 60
 # Part of a text that is kept: a random run of words between the two.
@@ -16,7 +18,7 @@ KEPT_SHARE = (0.3, 0.8)
 REPLACED_SHARE = 0.2
 
 
-def altered_texts(texts: Sequence[str], copies: int, seed: int) -> Iterator[str]:
+def altered_texts(texts: Sequence[str], copies: int, seed: int, limit: int = MAX_COPIES) -> Iterator[str]:
     """Yields `copies` altered copies of each text.
 
     Three alterations take turns: the start of a text followed by the end of another one; a run of its words; and the
@@ -26,23 +28,25 @@ def altered_texts(texts: Sequence[str], copies: int, seed: int) -> Iterator[str]
         texts: with words between white space; a text of a single word has only the third alteration.
         copies: for each text.
         seed: the same seed yields the same texts.
+        limit: maximum number of copies; of more, a random part is made.
     """
     draw = random.Random(seed)
     rows = [words for text in texts if (words := text.split())]
     all_words = [word for words in rows for word in words]
-    for copy in range(copies):
-        for words in rows:
-            alteration = copy % 3
-            if alteration == 0:
-                altered = _joined(words, draw.choice(rows), draw)
-            elif alteration == 1:
-                altered = _run(words, round(len(words) * draw.uniform(*KEPT_SHARE)), draw)
-            else:
-                part = _run(words, MAX_WORDS, draw)
-                altered = [
-                    draw.choice(all_words) if draw.random() < REPLACED_SHARE else word for word in part
-                ]
-            yield ' '.join(altered[:MAX_WORDS])
+    numbers: Iterable[int] = range(copies * len(rows))
+    if copies * len(rows) > limit:
+        numbers = sorted(draw.sample(range(copies * len(rows)), limit))
+    for number in numbers:
+        copy, row = divmod(number, len(rows))
+        words, alteration = rows[row], (copy + row) % 3
+        if alteration == 0:
+            altered = _joined(words, draw.choice(rows), draw)
+        elif alteration == 1:
+            altered = _run(words, round(len(words) * draw.uniform(*KEPT_SHARE)), draw)
+        else:
+            part = _run(words, MAX_WORDS, draw)
+            altered = [draw.choice(all_words) if draw.random() < REPLACED_SHARE else word for word in part]
+        yield ' '.join(altered[:MAX_WORDS])
 
 
 def _joined(first: Sequence[str], second: Sequence[str], draw: random.Random) -> list[str]:

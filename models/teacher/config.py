@@ -24,7 +24,7 @@ class TeacherConfig:
         frozen_layers: Lowest layers of the encoder that stay as they are, which saves time. The embeddings always do.
         max_tokens: Subwords of a text that the encoder reads, from 8 to 512.
         altered_copies: Altered copies of each training text that the encoder scores beside the texts without labels; at
-            most 20.
+            most 20, and 50,000 in all.
         soft_labels: As `training.soft_labels`, for the rows that the encoder is fine-tuned on.
         seed: Seed of the head's initial weights, the order and dropout.
     """

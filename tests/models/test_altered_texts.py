@@ -26,7 +26,11 @@ def test_each_text_has_as_many_copies_as_are_asked_for_and_all_words_are_of_the_
 
 def test_the_three_alterations_take_turns():
     texts = [f'{"a" * n} {"b" * n} {"c" * n} {"d" * n} {"e" * n}' for n in range(1, 60)]
-    joined, runs, replaced = (list(altered_texts(texts, 3, 0))[i * 59 : i * 59 + 59] for i in range(3))
+    made = list(altered_texts(texts, 3, 0))
+    # Copy c of text n has alteration (c + n) % 3.
+    joined, runs, replaced = (
+        [made[(alteration - n) % 3 * 59 + n] for n in range(59)] for alteration in range(3)
+    )
     for text, run, other in zip(texts, runs, replaced, strict=True):
         assert run in text
         assert len(other.split()) == len(text.split())
@@ -38,6 +42,14 @@ def test_the_three_alterations_take_turns():
         for old, new in zip(text.split(), other.split(), strict=True)
     )
     assert 0.1 < changed[True] / changed.total() < 0.3
+
+
+def test_of_too_many_copies_a_random_part_is_made():
+    texts = [f'{number} a b c' for number in range(100)]
+    made = list(altered_texts(texts, 3, 0, limit=60))
+    assert len(made) == 60
+    assert len({text.split()[0] for text in made} & {str(number) for number in range(50, 100)}) > 5
+    assert len(list(altered_texts(texts, 3, 0, limit=300))) == 300
 
 
 def test_long_texts_are_cut_and_texts_without_words_are_left_out():
