@@ -10,6 +10,7 @@ label, and VADER's other domains, or sentences of MuchoCine's reviews beside the
 """
 
 import csv
+import functools
 import random
 import re
 import tempfile
@@ -204,19 +205,27 @@ def measure(
 
 def _more_texts(data: SentimentData, fold: Fold) -> list[str]:
     """Texts for a teacher: other domains, or sentences of whole reviews of the training films beside the summaries."""
-    if data == 'vader':
-        return [row.text for domain in DOMAINS for row in domain_sentences(domain)]
     if data == 'muchocine-body':
         return []
+    candidates = _candidates(data)
+    if data == 'vader':
+        return [row.text for row in candidates]
     films = {row.group for row in fold.train}
-    bodies = [row.text for row in reviews('muchocine-body') if row.group in films]
-    sentences = [
-        sentence
-        for text in bodies
-        for sentence in re.split(r'(?<=[.!?…])\s+', text)
+    sentences = [row.text for row in candidates if row.group in films]
+    return random.Random(SEED).sample(sentences, min(len(sentences), MAX_SENTENCES))
+
+
+@functools.cache
+def _candidates(data: SentimentData) -> list[Review]:
+    """The sentences of VADER's other domains, or of MuchoCine's whole reviews; read once, for all folds."""
+    if data == 'vader':
+        return [row for domain in DOMAINS for row in domain_sentences(domain)]
+    return [
+        row._replace(text=sentence)
+        for row in reviews('muchocine-body')
+        for sentence in re.split(r'(?<=[.!?…])\s+', row.text)
         if len(sentence.split()) > 3
     ]
-    return random.Random(SEED).sample(sentences, min(len(sentences), MAX_SENTENCES))
 
 
 def _ours(

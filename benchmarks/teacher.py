@@ -12,9 +12,9 @@ import tensorflow as tf
 from benchmarks.corpora import Review
 from benchmarks.folds import Fold
 from vaiven.components.teacher.checkpoints import find_checkpoint
+from vaiven.components.teacher.executor import unseen_copies
 from vaiven.components.text_example_gen.rows import text_fingerprint
 from vaiven.label_spec import LabelSpec
-from vaiven.models.teacher.altered_texts import altered_texts
 from vaiven.models.teacher.config import TeacherConfig
 from vaiven.models.teacher.teaching import make_scorer
 
@@ -63,11 +63,7 @@ def teach(
     ]
     train = [row.text for row in fold.train]
     seen = held_out | {text_fingerprint(text) for text in train}
-    altered = [
-        text
-        for text in altered_texts(train, config.altered_copies, config.seed)
-        if text_fingerprint(text) not in seen
-    ]
+    altered = unseen_copies(train, seen, config)
     with tempfile.TemporaryDirectory(prefix='vaiven-benchmark-') as folder:
         files = [
             _write(Path(folder, name), rows)

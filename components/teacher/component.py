@@ -32,9 +32,9 @@ class TeacherSpec(component_spec.ComponentSpec):
 class Teacher(base_component.BaseComponent):
     """A TFX component that fine-tunes a pre-trained encoder, and scores the examples without labels with it.
 
-    It is fine-tuned on the split `train`, stopped early on `eval`, and scores the split `unlabelled`. A smaller model
-    then learns from the scores (Hinton et al. 2015). A killed run resumes after its last epoch, or its last scored
-    texts.
+    It is fine-tuned on the split `train`, and the best epoch on `eval` is kept. It scores the split `unlabelled` and
+    altered copies of the split `train` (`teacher.altered_copies`). A smaller model then learns from the scores (Hinton
+    et al. 2015). A killed run resumes after its last epoch, or its last scored texts.
 
     Example:
         teacher = Teacher(

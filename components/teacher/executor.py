@@ -4,7 +4,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,7 @@ class Executor(base_executor.BaseExecutor):
         output_dict: dict[str, list[Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Fine-tunes the encoder, scores the texts without labels and writes the examples.
+        """Fine-tunes the encoder, scores texts without labels and altered training texts, and writes the examples.
 
         Args:
             input_dict: `examples`.
@@ -61,7 +61,7 @@ class Executor(base_executor.BaseExecutor):
             exec_properties: `config` and `labels` as JSON, `digest` of the checkpoint, and `unfinished`.
 
         Raises:
-            DataError: if there is no text without a label.
+            DataError: if there is no text to score.
             UserError: if the checkpoint cannot be read.
             TrainingError: if the loss is NaN or infinite.
         """
@@ -135,6 +135,12 @@ class Executor(base_executor.BaseExecutor):
         figures_file.unlink()
 
 
+def unseen_copies(train: Sequence[str], seen: Collection[bytes], config: TeacherConfig) -> list[str]:
+    """Altered copies of the training texts, without those that are equal to one of `seen`, fingerprints of texts."""
+    copies = altered_texts(train, config.altered_copies, config.seed)
+    return [text for text in copies if text_fingerprint(text) not in seen]
+
+
 def _altered_texts(examples: Artifact, config: TeacherConfig) -> list[str]:
     """Altered copies of the training texts, without those that are equal to a labelled row."""
     if not config.altered_copies:
@@ -146,8 +152,7 @@ def _altered_texts(examples: Artifact, config: TeacherConfig) -> list[str]:
         if split not in (UNLABELLED_SPLIT, TEACHER_SPLIT)
     }
     seen = {text_fingerprint(text) for texts in labelled.values() for text in texts}
-    altered = altered_texts(labelled[TRAIN_SPLIT], config.altered_copies, config.seed)
-    return [text for text in altered if text_fingerprint(text) not in seen]
+    return unseen_copies(labelled[TRAIN_SPLIT], seen, config)
 
 
 def _measure(score: Scorer, examples: Artifact, labels: LabelSpec) -> dict[str, float]:

@@ -6,9 +6,9 @@ import numpy as np
 import tensorflow as tf
 
 from vaiven.errors import UserError
+from vaiven.models.export.files import VARIABLES_PATH, variable_key
 
-# How `vaiven.models.export.saved_model` tracks the variable.
-_KEY = 'combination/.ATTRIBUTES/VARIABLE_VALUE'
+_KEY = variable_key('combination')
 
 
 class CombinationError(UserError):
@@ -27,7 +27,7 @@ def read_combination(saved_model: Path) -> np.ndarray:
         CombinationError: an earlier version of this package or another program wrote it, or it is damaged.
     """
     try:
-        return np.asarray(tf.train.load_variable(str(saved_model / 'variables' / 'variables'), _KEY))
+        return np.asarray(tf.train.load_variable(str(saved_model / VARIABLES_PATH), _KEY))
     except (tf.errors.OpError, KeyError, ValueError) as error:
         raise CombinationError(
             f'{saved_model}: it has no calibration that can be replaced; only models that this version of vaiven '
@@ -42,7 +42,7 @@ def replace_combination(saved_model: Path, combination: np.ndarray) -> None:
         saved_model: its folder.
         combination: as `Network.combination`.
     """
-    prefix = str(saved_model / 'variables' / 'variables')
+    prefix = str(saved_model / VARIABLES_PATH)
     reader = tf.train.load_checkpoint(prefix)
     values = {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
     values[_KEY] = combination.astype(values[_KEY].dtype).reshape(values[_KEY].shape)

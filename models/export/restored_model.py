@@ -14,15 +14,11 @@ import tensorflow as tf
 from vaiven.configuration import from_dict
 from vaiven.errors import UserError
 from vaiven.label_spec import LabelSpec
+from vaiven.models.export.files import CONFIG_PATH, VARIABLES_PATH, variable_key
 from vaiven.models.network.config import NetworkConfig
 from vaiven.models.network.network import Network
 from vaiven.models.text import tokenization as text_lib
 from vaiven.models.text.config import TextConfig
-
-# The settings of the run, which `vaiven.models.export.saved_model` writes.
-CONFIG_PATH = Path('assets.extra') / 'vaiven.json'
-# How `vaiven.models.export.saved_model` tracks variables.
-_VARIABLE = '{}/.ATTRIBUTES/VARIABLE_VALUE'
 
 
 class RestoreError(UserError):
@@ -72,8 +68,8 @@ class RestoredModel:
     def __init__(self, folder: Path) -> None:
         try:
             config = json.loads((folder / CONFIG_PATH).read_text(encoding='utf-8'))
-            values = tf.train.load_checkpoint(str(folder / 'variables' / 'variables'))
-            tokens = values.get_tensor(_VARIABLE.format('tokens'))
+            values = tf.train.load_checkpoint(str(folder / VARIABLES_PATH))
+            tokens = values.get_tensor(variable_key('tokens'))
             self._config = from_dict(TextConfig, config['text'])
             self.network = _network(config, len(tokens), values)
         except (OSError, tf.errors.OpError, KeyError, ValueError, RuntimeError) as error:
@@ -128,4 +124,4 @@ def _keys(network: Network) -> dict[str, str]:
     names = {variable.path: f'network/{number}' for number, variable in enumerate(network.variables)}
     # The export tracks this one by name as well, and a checkpoint has the shorter path.
     names[network.combination.path] = 'combination'
-    return {path: _VARIABLE.format(name) for path, name in names.items()}
+    return {path: variable_key(name) for path, name in names.items()}

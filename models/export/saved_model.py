@@ -9,6 +9,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from vaiven.configuration import from_dict
 from vaiven.models.data.preprocessing import text_config
+from vaiven.models.export.files import CONFIG_PATH
 from vaiven.models.export.ragged_checks import drop_ragged_checks
 from vaiven.models.export.signatures import Signatures
 from vaiven.models.export.text_model import TextModel
@@ -17,7 +18,6 @@ from vaiven.models.network.network import Network
 from vaiven.models.training.config import TrainingConfig
 from vaiven.models.training.hardware import inference_network
 
-CONFIG_FILE = 'vaiven.json'
 CLASSIFY_METHOD = 'tensorflow/serving/classify'
 
 
@@ -55,10 +55,9 @@ def export(
     }
     tf.saved_model.save(resources, folder, signatures=concrete)
     _edit_saved_model(pathlib.Path(folder) / 'saved_model.pb')
-    # TensorFlow Serving reads `assets.extra` beside the graph and leaves unknown files in it alone.
-    extra = pathlib.Path(folder) / 'assets.extra'
-    extra.mkdir(exist_ok=True)
-    (extra / CONFIG_FILE).write_text(config_json + '\n', encoding='utf-8')
+    config_path = pathlib.Path(folder) / CONFIG_PATH
+    config_path.parent.mkdir(exist_ok=True)
+    config_path.write_text(config_json + '\n', encoding='utf-8')
     write_warmup_requests(folder, endpoints)
 
 

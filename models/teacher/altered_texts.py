@@ -1,15 +1,15 @@
 """Texts that a teacher scores beside those without labels: altered copies of the training texts (Tang et al. 2019).
 
 A small network learns little from the training rows alone, because they already have labels. What it lacks is the
-opinion of the teacher on sentences that are like them, but not the same. They need not be good sentences: the teacher
-says what it thinks of them.
+opinion of the teacher on other sentences of the same kind. Even a sentence without sense is useful: the teacher scores
+it as well.
 """
 
 import random
 from collections.abc import Iterable, Iterator, Sequence
 
 # Maximum number of copies: large data sets need them less, and scoring them would take hours.
-MAX_COPIES = 50_000
+MAX_TEXTS = 50_000
 # Longer texts are cut, so that the time for the scoring does not depend on them.
 MAX_WORDS = 60
 # Part of a text that is kept: a random run of words between the two.
@@ -18,14 +18,14 @@ KEPT_SHARE = (0.3, 0.8)
 REPLACED_SHARE = 0.2
 
 
-def altered_texts(texts: Sequence[str], copies: int, seed: int, limit: int = MAX_COPIES) -> Iterator[str]:
+def altered_texts(texts: Sequence[str], copies: int, seed: int, limit: int = MAX_TEXTS) -> Iterator[str]:
     """Yields `copies` altered copies of each text.
 
     Three alterations take turns: the start of a text followed by the end of another one; a run of its words; and the
     text with a fifth of its words replaced by others, each as often as it occurs.
 
     Args:
-        texts: with words between white space; a text of a single word has only the third alteration.
+        texts: with words between white space; others are left out.
         copies: for each text.
         seed: the same seed yields the same texts.
         limit: maximum number of copies; of more, a random part is made.

@@ -141,13 +141,13 @@ def _push(model: PushedModel, fitted: Recalibration, combination: np.ndarray, da
 
     from vaiven.components.pusher.push import FINGERPRINT_FILE, folder_copier, push
     from vaiven.models.export.combination import replace_combination
-    from vaiven.models.export.saved_model import CONFIG_FILE
+    from vaiven.models.export.files import CONFIG_PATH
 
     def copy(folder: Path) -> None:
         folder_copier(model.path)(folder)
         replace_combination(folder, combination)
         (folder / FINGERPRINT_FILE).unlink(missing_ok=True)  # of the version that was copied
-        config = folder / 'assets.extra' / CONFIG_FILE
+        config = folder / CONFIG_PATH
         values: dict[str, Any] = json.loads(config.read_text(encoding='utf-8'))
         with data.open('rb') as file:
             digest = hashlib.file_digest(file, 'sha256').hexdigest()

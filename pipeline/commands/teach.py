@@ -36,9 +36,10 @@ def teach(
     """Fine-tune a pre-trained encoder on labelled rows, and score text without labels with it.
 
     The encoder is trained on the training rows that `vaiven run` would use, and the best epoch on the validation rows
-    is kept. Then it scores the rows of --data without a label and the texts of --unlabelled. The file has a line for
-    each text, with its probability, or its probabilities by class. `vaiven run --teacher FILE` learns from it. A
-    command that was stopped resumes when it is started again.
+    is kept. Then it scores the rows of --data without a label, the texts of --unlabelled, and altered copies of the
+    training rows (teacher.altered_copies). The file has a line for each text, with its probability, or its
+    probabilities by class. `vaiven run --teacher FILE` learns from it. A command that was stopped resumes when it is
+    started again.
 
     \b
     Examples:

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vaiven.serving.commands.options import MODEL, Target
-from vaiven.serving.commands.pushed_models import PushedModel, pushed_models
+from vaiven.serving.commands.pushed_models import PushedModel, newest_with_output, no_model_text
 from vaiven.serving.common import running_servers, terminal
 from vaiven.serving.common.errors import ServerStartError, ServingError
 from vaiven.serving.common.running_servers import Running
@@ -182,17 +182,10 @@ def _in_process_target(target: Target, signature: str, output: str, reason: str)
         raise NoModelError(
             f'{reason}, and only a server knows the label {target.label!r}: run `vaiven serve`'
         )
-    models = [
-        model for model in pushed_models(target.model, target.version) if model.has_output(signature, output)
-    ]
-    if not models:
-        description = f'model {target.model!r}' if target.model else 'model'
-        description += '' if target.version is None else f' of version {target.version}'
-        raise NoModelError(
-            f'{reason}, and there is no pushed {description} with the signature {signature} below '
-            f'{Path("vaiven-runs")}: run `vaiven run`, or name a server with --server'
-        )
-    model = models[0]
+    model = newest_with_output(target.model, target.version, signature, output)
+    if model is None:
+        absent = no_model_text(target.model, target.version, signature)
+        raise NoModelError(f'{reason}, and {absent}: run `vaiven run`, or name a server with --server')
     shown_folder = os.path.relpath(model.folder)
     from vaiven.serving.common import installed
 

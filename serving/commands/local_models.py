@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vaiven.serving.commands.connecting import NoModelError
 from vaiven.serving.commands.options import Target
-from vaiven.serving.commands.pushed_models import has_output, pushed_models
+from vaiven.serving.commands.pushed_models import has_output, newest_with_output, no_model_text
 from vaiven.serving.common import terminal, version_folders
 from vaiven.serving.common.errors import ServingError
 from vaiven.serving.rollout import serving_folder
@@ -43,19 +43,13 @@ def find_local_model(target: Target, signature: str, output: str, command: str) 
         if not has_output(folder, signature, output):
             raise ServingError(f'{folder} is not a language model: it has no signature {signature}')
         return folder
-    models = [
-        model for model in pushed_models(target.model, target.version) if model.has_output(signature, output)
-    ]
-    if not models:
-        description = f'model {target.model!r}' if target.model else 'model'
-        description += '' if target.version is None else f' of version {target.version}'
-        raise NoModelError(
-            f'there is no pushed {description} with the signature {signature} below {serving_folder.RUNS}: run '
-            f'`vaiven run`, or name a model with --server {SAVED_MODEL}FOLDER'
-        )
-    shown = os.path.relpath(models[0].folder)
-    terminal.say(f'vaiven: using version {models[0].version} of {shown} in this process', err=True)
-    return models[0].path
+    model = newest_with_output(target.model, target.version, signature, output)
+    if model is None:
+        absent = no_model_text(target.model, target.version, signature)
+        raise NoModelError(f'{absent}: run `vaiven run`, or name a model with --server {SAVED_MODEL}FOLDER')
+    shown = os.path.relpath(model.folder)
+    terminal.say(f'vaiven: using version {model.version} of {shown} in this process', err=True)
+    return model.path
 
 
 def _version(folder: Path, version: int | None) -> Path:

@@ -37,6 +37,25 @@ class PushedModel:
         return has_output(self.path, signature, output)
 
 
+def newest_with_output(model: str, version: int | None, signature: str, output: str) -> PushedModel | None:
+    """The last pushed model that has this signature with this output; None if there is none.
+
+    Args:
+        model, version: as for `pushed_models`.
+        signature: name of the signature.
+        output: name of the output.
+    """
+    models = pushed_models(model, version)
+    return next((pushed for pushed in models if pushed.has_output(signature, output)), None)
+
+
+def no_model_text(model: str, version: int | None, signature: str) -> str:
+    """What `newest_with_output` has not found, for a message."""
+    description = f'model {model!r}' if model else 'model'
+    description += '' if version is None else f' of version {version}'
+    return f'there is no pushed {description} with the signature {signature} below {folders.RUNS}'
+
+
 def has_output(folder: Path, signature: str, output: str) -> bool:
     """Whether a SavedModel has this signature with this output; False if its file cannot be read."""
     from google.protobuf.message import DecodeError
