@@ -4,6 +4,8 @@ They are computed inside the TensorFlow graph from the words of the text, whatev
 rare for the vocabulary has n-grams as well, and a word that was never seen shares subwords with others.
 """
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 from vaiven.models.text.config import TextConfig
@@ -90,6 +92,12 @@ def word_subwords(words: tf.RaggedTensor, scope: int) -> tf.RaggedTensor:
 def word_ids(strings: tf.RaggedTensor | tf.Tensor) -> tf.RaggedTensor | tf.Tensor:
     """The ids of words and of pairs of words: int64, odd, of the same shape."""
     return tf.ragged.map_flat_values(tf.strings.to_hash_bucket_fast, strings, _HASH_BUCKETS) * 2 + 1
+
+
+def negated_word_ids(words: Sequence[str]) -> tf.Tensor:
+    """The ids of words, and of the same words after a negation: int64 (words, 2)."""
+    plain = tf.constant(list(words), tf.string)
+    return tf.stack([word_ids(plain), word_ids(tf.strings.join([MARK, plain]))], axis=1)
 
 
 def subword_ids(strings: tf.RaggedTensor | tf.Tensor) -> tf.RaggedTensor | tf.Tensor:

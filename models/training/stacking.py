@@ -38,6 +38,7 @@ def stack_paths(
     class_weights: np.ndarray | None = None,
     teacher_files: Sequence[str] = (),
     teacher_weight: float = 1.0,
+    negated: np.ndarray | None = None,
 ) -> None:
     """Fits the wide path to the training rows, and the combination of both paths to the validation rows.
 
@@ -56,6 +57,7 @@ def stack_paths(
         class_weights: factor of each class in all fits, (classes); None for 1.
         teacher_files: examples with the probabilities of a teacher; the wide path is fitted to them as well.
         teacher_weight: the setting `training.teacher_weight`.
+        negated: int (words, 2), as for `vaiven.models.training.wide_fit.fit_wide`.
     """
     taught: list[WeightedRows] = []
     if network.thresholds is not None:
@@ -72,7 +74,7 @@ def stack_paths(
         if teacher_files:
             rows = read_labelled_rows(teacher_files, batch_size, 0.0, network.labels)
             taught = [WeightedRows(rows, WIDE_TEACHER_SHARE * teacher_weight)]
-        _fit_wide(network.wide, [WeightedRows(training), *taught], class_weights)
+        _fit_wide(network.wide, [WeightedRows(training), *taught], class_weights, negated)
     recurrent, wide, targets = _validation_logits(network, validation)
     thresholds = None if network.thresholds is None else ops.convert_to_numpy(network.thresholds.values())
     if network.wide is None:
@@ -88,7 +90,9 @@ def stack_paths(
         network.labels, both, wide_alone, recurrent, wide, targets, class_weights
     )
     network.combination.assign(both if is_better else wide_alone)
-    _fit_wide(network.wide, [WeightedRows(training), WeightedRows(validation), *taught], class_weights)
+    _fit_wide(
+        network.wide, [WeightedRows(training), WeightedRows(validation), *taught], class_weights, negated
+    )
 
 
 def _is_skipped(network: Network, split: str, rows: LabelledRows) -> bool:
@@ -111,7 +115,12 @@ class WeightedRows(NamedTuple):
     weight: float = 1.0
 
 
-def _fit_wide(wide: WideNgrams, splits: Sequence[WeightedRows], class_weights: np.ndarray | None) -> None:
+def _fit_wide(
+    wide: WideNgrams,
+    splits: Sequence[WeightedRows],
+    class_weights: np.ndarray | None,
+    negated: np.ndarray | None,
+) -> None:
     """Fits the wide path to the rows of all splits."""
     labels = splits[0].rows.labels
     targets = join_targets([split.rows for split in splits])
@@ -125,7 +134,7 @@ def _fit_wide(wide: WideNgrams, splits: Sequence[WeightedRows], class_weights: n
     if labels.kind == 'ordinal':
         targets = targets @ np.linspace(0, 1, labels.size, dtype=np.float32)
     ngrams = NgramRows.from_padded(batch for split in splits for batch in split.rows.ngrams)
-    fit_wide(wide, ngrams, targets, labels, row_weights)
+    fit_wide(wide, ngrams, targets, labels, row_weights, negated)
 
 
 def _validation_logits(network: Network, rows: LabelledRows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

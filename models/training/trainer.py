@@ -19,6 +19,7 @@ from vaiven.models.network.config import NetworkConfig
 from vaiven.models.network.network import Network
 from vaiven.models.network.objective import JointNetwork
 from vaiven.models.text.config import TextConfig
+from vaiven.models.text.ngrams import negated_word_ids
 from vaiven.models.text.subwords import assign_subwords
 from vaiven.models.text.tokenization import BOS_ID
 from vaiven.models.text.vectors import TokenVectors, assign_vectors, vocabulary_sizes
@@ -105,7 +106,7 @@ def train(
         vocabulary: the tokens, in the order of their ids.
         train_files, eval_files: examples that Transform wrote.
         labels: kind and classes of the labels.
-        text: settings of the tokeniser, for sentences that `training.augment` adds; by default the defaults.
+        text: settings of the tokeniser; by default the defaults.
         teacher_files: examples with the probabilities of a teacher, which train both paths.
         vectors: pre-trained vectors of the vocabulary; None for none.
         checkpoint: where the state is saved after each epoch; an interrupted training resumes from it.
@@ -130,7 +131,8 @@ def train(
                 network_config, training, vocabulary, *texts, vectors=vectors, **phase_options
             )
         return network if hardware.is_plain else inference_network(network)
-    with augmentation_files(training, train_files, vocabulary, text or TextConfig(), labels) as augmented:
+    text = text or TextConfig()
+    with augmentation_files(training, train_files, vocabulary, text, labels) as augmented:
         return _train_classifier(
             network_config,
             training,
@@ -138,6 +140,7 @@ def train(
             [*train_files, *augmented],
             eval_files,
             labels,
+            text,
             teacher_files,
             vectors,
             hardware,
@@ -152,6 +155,7 @@ def _train_classifier(
     train_files: Sequence[str],
     eval_files: Sequence[str],
     labels: LabelSpec,
+    text: TextConfig,
     teacher_files: Sequence[str],
     vectors: TokenVectors | None,
     hardware: Hardware,
@@ -239,5 +243,6 @@ def _train_classifier(
         class_weights=class_weights,
         teacher_files=teacher_files,
         teacher_weight=training.teacher_weight,
+        negated=negated_word_ids(vocabulary).numpy() if text.scope else None,
     )
     return network

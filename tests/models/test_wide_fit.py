@@ -5,7 +5,7 @@ from scipy import sparse
 from vaiven.label_spec import LabelSpec
 from vaiven.models.network.wide import MAX_ENTRIES, NO_NGRAM, WideNgrams
 from vaiven.models.training.ngram_rows import NgramRows
-from vaiven.models.training.wide_fit import MAX_FITTED_CLASSES, fit_wide
+from vaiven.models.training.wide_fit import MAX_FITTED_CLASSES, NEGATED_SHARE, fit_wide
 
 pytestmark = pytest.mark.slow
 
@@ -13,11 +13,11 @@ pytestmark = pytest.mark.slow
 GOOD, BAD, GOOD_SUBWORD, BAD_SUBWORD, COMMON = 11, 13, 20, 22, 15
 
 
-def fitted(rows, targets, size=16, labels=None, weights=None) -> WideNgrams:
+def fitted(rows, targets, size=16, labels=None, weights=None, negated=None) -> WideNgrams:
     wide = WideNgrams(size, (labels or LabelSpec()).logits)
     wide.build((None, None))
     targets = targets if sparse.issparse(targets) else np.array(targets)
-    fit_wide(wide, NgramRows.from_rows(rows), targets, labels, weights)
+    fit_wide(wide, NgramRows.from_rows(rows), targets, labels, weights, negated)
     return wide
 
 
@@ -44,6 +44,32 @@ def test_words_and_subwords_of_one_class_get_weights_and_common_ones_do_not():
         assert logit(wide, bad) < neutral - 0.1
     assert logit(wide, COMMON) == pytest.approx(neutral, abs=0.2)
     assert logit(wide, 17, 24) == neutral  # never seen
+
+
+def test_a_word_that_was_never_seen_after_a_negation_counts_against_its_other_weight():
+    not_good, not_bad, unseen, not_unseen, not_common = 201, 203, 205, 207, 9
+    rows, targets = [*ROWS * 3, [not_bad, COMMON]], [*TARGETS * 3, 0]
+    negated = np.array([[GOOD, not_good], [BAD, not_bad], [unseen, not_unseen], [COMMON, not_common]])
+    plain, wide = fitted(rows, targets), fitted(rows, targets, negated=negated)
+    neutral = logit(wide)
+    assert logit(wide, not_good) - neutral == pytest.approx(-NEGATED_SHARE * (logit(wide, GOOD) - neutral))
+    for ngram in (
+        not_bad,
+        not_unseen,
+        GOOD,
+        BAD,
+        COMMON,
+    ):  # seen after a negation, seen nowhere, seen without one
+        assert logit(wide, ngram) == pytest.approx(logit(plain, ngram))
+    assert wide.ngrams.numpy().tolist() == sorted(wide.ngrams.numpy().tolist())
+
+
+def test_negated_words_that_do_not_fit_into_the_table_are_left_out_weakest_first():
+    negated = np.array([[COMMON, 9], [GOOD, 201]])
+    wide = fitted(ROWS * 3, TARGETS * 3, size=6, negated=negated)
+    assert 201 in wide.ngrams.numpy()
+    assert 9 not in wide.ngrams.numpy()
+    assert 201 not in fitted(ROWS * 3, TARGETS * 3, size=5, negated=negated).ngrams.numpy()
 
 
 def test_training_texts_are_not_longer_than_usual_except_for_one_in_a_hundred():
