@@ -29,14 +29,20 @@ def ngram_ids(text: tf.Tensor, config: TextConfig, *, skip_names: bool = False) 
     Args:
         text: string (n), raw UTF-8.
         config: settings of the normalisation; the unit has no effect.
-        skip_names: whether words that look like names, and pairs with them, have no n-grams.
+        skip_names: whether in every second text, chosen by its hash, words that look like names and pairs with them
+            have no n-grams.
 
     Returns:
         int64 (n, None), each id once per text.
     """
     if skip_names:
         found, is_name = words_and_names(text, config)
-        return word_ngram_ids(found, config.scope, is_name)
+        is_second = tf.strings.to_hash_bucket_fast(text, 2) == 1  # (n)
+        return word_ngram_ids(
+            found,
+            config.scope,
+            is_name.with_values(is_name.values & tf.gather(is_second, is_name.value_rowids())),
+        )
     return word_ngram_ids(words(normalize(text, config)), config.scope)
 
 

@@ -1,7 +1,8 @@
-"""Other names in every epoch: the tokens that look like names are replaced by each other at random.
+"""Other names: in every second text, the tokens that look like names are replaced by each other at random.
 
-A model that sees "Spielberg" beside good reviews learns that the name is good. The wide path does not see names at all
-in training (`vaiven.models.text.ngrams`), so that they have no weight there.
+A model that sees "Spielberg" beside good reviews learns that the name is good. The wide path does not see the names of
+every second text in training (`vaiven.models.text.ngrams`), so that they have less weight there. In the other texts
+they stay: a name says something about a film, but not everything.
 """
 
 import dataclasses
@@ -57,7 +58,7 @@ def find_names(files: Sequence[str], vocabulary_size: int, labels: LabelSpec) ->
 
 
 def swap_names(batches: tf.data.Dataset, names: Names, seed: int, epoch: tf.Tensor) -> tf.data.Dataset:
-    """Replaces every name by one of the pool.
+    """Replaces the names of every second text by others of the pool; which texts these are is drawn again each time.
 
     Args:
         batches: (ids int32 (batch, time), …), as from `training_batches`.
@@ -71,6 +72,8 @@ def swap_names(batches: tf.data.Dataset, names: Names, seed: int, epoch: tf.Tens
     def swap(number: tf.Tensor, batch: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
         ids, *others = batch
         draws = tf.random.stateless_uniform(tf.shape(ids), [order, number], 0, len(names.pool), tf.int32)
-        return tf.where(tf.gather(is_name, ids), tf.gather(pool, draws), ids), *others
+        # (batch, 1)
+        is_second = tf.random.stateless_uniform([tf.shape(ids)[0], 1], [number, order], 0, 2, tf.int32) == 1
+        return tf.where(is_second & tf.gather(is_name, ids), tf.gather(pool, draws), ids), *others
 
     return batches.enumerate().map(swap)
