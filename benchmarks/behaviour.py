@@ -127,7 +127,7 @@ def _train(fold: Fold, augment: str) -> Predict:
     from vaiven.models.training.trainer import train
     from vaiven.pipeline.config import configure
 
-    config = configure('reviews', [f'training.augment={augment}'] if augment else [])
+    config = configure('reviews', [f'training.augment={augment}'])
     with tempfile.TemporaryDirectory(prefix='vaiven-benchmark-') as folder:
         files = prepare(fold, config, Path(folder))
         network = train(

@@ -34,7 +34,7 @@ _FORWARD_ONLY: dict[str, Any] = {'bidirectional': False, 'token_dropout': 0.0, '
 
 # The settings of each preset that differ from the defaults.
 PRESETS: dict[str, dict[str, Any]] = {
-    'reviews': {'network': {'subword_buckets': 16_384}},
+    'reviews': {'network': {'subword_buckets': 16_384}, 'training': {'augment': ('negation', 'names')}},
     # A character language model. It keeps capital letters, which mark the start of sentences and names.
     'novel': {
         **_UNLABELLED_TEXT,

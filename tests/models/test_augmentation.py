@@ -71,9 +71,9 @@ def write(path: Path, rows: list[tuple[str, int]], vocabulary: list[str]) -> str
     def feature(values: list[int]) -> tf.train.Feature:
         return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
 
+    found_names = names(tf.constant([text for text, _ in rows]), CONFIG).to_list()
     with tf.io.TFRecordWriter(str(path), tf.io.TFRecordOptions('GZIP')) as writer:
-        for text, label in rows:
-            found = names(tf.constant([text]), CONFIG).to_list()[0]
+        for (text, label), found in zip(rows, found_names, strict=True):
             features = {
                 IDS: feature([2, *(numbers.get(word, 1) for word in text.lower().split()), 3]),
                 LABEL: feature([label]),
@@ -84,9 +84,9 @@ def write(path: Path, rows: list[tuple[str, int]], vocabulary: list[str]) -> str
 
 
 def augmented(
-    tmp_path: Path, vocabulary: list[str], labels: LabelSpec, augment: tuple[str, ...]
+    tmp_path: Path, vocabulary: list[str], labels: LabelSpec, augment: tuple[str, ...], rows: int = 2000
 ) -> list[dict]:
-    train = write(tmp_path / 'train.gz', [('it is good', 1)] * 3, vocabulary)
+    train = write(tmp_path / 'train.gz', [('it is good', 1)] * rows, vocabulary)
     training = TrainingConfig(augment=augment)
     with negation.augmentation_files(training, [train], vocabulary, CONFIG, labels) as files:
         rows = list(read_features(files, labels).as_numpy_iterator()) if files else []
@@ -96,7 +96,7 @@ def augmented(
 
 def test_sentences_are_added_in_the_languages_of_the_vocabulary_for_labels_of_sentiment(tmp_path) -> None:
     english = augmented(tmp_path, ENGLISH, SENTIMENT_LABELS, ('negation',))
-    # A tenth of the rows, but at least 200 draws.
+    # A tenth of the rows; draws may be equal.
     assert 150 < len(english) <= 200
     assert all(row[IDS][0] == 2 and row[IDS][-1] == 3 and len(row[NGRAMS]) for row in english)
     assert {float(row[LABEL]) for row in english} == {0.0, 1.0}
@@ -106,6 +106,8 @@ def test_sentences_are_added_in_the_languages_of_the_vocabulary_for_labels_of_se
     assert augmented(tmp_path, [*SPECIAL_TOKENS, 'der', 'und'], SENTIMENT_LABELS, ('negation',)) == []
     assert augmented(tmp_path, ENGLISH, LabelSpec('binary', ('no', 'yes')), ('negation',)) == []
     assert augmented(tmp_path, ENGLISH, SENTIMENT_LABELS, ('names',)) == []
+    assert len(augmented(tmp_path, ENGLISH, SENTIMENT_LABELS, ('negation',), rows=40)) == 4
+    assert augmented(tmp_path, ENGLISH, SENTIMENT_LABELS, ('negation',), rows=4) == []
 
 
 def test_names_are_capitalised_words_inside_a_sentence() -> None:
@@ -123,17 +125,21 @@ def test_names_are_capitalised_words_inside_a_sentence() -> None:
     assert names(tf.constant(texts[:1]), cased).to_list() == [[b'Rock', 'Ángel'.encode(), 'Ñandú'.encode()]]
 
 
-def test_the_wide_path_sees_no_names_and_no_pairs_with_them() -> None:
+def test_the_wide_path_sees_no_names_and_no_pairs_with_them_in_every_second_text() -> None:
     def distinct(*texts: str, skip: bool = False) -> list[set[int]]:
         return [set(row) for row in ngram_ids(tf.constant(texts), CONFIG, skip_names=skip).to_list()]
 
-    one, other, none = distinct('a film by Woody Allen', 'a film by Jackie Chan', 'a film by', skip=True)
-    assert one == other == none == distinct('a film by')[0]
-    assert distinct('a film by Woody') != distinct('a film by Woody', skip=True)
+    texts = [f'film {number} by Woody Allen' for number in range(200)]
+    with_names, without = distinct(*texts), distinct(*(text[: text.index(' Woody')] for text in texts))
+    is_skipped = []
+    for found, all_of_it, rest in zip(distinct(*texts, skip=True), with_names, without, strict=True):
+        assert found in (all_of_it, rest)
+        is_skipped.append(found == rest)
+    assert 70 < sum(is_skipped) < 130
     assert distinct('', 'ok', skip=True) == distinct('', 'ok')
 
 
-def test_names_are_replaced_by_other_names_and_nothing_else(tmp_path) -> None:
+def test_names_of_every_second_text_are_replaced_by_other_names_and_nothing_else(tmp_path) -> None:
     vocabulary = [*SPECIAL_TOKENS, 'by', 'woody', 'jackie', 'rock', 'good', 'mei']
     rows = [('good by Woody', 1), ('good by Jackie', 0), ('Woody good', 1), ('good rock by Rock', 1)] * 20
     rows += [('good rock', 0)] * 30 + [('good by Mei', 1)]

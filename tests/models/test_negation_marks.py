@@ -71,7 +71,9 @@ def test_negation_sentences_come_with_marks_unless_the_setting_says_otherwise() 
     def scope(*settings: str) -> int:
         return configure(settings=settings).text.scope
 
-    assert scope() == 0
+    assert configure().training.augment == ('negation', 'names')
+    assert scope() == 4
+    assert scope('training.augment=') == 0
     assert scope('training.augment=names') == 0
     assert scope('training.augment=negation') == 4
     assert scope('training.augment=names,negation', 'text.negation_scope=0') == 0

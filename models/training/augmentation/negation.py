@@ -27,8 +27,8 @@ from vaiven.models.training.config import TrainingConfig
 
 progress = logging.getLogger('vaiven.progress')
 
-# Sentences for each labelled row, and their bounds.
-SHARE, MIN_SENTENCES, MAX_SENTENCES = 0.1, 200, 2000
+# Sentences for each labelled row, and their maximum.
+SHARE, MAX_SENTENCES = 0.1, 2000
 _SLOTS = {'adjectives': 'adjective', 'verbs': 'verb', 'effects': 'effect', 'nouns': 'noun'}
 _FUNCTION_WORDS = {'en': ('the', 'of', 'and', 'is', 'that'), 'es': ('el', 'que', 'los', 'una', 'del')}
 # A vocabulary is in the order of the counts; the function words of its language are at its start.
@@ -112,7 +112,8 @@ def augmentation_files(
     with tempfile.TemporaryDirectory(prefix='vaiven-negation-') as folder:
         path = f'{folder}/negation.gz'
         sentences = write_negations(path, rows, vocabulary, config, labels, training.seed)
-        progress.info('%d sentences with a negation are added to %d labelled rows', sentences, rows)
+        if sentences:
+            progress.info('%d sentences with a negation are added to %d labelled rows', sentences, rows)
         yield [path] if sentences else []
 
 
@@ -130,13 +131,14 @@ def write_negations(
         seed: of the draws.
 
     Returns:
-        The number of sentences; 0 if the labels or the language have none, and no file is written.
+        The number of sentences; 0 if the labels or the language have none or the rows are too few: then no file is
+        written.
     """
     languages = languages_of(vocabulary) if labels.is_sentiment else []
-    if not languages:
-        return 0
-    count = min(max(round(SHARE * rows), MIN_SENTENCES), MAX_SENTENCES) // len(languages)
+    count = min(round(SHARE * rows), MAX_SENTENCES) // max(len(languages), 1)
     sentences = [one for name in languages for one in negation_sentences(name, count, seed)]
+    if not sentences:
+        return 0
     texts, table = tf.constant([one.text for one in sentences]), token_table(vocabulary)
     ids = tokens_to_ids(tokenize(texts, config, table), table).to_list()
     ngrams = ngram_ids(texts, config).to_list()
