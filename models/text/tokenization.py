@@ -103,9 +103,11 @@ def characters(normalized: 'tf.Tensor') -> 'tf.RaggedTensor':
 
 def words(normalized: 'tf.Tensor') -> 'tf.RaggedTensor':
     """Splits texts that `normalize` returned into words, numbers and signs: string (n) → string (n, None)."""
-    import tensorflow_text as tf_text
+    import tensorflow as tf
 
-    return tf_text.regex_split(normalized, f'{_WORD}|{_SPACE}', keep_delim_regex_pattern=_WORD)
+    # No word contains white space, and the only one in a normalised text is U+0020. This takes a tenth of the time of
+    # `tf_text.regex_split`.
+    return tf.strings.split(tf.strings.regex_replace(normalized, _WORD, r'\0 '))
 
 
 def word_tokens(

@@ -3,6 +3,9 @@ import unicodedata
 
 import pytest
 import tensorflow as tf
+import tensorflow_text as tf_text
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from vaiven.configuration import ConfigError
 from vaiven.models.text.config import TextConfig
@@ -14,6 +17,7 @@ from vaiven.models.text.tokenization import (
     tokenize,
     tokens_to_ids,
     vocabulary_table,
+    words,
 )
 
 pytestmark = pytest.mark.slow
@@ -85,6 +89,31 @@ def test_an_empty_text_gets_a_start_and_an_end_token(tmp_path):
 
 def test_a_text_cannot_write_a_special_token(tmp_path):
     assert '[BOS]' not in tokens_of('[BOS]')
+
+
+SAMPLES = (
+    "¡Qué señal, pingüino! cafe\u0301 n\u0303 d’accord rock'n'roll 's 'a' a''b 12,5 ٣٤ Ⅷ x2y",
+    '👍🏽 ❤️ 👨\u200d👩\u200d👧 🇪🇸 שָׁלוֹם عَرَبِيّ हिन्दी 日本語 ﬁne',
+    '\u0301 a\x00b\x1cc\x85d\u00a0e\u2028f\u3000g\r\n\th \x7f\u200b\ufeff',
+)
+ANY_TEXT = st.one_of(
+    st.text(max_size=30).map(str.encode),
+    st.binary(max_size=30),  # nearly never valid UTF-8
+    st.lists(st.sampled_from(' '.join(SAMPLES)), max_size=30).map(lambda letters: ''.join(letters).encode()),
+)
+# The definition of words, written a second time: what a word is, and what lies between words.
+WORD = r"[\p{L}\p{M}]+(?:'[\p{L}\p{M}]+)*|\p{N}+|[^\s\p{Z}\p{L}\p{M}\p{N}]\p{M}*"
+SPACE = r'[\s\p{Z}\p{Cc}]+'
+
+
+@settings(deadline=None)
+@given(texts=st.lists(ANY_TEXT, max_size=20), lowercase=st.booleans())
+def test_words_are_the_matches_of_one_pattern_in_any_text(texts, lowercase):
+    samples = [form.encode() for text in SAMPLES for form in (text, unicodedata.normalize('NFD', text))]
+    config = TextConfig(lowercase=lowercase)
+    normalized = normalize(tf.constant([*texts, *samples, b''], tf.string), config)
+    expected = tf_text.regex_split(normalized, f'{WORD}|{SPACE}', keep_delim_regex_pattern=WORD)
+    assert words(normalized).to_list() == expected.to_list()
 
 
 def wordpieces_of(text: str, **options) -> list[str]:
