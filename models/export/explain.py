@@ -107,7 +107,7 @@ class Explainer:
         # Each n-gram as a text of its own gives its weights.
         wide = self.model.network.wide
         weights = wide(ids[:, tf.newaxis]) - wide.bias  # (distinct) or (distinct, classes)
-        weights *= tf.squeeze(wide.damping(ids[tf.newaxis]))  # of the whole text
+        weights *= wide.damping(tf.cast(tf.size(ids), tf.float32))  # of the whole text
         ngram_values = self._towards(label, weights, path=1)
         counts = tf.math.unsorted_segment_sum(tf.ones_like(parts.ids), number, tf.size(ids))
         # An n-gram that occurs several times gives each place an equal part, and a pair gives half to each word.

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from vaiven.models.export.generation import MAX_LENGTH, SamplingOptions, generate
-from vaiven.models.export.text_model import TextModel
+from vaiven.models.export.text_model import TextModel, padded
 from vaiven.models.text import tokenization as text_lib
 from vaiven.models.text.config import MAX_TOKENS
 from vaiven.models.text.prompts import continuation_text, prompt_ids, prompt_tokens
@@ -62,7 +62,7 @@ class LanguageModel:
         longest = tokens.bounding_shape(axis=1)
         rule = f'a text to score must have at most {MAX_TOKENS} tokens; split it'
         with tf.control_dependencies([_check(longest <= MAX_TOKENS, rule, longest)]):
-            ids = self.model.padded_ids(tokens)
+            ids = padded(text_lib.tokens_to_ids(tokens, self.model.table))
         outputs, lengths = self.model.network.read('forward', ids)
         inputs, targets = outputs[:, :-1], self.model.network.as_targets(ids[:, 1:])
         token_values = tf.transpose(
@@ -151,7 +151,7 @@ class LanguageModel:
         Returns:
             `embedding`, float (n, directions · 3 · units): last, maximum and mean of each direction.
         """
-        return {'embedding': self.model.network.pool(*self.model.network.encode(self.model.ids(text)))}
+        return {'embedding': self.model.vectors(self.model.ids(text))}
 
     def _log_probability(self, outputs: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
         logits = self.model.network.token_logits(self.model.network.project('forward', outputs))

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from vaiven.models.export import packed_lstm
 from vaiven.models.network.network import Network
 from vaiven.models.text import tokenization as text_lib
 from vaiven.models.text.config import TextConfig
@@ -55,16 +56,19 @@ class TextModel:
             return self.whole_tokens(text)
         return text_lib.word_tokens(self.words(text), self.config, self.table)
 
-    def ids(self, text: tf.Tensor) -> tf.Tensor:
-        """Tokenises the first `text.max_tokens` tokens of texts: string (n) → int32 (n, time), right-padded with 0."""
-        return self.padded_ids(self.tokenize(text)[:, : self.config.max_tokens])
+    def ids(self, text: tf.Tensor) -> tf.RaggedTensor:
+        """Tokenises the first `text.max_tokens` tokens of texts: string (n) → int64 (n, None)."""
+        return self.limited_ids(self.tokenize(text))
 
-    def padded_ids(self, tokens: tf.RaggedTensor) -> tf.Tensor:
-        """Looks tokens up: string (n, None) → int32 (n, time), right-padded with 0."""
-        ids = text_lib.tokens_to_ids(tokens, self.table)
-        # The additional row guarantees a width of 2, even if the batch is empty.
-        shortest = tf.constant([[text_lib.BOS_ID, text_lib.EOS_ID]], tf.int64)
-        return tf.cast(tf.concat([ids, shortest], axis=0).to_tensor()[:-1], tf.int32)
+    def limited_ids(self, tokens: tf.RaggedTensor) -> tf.RaggedTensor:
+        """Looks the first `text.max_tokens` tokens up: string (n, None) → int64 (n, None)."""
+        return text_lib.tokens_to_ids(tokens[:, : self.config.max_tokens], self.table)
+
+    def vectors(self, ids: tf.RaggedTensor) -> tf.Tensor:
+        """Computes the vectors of texts as `Network.pool`: int64 (n, None) → float (n, directions · 3 · units)."""
+        if self.network.config.cell == 'lstm':
+            return packed_lstm.text_vectors(self.network, ids)
+        return self.network.pool(*self.network.encode(padded(ids)))
 
     def _normalized(self, text: tf.Tensor) -> tf.Tensor:
         """Normalises texts: string (n) → string (n)."""
@@ -76,7 +80,7 @@ class TextModel:
 
     def _recurrent_logits(self, text: tf.Tensor) -> tf.Tensor:
         """Computes the logits of the recurrent path as in `Network.path_logits`, from texts, string (n)."""
-        return self.network.recurrent_logits(self.ids(text))
+        return self.network.pooled_logits(self.vectors(self.ids(text)))
 
     def _label_logits(self, text: tf.Tensor) -> tf.Tensor:
         """Computes the logits of the labels as in `vaiven.models.network.heads`, from texts, string (n)."""
@@ -85,8 +89,20 @@ class TextModel:
             tokens = self.tokenize(text)
         else:  # a text is normalised and split only once
             tokens = text_lib.word_tokens(words, self.config, self.table)
-        ids = self.padded_ids(tokens[:, : self.config.max_tokens])
-        return self.network.label_logits(ids, word_ngram_ids(words, self.config.scope).to_tensor())
+        recurrent = self.network.pooled_logits(self.vectors(self.limited_ids(tokens)))
+        wide = tf.zeros_like(recurrent)
+        if self.network.wide is not None:
+            ngrams = word_ngram_ids(words, self.config.scope)
+            rows = tf.cast(ngrams.value_rowids(), tf.int32)
+            wide = self.network.wide.row_logits(ngrams.values, rows, tf.shape(recurrent)[0])
+        return self.network.combined_logits(recurrent, wide)
+
+
+def padded(ids: tf.RaggedTensor) -> tf.Tensor:
+    """Pads ids: int64 (n, None) → int32 (n, time), right-padded with 0."""
+    # The additional row guarantees a width of 2, even if the batch is empty.
+    shortest = tf.constant([[text_lib.BOS_ID, text_lib.EOS_ID]], tf.int64)
+    return tf.cast(tf.concat([ids, shortest], axis=0).to_tensor()[:-1], tf.int32)
 
 
 def _traced(function: Callable[[tf.Tensor], Any]) -> Any:

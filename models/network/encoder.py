@@ -167,7 +167,7 @@ class Encoder(keras.Model):
             The outputs of the last layer, (batch, time, units), and the state after the last step.
         """
         vectors = self.token_vectors(ids) if vectors is None else vectors  # (batch, time, embedding_size)
-        vectors = self.vocabulary_dropout(self._zero_unknown(vectors, ids), ids, training=training)
+        vectors = self.vocabulary_dropout(_zero_unknown(vectors, ids), ids, training=training)
         outputs = self.input_dropout(self.token_dropout(vectors, training=training), training=training)
         new_state = []
         for number, layer in enumerate(self.stacks[direction]):
@@ -196,6 +196,10 @@ class Encoder(keras.Model):
                 vectors = vectors + further(ids)
         return vectors
 
+    def input_vectors(self, ids: Tensor) -> Tensor:
+        """Computes what the first layer reads without dropout: int (…) → (…, embedding_size)."""
+        return _zero_unknown(self.token_vectors(ids), ids)
+
     def vector_table(self) -> Tensor:
         """Computes `token_vectors` of all tokens that can be predicted: (vocabulary_size, embedding_size)."""
         if self.subwords is None and self.word_vectors is None:
@@ -218,12 +222,6 @@ class Encoder(keras.Model):
         unknown = self.token_vectors(ops.full((1, 1), UNK_ID, dtype='int32'))
         return ops.where(ops.expand_dims(ids < self.vocabulary_size, -1), vectors, unknown)
 
-    @staticmethod
-    def _zero_unknown(vectors: Tensor, ids: Tensor) -> Tensor:
-        # An unknown token is read like a dropped one. Training hardly ever reads `[UNK]`, so the softmax alone would
-        # shape its vector, and its values could be anything.
-        return vectors * ops.cast(ops.expand_dims(ids, -1) != UNK_ID, vectors.dtype)
-
     def initial_state(self, batch_size: Any, direction: str = 'forward') -> State:
         """Returns the state before the first token: for each layer its states, each (batch_size, units)."""
         return [list(layer.cell.get_initial_state(batch_size=batch_size)) for layer in self.stacks[direction]]
@@ -234,7 +232,7 @@ class Encoder(keras.Model):
         Returns:
             The output of the last layer, (batch, units), and the new state.
         """
-        output, new_state = self._zero_unknown(self.token_vectors(ids), ids), []
+        output, new_state = self.input_vectors(ids), []
         for layer, layer_state in zip(self.stacks['forward'], state, strict=True):
             output, layer_state = layer.cell(output, layer_state)
             new_state.append(list(layer_state))
@@ -271,6 +269,12 @@ class Encoder(keras.Model):
             table = ops.cast(self.vector_table(), projected.dtype)
             logits = ops.matmul(projected, ops.transpose(table))
         return ops.cast(logits, 'float32') + self.softmax_bias
+
+
+def _zero_unknown(vectors: Tensor, ids: Tensor) -> Tensor:
+    # An unknown token is read like a dropped one. Training hardly ever reads `[UNK]`, so the softmax alone would
+    # shape its vector, and its values could be anything.
+    return vectors * ops.cast(ops.expand_dims(ids, -1) != UNK_ID, vectors.dtype)
 
 
 class _RandomButReadOnly(keras.initializers.RandomUniform):

@@ -92,11 +92,19 @@ class Network(Encoder):
 
     def recurrent_logits(self, ids: Tensor) -> Tensor:
         """Computes the logits of the recurrent path, as in `path_logits`, from ids (batch, time)."""
-        return self._path_score(self.encode(ids), training=False)
+        return self.pooled_logits(self.pool(*self.encode(ids)))
+
+    def pooled_logits(self, pooled: Tensor, training: bool = False) -> Tensor:
+        """Computes the logits of the recurrent path, as in `path_logits`, from the vectors that `pool` returns."""
+        logits = self.sentiment(self.head_dropout(pooled, training=training))
+        return ops.squeeze(logits, axis=-1) if self.labels.logits == 1 else logits
 
     def label_logits(self, ids: Tensor, ngrams: Tensor) -> Tensor:
         """Computes the logits of both paths, as in `heads`, from ids (batch, time) and n-grams (batch, n)."""
-        recurrent, wide = self.path_logits(ids, ngrams)
+        return self.combined_logits(*self.path_logits(ids, ngrams))
+
+    def combined_logits(self, recurrent: Tensor, wide: Tensor) -> Tensor:
+        """Computes the logits of the labels, as in `heads`, from those of the paths, as in `path_logits`."""
         if self.thresholds is not None:
             recurrent, wide = ops.expand_dims(recurrent, -1), ops.expand_dims(wide, -1)
         return self.combination[0] * recurrent + self.combination[1] * wide + self.combination[2]
@@ -104,11 +112,6 @@ class Network(Encoder):
     def probabilities(self, ids: Tensor, ngrams: Tensor) -> Tensor:
         """Computes the probability of each class, (batch, classes), from ids (batch, time) and n-grams (batch, n)."""
         return label_probabilities(self.labels, self.label_logits(ids, ngrams))
-
-    def _path_score(self, encoded: tuple[dict[str, Tensor], Tensor], training: bool) -> Tensor:
-        pooled = self.head_dropout(self.pool(*encoded), training=training)
-        logits = self.sentiment(pooled)
-        return ops.squeeze(logits, axis=-1) if self.labels.logits == 1 else logits
 
     def call(self, ids: Tensor, training: bool = False) -> dict[str, Tensor]:
         """Computes everything that gradient descent trains, from ids int (batch, time), right-padded with 0.
@@ -126,6 +129,6 @@ class Network(Encoder):
             direction: self.project(direction, self.between_dropout(values, training=training))
             for direction, values in outputs.items()
         }
-        score = self._path_score((outputs, lengths), training)
+        score = self.pooled_logits(self.pool(outputs, lengths), training)
         sentiment = score if self.thresholds is None else self.thresholds(score)
         return {'sentiment': sentiment, 'vectors': vectors, **language}

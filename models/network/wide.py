@@ -76,32 +76,40 @@ class WideNgrams(keras.layers.Layer):
 
     def call(self, ngrams: Tensor) -> Tensor:
         """Computes the logits of each text: int (batch, n-grams) → (batch) or (batch, outputs)."""
-        positions, known = self._find(ngrams)  # (batch · n-grams)
-        weights = ops.take(self.table, positions, axis=0)
-        damping = self.damping(ngrams)  # (batch)
-        if self.outputs == 1:
-            return ops.sum(ops.reshape(weights * known, ops.shape(ngrams)), axis=1) * damping + self.bias
-        weights = weights * ops.expand_dims(known, -1)  # (batch · n-grams, entries)
-        damping = ops.expand_dims(damping, -1)
         batch, length = ops.shape(ngrams)
+        rows = ops.repeat(ops.arange(batch, dtype='int32'), length)
+        return self.row_logits(ops.reshape(ngrams, (-1,)), rows, batch)
+
+    def row_logits(self, ngrams: Tensor, rows: Tensor, batch: Any) -> Tensor:
+        """Computes the logits of each text from the n-grams of all texts, one after the other.
+
+        Args:
+            ngrams: int (n-grams).
+            rows: int (n-grams), the text of each of them.
+            batch: number of texts.
+
+        Returns:
+            (batch) or (batch, outputs).
+        """
+        ngrams = ops.cast(ngrams, 'int32')
+        positions = ops.minimum(ops.searchsorted(self.ngrams, ngrams), self.size - 1)
+        known = ops.cast(ops.take(self.ngrams, positions) == ngrams, self.table.dtype)
+        weights = ops.take(self.table, positions, axis=0)
+        damping = self.damping(ops.segment_sum(ops.cast(ngrams > 0, known.dtype), rows, num_segments=batch))
+        if self.outputs == 1:
+            return ops.segment_sum(weights * known, rows, num_segments=batch) * damping + self.bias
+        weights = weights * ops.expand_dims(known, -1)  # (n-grams, entries)
+        damping = ops.expand_dims(damping, -1)
         if not self.is_sparse:
-            sums = ops.sum(ops.reshape(weights, (batch, length, self.outputs)), axis=1)
-            return sums * damping + self.bias
+            return ops.segment_sum(weights, rows, num_segments=batch) * damping + self.bias
         # Logit `classes` of row r is segment r · outputs + classes.
-        rows = ops.repeat(ops.arange(batch, dtype='int32') * self.outputs, length)  # (batch · n-grams)
-        segments = ops.expand_dims(rows, -1) + ops.take(self.classes, positions, axis=0)
+        starts = ops.expand_dims(ops.cast(rows, 'int32') * self.outputs, -1)
+        segments = starts + ops.take(self.classes, positions, axis=0)
         sums = ops.segment_sum(
             ops.reshape(weights, (-1,)), ops.reshape(segments, (-1,)), num_segments=batch * self.outputs
         )
         return ops.reshape(sums, (batch, self.outputs)) * damping + self.bias
 
-    def damping(self, ngrams: Tensor) -> Tensor:
-        """Computes the factor of the sum of each text, from 0 to 1: int (batch, n-grams) → (batch)."""
-        count = ops.sum(ops.cast(ngrams > 0, self.table.dtype), axis=1)
+    def damping(self, count: Tensor) -> Tensor:
+        """Computes the factor of the sum of each text, from 0 to 1, from its number of n-grams: float (…) → (…)."""
         return ops.sqrt(ops.minimum(1.0, self.usual_length / ops.maximum(count, 1.0)))
-
-    def _find(self, ngrams: Tensor) -> tuple[Tensor, Tensor]:
-        """Looks n-grams up: their positions in the table, and 1 where the table has them, else 0; each flattened."""
-        flat = ops.reshape(ops.cast(ngrams, 'int32'), (-1,))
-        positions = ops.minimum(ops.searchsorted(self.ngrams, flat), self.size - 1)
-        return positions, ops.cast(ops.take(self.ngrams, positions) == flat, self.table.dtype)

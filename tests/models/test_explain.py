@@ -7,7 +7,7 @@ import tensorflow as tf
 from vaiven.label_spec import LabelSpec
 from vaiven.models.export.classifier import Classifier
 from vaiven.models.export.explain import MAX_WORDS, Explainer
-from vaiven.models.export.text_model import TextModel
+from vaiven.models.export.text_model import TextModel, padded
 from vaiven.models.network.config import NetworkConfig
 from vaiven.models.network.network import Network
 from vaiven.models.network.wide import NO_NGRAM
@@ -121,7 +121,7 @@ def test_a_word_has_its_occlusion_and_the_ngrams_that_contain_it(made):
     for row in (0, 4):
         words = [word.decode() for word in made.outputs['words'][starts[row] : starts[row + 1]]]
         left_out = [' '.join(words[:place] + words[place + 1 :]) for place in range(len(words))]
-        ids = made.model.ids(tf.constant([' '.join(words), *left_out]))
+        ids = padded(made.model.ids(tf.constant([' '.join(words), *left_out])))
         parts = towards(made.model, made.model.network.recurrent_logits(ids).numpy(), 0, made.labels[row])
         from_ngrams = made.words[row] - (parts[0] - parts[1:])
         assert from_ngrams.sum() == pytest.approx(made.ngrams[row].sum(), abs=1e-4)
