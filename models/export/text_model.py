@@ -10,7 +10,7 @@ from vaiven.models.export import packed_lstm
 from vaiven.models.network.network import Network
 from vaiven.models.text import tokenization as text_lib
 from vaiven.models.text.config import TextConfig
-from vaiven.models.text.ngrams import word_ngram_ids
+from vaiven.models.text.ngrams import word_ngrams
 
 
 class TextModel:
@@ -92,9 +92,8 @@ class TextModel:
         recurrent = self.network.pooled_logits(self.vectors(self.limited_ids(tokens)))
         wide = tf.zeros_like(recurrent)
         if self.network.wide is not None:
-            ngrams = word_ngram_ids(words, self.config.scope)
-            rows = tf.cast(ngrams.value_rowids(), tf.int32)
-            wide = self.network.wide.row_logits(ngrams.values, rows, tf.shape(recurrent)[0])
+            ids, rows = word_ngrams(words, self.config.scope)
+            wide = self.network.wide.row_logits(ids, tf.cast(rows, tf.int32), tf.shape(recurrent)[0])
         return self.network.combined_logits(recurrent, wide)
 
 

@@ -175,9 +175,20 @@ def tokens_to_ids(tokens: 'tf.RaggedTensor', table: 'tf.lookup.StaticHashTable')
     """Looks up ids and adds `[BOS]` in front and `[EOS]` at the end: string (n, None) → int64 (n, None)."""
     import tensorflow as tf
 
-    ids = tf.ragged.map_flat_values(table.lookup, tokens)
-    column = tf.ones([ids.nrows(), 1], tf.int64)
-    return tf.concat([BOS_ID * column, ids, EOS_ID * column], axis=1)
+    # In a third of the operations of `tf.concat` along the tokens.
+    count = tokens.nrows()
+    splits = tokens.row_splits + 2 * tf.range(count + 1)
+    rows = tokens.to_sparse().indices[:, 0]  # (tokens)
+    places = tf.range(tf.size(rows, tf.int64)) + 2 * rows + 1
+    ids = tf.dynamic_stitch(
+        [tf.cast(index, tf.int32) for index in (places, splits[:-1], splits[1:] - 1)],
+        [
+            table.lookup(tokens.values),
+            tf.fill([count], tf.constant(BOS_ID, tf.int64)),
+            tf.fill([count], tf.constant(EOS_ID, tf.int64)),
+        ],
+    )
+    return tf.RaggedTensor.from_row_splits(ids, splits, validate=False)
 
 
 def token_table(tokens: Sequence[str]) -> 'tf.lookup.StaticHashTable':
