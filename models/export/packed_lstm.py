@@ -66,7 +66,7 @@ def _one_vector(network: Network, ids: tf.Tensor) -> tf.Tensor:
     vectors = network.input_vectors(ids)  # (tokens, features)
     parts = []
     for direction in network.directions:
-        outputs = vectors if direction == 'forward' else vectors[::-1]
+        outputs = vectors if direction == 'forward' else tf.reverse(vectors, axis=[0])
         for layer in network.stacks[direction]:
             outputs = _block_lstm(layer.cell, outputs)
         parts += [outputs[-1], tf.reduce_max(outputs, axis=0), tf.reduce_mean(outputs, axis=0)]
