@@ -13,6 +13,9 @@ import tensorflow as tf
 
 from vaiven.models.network.network import Network
 
+# Steps in one iteration of the loop. With 1, its control flow would add 9 % to the time of a batch of 4 texts.
+_UNROLLED = 4
+
 
 class _Packed(NamedTuple):
     """Where the tokens of a batch are when they are sorted by step, and by text inside a step, the longest text first.
@@ -113,7 +116,8 @@ def _packed_vectors(network: Network, ids: tf.RaggedTensor) -> tf.Tensor:
 def _pack(ids: tf.RaggedTensor) -> _Packed:
     lengths, texts = tf.math.top_k(tf.cast(ids.row_lengths(), tf.int32), tf.cast(ids.nrows(), tf.int32))
     starts = tf.gather(tf.cast(ids.row_starts(), tf.int32), texts)  # (n)
-    time = tf.maximum(tf.reduce_max(lengths), 0)  # of no texts it would be the lowest integer
+    longest = tf.maximum(tf.reduce_max(lengths), 0)  # of no texts it would be the lowest integer
+    time = (longest + _UNROLLED - 1) // _UNROLLED * _UNROLLED  # there is no text at the last steps
     exists = tf.range(time)[:, tf.newaxis] < lengths  # (time, n)
     steps, rows = tf.unstack(tf.cast(tf.where(exists), tf.int32), axis=1)  # (tokens) each
     sizes = tf.reduce_sum(tf.cast(exists, tf.int32), axis=1)
@@ -146,7 +150,7 @@ def _packed_outputs(
     shapes = tf.stack([packed.sizes, tf.fill([time], -1)], axis=1)
     running = tf.TensorShape([None, units])
 
-    def step(t: tf.Tensor, states: list[_State]) -> tuple[tf.Tensor, list[_State]]:
+    def step(t: tf.Tensor, states: list[_State]) -> list[_State]:
         begin, shape = tf.gather(begins, t), tf.gather(shapes, t)
         new_states = []
         for cell, values, (h, c, outputs) in zip(cells, sums, states, strict=True):
@@ -156,7 +160,12 @@ def _packed_outputs(
             c = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(g)
             h = tf.sigmoid(o) * tf.tanh(c)
             new_states.append(_State(h, c, outputs.write(t, h)))
-        return t + 1, new_states
+        return new_states
+
+    def steps(t: tf.Tensor, states: list[_State]) -> tuple[tf.Tensor, list[_State]]:
+        for number in range(_UNROLLED):
+            states = step(t + number, states)
+        return t + _UNROLLED, states
 
     zeros = tf.zeros([tf.size(packed.lengths), units])
     states = [
@@ -165,7 +174,7 @@ def _packed_outputs(
     ]
     _, states = tf.while_loop(
         lambda t, _: t < time,
-        step,
+        steps,
         (0, states),
         shape_invariants=(
             tf.TensorShape([]),
