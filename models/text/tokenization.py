@@ -28,10 +28,11 @@ MAX_WORDPIECE_CHARACTERS = 40
 def normalize(text: 'tf.Tensor', config: TextConfig) -> 'tf.Tensor':
     """Gives texts that look the same the same spelling: string (n) → string (n).
 
-    In this order: invalid bytes become U+FFFD; HTML is removed if `config.html`; default-ignorable characters are
-    removed; styled letters become plain ones (NFKC of these alone); NFC; look-alike apostrophes become U+0027; URLs and
-    user names are masked as configured; white space and control characters become single spaces; lower case if
-    `config.lowercase`. Words and wordpieces also get ASCII quotation marks; characters keep those of the text.
+    In this order: invalid bytes become U+FFFD, and U+0000 becomes a space; HTML is removed if `config.html`;
+    default-ignorable characters are removed; styled letters become plain ones (NFKC of these alone); NFC; look-alike
+    apostrophes become U+0027; URLs and user names are masked as configured; white space and control characters become
+    single spaces; lower case if `config.lowercase`. Words and wordpieces also get ASCII quotation marks; characters
+    keep those of the text.
 
     Args:
         text: string (n), raw bytes.
@@ -44,6 +45,8 @@ def normalize(text: 'tf.Tensor', config: TextConfig) -> 'tf.Tensor':
 
     # First of all: the regular expressions below require well-formed UTF-8.
     text = tf.strings.unicode_transcode(text, 'UTF-8', 'UTF-8', errors='replace')
+    # `tf_text.regex_split` ends a text there.
+    text = tf.strings.regex_replace(text, r'\x00', ' ')
     if config.html:
         text = normalization.remove_html(text)
     text = normalization.plain_letters(normalization.remove_ignorable(text))

@@ -157,3 +157,16 @@ def test_normalising_twice_changes_nothing(text):
 def test_no_look_alike_and_no_ignorable_character_is_left_in_words(text):
     found = words_normalized(tf.constant([text])).numpy()[0].decode()
     assert not set(found) & set('’‘“…ｆ𝐝ﬁ\u00ad\u200b\u0092')
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.text(st.sampled_from('aé \x00\x01\n&#39;<br>ﬁ１’@') | st.characters(codec='utf-8'), max_size=12)
+    )
+)
+def test_a_text_does_not_depend_on_the_others_of_its_batch(texts):
+    texts = ['\x00 a\x01b\x00c', '&lt;', 'ﬁ', *texts]
+    together = words_normalized(tf.constant(texts)).numpy().tolist()
+    assert together == [normalized(text).encode() for text in texts]
+    assert together[0] == b'a b c'
