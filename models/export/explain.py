@@ -11,11 +11,13 @@ import tensorflow as tf
 
 from vaiven.models.export.text_model import TextModel
 from vaiven.models.network.heads import label_probabilities
-from vaiven.models.text.negation import mark_negated
-from vaiven.models.text.ngrams import subword_ids, word_ids, word_pairs, word_subwords
+from vaiven.models.text.negation import negated_words
+from vaiven.models.text.ngrams import negated_ids, subword_ids, word_ids, word_pairs, word_subwords
 
 # A text is read once for each of its words: quadratic time.
 MAX_WORDS = 1024
+# In front of a word or a subword after a negation. No word has this sign and letters.
+_MARK = '¬'
 # Texts that are read at once, which bounds the memory.
 _READ_AT_ONCE = 32
 
@@ -175,14 +177,22 @@ def ngram_parts(words: tf.Tensor, scope: int = 0) -> NgramParts:
         scope: number of words after a negation that are marked.
     """
     rows = tf.RaggedTensor.from_row_lengths(words, [tf.size(words)])  # (1, words)
-    pairs, marked = word_pairs(rows).flat_values, mark_negated(rows, scope)
-    subwords = word_subwords(marked, scope)  # (1, words, None)
+    pairs, subwords = word_pairs(rows).values, word_subwords(rows).values  # (words − 1), (words, None)
     places = tf.range(tf.size(words))
     pair_places = tf.range(tf.size(pairs))
-    subword_places = tf.cast(subwords.values.value_rowids(), tf.int32)
+    subword_places = tf.cast(subwords.value_rowids(), tf.int32)
+    strings, ids = (
+        [words, pairs, subwords.values],
+        [word_ids(words), word_ids(pairs), subword_ids(subwords.values)],
+    )
+    if scope:
+        is_negated = negated_words(rows, scope)
+        for kind, mask in ((0, is_negated), (2, tf.gather(is_negated, subword_places))):
+            strings[kind] = tf.where(mask, tf.strings.join([_MARK, strings[kind]]), strings[kind])
+            ids[kind] = tf.where(mask, negated_ids(ids[kind]), ids[kind])
     return NgramParts(
-        tf.concat([marked.flat_values, pairs, subwords.flat_values], axis=0),
-        tf.concat([word_ids(marked.flat_values), word_ids(pairs), subword_ids(subwords.flat_values)], axis=0),
+        tf.concat(strings, axis=0),
+        tf.concat(ids, axis=0),
         tf.concat([places, pair_places, subword_places], axis=0),
         tf.concat([places, pair_places + 1, subword_places], axis=0),
     )

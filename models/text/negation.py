@@ -1,9 +1,6 @@
-"""Marks the words that a negation turns, so that "not bad" and "bad" have different n-grams (Das & Chen 2001)."""
+"""Finds the words that a negation turns, so that "not bad" and "bad" have different n-grams (Das & Chen 2001)."""
 
 import tensorflow as tf
-
-# In front of a word or a subword. No word has this sign and letters.
-MARK = '¬'
 
 _ENGLISH = (
     "not|no|never|nothing|nobody|none|neither|nor|without|hardly|barely|scarcely|cannot|lacks?|fails?|.+n't"
@@ -16,32 +13,26 @@ _PAIRS = '(?i)(?:far from|anything but|lejos de)'
 _END = r'(?i)(?:[.,;:!?()"…]|but|pero)'
 
 
-def mark_negated(words: tf.RaggedTensor, scope: int) -> tf.RaggedTensor:
-    """Writes `MARK` in front of the words after a negation: string (n, words) → string (n, words).
+def negated_words(words: tf.RaggedTensor, scope: int) -> tf.Tensor:
+    """Which words a negation turns: string (n, words) → bool (words of all texts).
 
     Args:
         words: as from `vaiven.models.text.tokenization.words`.
-        scope: number of words after a negation that are marked, up to the next punctuation mark; 0 for none.
+        scope: number of words after a negation that it turns, up to the next punctuation mark.
     """
-    if not scope:
-        return words
-    flat = words.flat_values
-    is_negation = tf.strings.regex_full_match(flat, _NEGATION)
-    row = words.value_rowids()
-    continues = tf.concat([tf.zeros([1], tf.bool), row[1:] == row[:-1]], axis=0)[: tf.size(flat)]
-    previous = tf.concat([[''], flat[:-1]], axis=0)[: tf.size(flat)]
-    is_pair = tf.strings.regex_full_match(tf.strings.join([previous, flat], ' '), _PAIRS) & continues
-    is_negation |= is_pair
+    flat = words.values
+    count = tf.size(flat, tf.int64)
+    rows = words.to_sparse().indices[:, 0]  # as `value_rowids`, in fewer operations
+    continues = tf.concat([[False], rows[1:] == rows[:-1]], axis=0)[:count]
+    previous = tf.concat([[''], flat[:-1]], axis=0)[:count]
+    is_pair = continues & tf.strings.regex_full_match(tf.strings.join([previous, flat], ' '), _PAIRS)
+    is_negation = is_pair | tf.strings.regex_full_match(flat, _NEGATION)
     is_end = tf.strings.regex_full_match(flat, _END) & ~is_pair
-
-    def next_words(before: tf.Tensor) -> tf.Tensor:
-        shifted = tf.concat([tf.zeros([1], tf.bool), before[:-1]], axis=0)[: tf.size(flat)]
-        return shifted & continues & ~is_end
-
-    reached = is_negated = next_words(is_negation)
-    for _ in range(scope - 1):
-        reached = next_words(reached)
-        is_negated |= reached
-    # "No one never": a negation is not negated.
-    marked = tf.where(is_negated & ~is_negation, tf.strings.join([MARK, flat]), flat)
-    return words.with_values(marked)
+    # A part of a text starts at its first word and at each end. A word is turned if there is a negation among the
+    # `scope` words before it, and in the same part.
+    starts_part = is_end | ~continues
+    part = tf.cumsum(tf.cast(starts_part, tf.int32)) - 1
+    first = tf.maximum(tf.range(count) - scope, tf.gather(tf.where(starts_part)[:, 0], part))
+    negations_before = tf.cumsum(tf.cast(is_negation, tf.int32), exclusive=True)
+    # "No one never": a negation is not turned.
+    return (negations_before > tf.gather(negations_before, first)) & ~is_end & ~is_negation

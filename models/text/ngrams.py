@@ -4,14 +4,13 @@ They are computed inside the TensorFlow graph from the words of the text, whatev
 rare for the vocabulary has n-grams as well, and a word that was never seen shares subwords with others.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from vaiven.models.text.config import TextConfig
 from vaiven.models.text.names import words_and_names
-from vaiven.models.text.negation import MARK, mark_negated
+from vaiven.models.text.negation import negated_words
 from vaiven.models.text.subwords import SUBWORD_LENGTHS
 from vaiven.models.text.tokenization import normalize, words
 
@@ -19,6 +18,8 @@ from vaiven.models.text.tokenization import normalize, words
 MAX_WORDS = 10_000
 # An id is twice a hash plus 1 or 2, and must fit in 32 bits.
 _HASH_BUCKETS = 2**30 - 1
+# What the hash of a word or a subword grows by after a negation, modulo the buckets; any large number will do.
+_NEGATED_STEP = 715_827_881
 
 
 class Ngrams(NamedTuple):
@@ -66,19 +67,25 @@ def word_ngrams(words: tf.RaggedTensor, scope: int, is_name: tf.RaggedTensor | N
 
     Args:
         words: string (n, words).
-        scope: number of words after a negation that are marked.
+        scope: number of words after a negation whose n-grams, other than pairs, differ from those of the same words
+            elsewhere; 0 for none.
         is_name: bool (n, words), words without n-grams; None for no such words.
     """
     words = words[:, :MAX_WORDS]
-    pairs, marked = word_pairs(words), mark_negated(words, scope)
+    pairs = word_pairs(words)
+    is_negated = negated_words(words, scope) if scope else None
     if is_name is not None:
         is_kept = tf.ragged.map_flat_values(tf.logical_not, is_name[:, :MAX_WORDS])
         pairs = tf.ragged.boolean_mask(pairs, is_kept[:, 1:] & is_kept[:, :-1])
-        marked = tf.ragged.boolean_mask(marked, is_kept)
-    subwords = word_subwords(marked, scope).values  # (words of all texts, None)
-    word_rows = _rows(marked)
-    ids = [word_ids(marked.values), word_ids(pairs.values), subword_ids(subwords.values)]
-    rows = [word_rows, _rows(pairs), tf.gather(word_rows, _rows(subwords))]
+        words = tf.ragged.boolean_mask(words, is_kept)
+        is_negated = None if is_negated is None else tf.boolean_mask(is_negated, is_kept.values)
+    subwords = word_subwords(words).values  # (words of all texts, None)
+    word_rows, subword_words = _rows(words), _rows(subwords)
+    ids = [word_ids(words.values), word_ids(pairs.values), subword_ids(subwords.values)]
+    if is_negated is not None:
+        ids[0] = tf.where(is_negated, negated_ids(ids[0]), ids[0])
+        ids[2] = tf.where(tf.gather(is_negated, subword_words), negated_ids(ids[2]), ids[2])
+    rows = [word_rows, _rows(pairs), tf.gather(word_rows, subword_words)]
     # The row number in the upper bits keeps equal ids of different rows apart.
     distinct, _ = tf.unique(tf.concat(rows, axis=0) * 2**31 + tf.concat(ids, axis=0))
     return Ngrams(tf.bitwise.bitwise_and(distinct, 2**31 - 1), tf.bitwise.right_shift(distinct, 31))
@@ -94,24 +101,11 @@ def word_pairs(words: tf.RaggedTensor) -> tf.RaggedTensor:
     return tf.strings.ngrams(words, 2, separator=' ')
 
 
-def word_subwords(words: tf.RaggedTensor, scope: int) -> tf.RaggedTensor:
-    """Splits each word into its subwords: string (n, words) → string (n, words, None).
-
-    Args:
-        words: as `mark_negated` returns them.
-        scope: the number of words after a negation that are marked. The subwords of a marked word are marked.
-    """
-    plain = words.flat_values
-    if scope:
-        plain = tf.strings.regex_replace(plain, f'^{MARK}(.)', r'\1')
+def word_subwords(words: tf.RaggedTensor) -> tf.RaggedTensor:
+    """Splits each word into its subwords: string (n, words) → string (n, words, None)."""
     # `<` and `>` mark the ends of a word, as in Bojanowski et al. 2017.
-    characters = tf.strings.unicode_split(tf.strings.join(['<', plain, '>']), 'UTF-8')
-    subwords = tf.strings.ngrams(characters, SUBWORD_LENGTHS, separator='')  # (words, None)
-    if scope:
-        is_marked = tf.strings.regex_full_match(words.flat_values, f'{MARK}.+')
-        marks = tf.gather(tf.where(is_marked, MARK, ''), subwords.value_rowids())
-        subwords = subwords.with_values(tf.strings.join([marks, subwords.values]))
-    return words.with_values(subwords)
+    characters = tf.strings.unicode_split(tf.strings.join(['<', words.values, '>']), 'UTF-8')
+    return words.with_values(tf.strings.ngrams(characters, SUBWORD_LENGTHS, separator=''))
 
 
 def word_ids(strings: tf.RaggedTensor | tf.Tensor) -> tf.RaggedTensor | tf.Tensor:
@@ -119,12 +113,12 @@ def word_ids(strings: tf.RaggedTensor | tf.Tensor) -> tf.RaggedTensor | tf.Tenso
     return tf.ragged.map_flat_values(tf.strings.to_hash_bucket_fast, strings, _HASH_BUCKETS) * 2 + 1
 
 
-def negated_word_ids(words: Sequence[str]) -> tf.Tensor:
-    """The ids of words, and of the same words after a negation: int64 (words, 2)."""
-    plain = tf.constant(list(words), tf.string)
-    return tf.stack([word_ids(plain), word_ids(tf.strings.join([MARK, plain]))], axis=1)
-
-
 def subword_ids(strings: tf.RaggedTensor | tf.Tensor) -> tf.RaggedTensor | tf.Tensor:
     """The ids of subwords: int64, even, of the same shape."""
     return tf.ragged.map_flat_values(tf.strings.to_hash_bucket_fast, strings, _HASH_BUCKETS) * 2 + 2
+
+
+def negated_ids(ids: tf.Tensor) -> tf.Tensor:
+    """The ids of words or subwords after a negation, from those elsewhere: int64 (…) → int64 (…)."""
+    # The kind, which is the remainder by 2, stays.
+    return (ids - 1 + 2 * _NEGATED_STEP) % (2 * _HASH_BUCKETS) + 1

@@ -19,7 +19,7 @@ from vaiven.models.network.config import NetworkConfig
 from vaiven.models.network.network import Network
 from vaiven.models.network.objective import JointNetwork
 from vaiven.models.text.config import TextConfig
-from vaiven.models.text.ngrams import negated_word_ids
+from vaiven.models.text.ngrams import negated_ids, word_ids
 from vaiven.models.text.subwords import assign_subwords
 from vaiven.models.text.tokenization import BOS_ID
 from vaiven.models.text.vectors import TokenVectors, assign_vectors, vocabulary_sizes
@@ -243,6 +243,12 @@ def _train_classifier(
         class_weights=class_weights,
         teacher_files=teacher_files,
         teacher_weight=training.teacher_weight,
-        negated=negated_word_ids(vocabulary).numpy() if text.scope else None,
+        negated=_negated(vocabulary) if text.scope else None,
     )
     return network
+
+
+def _negated(vocabulary: Sequence[str]) -> np.ndarray:
+    """The n-gram ids of words, and of the same words after a negation: int64 (words, 2)."""
+    ids = word_ids(tf.constant(list(vocabulary)))
+    return np.stack([ids, negated_ids(ids)], axis=1)

@@ -6,8 +6,8 @@ import tensorflow as tf
 from vaiven.configuration import ConfigError
 from vaiven.models.export.explain import ngram_parts
 from vaiven.models.text.config import TextConfig
-from vaiven.models.text.negation import mark_negated
-from vaiven.models.text.ngrams import ngram_ids
+from vaiven.models.text.negation import negated_words
+from vaiven.models.text.ngrams import negated_ids, ngram_ids
 from vaiven.models.text.tokenization import normalize, words
 from vaiven.pipeline.config import configure
 
@@ -19,8 +19,9 @@ def words_of(*texts: str) -> tf.RaggedTensor:
 
 
 def marked(text: str, scope: int = 4) -> str:
-    found = mark_negated(words_of(text), scope)
-    return b' '.join(found.to_list()[0]).decode()
+    found = words_of(text)
+    pairs = zip(found.values.numpy().tolist(), negated_words(found, scope).numpy().tolist(), strict=True)
+    return ' '.join('¬' * is_negated + word.decode() for word, is_negated in pairs)
 
 
 def test_words_after_a_negation_are_marked_up_to_the_next_punctuation_or_but() -> None:
@@ -35,14 +36,12 @@ def test_words_after_a_negation_are_marked_up_to_the_next_punctuation_or_but() -
     assert marked('Anything but a bad film') == 'anything but ¬a ¬bad ¬film'
     assert marked('está lejos de aburrir') == 'está lejos de ¬aburrir'
     assert marked('far', 4) == 'far'
-    assert marked('not bad', 0) == 'not bad'
     assert marked('') == ''
 
 
 def test_a_negation_at_the_end_of_a_text_does_not_reach_the_next_text() -> None:
-    found = words_of('not', 'bad', '', 'not bad')
-    assert mark_negated(found, 4).to_list() == [[b'not'], [b'bad'], [], [b'not', '¬bad'.encode()]]
-    assert mark_negated(words_of('far', 'from here'), 4).to_list() == [[b'far'], [b'from', b'here']]
+    assert negated_words(words_of('not', 'bad', '', 'not bad'), 4).numpy().tolist() == [False] * 3 + [True]
+    assert not negated_words(words_of('far', 'from here'), 4).numpy().any()
 
 
 def test_negated_words_have_n_grams_of_their_own_and_all_others_are_unchanged() -> None:
@@ -80,3 +79,15 @@ def test_negation_sentences_come_with_marks_unless_the_setting_says_otherwise() 
     assert scope('text.negation_scope=2') == 2
     with pytest.raises(ConfigError, match=r'text\.negation_scope must be null or lie between 0 and 20'):
         TextConfig(negation_scope=21)
+
+
+def test_the_ids_after_a_negation_are_other_ids_of_the_same_kind() -> None:
+    ids = tf.concat(
+        [tf.range(1, 2001, dtype=tf.int64), tf.range(2**31 - 2002, 2**31 - 1, dtype=tf.int64)], axis=0
+    )
+    negated = negated_ids(ids).numpy()
+    assert len(set(negated.tolist())) == len(ids)
+    assert not set(negated.tolist()) & set(ids.numpy().tolist())
+    assert (negated % 2 == ids.numpy() % 2).all()
+    assert negated.min() >= 1
+    assert negated.max() <= 2**31 - 2
