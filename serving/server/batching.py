@@ -104,9 +104,7 @@ class Batcher:
         )
         return queue
 
-    def run_synchronously(
-        self, feeds: Feeds, fetches: Sequence[str], deadline: float | None = None
-    ) -> list[NDArray[Any]]:
+    def run_synchronously(self, feeds: Feeds, fetches: Sequence[str], run: Run) -> list[NDArray[Any]]:
         """Runs one request in the caller's thread, in the batches it would have without other requests.
 
         Warm-up uses it before the version takes traffic.
@@ -114,27 +112,24 @@ class Batcher:
         Args:
             feeds: arrays of shape (rows, ...) by the names of tensors.
             fetches: names of tensors of shape (rows, ...).
-            deadline: on the clock `time.monotonic`.
+            run: runs one batch.
 
         Raises:
             StatusError: as `run`, but for those of the queue.
         """
         chunks = self._chunks(feeds, self.check_batch_size(feeds))
-        return merge_outputs(
-            [self._run_chunk(*chunk, fetches, deadline, len(chunks) > 1) for chunk in chunks]
-        )
+        return merge_outputs([self._run_chunk(*chunk, fetches, run, len(chunks) > 1) for chunk in chunks])
 
     def _run_chunk(
-        self, feeds: Feeds, rows: int, fetches: Sequence[str], deadline: float | None, is_chunk: bool
+        self, feeds: Feeds, rows: int, fetches: Sequence[str], run: Run, is_chunk: bool
     ) -> list[NDArray[Any]]:
         padded = concatenate([feeds], self.parameters.allowed_size(rows) - rows, pad=False)
         try:
-            outputs = self.run_batch(padded, fetches, deadline)
-            return next(split_rows(outputs, [rows], batch_size(padded)))
+            return next(split_rows(run(padded, fetches, None), [rows], batch_size(padded)))
         except BatchDimensionError:
             if is_chunk:
                 raise batch_dimension_status() from None
-            return self.run_batch(feeds, fetches, deadline)
+            return run(feeds, fetches, None)
 
     def _chunks(self, feeds: Feeds, rows: int) -> list[tuple[Feeds, int]]:
         """The request and its rows, in chunks of `max_execution_batch_size` where it has more rows."""

@@ -206,13 +206,21 @@ class Execution:
         finally:
             costs.observe_in_loop(time.thread_time() - cpu_start, time.perf_counter() - wall_start)
 
-    def run_measured(self, feeds: Feeds, fetches: Sequence[str], deadline: float | None = None) -> Arrays:
+    def run_measured(
+        self,
+        feeds: Feeds,
+        fetches: Sequence[str],
+        deadline: float | None = None,
+        *,
+        single_threaded: bool = False,
+    ) -> Arrays:
         """Runs the model in the caller's thread, and notes the cost.
 
         Args:
             feeds: values of input tensors, by their names.
             fetches: names of the output tensors.
             deadline: on the clock `time.monotonic`; None for none.
+            single_threaded: keeps all operations in the caller's thread, whatever the run costs.
 
         Raises:
             StatusError: DEADLINE_EXCEEDED, or the error of the run.
@@ -222,12 +230,12 @@ class Execution:
             raise StatusError(Code.DEADLINE_EXCEEDED, 'Timed out waiting for notification')
         costs = self._costs_of(feeds, fetches)
         if not costs.fixed:
-            return self.model.run(feeds, fetches, timeout)
+            return self.model.run(feeds, fetches, timeout, single_threaded=single_threaded)
         size = measure(feeds)
         if size in costs.short:
             timeout = None  # it could not take effect, and a run without one is faster
         # A single-threaded run cannot be cancelled. CPU time measures it, so the load of the machine does not count.
-        single_threaded = size in costs.small
+        single_threaded = single_threaded or size in costs.small
         prepared = single_threaded and self.model.prepared(feeds, fetches)
         clock = time.thread_time if single_threaded else time.perf_counter
         start = clock()

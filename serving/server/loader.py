@@ -4,6 +4,7 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import Executor
+from functools import partial
 
 from vaiven.serving.common import log
 from vaiven.serving.common.status import Code, StatusError
@@ -90,7 +91,7 @@ class Loader:
             count = warm_up(
                 servable,
                 version.path,
-                lambda *arguments: _run_all_variants(execution, *arguments),
+                partial(_run_all_variants, execution),
                 iterations,
             )
         except StatusError as error:
@@ -118,11 +119,16 @@ class Loader:
 def _run_all_variants(
     execution: Execution, feeds: Feeds, fetches: Sequence[str], deadline: float | None
 ) -> Arrays:
-    """Runs as a request would, and then in each variant that requests to earlier versions used."""
+    """Runs a record in this thread alone, and the model once in each variant that requests may use.
+
+    With TensorFlow's other threads, warm-up would take the cores from the requests to the loaded versions.
+    """
+    run = partial(execution.run_measured, single_threaded=True)
     batcher = execution.batcher
-    batched = batcher is not None and batcher.can_batch(feeds)
-    run = batcher.run_synchronously if batcher is not None and batched else execution.run_measured
-    values = run(feeds, fetches, deadline)
+    if batcher is not None and batcher.can_batch(feeds):
+        values = batcher.run_synchronously(feeds, fetches, run)
+    else:
+        values = run(feeds, fetches)
     if isinstance(execution.model, SavedModel):
         execution.model.prepare(feeds, fetches)
     return values

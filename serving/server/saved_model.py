@@ -172,11 +172,18 @@ class SavedModel:
         return values
 
     def prepare(self, feeds: Mapping[str, NDArray[Any]], fetches: Sequence[str]) -> None:
-        """Runs the model once in each variant in which requests to earlier versions computed `fetches`."""
-        for milliseconds, single_threaded in self._variants.get(tuple(fetches)):
+        """Runs the model once in each variant in which requests to earlier versions computed `fetches`.
+
+        Without earlier versions, this is the variant of a request without deadline. What ran before is not run again:
+        a variant is compiled by its first run.
+        """
+        outputs = tuple(fetches)
+        for milliseconds, single_threaded in dict.fromkeys([(0, False), *self._variants.get(outputs)]):
+            if (tuple(feeds), outputs, milliseconds, single_threaded) in self._callables:
+                continue
             # A timeout may be too short for the first run. It is compiled by then, which is all that counts here.
             with contextlib.suppress(self._op_error):
-                self._callable(tuple(feeds), tuple(fetches), milliseconds, single_threaded)(*feeds.values())
+                self._callable(tuple(feeds), outputs, milliseconds, single_threaded)(*feeds.values())
 
     def close(self) -> None:
         """Frees the memory of the session. No `run` may be in progress."""

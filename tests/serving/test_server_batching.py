@@ -123,13 +123,13 @@ def test_a_split_request_without_batch_dimension_fails() -> None:
 def test_a_run_for_warm_up_is_checked_split_and_filled_up_as_a_request_is() -> None:
     model = Model()
     batcher = Batcher(BatchingParameters(8, 4, allowed_batch_sizes=(2, 4)), BatchThreads(1), model, Lease())
-    assert batcher.run_synchronously(numbers(1, 2, 3, 4, 5), ['y'])[0].tolist() == [2, 4, 6, 8, 10]
+    assert batcher.run_synchronously(numbers(1, 2, 3, 4, 5), ['y'], model)[0].tolist() == [2, 4, 6, 8, 10]
     assert model.rows == [4, 2]
-    assert batcher.run_synchronously(numbers(1), ['y', 'one'])[0].tolist() == [2]
+    assert batcher.run_synchronously(numbers(1), ['y', 'one'], model)[0].tolist() == [2]
     with pytest.raises(StatusError, match='Task size 9 is larger than maximum input batch size 8'):
-        batcher.run_synchronously(numbers(*range(9)), ['y'])
+        batcher.run_synchronously(numbers(*range(9)), ['y'], model)
     with pytest.raises(StatusError, match='0th dimension'):
-        batcher.run_synchronously(numbers(*range(5)), ['total'])
+        batcher.run_synchronously(numbers(*range(5)), ['total'], model)
 
 
 def test_batches_are_filled_up_to_an_allowed_size_with_the_last_ones_first_row() -> None:

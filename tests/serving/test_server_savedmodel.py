@@ -29,6 +29,8 @@ def test_the_next_version_is_prepared_for_the_run_variants_of_the_last(
     )
     second.prepare(feeds, fetches)
     assert len(made) == 3
+    second.prepare(feeds, fetches)
+    assert len(made) == 3
     for seconds, single_threaded in ((None, False), (30.0, False), (None, True)):
         assert second.run(feeds, fetches, seconds, single_threaded=single_threaded)[0] == [3.5]
     assert len(made) == 3
@@ -36,6 +38,17 @@ def test_the_next_version_is_prepared_for_the_run_variants_of_the_last(
     assert len(made) == 4
     for model in (first, second):
         model.close()
+
+
+def test_the_first_version_is_prepared_for_a_request_without_deadline(made_models: list[Path]) -> None:
+    model = SavedModel(made_models[0], SessionOptions())
+    signature = model.signatures['serving_default']
+    feeds = {signature.inputs['x'].name: np.float32([1.0])}
+    fetches = [signature.outputs['y'].name]
+    model.run(feeds, fetches, single_threaded=True)
+    model.prepare(feeds, fetches)
+    assert {key[2:] for key in model._callables} == {(0, True), (0, False)}
+    model.close()
 
 
 def test_a_folder_whose_name_is_a_pattern_is_loaded_as_it_is(made_models: list[Path], tmp_path: Path) -> None:
