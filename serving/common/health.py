@@ -3,8 +3,8 @@
 Specification: https://github.com/grpc/grpc/blob/master/doc/health-checking.md
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import grpc
@@ -15,6 +15,8 @@ from vaiven.serving.wire import messages
 SERVICES = ('', 'PredictionService', 'ModelService')
 # Kubernetes probes every 10 seconds by default, so a watcher learns of a change well before the next probe.
 WATCH_SECONDS = 0.5
+# Each keeps a thread.
+MAX_WATCHES = 128
 
 
 def service(is_ready: Callable[[], bool], is_draining: Callable[[], bool]) -> grpc.GenericRpcHandler:
@@ -25,33 +27,44 @@ def service(is_ready: Callable[[], bool], is_draining: Callable[[], bool]) -> gr
         is_draining: whether the server is shutting down. A `Watch` then ends after it has reported NOT_SERVING.
 
     Returns:
-        The handler for `grpc.aio.Server.add_generic_rpc_handlers`.
+        The handler for `grpc.Server.add_generic_rpc_handlers`.
     """
     response = messages.HealthCheckResponse
+    watches = threading.BoundedSemaphore(MAX_WATCHES)
 
     def current(name: str) -> Any:
         if name not in SERVICES:
             return response(status=response.SERVICE_UNKNOWN)
         return response(status=response.SERVING if is_ready() else response.NOT_SERVING)
 
-    async def check(request: Any, context: Any) -> Any:
+    def check(request: Any, context: Any) -> Any:
         health = current(request.service)
         if health.status == response.SERVICE_UNKNOWN:
             # The specification: Check ends with NOT_FOUND, Watch sends SERVICE_UNKNOWN and stays open.
-            await context.abort(grpc.StatusCode.NOT_FOUND, f'unknown service {request.service}')
+            context.abort(grpc.StatusCode.NOT_FOUND, f'unknown service {request.service}')
         return health
 
-    async def watch(request: Any, context: Any) -> AsyncIterator[Any]:
-        last = None
-        while True:
-            health = current(request.service)
-            if health != last:
-                yield health
-                last = health
-            # An open stream would hold the shutdown up until the drain time is over.
-            if is_draining() and health.status != response.SERVING:
+    def watch(request: Any, context: Any) -> Iterator[Any]:
+        if not watches.acquire(blocking=False):
+            context.abort(
+                grpc.StatusCode.RESOURCE_EXHAUSTED, f'{MAX_WATCHES} clients watch: use Check, or try later'
+            )
+        try:
+            ended = threading.Event()
+            last = None
+            if context.add_callback(ended.set) is False:  # it has ended; gRPC for asyncio returns None
                 return
-            await asyncio.sleep(WATCH_SECONDS)
+            while not ended.is_set():
+                health = current(request.service)
+                if health != last:
+                    yield health
+                    last = health
+                # An open stream would hold the shutdown up until the drain time is over.
+                if is_draining() and health.status != response.SERVING:
+                    return
+                ended.wait(WATCH_SECONDS)
+        finally:
+            watches.release()
 
     deserialize, serialize = messages.HealthCheckRequest.FromString, response.SerializeToString
     return grpc.method_handlers_generic_handler(

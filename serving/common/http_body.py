@@ -50,13 +50,22 @@ class Bodies:
         coding = _coding(request)
         if request.content_length is not None and request.content_length > self._max_bytes:
             raise BodyTooLargeError
+        if request.content.is_eof():  # a short body has come with the headers
+            body = request.content.read_nowait()
+            if len(body) > self._max_bytes:
+                raise BodyTooLargeError
+        else:
+            body = await self._read(request)
+        return await self._inflated(body, coding) if coding and body else body
+
+    async def _read(self, request: web.BaseRequest) -> bytes:
         await allow_body(request)
         body = bytearray()
         async for part in request.content.iter_any():
             body += part
             if len(body) > self._max_bytes:
                 raise BodyTooLargeError
-        return await self._inflated(bytes(body), coding) if coding and body else bytes(body)
+        return bytes(body)
 
     async def _inflated(self, body: bytes, coding: str) -> bytes:
         if len(body) <= _SMALL_BYTES:
@@ -74,6 +83,8 @@ class Bodies:
 
 def _coding(request: web.BaseRequest) -> str:
     """The coding of the body, '' for none. Raises StatusError."""
+    if hdrs.CONTENT_ENCODING not in request.headers:
+        return ''
     named = ','.join(request.headers.getall(hdrs.CONTENT_ENCODING, []))
     codings = [name.strip().lower() for name in named.split(',')]
     codings = [name for name in codings if name not in ('', 'identity')]

@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -137,12 +138,14 @@ class Gateway:
             max_concurrent_requests=options.max_concurrent_requests,
         )
         server = grpc.aio.server(
+            # For the health service; the calls of the other services are coroutines.
+            ThreadPoolExecutor(health.MAX_WATCHES + 8, 'health'),
             options=[
                 ('grpc.max_receive_message_length', options.max_request_bytes),
                 ('grpc.max_send_message_length', -1),
                 # With SO_REUSEPORT, two gateways on one port would share the requests.
                 ('grpc.so_reuseport', 0),
-            ]
+            ],
         )
         health_service = health.service(lambda: servers.takes_traffic, lambda: servers.draining)
         server.add_generic_rpc_handlers((*port.services(), health_service))

@@ -5,17 +5,19 @@ Every method raises StatusError for a request that fails.
 
 import asyncio
 import math
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
 from vaiven.serving.common.status import Code, StatusError, invalid_argument, not_found
 from vaiven.serving.server import inference
+from vaiven.serving.server.batch_tasks import OnEnd
 from vaiven.serving.server.configuration import Configuration
-from vaiven.serving.server.execution import Steps, with_timing
 from vaiven.serving.server.manager import Manager
 from vaiven.serving.server.metrics import Metrics
+from vaiven.serving.server.steps import Steps, with_timing
 from vaiven.serving.server.version import Version
 from vaiven.serving.wire import messages, tensors
 
@@ -40,16 +42,22 @@ class Call(NamedTuple):
         deadline: on the clock `time.monotonic`; None for none.
         large: whether to parse and build messages would block the event loop, so that a worker thread does it.
         peer: returns the caller's address, as gRPC names it; '' where it is unknown.
+        on_end: of a call in a thread of its own: registers a function for the end of the call. None for a call in the
+            event loop, whose end cancels its task.
     """
 
     entrypoint: str
     deadline: float | None = None
     large: bool = False
     peer: Callable[[], str] = str
+    on_end: OnEnd | None = None
 
 
 class Api:
-    """PredictionService and ModelService on the models of a manager. It is used in the event loop.
+    """PredictionService and ModelService on the models of a manager. It is thread-safe.
+
+    The coroutines of inference never suspend for a call with `on_end`: their waiting blocks its thread. `complete` runs
+    them there.
 
     Attributes:
         manager: serves the models.
@@ -84,6 +92,7 @@ class Api:
         self.manager = manager
         self.draining = False
         self._running = 0
+        self._lock = threading.Lock()
         self._max_concurrent_requests = max_concurrent_requests
         self._max_batch_rows = max_batch_rows
         self._as_tensor_content = as_tensor_content
@@ -104,7 +113,8 @@ class Api:
             as_tensor_content=self._as_tensor_content or call.entrypoint == 'REST',
             max_repeated_bytes=self._max_repeated_bytes,
         )
-        call = call._replace(large=call.large or _has_large_inputs(request))
+        if call.on_end is None and not call.large and _has_large_inputs(request):
+            call = call._replace(large=True)
         return await self._infer('predict', request, _model_spec(request), steps, call)
 
     async def classify(self, request: Any, call: Call) -> Any:
@@ -127,8 +137,8 @@ class Api:
     ) -> Any:
         start = time.perf_counter()
         code, number = Code.OK, None
-        # In the event loop only, so no lock is needed.
-        self._running += 1
+        with self._lock:
+            self._running += 1
         if self._metrics is not None:
             self._metrics.in_flight(call.entrypoint, 1)
         try:
@@ -139,7 +149,12 @@ class Api:
                 if self._metrics is not None:
                     report = partial(self._metrics.runtime, spec.name, _GRPC_NAMES[kind])
                     request_steps = with_timing(request_steps, report)
-                response = await version.execution.respond(request_steps, call.deadline, large=call.large)
+                if call.on_end is not None:
+                    response = version.execution.respond(request_steps, call.deadline, call.on_end)
+                else:
+                    response = await version.execution.respond_async(
+                        request_steps, call.deadline, large=call.large
+                    )
             # After the release of the version: a copy of large messages must not delay an unload.
             request_log = self.configuration.logs.get(spec.name)
             if request_log is not None and request_log.sampled():
@@ -155,7 +170,8 @@ class Api:
             code = Code.INTERNAL
             raise
         finally:
-            self._running -= 1
+            with self._lock:
+                self._running -= 1
             if self._metrics is not None:
                 self._metrics.in_flight(call.entrypoint, -1)
                 # Several signatures have no common label.
@@ -232,7 +248,7 @@ class Api:
         """Completes the request logs. It waits for the disk, so it must not be called in the event loop."""
         self.configuration.close()
 
-    def signature_inputs(self, spec: Any, name: str) -> dict[str, Any]:
+    def signature_inputs(self, spec: Any, name: str) -> Mapping[str, Any]:
         """The TensorInfo of each input of a signature: JSON is decoded by their dtypes.
 
         Args:
@@ -242,14 +258,21 @@ class Api:
         Raises:
             StatusError: the model, version or signature does not exist.
         """
+        name = name or inference.DEFAULT_SIGNATURE
         with self.manager.acquire(spec) as version:
-            signature = version.model.signatures.get(name or inference.DEFAULT_SIGNATURE)
-            if signature is None:
-                raise invalid_argument(
-                    f'Serving signature name: "{name or inference.DEFAULT_SIGNATURE}" '
-                    'not found in signature def'
-                )
-            return dict(signature.inputs)
+            endpoint = version.model.endpoints.get(name)
+            if endpoint is None:
+                raise invalid_argument(f'Serving signature name: "{name}" not found in signature def')
+            return endpoint.infos
+
+
+def complete(inference_call: Coroutine[Any, Any, Any]) -> Any:
+    """The response of a coroutine of inference for a call with `on_end`, which blocks this thread."""
+    try:
+        inference_call.send(None)
+    except StopIteration as end:
+        return end.value
+    raise AssertionError('a call with on_end never suspends')
 
 
 def _model_spec(request: Any) -> Any:

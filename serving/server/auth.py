@@ -5,12 +5,11 @@ import hmac
 import os
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import grpc
-import grpc.aio
 
 from vaiven.serving.common import config_file, log
 from vaiven.serving.common.errors import ServingError
@@ -148,19 +147,17 @@ class Access:
         return any(tokens is not None and tokens.allows(header) for tokens in (self._ordinary, self._admin))
 
 
-class TokenInterceptor(grpc.aio.ServerInterceptor):
+class TokenInterceptor(grpc.ServerInterceptor):
     """Rejects calls without a valid token before their message is read. Health needs no token.
 
     A call without a valid token ends with UNAUTHENTICATED. One with an ordinary token that needs an admin token ends
-    with PERMISSION_DENIED. Usage: `grpc.aio.server(interceptors=[TokenInterceptor(tokens, admin_tokens)])`.
+    with PERMISSION_DENIED. Usage: `grpc.server(threads, interceptors=[TokenInterceptor(tokens, admin_tokens)])`.
     """
 
     def __init__(self, tokens: Tokens | None, admin_tokens: Tokens | None = None) -> None:
         self._access = Access(tokens, admin_tokens)
 
-    async def intercept_service(
-        self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: Any
-    ) -> Any:
+    def intercept_service(self, continuation: Callable[[Any], Any], handler_call_details: Any) -> Any:
         """The handler of the call, or one that rejects it.
 
         Args:
@@ -178,16 +175,16 @@ class TokenInterceptor(grpc.aio.ServerInterceptor):
                 reject = _reject_ordinary_token if self._access.recognises(header) else _reject
                 # Streams in both directions fit every method: the request is never read.
                 return grpc.stream_stream_rpc_method_handler(reject)
-        return await continuation(handler_call_details)
+        return continuation(handler_call_details)
 
 
 def _text(value: str | bytes) -> str:
     return value if isinstance(value, str) else value.decode('latin-1')
 
 
-async def _reject(messages: Any, context: Any) -> None:
-    await context.abort(grpc.StatusCode.UNAUTHENTICATED, REFUSAL)
+def _reject(messages: Any, context: Any) -> None:
+    context.abort(grpc.StatusCode.UNAUTHENTICATED, REFUSAL)
 
 
-async def _reject_ordinary_token(messages: Any, context: Any) -> None:
-    await context.abort(grpc.StatusCode.PERMISSION_DENIED, ADMIN_REFUSAL)
+def _reject_ordinary_token(messages: Any, context: Any) -> None:
+    context.abort(grpc.StatusCode.PERMISSION_DENIED, ADMIN_REFUSAL)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vaiven.serving.common.status import invalid_argument
+from vaiven.serving.common.status import StatusError, failed_precondition, invalid_argument
 
 Feeds = Mapping[str, NDArray[Any]]
 
@@ -102,3 +102,11 @@ def merge_outputs(chunks: Sequence[list[NDArray[Any]]]) -> list[NDArray[Any]]:
     if len(chunks) == 1:
         return chunks[0]
     return [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
+
+
+def batch_dimension_status() -> StatusError:
+    """The error of a request whose outputs cannot be merged again."""
+    return failed_precondition(
+        "Batched output tensor's 0th dimension does not equal the sum of the 0th dimension sizes of the input "
+        'tensors: the chunks of a request of more rows than max_execution_batch_size cannot be merged'
+    )

@@ -1,124 +1,129 @@
 """The queues of batching, and the threads that run their batches.
 
-Queues are used in the event loop only; a run alone leaves it for a batch thread. With a timeout of 0, a request that
-finds a free thread runs at once: batching costs nothing without concurrent requests.
+With a timeout of 0, a request that finds a free place runs at once, in the thread of its own caller where it has one:
+batching costs nothing without concurrent requests.
 """
 
-import asyncio
-import itertools
 import math
 import os
+import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, Protocol
 
-from numpy.typing import NDArray
-
-from vaiven.serving.common.status import Code, StatusError, failed_precondition
+from vaiven.serving.common.status import Code, StatusError
 from vaiven.serving.server.batch_arrays import (
     BatchDimensionError,
-    Feeds,
     ShapeMismatchError,
+    batch_dimension_status,
     batch_size,
     concatenate,
     have_batch_dimension,
-    merge_outputs,
     split_rows,
 )
+from vaiven.serving.server.batch_tasks import Arrays, Lease, LoopCaller, OnEnd, Run, Task, ThreadCaller, wake
 from vaiven.serving.server.batching_parameters import BatchingParameters
 from vaiven.serving.server.metrics import Metrics
 
 
-class Lease(Protocol):
-    """Keeps a model in memory while it is in use. `Version` implements it."""
-
-    def retain(self) -> None:
-        """Adds a use. The caller must have one already, so the model is in memory."""
-
-    def release(self) -> None:
-        """Ends a use."""
-
-
-# Values of tensors, by a deadline on the clock `time.monotonic`.
-Run = Callable[[Feeds, Sequence[str], float | None], list[NDArray[Any]]]
-
-
 class BatchThreads:
-    """The threads that all queues of a server share, as upstream. The queue that was served longest ago is next."""
+    """The places in which all queues of a server run batches, as upstream. The queue served longest ago is next.
+
+    A batch runs in the thread of its first caller that has one, else in a thread of this pool. It is thread-safe.
+
+    Attributes:
+        lock: held for every change of a queue.
+        free: batches that could start now.
+    """
 
     def __init__(self, count: int = 0) -> None:
-        """`count` threads; 0: one per CPU."""
+        """`count` places; 0: one per CPU."""
+        self.lock = threading.Lock()
         self.free = count or os.cpu_count() or 1
         self._pool = ThreadPoolExecutor(self.free, 'batch')
         self._waiting: dict[Queue, None] = {}  # a dict keeps the order in which queues are served
 
-    def offer(self, queue: 'Queue') -> None:
-        """Starts the batches of `queue` that can start now; others start when a thread is free or the time is up."""
-        self._waiting.setdefault(queue)
-        self._dispatch()
+    def offer(self, queue: 'Queue | None' = None, tasks: Sequence[Task] = ()) -> None:
+        """Adds tasks to a queue, and starts the batches that can start now.
 
-    def close(self) -> None:
-        """Starts no more batches; running ones end by themselves."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        The others start when a place is free or their time is up.
 
-    def _dispatch(self) -> None:
+        Args:
+            queue: gets the tasks; None to start batches only.
+            tasks: of one request.
+
+        Raises:
+            StatusError: UNAVAILABLE if the queue is full.
+        """
+        pooled: list[tuple[Queue, list[Task]]] = []
+        expired: list[Task] = []
+        with self.lock:
+            if queue is not None:
+                queue.extend(tasks)
+                self._waiting.setdefault(queue)
+            led = self._next_batches(pooled, expired)
+        for caller in led:
+            caller.wake()
+        for waiting, batch in pooled:
+            try:
+                self._pool.submit(self.run, waiting, batch)
+            except RuntimeError:  # `close`
+                self._end(waiting, batch, [StatusError(Code.CANCELLED, 'the server stops')] * len(batch))
+        wake(expired)
+
+    def _next_batches(
+        self, pooled: list[tuple['Queue', list[Task]]], expired: list[Task]
+    ) -> list[ThreadCaller]:
+        """Hands the batches that can start now to their first callers, which are returned, or adds them to `pooled`."""
+        led = []
         for queue in list(self._waiting):
-            while self.free and (batch := queue.next_batch()):
+            while self.free and (batch := queue.next_batch(expired)):
                 self.free -= 1
                 queue.lease.retain()
-                future = asyncio.get_running_loop().run_in_executor(self._pool, queue.run, batch)
-                future.add_done_callback(partial(self._finished, queue, batch))
+                caller = next((task.caller for task in batch if isinstance(task.caller, ThreadCaller)), None)
+                # Decided under the lock: a caller whose call ends now must know that others depend on it.
+                if caller is not None:
+                    caller.batches.append(batch)
+                    led.append(caller)
+                else:
+                    pooled.append((queue, batch))
                 # To the end of the order, or one busy queue would starve the others.
                 self._waiting[queue] = self._waiting.pop(queue)
-            if queue.empty:
+            if not queue.rows:
                 self._waiting.pop(queue, None)
+        return led
 
-    def _finished(self, queue: 'Queue', batch: list['Task'], done: 'asyncio.Future[Any]') -> None:
-        self.free += 1
+    def run(self, queue: 'Queue', batch: list[Task]) -> None:
+        """Runs a batch in this thread, and hands the results to its callers."""
+        results: Sequence[Arrays | BaseException]
+        try:
+            results = queue.run(batch)
+        except BaseException as error:  # in every case the place becomes free, and no caller waits for ever
+            results = [error] * len(batch)
+        self._end(queue, batch, results)
+        self.offer()
+
+    def _end(self, queue: 'Queue', batch: list[Task], results: Sequence[Arrays | BaseException]) -> None:
+        for task, result in zip(batch, results, strict=True):
+            task.outputs = result
+        with self.lock:
+            self.free += 1
         queue.lease.release()
-        queue.deliver(batch, done)
-        self._dispatch()
+        wake(batch)
 
-
-def batch_dimension_status() -> StatusError:
-    """The error of a request whose outputs cannot be merged again."""
-    return failed_precondition(
-        "Batched output tensor's 0th dimension does not equal the sum of the 0th dimension sizes of the input "
-        'tensors: the chunks of a request of more rows than max_execution_batch_size cannot be merged'
-    )
-
-
-def _new_future() -> 'asyncio.Future[list[NDArray[Any]]]':
-    return asyncio.get_running_loop().create_future()
-
-
-@dataclass(eq=False)
-class Task:
-    """A waiting request, or one chunk of it.
-
-    Attributes:
-        feeds: inputs by the names of tensors.
-        rows: rows of the inputs.
-        deadline: on the clock `time.monotonic`; None for none.
-        is_chunk: whether the request was split, so that its outputs must be merged.
-        enqueued_at: on the clock `time.monotonic`.
-        outputs: the result, set in the event loop.
-    """
-
-    feeds: Feeds
-    rows: int
-    deadline: float | None
-    is_chunk: bool = False
-    enqueued_at: float = field(default_factory=time.monotonic)
-    outputs: 'asyncio.Future[list[NDArray[Any]]]' = field(default_factory=_new_future)
+    def close(self) -> None:
+        """Starts no more batches in this pool; running ones end by themselves."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 class Queue:
-    """Tasks with the same inputs and outputs."""
+    """Tasks with the same inputs and outputs. `extend` and `next_batch` need the lock of its threads.
+
+    Attributes:
+        rows: of the tasks that wait.
+        lease: held while a batch runs.
+    """
 
     def __init__(
         self,
@@ -129,12 +134,11 @@ class Queue:
         metrics: Metrics | None,
         fetches: tuple[str, ...],
     ) -> None:
-        """An empty queue.
-
+        """
         Args:
             parameters: sizes and times of its batches.
-            threads: run the batches.
-            run: runs one batch; called in a batch thread.
+            threads: the places of its batches.
+            run: runs one batch.
             lease: held while a batch runs.
             metrics: counts batches and waiting times.
             fetches: names of the output tensors.
@@ -146,23 +150,70 @@ class Queue:
         self._metrics = metrics
         self._fetches = fetches
         self._tasks: deque[Task] = deque()
-        self._rows = 0
-        self._timer: asyncio.TimerHandle | None = None
+        self.rows = 0
         # False once an output had no batch dimension: from then on each request of this queue runs alone.
         self._batchable = True
 
-    @property
-    def empty(self) -> bool:
-        """Whether no task waits."""
-        return not self._tasks
+    def wait(self, tasks: Sequence[Task], caller: ThreadCaller, on_end: OnEnd) -> None:
+        """Waits in the thread of the caller until its tasks have their outputs, and runs the batches that it leads.
 
-    async def add(self, tasks: list[Task]) -> list[NDArray[Any]]:
-        """Waits for the outputs of all `tasks`, and merges them.
+        Args:
+            tasks: of one request.
+            caller: theirs.
+            on_end: registers a function for the end of the call.
 
         Raises:
-            StatusError: UNAVAILABLE if the queue is full, or the error of the run.
+            StatusError: UNAVAILABLE if the queue is full, CANCELLED if the call has ended.
         """
-        rows = self._rows + sum(task.rows for task in tasks)
+        self._threads.offer(self, tasks)
+        registered = False
+        while True:
+            if caller.batches:
+                self._threads.run(self, caller.batches.pop(0))
+            elif all(task.outputs is not None for task in tasks):
+                return
+            elif caller.ended and self._withdraw(tasks, caller):
+                raise StatusError(Code.CANCELLED, 'the caller has hung up')
+            elif not registered:
+                registered = True
+                if not on_end(caller.end):
+                    caller.ended = True
+            elif not caller.sleep(self._seconds_left(tasks)):
+                self._threads.offer()
+
+    async def wait_async(self, tasks: Sequence[Task], caller: LoopCaller) -> None:
+        """Waits in the event loop until the tasks of the caller have their outputs. Raises as `wait`."""
+        caller.tasks.extend(tasks)
+        self._threads.offer(self, tasks)
+        timer = None
+        if self._parameters.timeout_seconds:
+            timer = caller.loop.call_later(self._parameters.timeout_seconds, self._threads.offer)
+        try:
+            await caller.wait()
+        finally:
+            if timer is not None:
+                timer.cancel()
+            self._withdraw(tasks, caller)
+
+    def _seconds_left(self, tasks: Sequence[Task]) -> float | None:
+        """Time until the first of `tasks` has waited long enough; None if it only waits for a place."""
+        left = tasks[0].enqueued_at + self._parameters.timeout_seconds - time.monotonic()
+        return left if left > 0 else None
+
+    def _withdraw(self, tasks: Sequence[Task], caller: 'ThreadCaller | LoopCaller') -> bool:
+        """Removes tasks that still wait. Returns False if the caller must run a batch first."""
+        with self._threads.lock:
+            if isinstance(caller, ThreadCaller) and caller.batches:
+                return False
+            for task in tasks:
+                if task.outputs is None and task in self._tasks:
+                    self._tasks.remove(task)
+                    self.rows -= task.rows
+        return True
+
+    def extend(self, tasks: Sequence[Task]) -> None:
+        """Adds the tasks of one request. Raises StatusError, UNAVAILABLE, if the queue is full."""
+        rows = self.rows + sum(task.rows for task in tasks)
         batches = math.ceil(rows / max(1, self._parameters.max_execution_batch_size))
         max_batches = self._parameters.max_enqueued_batches
         if batches > max_batches and (self._tasks or not self._threads.free):
@@ -172,67 +223,41 @@ class Queue:
                 f'max_enqueued_batches is {max_batches}',
             )
         self._tasks.extend(tasks)
-        self._rows = rows
-        self._threads.offer(self)
-        # All of them, or a chunk that fails later would be reported as an exception never retrieved.
-        results = await asyncio.gather(*(task.outputs for task in tasks), return_exceptions=True)
-        chunks = []
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
-            chunks.append(result)
-        return merge_outputs(chunks)
+        self.rows = rows
 
-    def next_batch(self) -> list[Task]:
-        """The tasks of the next batch, if it is full or has waited long enough; else none."""
-        self._drop_expired()
+    def next_batch(self, expired: list[Task]) -> list[Task]:
+        """The tasks of the next batch, if it is full or has waited long enough; else none.
+
+        Tasks whose deadline has passed get an error instead, and are added to `expired`.
+        """
         if not self._tasks or not self._is_due():
             return []
+        now = time.monotonic()
         batch: list[Task] = []
         room = self._parameters.max_execution_batch_size if self._batchable else 0
         while self._tasks and (not batch or self._tasks[0].rows <= room):
             task = self._tasks.popleft()
+            self.rows -= task.rows
+            if task.deadline is not None and now > task.deadline:
+                # Upstream's code and text; DEADLINE_EXCEEDED is for a run that was started.
+                task.outputs = StatusError(
+                    Code.RESOURCE_EXHAUSTED, 'Run() timeout exceeded while waiting in batching queue'
+                )
+                expired.append(task)
+                continue
             room -= task.rows
-            self._rows -= task.rows
             batch.append(task)
             if self._metrics is not None:
-                self._metrics.queued(time.monotonic() - task.enqueued_at)
+                self._metrics.queued(now - task.enqueued_at)
         return batch
 
     def _is_due(self) -> bool:
-        if self._rows >= self._parameters.max_execution_batch_size:
+        if self.rows >= self._parameters.max_execution_batch_size:
             return True
-        left = self._tasks[0].enqueued_at + self._parameters.timeout_seconds - time.monotonic()
-        if left <= 0:
-            return True
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(left, self._on_timer)
-        return False
+        return self._tasks[0].enqueued_at + self._parameters.timeout_seconds <= time.monotonic()
 
-    def _on_timer(self) -> None:
-        self._timer = None
-        self._threads.offer(self)
-
-    def _drop_expired(self) -> None:
-        now = time.monotonic()
-        kept: deque[Task] = deque()
-        for task in self._tasks:
-            if task.outputs.done():  # its caller was cancelled
-                self._rows -= task.rows
-            elif task.deadline is not None and now > task.deadline:
-                self._rows -= task.rows
-                # Upstream's code and text; DEADLINE_EXCEEDED is for a run that was started.
-                task.outputs.set_exception(
-                    StatusError(
-                        Code.RESOURCE_EXHAUSTED, 'Run() timeout exceeded while waiting in batching queue'
-                    )
-                )
-            else:
-                kept.append(task)
-        self._tasks = kept
-
-    def run(self, batch: list[Task]) -> list[list[NDArray[Any]] | StatusError]:
-        """The outputs or the error of each task. Called in a batch thread."""
+    def run(self, batch: list[Task]) -> list[Arrays | BaseException]:
+        """The outputs or the error of each task."""
         if len(batch) == 1 and not self._parameters.allowed_batch_sizes:
             return [self._run_alone(batch[0])]
         try:
@@ -253,7 +278,7 @@ class Queue:
             pass
         return [self._run_alone(task) for task in batch]
 
-    def _run_alone(self, task: Task) -> list[NDArray[Any]] | StatusError:
+    def _run_alone(self, task: Task) -> Arrays | BaseException:
         if self._metrics is not None:
             self._metrics.batch_run(task.rows, 0)
         try:
@@ -263,18 +288,6 @@ class Queue:
         if task.is_chunk and not have_batch_dimension(values, task.rows):
             return batch_dimension_status()
         return values
-
-    def deliver(self, batch: list[Task], done: 'asyncio.Future[Any]') -> None:
-        """Hands the results of `run` to the tasks. Called in the event loop."""
-        error = done.exception() if not done.cancelled() else StatusError(Code.CANCELLED, 'the server stops')
-        results = itertools.repeat(error) if error else done.result()
-        for task, result in zip(batch, results):  # noqa: B905 (`repeat` is endless)
-            if task.outputs.done():
-                continue
-            if isinstance(result, BaseException):
-                task.outputs.set_exception(result)
-            else:
-                task.outputs.set_result(result)
 
 
 def _latest_deadline(batch: Sequence[Task]) -> float | None:

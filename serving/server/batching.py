@@ -15,12 +15,14 @@ from vaiven.serving.common.status import invalid_argument
 from vaiven.serving.server.batch_arrays import (
     BatchDimensionError,
     Feeds,
+    batch_dimension_status,
     batch_size,
     concatenate,
     merge_outputs,
     split_rows,
 )
-from vaiven.serving.server.batch_queue import BatchThreads, Lease, Queue, Run, Task, batch_dimension_status
+from vaiven.serving.server.batch_queue import BatchThreads, Queue
+from vaiven.serving.server.batch_tasks import Lease, LoopCaller, OnEnd, Run, Task, ThreadCaller
 from vaiven.serving.server.batching_parameters import BatchingParameters
 from vaiven.serving.server.metrics import Metrics
 
@@ -29,7 +31,7 @@ MAX_QUEUES = 256
 
 
 class Batcher:
-    """The queues of one version. It is used in the event loop only."""
+    """The queues of one version. It is thread-safe."""
 
     def __init__(
         self,
@@ -44,7 +46,7 @@ class Batcher:
         Args:
             parameters: sizes and times of the batches.
             threads: run the batches; shared by all models.
-            run: runs one batch; called in a batch thread.
+            run: runs one batch.
             lease: held while a batch runs.
             metrics: counts requests and batches.
         """
@@ -54,6 +56,10 @@ class Batcher:
         self.lease = lease
         self.metrics = metrics
         self._queues: dict[tuple[tuple[str, ...], tuple[str, ...]], Queue] = {}
+
+    def waiting(self) -> int:
+        """The rows that wait in its queues."""
+        return sum(queue.rows for queue in self._queues.values())
 
     def can_batch(self, feeds: Feeds) -> bool:
         """Whether the inputs have rows. A request with a scalar input has none, and runs alone."""
@@ -73,20 +79,53 @@ class Batcher:
         rows = batch_size(feeds)
         return rows <= self.parameters.max_execution_batch_size and rows == self.parameters.allowed_size(rows)
 
-    async def run(
-        self, feeds: Feeds, fetches: Sequence[str], deadline: float | None = None
+    def run(
+        self, feeds: Feeds, fetches: Sequence[str], deadline: float | None, on_end: OnEnd
     ) -> list[NDArray[Any]]:
-        """Values of `fetches` for one request, in a run that other requests may share.
+        """Values of `fetches` for one request, in a run that other requests may share. It blocks this thread.
 
         Args:
             feeds: arrays of shape (rows, ...) by the names of tensors.
             fetches: names of tensors of shape (rows, ...).
-            deadline: on the clock `time.monotonic`.
+            deadline: on the clock `time.monotonic`; None for none.
+            on_end: registers a function for the end of the call.
 
         Raises:
             StatusError: INVALID_ARGUMENT for more rows than `max_batch_size`, UNAVAILABLE if the queue is full,
-                RESOURCE_EXHAUSTED if the deadline passed in the queue, or the error of the run.
+                RESOURCE_EXHAUSTED if the deadline passed in the queue, CANCELLED if the call has ended, or the error
+                of the run.
         """
+        caller = ThreadCaller()
+        queue, tasks = self._tasks(feeds, fetches, deadline, caller)
+        queue.wait(tasks, caller, on_end)
+        return _merged(tasks)
+
+    async def run_async(
+        self, feeds: Feeds, fetches: Sequence[str], deadline: float | None = None
+    ) -> list[NDArray[Any]]:
+        """The same for a caller in the event loop; the end of its call cancels it.
+
+        Args:
+            feeds: arrays of shape (rows, ...) by the names of tensors.
+            fetches: names of tensors of shape (rows, ...).
+            deadline: on the clock `time.monotonic`; None for none.
+
+        Raises:
+            StatusError: as `run`.
+        """
+        caller = LoopCaller()
+        queue, tasks = self._tasks(feeds, fetches, deadline, caller)
+        await queue.wait_async(tasks, caller)
+        return _merged(tasks)
+
+    def _tasks(
+        self,
+        feeds: Feeds,
+        fetches: Sequence[str],
+        deadline: float | None,
+        caller: ThreadCaller | LoopCaller,
+    ) -> tuple[Queue, list[Task]]:
+        """The queue for a request, and its tasks, which are not in the queue yet."""
         rows = self.check_batch_size(feeds)
         if self.metrics is not None:
             self.metrics.batch_input(rows)
@@ -94,15 +133,14 @@ class Batcher:
         key = tuple(sorted(feeds)), tuple(fetches)
         queue = self._queues.get(key) or self._new_queue(key)
         is_chunk = rows > self.parameters.max_execution_batch_size
-        return await queue.add([Task(*chunk, deadline, is_chunk) for chunk in self._chunks(feeds, rows)])
+        return queue, [Task(*chunk, deadline, is_chunk, caller) for chunk in self._chunks(feeds, rows)]
 
     def _new_queue(self, key: tuple[tuple[str, ...], tuple[str, ...]]) -> Queue:
-        if len(self._queues) >= MAX_QUEUES:
-            self._queues = {other: queue for other, queue in self._queues.items() if not queue.empty}
-        queue = self._queues[key] = Queue(
-            self.parameters, self.threads, self.run_batch, self.lease, self.metrics, key[1]
-        )
-        return queue
+        queue = Queue(self.parameters, self.threads, self.run_batch, self.lease, self.metrics, key[1])
+        with self.threads.lock:
+            if len(self._queues) >= MAX_QUEUES:
+                self._queues = {name: other for name, other in self._queues.items() if other.rows}
+            return self._queues.setdefault(key, queue)
 
     def run_synchronously(self, feeds: Feeds, fetches: Sequence[str], run: Run) -> list[NDArray[Any]]:
         """Runs one request in the caller's thread, in the batches it would have without other requests.
@@ -140,3 +178,14 @@ class Batcher:
             ({name: value[start : start + size] for name, value in feeds.items()}, min(size, rows - start))
             for start in range(0, rows, size)
         ]
+
+
+def _merged(tasks: Sequence[Task]) -> list[NDArray[Any]]:
+    """The outputs of one request. Raises the error of the first task that failed."""
+    chunks = []
+    for task in tasks:
+        if isinstance(task.outputs, BaseException):
+            raise task.outputs
+        assert task.outputs is not None
+        chunks.append(task.outputs)
+    return merge_outputs(chunks)

@@ -1,7 +1,7 @@
 """Signatures as requests need them: read once, since look-ups in the maps of a SignatureDef are slow."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -18,6 +18,7 @@ class Endpoint:
         aliases: the aliases of all outputs.
         fetches: the tensor names of all outputs.
         unservable: why the signature cannot be served; empty where it can.
+        infos: the TensorInfo of each input, by alias.
     """
 
     method_name: str
@@ -27,6 +28,7 @@ class Endpoint:
     aliases: tuple[str, ...]
     fetches: tuple[str, ...]
     unservable: str = ''
+    infos: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_signature(cls, signature: Any, unservable: str = '') -> 'Endpoint':
@@ -46,6 +48,7 @@ class Endpoint:
             tuple(outputs),
             tuple(outputs.values()),
             unservable,
+            dict(signature.inputs),
         )
 
 

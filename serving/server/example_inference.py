@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaiven.serving.common.status import Code, StatusError, failed_precondition, invalid_argument
-from vaiven.serving.server.execution import Arrays, LoadedModel
+from vaiven.serving.server.execution import LoadedModel
+from vaiven.serving.server.steps import Arrays
 from vaiven.serving.wire.dtypes import kind_of_array
 
 CLASSIFY_METHOD = 'tensorflow/serving/classify'

@@ -1,56 +1,27 @@
-"""Where a model runs: in the event loop, in a worker thread, or in a batch with other requests.
+"""Where a model runs: in the caller's thread, in the event loop, in a worker thread, or in a batch with other requests.
 
-A hop to a thread costs a request more than the run of a small model. Runs that were measured to be cheap therefore
-happen in the event loop. This is allowed only where the shapes of the inputs alone decide the cost, and only for inputs
-no larger than those measured: any other run could take any time and block the whole server.
+A gRPC call has a thread of its own, in which the model runs. A REST call is in the event loop. A hop to a thread costs
+it more than the run of a small model, so runs that were measured to be cheap happen in the event loop. This is allowed
+only where the shapes of the inputs alone decide the cost, and only for inputs no larger than those measured: any other
+run could take any time and block all REST requests.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from typing import Any, Protocol, TypeVar
-
-from numpy.typing import NDArray
+from typing import Any, Protocol
 
 from vaiven.serving.common.status import Code, StatusError
-from vaiven.serving.server.batch_queue import Lease, Run
+from vaiven.serving.server.batch_tasks import Lease, OnEnd, Run
 from vaiven.serving.server.batching import Batcher
 from vaiven.serving.server.endpoints import Endpoint
 from vaiven.serving.server.run_costs import LARGE_BYTES, RunCosts, measure, total_bytes
+from vaiven.serving.server.run_slots import RunSlots
+from vaiven.serving.server.steps import Arrays, Feeds, Steps, StepsDoneError, T, run_synchronously, send
 
-T = TypeVar('T')
 # Combinations of inputs and outputs. A model has a few; only a client that varies its output filter needs more.
 MAX_RUN_COSTS = 256
-Arrays = list[NDArray[Any]]
-Feeds = Mapping[str, NDArray[Any]]
-# A request as a generator: it yields the feeds and fetches of each run, receives the values, and returns the response.
-Steps = Generator[tuple[Feeds, Sequence[str]], Arrays, T]
-
-
-def run_synchronously(steps: 'Steps[T]', run: Callable[[Feeds, Sequence[str]], Arrays]) -> T:
-    """The response of `steps`, with all work done in the caller's thread."""
-    try:
-        arguments = next(steps)
-        while True:
-            arguments = steps.send(run(*arguments))
-    except StopIteration as end:
-        response: T = end.value
-        return response
-
-
-def with_timing(steps: 'Steps[T]', report: Callable[[float], None]) -> 'Steps[T]':
-    """`steps` unchanged; `report` gets the seconds of each run, including its wait for a thread or a batch."""
-    try:
-        arguments = next(steps)
-        while True:
-            start = time.perf_counter()
-            values = yield arguments
-            report(time.perf_counter() - start)
-            arguments = steps.send(values)
-    except StopIteration as end:
-        response: T = end.value
-        return response
 
 
 class LoadedModel(Protocol):
@@ -95,7 +66,7 @@ class LoadedModel(Protocol):
 
 
 class Execution:
-    """Runs one loaded version for the event loop.
+    """Runs one loaded version.
 
     Attributes:
         model: the model.
@@ -106,19 +77,22 @@ class Execution:
         self,
         model: LoadedModel,
         workers: Executor,
+        slots: RunSlots,
         lease: Lease,
         new_batcher: Callable[[Run], Batcher | None] = lambda run: None,
     ) -> None:
         """
         Args:
             model: the loaded model.
-            workers: threads for runs outside of the event loop.
+            workers: threads for callers in the event loop.
+            slots: limit the runs outside of batches.
             lease: held by a run that continues after its caller was cancelled.
             new_batcher: the batcher for the given run function, or None for no batching.
         """
         self.model = model
         self._lease = lease
         self._workers = workers
+        self._slots = slots
         self._costs: dict[tuple[tuple[str, ...], tuple[str, ...]], RunCosts] = {}
         self.batcher: Batcher | None = new_batcher(self.run_measured)
 
@@ -128,12 +102,27 @@ class Execution:
         self.batcher = None
         self.model.close()
 
-    async def respond(self, steps: 'Steps[T]', deadline: float | None = None, *, large: bool = False) -> T:
-        """The response of `steps`.
+    def respond(self, steps: 'Steps[T]', deadline: float | None, on_end: OnEnd) -> T:
+        """The response of `steps`, for a caller in a thread of its own, which waits.
 
         Args:
             steps: one of the generators of `inference`.
-            deadline: on the clock `time.monotonic`.
+            deadline: on the clock `time.monotonic`; None for none.
+            on_end: registers a function for the end of the call, which ends the waiting.
+
+        Raises:
+            StatusError: DEADLINE_EXCEEDED, CANCELLED, or the error of the run.
+        """
+        return run_synchronously(steps, lambda feeds, fetches: self._run(feeds, fetches, deadline, on_end))
+
+    async def respond_async(
+        self, steps: 'Steps[T]', deadline: float | None = None, *, large: bool = False
+    ) -> T:
+        """The response of `steps`, for a caller in the event loop.
+
+        Args:
+            steps: one of the generators of `inference`.
+            deadline: on the clock `time.monotonic`; None for none.
             large: whether the steps themselves, and not only the run, would block the event loop.
 
         Raises:
@@ -142,38 +131,61 @@ class Execution:
         if large and self.batcher is None:
             # In one go, so that the inputs of requests that wait for a thread are not in memory twice.
             large_response: T = await self._in_worker(
-                run_synchronously, steps, lambda feeds, fetches: self.run_measured(feeds, fetches, deadline)
+                run_synchronously, steps, lambda feeds, fetches: self._run_in_slot(feeds, fetches, deadline)
             )
             return large_response
         try:
             arguments = await self._step(steps, None, large=large)
             while True:
-                values = await self._run(*arguments, deadline)
+                values = await self._run_async(*arguments, deadline)
                 arguments = await self._step(steps, values, large=large or total_bytes(values) >= LARGE_BYTES)
-        except _StepsDoneError as end:
+        except StepsDoneError as end:
             response: T = end.response
             return response
 
     async def _step(
         self, steps: 'Steps[Any]', values: Arrays | None, *, large: bool
     ) -> tuple[Feeds, Sequence[str]]:
-        """Feeds and fetches of the run after `values`. Raises _StepsDoneError with the response at the end."""
+        """Feeds and fetches of the run after `values`. Raises StepsDoneError with the response at the end."""
         if large:
-            arguments: tuple[Feeds, Sequence[str]] = await self._in_worker(_send, steps, values)
+            arguments: tuple[Feeds, Sequence[str]] = await self._in_worker(send, steps, values)
             return arguments
-        return _send(steps, values)
+        return send(steps, values)
 
-    async def _run(self, feeds: Feeds, fetches: Sequence[str], deadline: float | None) -> Arrays:
-        batcher = self.batcher if self.batcher is not None and self.batcher.can_batch(feeds) else None
+    def _run(self, feeds: Feeds, fetches: Sequence[str], deadline: float | None, on_end: OnEnd) -> Arrays:
+        batcher = self._batcher_for(feeds)
+        if self._is_cheap(feeds, fetches, batcher):
+            return self._run_cheap(feeds, fetches)
         if batcher is not None:
-            # Checked before any run: whether a request is too large must not depend on earlier requests.
-            batcher.check_batch_size(feeds)
-        if (batcher is None or batcher.is_unpadded(feeds)) and self._may_run_in_loop(feeds, fetches):
-            return self._run_in_loop(feeds, fetches)
+            return batcher.run(feeds, fetches, deadline, on_end)
+        return self._run_in_slot(feeds, fetches, deadline, on_end)
+
+    async def _run_async(self, feeds: Feeds, fetches: Sequence[str], deadline: float | None) -> Arrays:
+        batcher = self._batcher_for(feeds)
+        if self._is_cheap(feeds, fetches, batcher):
+            return self._run_cheap(feeds, fetches)
         if batcher is not None:
-            return await batcher.run(feeds, fetches, deadline)
-        values: Arrays = await self._in_worker(self.run_measured, feeds, fetches, deadline)
+            return await batcher.run_async(feeds, fetches, deadline)
+        values: Arrays = await self._in_worker(self._run_in_slot, feeds, fetches, deadline)
         return values
+
+    def _batcher_for(self, feeds: Feeds) -> Batcher | None:
+        """Makes batches with these inputs; None for a run alone. Raises StatusError for too many rows."""
+        batcher = self.batcher
+        if batcher is None or not batcher.can_batch(feeds):
+            return None
+        # Checked before any run: whether a request is too large must not depend on earlier requests.
+        batcher.check_batch_size(feeds)
+        return batcher
+
+    def _run_in_slot(
+        self, feeds: Feeds, fetches: Sequence[str], deadline: float | None, on_end: OnEnd | None = None
+    ) -> Arrays:
+        self._slots.acquire(deadline, on_end)
+        try:
+            return self.run_measured(feeds, fetches, deadline)
+        finally:
+            self._slots.release()
 
     async def _in_worker(self, work: Callable[..., Any], *arguments: Any) -> Any:
         future = self._workers.submit(work, *arguments)
@@ -194,17 +206,19 @@ class Execution:
             costs = self._costs.setdefault(key, RunCosts(self.model.fixed_cost(fetches)))
         return costs
 
-    def _may_run_in_loop(self, feeds: Feeds, fetches: Sequence[str]) -> bool:
-        costs = self._costs_of(feeds, fetches)
-        return costs.allows_event_loop(feeds) and self.model.prepared(feeds, fetches)
+    def _is_cheap(self, feeds: Feeds, fetches: Sequence[str], batcher: Batcher | None) -> bool:
+        """Whether a run alone, with all operations in one thread, costs less than a wait for another thread."""
+        if batcher is not None and not batcher.is_unpadded(feeds):
+            return False
+        return self._costs_of(feeds, fetches).is_cheap(feeds) and self.model.prepared(feeds, fetches)
 
-    def _run_in_loop(self, feeds: Feeds, fetches: Sequence[str]) -> Arrays:
+    def _run_cheap(self, feeds: Feeds, fetches: Sequence[str]) -> Arrays:
         costs = self._costs_of(feeds, fetches)
         cpu_start, wall_start = time.thread_time(), time.perf_counter()
         try:
             return self.model.run(feeds, fetches, single_threaded=True)
         finally:
-            costs.observe_in_loop(time.thread_time() - cpu_start, time.perf_counter() - wall_start)
+            costs.observe_cheap(time.thread_time() - cpu_start, time.perf_counter() - wall_start)
 
     def run_measured(
         self,
@@ -238,22 +252,13 @@ class Execution:
         single_threaded = single_threaded or size in costs.small
         prepared = single_threaded and self.model.prepared(feeds, fetches)
         clock = time.thread_time if single_threaded else time.perf_counter
-        start = clock()
+        start, wall_start = clock(), time.perf_counter()
         values = self.model.run(feeds, fetches, timeout, single_threaded=single_threaded)
-        costs.observe(size, clock() - start, single_threaded=single_threaded, prepared=prepared)
+        costs.observe(
+            size,
+            clock() - start,
+            single_threaded=single_threaded,
+            prepared=prepared,
+            wall_seconds=time.perf_counter() - wall_start,
+        )
         return values
-
-
-class _StepsDoneError(Exception):
-    """Carries the response: a future cannot raise `StopIteration`."""
-
-    def __init__(self, response: Any) -> None:
-        super().__init__()
-        self.response = response
-
-
-def _send(steps: 'Steps[Any]', values: Arrays | None) -> tuple[Feeds, Sequence[str]]:
-    try:
-        return steps.send(values)  # type: ignore[arg-type]  # (None starts a generator)
-    except StopIteration as end:
-        raise _StepsDoneError(end.value) from None

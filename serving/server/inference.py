@@ -17,7 +17,8 @@ from vaiven.serving.server.example_inference import (
     classify_into,
     regress_into,
 )
-from vaiven.serving.server.execution import LoadedModel, Steps
+from vaiven.serving.server.execution import LoadedModel
+from vaiven.serving.server.steps import Steps
 from vaiven.serving.wire import messages, tensors
 
 DEFAULT_SIGNATURE = 'serving_default'

@@ -1,5 +1,6 @@
 """Loads versions into memory, warms them up, and sets up how their requests run."""
 
+import os
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -9,12 +10,15 @@ from functools import partial
 from vaiven.serving.common import log
 from vaiven.serving.common.status import Code, StatusError
 from vaiven.serving.server import batching_parameters, session
-from vaiven.serving.server.batch_queue import BatchThreads, Run
+from vaiven.serving.server.batch_queue import BatchThreads
+from vaiven.serving.server.batch_tasks import Run
 from vaiven.serving.server.batching import Batcher
-from vaiven.serving.server.execution import Arrays, Execution, Feeds, LoadedModel
+from vaiven.serving.server.execution import Execution, LoadedModel
 from vaiven.serving.server.flags import Options
 from vaiven.serving.server.metrics import Metrics
+from vaiven.serving.server.run_slots import RunSlots
 from vaiven.serving.server.saved_model import RunVariants, SavedModel
+from vaiven.serving.server.steps import Arrays, Feeds
 from vaiven.serving.server.tflite import TfliteModel
 from vaiven.serving.server.version import Version
 from vaiven.serving.server.warmup import FILE, warm_up
@@ -28,7 +32,7 @@ class Loader:
 
         Args:
             options: the server's flags.
-            workers: threads for runs outside of the event loop.
+            workers: threads for callers in the event loop.
             metrics: counts warm-ups and batches.
 
         Raises:
@@ -36,6 +40,7 @@ class Loader:
         """
         self._options = options
         self._workers = workers
+        self._slots = RunSlots(options.grpc_max_threads or 4 * (os.cpu_count() or 1))
         self._metrics = metrics
         self._session, self._batching = session.session_options(options)
         self._run_variants: defaultdict[str, RunVariants] = defaultdict(RunVariants)  # by model
@@ -60,7 +65,9 @@ class Loader:
         else:
             model = SavedModel(version.path, self._session, self._run_variants[version.name])
         try:
-            execution = Execution(model, self._workers, version, lambda run: self._new_batcher(version, run))
+            execution = Execution(
+                model, self._workers, self._slots, version, lambda run: self._new_batcher(version, run)
+            )
             warmed_up = self._options.enable_model_warmup and self._warm_up(version, execution)
             if isinstance(model, TfliteModel) and not warmed_up:
                 # TensorFlow Lite finds a missing operation only in a run: better here than in the first request.

@@ -84,6 +84,11 @@ class Rest:
         self._metrics = metrics
         self._tokens = tokens
         self._inference = RestInference(api, workers, metrics)
+        self._methods = {
+            'predict': self._inference.predict,
+            'classify': self._inference.classify,
+            'regress': self._inference.regress,
+        }
         self._bodies = Bodies(options.max_body_bytes)
         self._cors: dict[str, str] = dict(CORS) if options.cors else {}
         if options.cors and tokens is not None:
@@ -115,13 +120,16 @@ class Rest:
         if not _API_PATH.fullmatch(path):
             return web.Response(status=404, text=NOT_FOUND_PAGE, content_type='text/html')
         response = await self._respond(request, path)
-        response.headers.update(self._cors)
+        if self._cors:
+            response.headers.update(self._cors)
         return response
 
     async def _respond(self, request: web.BaseRequest, path: str) -> web.Response:
         try:
             text: str | list[bytes]
-            text = await asyncio.wait_for(self._body(request, path), self._options.timeout_seconds)
+            # Not `wait_for`, which makes a task: that costs as much as the rest of this module.
+            async with asyncio.timeout(self._options.timeout_seconds):
+                text = await self._body(request, path)
             status = 200
         except StatusError as error:
             text, status = rest_state.error_output(error.message), HTTP_STATUS[error.code]
@@ -162,25 +170,17 @@ class Rest:
 
     async def _body(self, request: web.BaseRequest, path: str) -> str | list[bytes]:
         """The JSON of the response. Raises StatusError."""
-        malformed = invalid_argument(f'Malformed request: {request.method} {path}')
         if request.method == 'POST':
             match = _INFERENCE_PATH.fullmatch(path)
-            if not match:
-                raise malformed
+            method = self._methods.get(match[4]) if match else None
+            if match is None or method is None:
+                raise _malformed(request, path)
             spec = _spec(*match.groups()[:3])
-            methods = {
-                'predict': self._inference.predict,
-                'classify': self._inference.classify,
-                'regress': self._inference.regress,
-            }
-            method = methods.get(match[4])
-            if method is None:
-                raise malformed
             deadline = time.monotonic() + self._options.timeout_seconds
             return await method(spec, await self._bodies.read(request), deadline)
         match = _MODEL_PATH.fullmatch(path) if request.method == 'GET' else None
         if not match:
-            raise malformed
+            raise _malformed(request, path)
         name, version, label, metadata = match.groups()
         if not name and path.lower() == '/v1/models':
             return rest_state.models_outputs(self._api)
@@ -199,6 +199,10 @@ class Rest:
 
 class _InvalidVersionError(Exception):
     """A version that is not a 64-bit number: the stock server answers 400 with an empty body."""
+
+
+def _malformed(request: web.BaseRequest, path: str) -> StatusError:
+    return invalid_argument(f'Malformed request: {request.method} {path}')
 
 
 def _json(status: int, text: str | list[bytes]) -> web.Response:
@@ -231,4 +235,6 @@ def _spec(name: str, version: str | None, label: str | None) -> Any:
 
 def _unquoted(text: str) -> str:
     """The %-decoded text. Bytes that are not UTF-8 are replaced, and then match no name."""
+    if '%' not in text and text.isascii():
+        return text
     return unquote(text).encode('utf-8', 'surrogatepass').decode('utf-8', 'replace')

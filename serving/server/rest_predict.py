@@ -1,7 +1,7 @@
 """Predict over REST, in row format (`instances`, `predictions`) and columnar format (`inputs`, `outputs`)."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ def read_signature_name(body: dict[str, Any]) -> str:
     return name
 
 
-def predict_inputs(body: dict[str, Any], inputs: dict[str, Any]) -> tuple[dict[str, NDArray[Any]], bool]:
+def predict_inputs(body: dict[str, Any], inputs: Mapping[str, Any]) -> tuple[dict[str, NDArray[Any]], bool]:
     """The tensors of a predict request, and whether it is in row format.
 
     Args:
@@ -54,7 +54,7 @@ def predict_inputs(body: dict[str, Any], inputs: dict[str, Any]) -> tuple[dict[s
     raise invalid_argument("Missing 'inputs' or 'instances' key")
 
 
-def _rows(instances: list[Any], inputs: dict[str, Any]) -> dict[str, NDArray[Any]]:
+def _rows(instances: list[Any], inputs: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
     # The first row decides the form of all; `{"b64": …}` is a string and not an object.
     as_objects = is_object(instances[0])
     if not as_objects and len(inputs) > 1:
@@ -74,7 +74,7 @@ class _RowMismatchError(Exception):
     """Rows differ in form, or their keys are not those of the signature."""
 
 
-def _stacked(instances: list[Any], inputs: dict[str, Any], as_objects: bool) -> dict[str, NDArray[Any]]:
+def _stacked(instances: list[Any], inputs: Mapping[str, Any], as_objects: bool) -> dict[str, NDArray[Any]]:
     """A tensor of all rows for each input."""
     for item in instances:
         if is_object(item) != as_objects or (as_objects and item.keys() != inputs.keys()):
@@ -88,7 +88,7 @@ def _stacked(instances: list[Any], inputs: dict[str, Any], as_objects: bool) -> 
     return {name: json_values.to_tensor(instances, info.dtype)}
 
 
-def _raise_first_error(instances: list[Any], inputs: dict[str, Any], as_objects: bool) -> None:
+def _raise_first_error(instances: list[Any], inputs: Mapping[str, Any], as_objects: bool) -> None:
     """Raises StatusError for the first row that does not match, with the stock server's message."""
     first: dict[str, NDArray[Any]] = {}
     for start in range(0, len(instances), _ROWS_AT_ONCE):
@@ -115,7 +115,7 @@ def _raise_first_error(instances: list[Any], inputs: dict[str, Any], as_objects:
                 )
 
 
-def _check_row(name: str, value: Any, inputs: dict[str, Any], first: dict[str, NDArray[Any]]) -> None:
+def _check_row(name: str, value: Any, inputs: Mapping[str, Any], first: dict[str, NDArray[Any]]) -> None:
     """Checks that a value is a tensor of the input, with the shape of the first row. Raises StatusError."""
     if name not in inputs:
         raise invalid_argument(f'JSON object: does not have named input: {name}')
@@ -128,7 +128,7 @@ def _check_row(name: str, value: Any, inputs: dict[str, Any], first: dict[str, N
 
 
 def _match_first_row(
-    items: list[Any], inputs: dict[str, Any], as_objects: bool, first: dict[str, NDArray[Any]]
+    items: list[Any], inputs: Mapping[str, Any], as_objects: bool, first: dict[str, NDArray[Any]]
 ) -> bool:
     """Whether all of `items` have the form and shapes of the first row. Row by row, this would take seconds."""
     try:
@@ -142,7 +142,7 @@ def _shape(array: NDArray[Any]) -> str:
     return '[' + ','.join(map(str, array.shape)) + ']'
 
 
-def _columns(value: Any, inputs: dict[str, Any]) -> dict[str, NDArray[Any]]:
+def _columns(value: Any, inputs: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
     if not is_object(value):
         if len(inputs) > 1:
             raise invalid_argument(

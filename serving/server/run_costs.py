@@ -93,7 +93,15 @@ class RunCosts:
     small: Sizes = field(default_factory=Sizes)
     short: Sizes = field(default_factory=Sizes)
 
-    def observe(self, size: Size, seconds: float, *, single_threaded: bool, prepared: bool = False) -> None:
+    def observe(
+        self,
+        size: Size,
+        seconds: float,
+        *,
+        single_threaded: bool,
+        prepared: bool = False,
+        wall_seconds: float = 0.0,
+    ) -> None:
         """Notes a successful run in a worker thread.
 
         Args:
@@ -101,33 +109,34 @@ class RunCosts:
             seconds: its duration.
             single_threaded: whether it ran in that thread only.
             prepared: whether the same run was done before. The first one compiles the graph, and may be slow.
+            wall_seconds: wall time, where `seconds` is CPU time.
         """
         if prepared and seconds >= SHORT_SECONDS:
             self.fixed = False
-        if single_threaded and seconds < CHEAP_SECONDS:
+        if single_threaded and seconds < CHEAP_SECONDS and wall_seconds < SLOW_WALL_SECONDS:
             self.cheap.add(size)
         if seconds < SMALL_SECONDS:
             self.small.add(size)
         if seconds < SHORT_SECONDS:
             self.short.add(size)
 
-    def observe_in_loop(self, seconds: float, wall_seconds: float) -> None:
-        """Notes a run in the event loop.
+    def observe_cheap(self, seconds: float, wall_seconds: float) -> None:
+        """Notes a run that was expected to be cheap, perhaps in the event loop.
 
-        A slow one ends such runs for good. After one that is no longer cheap, the next ones run in a worker thread,
-        where they are measured again.
+        One that takes much CPU time ends such runs for good. After one that is no longer cheap, or that waited for
+        something, perhaps only for other processes, the next ones are measured again before any is cheap.
 
         Args:
             seconds: CPU time of the thread.
             wall_seconds: wall time.
         """
-        if seconds >= SHORT_SECONDS or wall_seconds >= SLOW_WALL_SECONDS:
+        if seconds >= SHORT_SECONDS:
             self.fixed = False
-        elif seconds >= SMALL_SECONDS:
+        elif seconds >= SMALL_SECONDS or wall_seconds >= SLOW_WALL_SECONDS:
             self.cheap.clear()
 
-    def allows_event_loop(self, feeds: Arrays) -> bool:
-        """Whether a run with these inputs may block the event loop."""
+    def is_cheap(self, feeds: Arrays) -> bool:
+        """Whether a run with these inputs is short enough to block the event loop."""
         if not self.fixed or sum(value.nbytes for value in feeds.values()) > LARGE_BYTES:
             return False
         return measure(feeds) in self.cheap

@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
-import grpc.aio
+import grpc
 
 from vaiven.serving.common import log, ports, tls
 from vaiven.serving.common.errors import ServerStartError
@@ -22,12 +23,13 @@ from vaiven.serving.server.auth import Access, TokenInterceptor, Tokens
 from vaiven.serving.server.batch_queue import BatchThreads
 from vaiven.serving.server.configuration import Configuration
 from vaiven.serving.server.flags import Options
-from vaiven.serving.server.grpc_service import add_services
+from vaiven.serving.server.grpc_service import OTHER_THREADS, add_services
 from vaiven.serving.server.loader import Loader
 from vaiven.serving.server.log_folders import LogFolders
 from vaiven.serving.server.manager import Manager
 from vaiven.serving.server.metrics import Metrics
 from vaiven.serving.server.profiler import Profiler
+from vaiven.serving.server.request_threads import RequestThreads
 from vaiven.serving.server.rest import Rest, RestOptions
 from vaiven.serving.server.served_model import ServingOptions
 
@@ -60,7 +62,7 @@ class Server:
         self._loader: Loader | None = None
         self._manager: Manager | None = None
         self._api: Api | None = None
-        self._grpc: grpc.aio.Server | None = None
+        self._grpc: grpc.Server | None = None
         self._rest: Rest | None = None
         self._rest_port: HttpPort | None = None
 
@@ -174,7 +176,9 @@ class Server:
         assert self._api is not None
         needs_token = self._tokens is not None or self._admin_tokens is not None
         interceptors = [TokenInterceptor(self._tokens, self._admin_tokens)] if needs_token else []
-        self._grpc = grpc.aio.server(
+        threads: Any = RequestThreads(options.max_concurrent_requests + OTHER_THREADS)
+        self._grpc = grpc.server(
+            threads,
             interceptors=interceptors,
             # A dict: gRPC uses the first of two values of one name, and the flag must override the others.
             options=list(
@@ -189,7 +193,7 @@ class Server:
         )
         # With admin tokens, the interceptor has checked every caller of the profiler.
         profiler = Profiler(local_only=self._admin_tokens is None) if options.enable_profiler else None
-        add_services(self._grpc, self._api, self._workers, profiler)
+        add_services(self._grpc, self._api, asyncio.get_running_loop(), profiler)
         try:
             for address in _grpc_addresses(options):
                 if self._tls is not None:
@@ -204,7 +208,7 @@ class Server:
         except (OSError, RuntimeError) as error:
             ports.check(options.host, {options.port, options.rest_api_port})
             raise ServerStartError(f'the ports cannot be opened: {error}') from error
-        await self._grpc.start()
+        self._grpc.start()
 
     async def _open_rest(self, api: Api) -> None:
         options = self.options
@@ -255,7 +259,7 @@ class Server:
         if self._manager is not None:
             self._manager.stop_loading()
         if self._grpc is not None:
-            closing.append(self._grpc.stop(self.options.drain_seconds))
+            closing.append(asyncio.to_thread(self._grpc.stop(self.options.drain_seconds).wait))
         if self._rest_port is not None:
             closing.append(self._rest_port.close())
         await asyncio.gather(*closing)

@@ -12,9 +12,9 @@ from vaiven.serving.common.errors import ServingError
 from vaiven.serving.common.status import Code, StatusError, invalid_argument
 from vaiven.serving.common.tfrecords import Records
 from vaiven.serving.server import inference
-from vaiven.serving.server.batch_queue import Run
-from vaiven.serving.server.execution import run_synchronously
+from vaiven.serving.server.batch_tasks import Run
 from vaiven.serving.server.inference import Servable
+from vaiven.serving.server.steps import run_synchronously
 from vaiven.serving.wire import messages
 
 FILE = Path('assets.extra') / 'tf_serving_warmup_requests'

@@ -1,13 +1,14 @@
 """Bearer tokens: a call without a valid one is rejected, whatever its header, and the file may change at any time."""
 
-import asyncio
 import logging
 import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import grpc
-import grpc.aio
 import pytest
 
 from vaiven.serving.common.errors import ServingError
@@ -134,36 +135,40 @@ def call(
 ) -> tuple[str, str]:
     """Code and text, or response, of a call with `metadata` to a server that requires one of the `known` tokens."""
 
-    async def run() -> tuple[str, str]:
-        async def answer(request: bytes, context: Any) -> bytes:
-            return b'answer'
+    def answer(request: bytes, context: Any) -> bytes:
+        return b'answer'
 
-        async def answers(request: bytes, context: Any) -> Any:
-            yield b'answers'
+    def answers(request: bytes, context: Any) -> Iterator[bytes]:
+        yield b'answers'
 
-        handlers = {
-            'Ask': grpc.unary_unary_rpc_method_handler(answer),
-            'Check': grpc.unary_unary_rpc_method_handler(answer),
-            'Stream': grpc.unary_stream_rpc_method_handler(answers),
-        }
-        server = grpc.aio.server(interceptors=[TokenInterceptor(known)])
-        for service in ('a.Service', 'grpc.health.v1.Health'):
-            server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
-        port = server.add_insecure_port('127.0.0.1:0')
-        await server.start()
+    handlers = {
+        'Ask': grpc.unary_unary_rpc_method_handler(answer),
+        'Check': grpc.unary_unary_rpc_method_handler(answer),
+        'Stream': grpc.unary_stream_rpc_method_handler(answers),
+    }
+    with listening(TokenInterceptor(known), handlers) as channel:
         try:
-            async with grpc.aio.insecure_channel(f'127.0.0.1:{port}') as channel:
-                if stream:
-                    parts = [part async for part in channel.unary_stream(method)(b'x', metadata=metadata)]
-                    return 'OK', b''.join(parts).decode()
-                answer_ = await channel.unary_unary(method)(b'x' * 100_000, metadata=metadata, timeout=30)
-                return 'OK', answer_.decode()
-        except grpc.aio.AioRpcError as error:
+            if stream:
+                return 'OK', b''.join(channel.unary_stream(method)(b'x', metadata=metadata)).decode()
+            answered: bytes = channel.unary_unary(method)(b'x' * 100_000, metadata=metadata, timeout=30)
+            return 'OK', answered.decode()
+        except grpc.RpcError as error:
             return error.code().name, error.details() or ''
-        finally:
-            await server.stop(None)
 
-    return asyncio.run(run())
+
+@contextmanager
+def listening(interceptor: TokenInterceptor, handlers: dict[str, Any]) -> Iterator[grpc.Channel]:
+    """A channel to a server with the interceptor and two services with these handlers."""
+    server = grpc.server(ThreadPoolExecutor(2), interceptors=[interceptor])
+    for service in ('a.Service', 'grpc.health.v1.Health'):
+        server.add_registered_method_handlers(service, handlers)
+    port = server.add_insecure_port('127.0.0.1:0')
+    server.start()
+    try:
+        with grpc.insecure_channel(f'127.0.0.1:{port}') as channel:
+            yield channel
+    finally:
+        server.stop(None)
 
 
 def test_grpc_asks_for_a_token_but_not_for_health(tmp_path: Path) -> None:
@@ -191,21 +196,13 @@ PROFILE = '/tensorflow.ProfilerService/Profile'
 def ask_guarded(ordinary: Tokens | None, admin: Tokens | None, method: str, token: str | None) -> str:
     """Name of the code of a call with `token`; UNIMPLEMENTED means that the call was accepted."""
 
-    async def run() -> str:
-        server = grpc.aio.server(interceptors=[TokenInterceptor(ordinary, admin)])
-        port = server.add_insecure_port('127.0.0.1:0')
-        await server.start()
-        metadata = () if token is None else (('authorization', f'Bearer {token}'),)
-        try:
-            async with grpc.aio.insecure_channel(f'127.0.0.1:{port}') as channel:
-                await channel.unary_unary(method)(b'x', metadata=metadata, timeout=30)
-        except grpc.aio.AioRpcError as error:
-            return error.code().name
-        finally:
-            await server.stop(None)
-        raise AssertionError('there is no such method')
-
-    return asyncio.run(run())
+    metadata = () if token is None else (('authorization', f'Bearer {token}'),)
+    with (
+        listening(TokenInterceptor(ordinary, admin), {}) as channel,
+        pytest.raises(grpc.RpcError) as caught,
+    ):
+        channel.unary_unary(method)(b'x', metadata=metadata, timeout=30)
+    return str(caught.value.code().name)
 
 
 @pytest.mark.parametrize(

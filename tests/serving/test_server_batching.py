@@ -3,11 +3,13 @@
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from raw_clients import wait_until
 
 from vaiven.serving.common.status import Code, StatusError, invalid_argument
 from vaiven.serving.server.batch_queue import BatchThreads
@@ -71,10 +73,10 @@ def together(
         lease = Lease()
         batcher = Batcher(parameters, BatchThreads(threads), model, lease)
         model.go_on.clear()
-        first = asyncio.create_task(batcher.run(requests[0], fetches))
+        first = asyncio.create_task(batcher.run_async(requests[0], fetches))
         await asyncio.to_thread(model.entered.wait, 30)
         assert lease.uses == 1
-        rest = [asyncio.create_task(batcher.run(request, fetches)) for request in requests[1:]]
+        rest = [asyncio.create_task(batcher.run_async(request, fetches)) for request in requests[1:]]
         await asyncio.sleep(0)
         model.go_on.set()
         answers = await asyncio.gather(first, *rest, return_exceptions=True)
@@ -202,7 +204,7 @@ def test_a_batch_that_is_not_full_waits_for_more_and_goes_when_it_is_full() -> N
     async def work() -> list[int]:
         model = Model()
         batcher = Batcher(BatchingParameters(3, 3, timeout_seconds=60), BatchThreads(1), model, Lease())
-        await asyncio.gather(*(batcher.run(numbers(1), ['y']) for _ in range(3)))
+        await asyncio.gather(*(batcher.run_async(numbers(1), ['y']) for _ in range(3)))
         return model.rows
 
     assert run(work) == [3]
@@ -212,7 +214,7 @@ def test_a_batch_that_is_not_full_goes_when_its_time_is_up() -> None:
     async def work() -> list[int]:
         model = Model()
         batcher = Batcher(BatchingParameters(timeout_seconds=0.01), BatchThreads(1), model, Lease())
-        await asyncio.gather(*(batcher.run(numbers(1), ['y']) for _ in range(2)))
+        await asyncio.gather(*(batcher.run_async(numbers(1), ['y']) for _ in range(2)))
         return model.rows
 
     assert run(work) == [2]
@@ -223,11 +225,11 @@ def test_a_deadline_that_passes_in_the_queue_and_a_caller_that_hangs_up() -> Non
         model = Model()
         batcher = Batcher(BatchingParameters(1, 1), BatchThreads(1), model, Lease())
         model.go_on.clear()
-        first = asyncio.create_task(batcher.run(numbers(1), ['y']))
+        first = asyncio.create_task(batcher.run_async(numbers(1), ['y']))
         await asyncio.to_thread(model.entered.wait, 30)
-        late = asyncio.create_task(batcher.run(numbers(2), ['y'], deadline=0.0))
-        gone = asyncio.create_task(batcher.run(numbers(3), ['y']))
-        last = asyncio.create_task(batcher.run(numbers(4), ['y']))
+        late = asyncio.create_task(batcher.run_async(numbers(2), ['y'], deadline=0.0))
+        gone = asyncio.create_task(batcher.run_async(numbers(3), ['y']))
+        last = asyncio.create_task(batcher.run_async(numbers(4), ['y']))
         await asyncio.sleep(0)
         gone.cancel()
         model.go_on.set()
@@ -247,13 +249,111 @@ def test_a_deadline_that_passes_in_the_queue_and_a_caller_that_hangs_up() -> Non
 def test_queues_share_the_threads_by_turns() -> None:
     async def work() -> list[Any]:
         model = Model()
+        model.go_on.clear()
         batcher = Batcher(BatchingParameters(1, 1), BatchThreads(1), model, Lease())
-        await asyncio.gather(
-            *(batcher.run(numbers(value), fetches) for fetches in (['y'], ['one']) for value in (1, 2, 3))
-        )
+        tasks = [
+            asyncio.create_task(batcher.run_async(numbers(value), fetches))
+            for fetches in (['y'], ['one'])
+            for value in (1, 2, 3)
+        ]
+        await asyncio.sleep(0)
+        model.go_on.set()
+        await asyncio.gather(*tasks)
         return [value.item() for value in model.inputs]
 
     assert run(work) == [1, 2, 1, 3, 2, 3]
+
+
+class CallEnd:
+    """The end of a call, as gRPC tells it."""
+
+    def __init__(self) -> None:
+        self._functions: list[Callable[[], object]] = []
+
+    def __call__(self, function: Callable[[], object]) -> bool:
+        self._functions.append(function)
+        return True
+
+    def come(self) -> None:
+        for function in self._functions:
+            function()
+
+
+def test_callers_with_threads_share_runs_and_one_of_them_runs_the_batch() -> None:
+    model, lease = Model(), Lease()
+    batcher = Batcher(BatchingParameters(), BatchThreads(1), model, lease)
+    model.go_on.clear()
+    with ThreadPoolExecutor(9) as threads:
+        first = threads.submit(batcher.run, numbers(0), ['y'], None, CallEnd())
+        assert model.entered.wait(30)
+        rest = [threads.submit(batcher.run, numbers(value), ['y'], None, CallEnd()) for value in range(1, 8)]
+        wait_until(lambda: batcher.waiting() == 7)
+        model.go_on.set()
+        assert [answer.result(30)[0].tolist() for answer in [first, *rest]] == [[2 * n] for n in range(8)]
+    assert model.rows == [1, 7]
+    assert lease.uses == 0
+
+
+def test_callers_of_both_kinds_share_a_run() -> None:
+    async def work() -> list[Any]:
+        model = Model()
+        batcher = Batcher(BatchingParameters(), BatchThreads(1), model, Lease())
+        model.go_on.clear()
+        first = asyncio.create_task(batcher.run_async(numbers(1), ['y']))
+        await asyncio.to_thread(model.entered.wait, 30)
+        second = asyncio.create_task(batcher.run_async(numbers(2), ['y']))
+        third = asyncio.create_task(asyncio.to_thread(batcher.run, numbers(3), ['y'], None, CallEnd()))
+        while batcher.waiting() < 2:
+            await asyncio.sleep(0.01)
+        model.go_on.set()
+        answers = await asyncio.gather(first, second, third)
+        return [model.rows, *(answer[0].tolist() for answer in answers)]
+
+    assert run(work) == [[1, 2], [2], [4], [6]]
+
+
+def test_a_caller_with_a_thread_that_hangs_up_leaves_the_queue_at_once() -> None:
+    model = Model()
+    batcher = Batcher(BatchingParameters(1, 1), BatchThreads(1), model, Lease())
+    model.go_on.clear()
+    with ThreadPoolExecutor(3) as threads:
+        first = threads.submit(batcher.run, numbers(1), ['y'], None, CallEnd())
+        assert model.entered.wait(30)
+        end = CallEnd()
+        gone = threads.submit(batcher.run, numbers(2), ['y'], None, end)
+        wait_until(lambda: batcher.waiting() == 1)
+        end.come()
+        with pytest.raises(StatusError, match='the caller has hung up'):
+            gone.result(30)
+        ended = threads.submit(batcher.run, numbers(3), ['y'], None, lambda function: False)
+        with pytest.raises(StatusError, match='the caller has hung up'):
+            ended.result(30)
+        model.go_on.set()
+        assert first.result(30)[0].tolist() == [2]
+    assert [value.tolist() for value in model.inputs] == [[1]]
+
+
+def test_a_batch_of_a_caller_with_a_thread_goes_when_its_time_is_up() -> None:
+    model = Model()
+    batcher = Batcher(BatchingParameters(timeout_seconds=0.05), BatchThreads(1), model, Lease())
+    with ThreadPoolExecutor(2) as threads:
+        both = [threads.submit(batcher.run, numbers(1), ['y'], None, CallEnd()) for _ in range(2)]
+        for answer in both:
+            assert answer.result(30)[0].tolist() == [2]
+    assert sum(model.rows) == 2
+
+
+def test_many_callers_with_threads_all_get_their_rows() -> None:
+    model = Model()
+    batcher = Batcher(BatchingParameters(16, 4, max_enqueued_batches=100), BatchThreads(2), model, Lease())
+
+    def ask(value: int) -> bool:
+        rows = numbers(*range(value, value + 1 + value % 6))
+        [y] = batcher.run(rows, ['y'], None, CallEnd())
+        return bool((y == rows['x'] * 2).all())
+
+    with ThreadPoolExecutor(16) as threads:
+        assert all(threads.map(ask, range(2000)))
 
 
 def test_inputs_without_rows_are_not_batched() -> None:
@@ -265,7 +365,7 @@ def test_inputs_without_rows_are_not_batched() -> None:
 
 def test_inputs_with_different_numbers_of_rows_are_refused() -> None:
     async def work() -> None:
-        await Batcher(BatchingParameters(), BatchThreads(1), Model(), Lease()).run(
+        await Batcher(BatchingParameters(), BatchThreads(1), Model(), Lease()).run_async(
             {'x': np.zeros(1), 'z': np.zeros(2)}, ['y']
         )
 
