@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 
+from vaiven.serving.common.call_threads import blocking
 from vaiven.serving.wire import messages
 
 # The empty name is the whole server. TensorFlow Serving registers the other two by their short names.
@@ -62,7 +63,8 @@ def service(is_ready: Callable[[], bool], is_draining: Callable[[], bool]) -> gr
                 # An open stream would hold the shutdown up until the drain time is over.
                 if is_draining() and health.status != response.SERVING:
                     return
-                ended.wait(WATCH_SECONDS)
+                with blocking:
+                    ended.wait(WATCH_SECONDS)
         finally:
             watches.release()
 

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from vaiven.serving.common.call_threads import blocking
 from vaiven.serving.common.status import Code, StatusError
 from vaiven.serving.server.batch_arrays import (
     BatchDimensionError,
@@ -98,7 +99,8 @@ class BatchThreads:
         """Runs a batch in this thread, and hands the results to its callers."""
         results: Sequence[Arrays | BaseException]
         try:
-            results = queue.run(batch)
+            with blocking:
+                results = queue.run(batch)
         except BaseException as error:  # in every case the place becomes free, and no caller waits for ever
             results = [error] * len(batch)
         self._end(queue, batch, results)

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from vaiven.serving.common.call_threads import blocking
 from vaiven.serving.server.batch_arrays import Feeds
 
 Arrays = list[NDArray[Any]]
@@ -53,7 +54,10 @@ class Waiter:
 
     def sleep(self, seconds: float | None = None) -> bool:
         """Sleeps, for at most `seconds`. Returns whether it was woken."""
-        return self._lock.acquire(timeout=-1 if seconds is None else max(seconds, 0))
+        if self._lock.acquire(blocking=False):
+            return True
+        with blocking:
+            return self._lock.acquire(timeout=-1 if seconds is None else max(seconds, 0))
 
 
 @dataclass(eq=False, slots=True)

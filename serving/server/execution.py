@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Any, Protocol
 
+from vaiven.serving.common.call_threads import blocking
 from vaiven.serving.common.status import Code, StatusError
 from vaiven.serving.server.batch_tasks import Lease, OnEnd, Run
 from vaiven.serving.server.batching import Batcher
@@ -183,7 +184,8 @@ class Execution:
     ) -> Arrays:
         self._slots.acquire(deadline, on_end)
         try:
-            return self.run_measured(feeds, fetches, deadline)
+            with blocking:
+                return self.run_measured(feeds, fetches, deadline)
         finally:
             self._slots.release()
 

@@ -16,6 +16,7 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from vaiven.serving.common import health, log
+from vaiven.serving.common.call_threads import blocking
 from vaiven.serving.common.peers import peer_of
 from vaiven.serving.common.status import Code, StatusError
 from vaiven.serving.server.api import Api, Call, complete
@@ -95,7 +96,8 @@ def _in_loop(
             future = asyncio.run_coroutine_threadsafe(method(request, call), loop)
             if call.on_end is not None and not call.on_end(future.cancel):
                 future.cancel()
-            return future.result()
+            with blocking:
+                return future.result()
         except CancelledError:
             raise StatusError(Code.CANCELLED, 'the caller has hung up') from None
         finally:

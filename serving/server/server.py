@@ -14,6 +14,7 @@ from typing import Any
 import grpc
 
 from vaiven.serving.common import log, ports, tls
+from vaiven.serving.common.call_threads import CallThreads
 from vaiven.serving.common.errors import ServerStartError
 from vaiven.serving.common.http_port import HttpPort
 from vaiven.serving.common.status import StatusError
@@ -29,7 +30,6 @@ from vaiven.serving.server.log_folders import LogFolders
 from vaiven.serving.server.manager import Manager
 from vaiven.serving.server.metrics import Metrics
 from vaiven.serving.server.profiler import Profiler
-from vaiven.serving.server.request_threads import RequestThreads
 from vaiven.serving.server.rest import Rest, RestOptions
 from vaiven.serving.server.served_model import ServingOptions
 
@@ -176,7 +176,7 @@ class Server:
         assert self._api is not None
         needs_token = self._tokens is not None or self._admin_tokens is not None
         interceptors = [TokenInterceptor(self._tokens, self._admin_tokens)] if needs_token else []
-        threads: Any = RequestThreads(options.max_concurrent_requests + OTHER_THREADS)
+        threads: Any = CallThreads(options.max_concurrent_requests + OTHER_THREADS)
         self._grpc = grpc.server(
             threads,
             interceptors=interceptors,
