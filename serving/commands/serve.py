@@ -45,6 +45,12 @@ PORT_DEFAULT, REST_PORT_DEFAULT = 8500, 8501
     help='Number of versions to keep loaded; a rollback needs 2.',
 )
 @click.option('--config-file', metavar='FILE', help='Serve the models of this ModelServerConfig instead.')
+@click.option(
+    '--batching/--no-batching',
+    default=True,
+    show_default=True,
+    help='Answer requests that wait at the same time in one run of the model.',
+)
 @click.option('--background', is_flag=True, help='Start in the background; return when it is ready.')
 @click.option('--stop', 'stopping', is_flag=True, help='Stop the running server after its last requests.')
 @click.pass_context
@@ -57,6 +63,7 @@ def serve(
     host: str,
     keep: int,
     config_file: str | None,
+    batching: bool,
     background: bool,
     stopping: bool,
 ) -> None:
@@ -83,7 +90,8 @@ def serve(
 
     installed.require()
     base_path = None if config_file is not None else find_base_path(folder)
-    return _serve(_ServeOptions(base_path, model_name, host, port, rest_port, keep, config_file), background)
+    options = _ServeOptions(base_path, model_name, host, port, rest_port, keep, config_file, batching)
+    return _serve(options, background)
 
 
 def _stop(context: click.Context) -> None:
@@ -111,6 +119,7 @@ class _ServeOptions:
         rest_port: port of the REST API; 0 for none.
         keep: number of versions to keep loaded.
         config_file: path of a ModelServerConfig; None with `base_path`.
+        batching: whether requests that wait at the same time share runs.
     """
 
     base_path: Path | None
@@ -120,6 +129,7 @@ class _ServeOptions:
     rest_port: int
     keep: int
     config_file: str | None
+    batching: bool
 
 
 def _serve(options: _ServeOptions, in_background: bool) -> None:
@@ -180,6 +190,7 @@ def _server_flags(options: _ServeOptions) -> tuple[dict[str, str], str, dict[str
         'allow_version_labels_for_unavailable_models': True,
         'wait_for_labels': True,
         'plain_requests_follow_stable': True,
+        'automatic_batching': options.batching,
     }
     if options.base_path is None:
         from vaiven.serving.rollout import configuration

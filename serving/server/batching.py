@@ -63,7 +63,12 @@ class Batcher:
 
     def can_batch(self, feeds: Feeds) -> bool:
         """Whether the inputs have rows. A request with a scalar input has none, and runs alone."""
-        return bool(feeds) and all(value.ndim for value in feeds.values())
+        if not feeds or not all(value.ndim for value in feeds.values()):
+            return False
+        if not self.parameters.or_alone:
+            return True
+        sizes = {len(value) for value in feeds.values()}
+        return len(sizes) == 1 and max(sizes) <= self.parameters.max_batch_size
 
     def check_batch_size(self, feeds: Feeds) -> int:
         """The rows of a request. Raises StatusError, INVALID_ARGUMENT, for more than `max_batch_size`."""

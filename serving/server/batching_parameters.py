@@ -23,6 +23,8 @@ class BatchingParameters:
         threads: batches that run at the same time; 0: one per CPU.
         allowed_batch_sizes: rows that a run may have; smaller batches are padded. Empty: any number.
         pad_variable_length_inputs: whether rows of different shapes are padded to the largest.
+        or_alone: whether a request that cannot be batched (more rows than `max_batch_size`, inputs with different
+            numbers of rows) runs alone, and is not refused.
     """
 
     max_batch_size: int = 1000
@@ -32,10 +34,15 @@ class BatchingParameters:
     threads: int = 0
     allowed_batch_sizes: tuple[int, ...] = ()
     pad_variable_length_inputs: bool = False
+    or_alone: bool = False
 
     def allowed_size(self, rows: int) -> int:
         """The smallest allowed number of rows that is at least `rows`."""
         return next((size for size in self.allowed_batch_sizes if size >= rows), rows)
+
+
+# Of --automatic_batching, which must not refuse what would be answered without batching.
+AUTOMATIC = BatchingParameters(64, 64, max_enqueued_batches=1 << 30, or_alone=True)
 
 
 def read(path: Path) -> BatchingParameters:

@@ -100,6 +100,9 @@ class Options:
     )
     max_request_bytes: int = _flag(64 << 20, 'maximum size of a request on both ports (vaiven)')
     optimize_graphs: bool = _flag(True, 'let TensorFlow optimise graphs before the first run (vaiven)')
+    automatic_batching: bool = _flag(
+        False, 'batch the requests that wait at the same time where they can share a run (vaiven)'
+    )
     max_batch_rows: int = _flag(0, 'maximum rows of a request; 0: any number (vaiven)')
     max_concurrent_requests: int = _flag(
         1024, 'maximum requests in progress; more fail with RESOURCE_EXHAUSTED (vaiven)'
@@ -188,6 +191,10 @@ def check(options: Options) -> Options:
         (
             options.batching_parameters_file and not options.enable_batching,
             '--batching_parameters_file needs --enable_batching: give both, or neither',
+        ),
+        (
+            options.automatic_batching and options.enable_batching,
+            '--automatic_batching is batching without parameters: give it alone, or --enable_batching',
         ),
         (
             options.enable_per_model_batching_parameters and not options.enable_batching,

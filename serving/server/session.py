@@ -57,7 +57,7 @@ def session_options(options: Options) -> tuple[SessionOptions, BatchingParameter
         interpreters=max(1, options.num_tflite_interpreters_per_pool) * max(1, options.num_tflite_pools),
     )
     if not options.enable_batching:
-        return loading, None
+        return loading, batching_parameters.AUTOMATIC if options.automatic_batching else None
     if not options.batching_parameters_file:
         return loading, BatchingParameters()
     try:

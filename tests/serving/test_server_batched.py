@@ -251,3 +251,22 @@ def test_a_full_queue_is_unavailable_and_has_room_again(own: ServerProcess) -> N
     assert [1] in found
     assert {str(item) for item in found} <= {'[1.0]', str(('UNAVAILABLE', text))}
     assert rest('/v1/models/narrow:predict', body) == (200, {'predictions': [0.0]})
+
+
+def test_automatic_batching_shares_runs_and_refuses_nothing(base_path: Path, tmp_path: Path) -> None:
+    (tmp_path / 'monitoring').write_text('prometheus_config { enable: true path: "/metrics" }')
+    flags = {'automatic_batching': True, 'monitoring_config_file': tmp_path / 'monitoring'}
+    with ServerProcess('half', base_path, flags=flags) as running:
+        grpc_client, rest = Grpc(running.grpc_address), Rest(running.rest_url)
+
+        def call(number: int) -> Any:
+            request = predict('half', 'slow', seconds=[0.01 + number / 1e6])
+            return values(grpc_client('Predict', request), 'done')
+
+        answers = at_once(64, call)
+        assert answers == [[pytest.approx(0.01 + number / 1e6)] for number in range(64)]
+        assert metric(rest, ':tensorflow:serving:batching_session:wrapped_run_count') < 64
+        many = predict('half', 'slow', seconds=[0.0] * 1001)
+        assert values(grpc_client('Predict', many), 'done') == [0] * 1001
+        different = predict('half', 'add', matrix=[[1], [2]], number=np.int64(2))
+        assert values(grpc_client('Predict', different), 'sum') == [[3], [4]]

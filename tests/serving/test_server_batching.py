@@ -14,7 +14,7 @@ from raw_clients import wait_until
 from vaiven.serving.common.status import Code, StatusError, invalid_argument
 from vaiven.serving.server.batch_queue import BatchThreads
 from vaiven.serving.server.batching import Batcher
-from vaiven.serving.server.batching_parameters import BatchingParameters, read
+from vaiven.serving.server.batching_parameters import AUTOMATIC, BatchingParameters, read
 
 
 class Lease:
@@ -362,6 +362,14 @@ def test_inputs_without_rows_are_not_batched() -> None:
     assert batcher.can_batch(numbers(1))
     assert not batcher.can_batch({'x': np.zeros(1), 'k': np.array(5)})
     assert not batcher.can_batch({})
+
+
+def test_automatic_batching_leaves_alone_what_batching_would_refuse() -> None:
+    batcher = Batcher(AUTOMATIC, BatchThreads(1), Model(), Lease())
+    assert batcher.can_batch(numbers(*range(AUTOMATIC.max_batch_size)))
+    assert not batcher.can_batch(numbers(*range(AUTOMATIC.max_batch_size + 1)))
+    assert not batcher.can_batch({'x': np.zeros(1), 'z': np.zeros(2)})
+    assert not batcher.can_batch({'x': np.zeros(1), 'k': np.array(5)})
 
 
 def test_inputs_with_different_numbers_of_rows_are_refused() -> None:
