@@ -6,15 +6,15 @@ import signal
 import threading
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import grpc.aio
+import grpc
 
 from vaiven.serving.client.connection import Connection
 from vaiven.serving.common import health, log, ports, split, tls
+from vaiven.serving.common.call_threads import CallThreads
 from vaiven.serving.common.errors import ServerStartError, ServingError
 from vaiven.serving.common.split import Split, SplitFile
 from vaiven.serving.gateway.grpc_port import GrpcPort
@@ -23,6 +23,8 @@ from vaiven.serving.gateway.routing import Router
 from vaiven.serving.gateway.servers import Addresses, Servers
 
 SILENT_SECONDS = 30.0
+# For calls that are refused, and for health.
+OTHER_THREADS = 64
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ class Gateway:
         grpc_server, rest_server = None, None
         try:
             await servers.check_health()
-            grpc_server = await self._open_grpc(servers)
+            grpc_server = self._open_grpc(servers)
             if options.rest_port:
                 rest_server = await self._open_rest(servers)
             log.event(
@@ -120,15 +122,15 @@ class Gateway:
             start = time.monotonic()
             closing: list[Any] = []
             if grpc_server is not None:
-                closing.append(grpc_server.stop(options.drain_seconds))
+                closing.append(asyncio.to_thread(grpc_server.stop(options.drain_seconds).wait))
             if rest_server is not None:
                 closing.append(rest_server())
             await asyncio.gather(*closing)
             log.event('drained', seconds=time.monotonic() - start)
-            await servers.close()
+            servers.close()
         log.event('stopped')
 
-    async def _open_grpc(self, servers: Servers) -> grpc.aio.Server:
+    def _open_grpc(self, servers: Servers) -> grpc.Server:
         options = self.options
         port = GrpcPort(
             self._router,
@@ -137,9 +139,9 @@ class Gateway:
             key_header=options.key_header,
             max_concurrent_requests=options.max_concurrent_requests,
         )
-        server = grpc.aio.server(
-            # For the health service; the calls of the other services are coroutines.
-            ThreadPoolExecutor(health.MAX_WATCHES + 8, 'health'),
+        threads: Any = CallThreads(options.max_concurrent_requests + health.MAX_WATCHES + OTHER_THREADS)
+        server = grpc.server(
+            threads,
             options=[
                 ('grpc.max_receive_message_length', options.max_request_bytes),
                 ('grpc.max_send_message_length', -1),
@@ -158,7 +160,7 @@ class Gateway:
         except RuntimeError as error:
             ports.check(options.host, {options.port})
             raise ServerStartError(f'the port cannot be opened: {error}') from error
-        await server.start()
+        server.start()
         return server
 
     async def _open_rest(self, servers: Servers) -> Any:

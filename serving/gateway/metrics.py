@@ -1,6 +1,7 @@
-"""The metrics of the gateway. Use them from the event loop only."""
+"""The metrics of the gateway."""
 
 import importlib.metadata
+import threading
 from typing import NamedTuple
 
 from vaiven.serving.common.prometheus_text import Counter, Family, Histogram, HistogramFamily, exponential
@@ -16,7 +17,7 @@ class _Cells(NamedTuple):
 
 
 class Metrics:
-    """Requests by model, label and code, their latencies, and the shares of the splits."""
+    """Requests by model, label and code, their latencies, and the shares of the splits. It is thread-safe."""
 
     def __init__(self) -> None:
         labels = ('model', 'label')
@@ -32,16 +33,18 @@ class Metrics:
         self._build = Family('vaiven_build_info', ('version',), 'Version of the gateway, always 1.', 'gauge')
         self._build.cell(importlib.metadata.version('vaiven')).value = 1
         self._cells: dict[tuple[Route, str], _Cells] = {}
+        self._lock = threading.Lock()
 
     def request(self, route: Route, code: str, seconds: float) -> None:
         """Counts a completed request with the name of its canonical code."""
-        cells = self._cells.get((route, code))
-        if cells is None:
-            cells = self._cells[route, code] = _Cells(
-                self._requests.cell(*route, code), self._seconds.histogram(*route)
-            )
-        cells.requests.value += 1
-        cells.seconds.add(seconds)
+        with self._lock:
+            cells = self._cells.get((route, code))
+            if cells is None:
+                cells = self._cells[route, code] = _Cells(
+                    self._requests.cell(*route, code), self._seconds.histogram(*route)
+                )
+            cells.requests.value += 1
+            cells.seconds.add(seconds)
 
     def in_flight(self, port: str) -> Counter:
         """The gauge of requests in flight of a port, `grpc` or `rest`."""
@@ -55,5 +58,7 @@ class Metrics:
         for model, split in splits.items():
             for label, share in split.weights.items() if split is not None else ():
                 percent.cell(model, label).value = share  # type: ignore[assignment]  # counters hold floats, too
-        families = (self._requests, self._seconds, self._in_flight, percent, self._build)
-        return '\n'.join(line for family in families for line in family.snapshot()()) + '\n'
+        with self._lock:
+            families = (self._requests, self._seconds, self._in_flight, percent, self._build)
+            pages = [family.snapshot() for family in families]
+        return '\n'.join(line for page in pages for line in page()) + '\n'

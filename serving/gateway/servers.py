@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
-import grpc.aio
 from google.protobuf.message import DecodeError
 
 from vaiven.serving.client.connection import Connection
@@ -33,7 +32,7 @@ class Servers:
     """gRPC channels to the servers, and their health."""
 
     def __init__(self, addresses: Addresses, connection: Connection) -> None:
-        """Call it in the event loop. Raises ServingError if a certificate cannot be read."""
+        """Raises ServingError if a certificate cannot be read."""
         self.addresses = addresses
         options = list(
             {
@@ -46,17 +45,17 @@ class Servers:
             }.items()
         )
         self._channels = {
-            label: grpc.aio.secure_channel(address, connection.grpc_credentials(), options)
+            label: grpc.secure_channel(address, connection.grpc_credentials(), options)
             if connection.encrypted
-            else grpc.aio.insecure_channel(address, options)
+            else grpc.insecure_channel(address, options)
             for label, address in addresses.grpc.items()
         }
         self.ready = dict.fromkeys(addresses.grpc, False)
         self.draining = False
 
     def calls(self, method: str) -> dict[str, Callable[..., Any]]:
-        """Returns, by label, the function that sends request bytes to the method and returns response bytes."""
-        return {label: channel.unary_unary(method) for label, channel in self._channels.items()}
+        """Returns, by label, the function that sends request bytes to the method, for a future of response bytes."""
+        return {label: channel.unary_unary(method).future for label, channel in self._channels.items()}
 
     @property
     def takes_traffic(self) -> bool:
@@ -74,20 +73,22 @@ class Servers:
             await self.check_health()
 
     async def _check_health(self, label: str) -> None:
-        state = await _health(self._channels[label])
+        state = await asyncio.to_thread(_health, self._channels[label])
         if state != self.ready[label]:
             self.ready[label] = state
             address = self.addresses.grpc[label]
             log.event('server', label=label or 'all others', address=address, ready=str(state).lower())
 
-    async def close(self) -> None:
-        await asyncio.gather(*(channel.close() for channel in self._channels.values()))
+    def close(self) -> None:
+        """Cancels what is under way."""
+        for channel in self._channels.values():
+            channel.close()
 
 
-async def _health(channel: grpc.aio.Channel) -> bool:
+def _health(channel: grpc.Channel) -> bool:
     try:
-        answer = await channel.unary_unary(HEALTH)(b'', timeout=HEALTH_CHECK_TIMEOUT_SECONDS)
-    except grpc.aio.AioRpcError as error:
+        answer = channel.unary_unary(HEALTH)(b'', timeout=HEALTH_CHECK_TIMEOUT_SECONDS)
+    except grpc.RpcError as error:
         # The stock server has no health service without a flag; this response still shows that it runs.
         return error.code() not in UNREACHABLE_CODES
     response = messages.HealthCheckResponse
