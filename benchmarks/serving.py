@@ -2,9 +2,10 @@
 
     python -m benchmarks.serving [--quick] [--only PART] [--model DIR]
 
-Parts: `echo` (a trivial model against an empty gRPC service), `fastapi` (the sentiment model, with and without
-batching, against FastAPI and uvicorn), `rest` (REST against gRPC), `start` (seconds to AVAILABLE and memory, against
-bare TensorFlow), `switches` (new versions under load) and `cycles` (memory over loads and unloads).
+Parts: `echo` (a trivial model and an empty call against empty gRPC services, with threads and in asyncio), `fastapi`
+(the sentiment model, with and without batching, against FastAPI and uvicorn), `rest` (REST against gRPC), `start`
+(seconds to AVAILABLE and memory, against bare TensorFlow), `switches` (new versions under load) and `cycles` (memory
+over loads and unloads).
 """
 
 import sys
@@ -33,7 +34,7 @@ from vaiven.serving.common.errors import ServingError
 from vaiven.serving.rollout import serving_folder as serving_folders
 
 PARTS: dict[str, tuple[str, Callable[[Bench], dict[str, Any]]]] = {
-    'echo': ('a trivial model against an empty gRPC service', serving_speed.against_echo),
+    'echo': ('a trivial model and an empty call against empty gRPC services', serving_speed.against_echo),
     'fastapi': ('the sentiment model against FastAPI and uvicorn', serving_speed.against_fastapi),
     'rest': ('REST against gRPC', serving_speed.rest_against_grpc),
     'start': ('start and memory against bare TensorFlow', serving_start.start_and_memory),

@@ -1,6 +1,7 @@
 """The peers of the server, each in its own process that ends with its standard input.
 
-    python -m benchmarks.serving_peers echo          # gRPC in asyncio: returns the request
+    python -m benchmarks.serving_peers threads       # gRPC with threads: returns the request
+    python -m benchmarks.serving_peers echo          # the same in asyncio
     python -m benchmarks.serving_peers fastapi DIR   # FastAPI and uvicorn around the SavedModel in DIR
 
 The first line of output is a JSON object with the address or the missing package.
@@ -10,6 +11,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 ECHO_METHOD = '/benchmarks.Echo/Echo'
@@ -17,6 +19,21 @@ ECHO_METHOD = '/benchmarks.Echo/Echo'
 
 def say(facts: dict[str, Any]) -> None:
     print(json.dumps(facts), flush=True)
+
+
+async def threads() -> None:
+    import grpc
+
+    service, method = ECHO_METHOD.strip('/').split('/')
+    handlers = {method: grpc.unary_unary_rpc_method_handler(lambda request, context: request)}
+    # As many threads as Python's executor has by default, which is also what gRPC's examples take.
+    server = grpc.server(ThreadPoolExecutor(), options=[('grpc.so_reuseport', 0)])
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
+    port = server.add_insecure_port('127.0.0.1:0')
+    server.start()
+    say({'address': f'127.0.0.1:{port}'})
+    await asyncio.to_thread(sys.stdin.read)
+    server.stop(None).wait()
 
 
 async def echo() -> None:
@@ -98,5 +115,9 @@ async def fastapi(folder: str) -> None:
 
 
 if __name__ == '__main__':
-    peers: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {'echo': echo, 'fastapi': fastapi}
+    peers: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {
+        'threads': threads,
+        'echo': echo,
+        'fastapi': fastapi,
+    }
     asyncio.run(peers[sys.argv[1]](*sys.argv[2:]))

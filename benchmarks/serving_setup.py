@@ -12,6 +12,7 @@ from benchmarks.serving_processes import Load, encoded
 from vaiven.serving.wire import messages, tensors
 
 PREDICT = '/tensorflow.serving.PredictionService/Predict'
+STATUS = '/tensorflow.serving.ModelService/GetModelStatus'
 MAX_SENTENCES = 256
 SENTENCES = (
     'A warm, funny and beautifully acted film that stays with you.',
@@ -84,6 +85,12 @@ class Subject:
                 request.inputs[alias].CopyFrom(tensors.to_proto(values))
             payloads.append(request.SerializeToString())
         return Job(address, encoded(payloads), PREDICT, **settings)
+
+    def status(self) -> str:
+        """A GetModelStatusRequest, in base64."""
+        request = messages.GetModelStatusRequest()
+        request.model_spec.name = self.name
+        return encoded([request.SerializeToString()])[0]
 
     def rest(self, url: str, **settings: Any) -> Job:
         """The same requests for `url`, `http://host:port`, in the row format."""

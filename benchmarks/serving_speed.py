@@ -1,7 +1,6 @@
 """The model server compared with an empty service, FastAPI, and its own REST port."""
 
 import dataclasses
-import os
 from contextlib import ExitStack
 from typing import Any
 
@@ -9,41 +8,52 @@ from benchmarks import serving_figures
 from benchmarks.serving_load import Job
 from benchmarks.serving_peers import ECHO_METHOD
 from benchmarks.serving_processes import Child, ChildError, start_together
-from benchmarks.serving_setup import Bench, Subject
+from benchmarks.serving_setup import STATUS, Bench, Subject
 from benchmarks.serving_turns import Contestant, in_turns
-from vaiven.serving.common.errors import ServerStartError
 from vaiven.serving.server.server_process import ServerProcess
-
-BATCHING = """max_batch_size {{ value: 32 }}
-batch_timeout_micros {{ value: 0 }}
-num_batch_threads {{ value: {threads} }}
-max_enqueued_batches {{ value: 1000 }}
-"""
 
 
 def against_echo(bench: Bench) -> dict[str, Any]:
-    """Compares the trivial model over gRPC with an empty service; both get the same bytes."""
+    """Compares the trivial model and an empty call of the server with two empty services; all get the same bytes.
+
+    The empty call is GetModelStatus, whose request is the ModelSpec of the Predict request.
+    """
     levels = bench.plan.callers
-    with Child('serving_peers', 'echo') as echo, _server(bench.trivial) as server:
+    with ExitStack() as stack:
+        peers = {
+            name: stack.enter_context(Child('serving_peers', kind))
+            for name, kind in (('threads', 'threads'), ('asyncio', 'echo'))
+        }
+        server = stack.enter_context(_server(bench.trivial))
         job = bench.trivial.grpc(server.grpc_address)
-        other = dataclasses.replace(job, address=echo.read()['address'], method=ECHO_METHOD)
-        contestants = {'embedded': Contestant(job, server.pid), 'echo': Contestant(other, echo.pid)}
+        contestants = {
+            'embedded': Contestant(job, server.pid),
+            'embedded status': Contestant(
+                dataclasses.replace(job, payloads=[bench.trivial.status()], method=STATUS), server.pid
+            ),
+        }
+        for name, peer in peers.items():
+            other = dataclasses.replace(job, address=peer.read()['address'], method=ECHO_METHOD)
+            contestants[name] = Contestant(other, peer.pid)
         series = in_turns(bench, contestants, levels)
-    ratios = {
-        f'embedded / echo at {callers}': serving_figures.judged(
-            series.ratio('embedded', 'echo', callers), 'at least', 0.6
-        )
-        for callers in levels
-    }
+    ratios = {}
     for callers in levels:
-        ratios[f'embedded / echo, CPU a request, at {callers}'] = series.ratio(
-            'embedded', 'echo', callers, 'server_cpu_ms'
+        for name in peers:
+            ratios[f'Predict / empty {name} at {callers}'] = series.ratio('embedded', name, callers)
+        ratios[f'status / empty threads at {callers}'] = serving_figures.judged(
+            series.ratio('embedded status', 'threads', callers), 'at least', 0.8
+        )
+        ratios[f'Predict / empty threads, CPU a request, at {callers}'] = series.ratio(
+            'embedded', 'threads', callers, 'server_cpu_ms'
         )
     return {'points': series.figures(), 'failures': series.failures, 'ratios': ratios}
 
 
 def against_fastapi(bench: Bench) -> dict[str, Any]:
-    """Compares the sentiment model, one sentence per request, batching off and on, with FastAPI and uvicorn."""
+    """Compares the sentiment model, one sentence per request, batching off and on, with FastAPI and uvicorn.
+
+    Batching is that of `vaiven serve`.
+    """
     subject = bench.sentiment
     assert subject is not None
     contestants: dict[str, Contestant] = {}
@@ -56,9 +66,8 @@ def against_fastapi(bench: Bench) -> dict[str, Any]:
         )  # fmt: skip
         server = stack.enter_context(_server(subject))
         contestants['embedded'] = Contestant(subject.grpc(server.grpc_address), server.pid)
-        batching = _batching_server(bench, subject, stack)
-        if batching is not None:
-            contestants['embedded batching'] = Contestant(subject.grpc(batching.grpc_address), batching.pid)
+        batching = stack.enter_context(_server(subject, automatic_batching=True))
+        contestants['embedded batching'] = Contestant(subject.grpc(batching.grpc_address), batching.pid)
         peer = _peer_facts(bench, fastapi)
         if peer is not None:
             contestants['fastapi'] = Contestant(Job(peer['address'], subject.bodies()), fastapi.pid)
@@ -68,9 +77,8 @@ def against_fastapi(bench: Bench) -> dict[str, Any]:
         for callers, target in ((1, 1.0), (32, 4.0)):
             figures = series.ratio(ours, 'fastapi', callers)
             ratios[f'{ours} / fastapi at {callers}'] = serving_figures.judged(figures, 'at least', target)
-    if 'embedded batching' in contestants:
-        for callers in (1, 32):
-            ratios[f'batching / none at {callers}'] = series.ratio('embedded batching', 'embedded', callers)
+    for callers in (1, 32):
+        ratios[f'batching / none at {callers}'] = series.ratio('embedded batching', 'embedded', callers)
     return {'points': series.figures(), 'failures': series.failures, 'peer': peer, 'ratios': ratios}
 
 
@@ -100,17 +108,6 @@ def rest_against_grpc(bench: Bench) -> dict[str, Any]:
 
 def _server(subject: Subject, **flags: object) -> ServerProcess:
     return ServerProcess(subject.name, subject.folder, flags=flags, timeout=300)
-
-
-def _batching_server(bench: Bench, subject: Subject, stack: ExitStack) -> ServerProcess | None:
-    parameters = bench.folder / 'batching.pbtxt'
-    parameters.write_text(BATCHING.format(threads=os.cpu_count() or 1))
-    flags = {'enable_batching': True, 'batching_parameters_file': parameters}
-    try:
-        return stack.enter_context(_server(subject, **flags))
-    except ServerStartError as error:
-        bench.skipped['batching'] = str(error).strip().splitlines()[-1]
-        return None
 
 
 def _peer_facts(bench: Bench, fastapi: Child) -> dict[str, Any] | None:
