@@ -43,6 +43,7 @@ class Loader:
         self._slots = RunSlots(options.grpc_max_threads or 4 * (os.cpu_count() or 1))
         self._metrics = metrics
         self._session, self._batching = session.session_options(options)
+        self._has_loaded = False  # another version may be answering requests
         self._run_variants: defaultdict[str, RunVariants] = defaultdict(RunVariants)  # by model
         # One pool for all models, as upstream.
         self.batch_threads = BatchThreads(self._batching.threads) if self._batching is not None else None
@@ -69,7 +70,9 @@ class Loader:
                 model, self._workers, self._slots, version, lambda run: self._new_batcher(version, run)
             )
             warmed_up = self._options.enable_model_warmup and self._warm_up(version, execution)
-            if isinstance(model, TfliteModel) and not warmed_up:
+            if isinstance(model, SavedModel):
+                model.end_warm_up()
+            elif not warmed_up:
                 # TensorFlow Lite finds a missing operation only in a run: better here than in the first request.
                 model.run_signatures()
         except BaseException:
@@ -86,6 +89,7 @@ class Loader:
                 )
         if self._metrics is not None:
             self._metrics.loaded(version.name, version.number, list(model.signatures))
+        self._has_loaded = True
         return execution
 
     def _warm_up(self, version: Version, execution: Execution) -> int:
@@ -98,7 +102,7 @@ class Loader:
             count = warm_up(
                 servable,
                 version.path,
-                partial(_run_all_variants, execution),
+                partial(_run_all_variants, execution, self._has_loaded),
                 iterations,
             )
         except StatusError as error:
@@ -124,13 +128,17 @@ class Loader:
 
 
 def _run_all_variants(
-    execution: Execution, feeds: Feeds, fetches: Sequence[str], deadline: float | None
+    execution: Execution,
+    single_threaded: bool,
+    feeds: Feeds,
+    fetches: Sequence[str],
+    deadline: float | None,
 ) -> Arrays:
-    """Runs a record in this thread alone, and the model once in each variant that requests may use.
+    """Runs a record as a request would, or in this thread alone, and the model once in each variant of requests.
 
     With TensorFlow's other threads, warm-up would take the cores from the requests to the loaded versions.
     """
-    run = partial(execution.run_measured, single_threaded=True)
+    run = partial(execution.run_measured, single_threaded=single_threaded)
     batcher = execution.batcher
     if batcher is not None and batcher.can_batch(feeds):
         values = batcher.run_synchronously(feeds, fetches, run)

@@ -185,6 +185,12 @@ class SavedModel:
             with contextlib.suppress(self._op_error):
                 self._callable(tuple(feeds), outputs, milliseconds, single_threaded)(*feeds.values())
 
+    def end_warm_up(self) -> None:
+        """Frees what only warm-up used: single-threaded runs of outputs whose cost is not fixed, some MB for each."""
+        with self._lock:
+            for key in [key for key in self._callables if key[3] and not self.fixed_cost(key[1])]:
+                del self._callables[key]
+
     def close(self) -> None:
         """Frees the memory of the session. No `run` may be in progress."""
         from tensorflow.python.framework import ops
