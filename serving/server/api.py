@@ -4,7 +4,6 @@ Every method raises StatusError for a request that fails.
 """
 
 import asyncio
-import math
 import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping
@@ -17,14 +16,12 @@ from vaiven.serving.server.batch_tasks import OnEnd
 from vaiven.serving.server.configuration import Configuration
 from vaiven.serving.server.manager import Manager
 from vaiven.serving.server.metrics import Metrics
+from vaiven.serving.server.request_sizes import count_rows, has_large_inputs
 from vaiven.serving.server.steps import Steps, with_timing
 from vaiven.serving.server.version import Version
 from vaiven.serving.wire import messages, tensors
 
 SIGNATURE_FIELD = 'signature_def'
-# The conversion of a larger tensor takes more than a millisecond, which would delay all other requests.
-LARGE_TENSOR_VALUES = 1 << 13
-
 # The label `API` of the stock metrics.
 _GRPC_NAMES = {
     'predict': 'Predict',
@@ -113,7 +110,7 @@ class Api:
             as_tensor_content=self._as_tensor_content or call.entrypoint == 'REST',
             max_repeated_bytes=self._max_repeated_bytes,
         )
-        if call.on_end is None and not call.large and _has_large_inputs(request):
+        if call.on_end is None and not call.large and has_large_inputs(request):
             call = call._replace(large=True)
         return await self._infer('predict', request, _model_spec(request), steps, call)
 
@@ -181,7 +178,7 @@ class Api:
                 # Upstream's labels: `predict` over REST, `Predict` over gRPC.
                 api_name = kind if call.entrypoint == 'REST' else _GRPC_NAMES[kind]
                 seconds = time.perf_counter() - start
-                examples = 0 if kind == 'predict' else _count_rows(request)
+                examples = 0 if kind == 'predict' else count_rows(request)
                 self._metrics.request(
                     spec.name, number, signature, api_name, call.entrypoint, code.name, seconds, examples
                 )
@@ -193,7 +190,7 @@ class Api:
                 f'the server is busy with {self._max_concurrent_requests} requests, the most that '
                 '--max_concurrent_requests allows: try again later',
             )
-        rows = _count_rows(request) if self._max_batch_rows else 0
+        rows = count_rows(request) if self._max_batch_rows else 0
         if rows > self._max_batch_rows:
             raise invalid_argument(
                 f'a request may have {self._max_batch_rows} rows. Received: {rows}; send them in several requests'
@@ -279,28 +276,6 @@ def _model_spec(request: Any) -> Any:
     if not request.HasField('model_spec'):
         raise invalid_argument('Missing ModelSpec')
     return request.model_spec
-
-
-def _has_large_inputs(request: Any) -> bool:
-    """Whether a PredictRequest has large inputs. A short message can have them: a tensor may repeat its last value."""
-    return any(
-        math.prod(dim.size for dim in value.tensor_shape.dim) >= LARGE_TENSOR_VALUES
-        for value in request.inputs.values()
-    )
-
-
-def _count_rows(request: Any) -> int:
-    """Rows or examples of an inference request; a scalar input counts as 1 row."""
-    if request.DESCRIPTOR.name != 'PredictRequest':
-        kind = request.input.WhichOneof('kind')
-        return len(getattr(request.input, kind).examples) if kind else 0
-    return max(
-        (
-            value.tensor_shape.dim[0].size if value.tensor_shape.dim else 1
-            for value in request.inputs.values()
-        ),
-        default=0,
-    )
 
 
 def _write_state(status: Any, version: Version) -> None:
