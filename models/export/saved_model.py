@@ -49,6 +49,8 @@ def export(
     resources.combination = network.combination.value  # the name that `combination` finds it by
     resources.table, resources.tokens = signatures.model.table, signatures.model.tokens
     resources.transform = layer
+    if signatures.model.lstm is not None:
+        resources.kernels = signatures.model.lstm.kernels
     concrete = {
         name: tf.function(function, input_signature=specification, autograph=False).get_concrete_function()
         for name, (function, specification) in endpoints.items()

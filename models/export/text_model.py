@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from vaiven.models.export import packed_lstm
+from vaiven.models.export.packed_lstm import PackedLSTM
 from vaiven.models.network.network import Network
 from vaiven.models.text import tokenization as text_lib
 from vaiven.models.text.config import TextConfig
@@ -24,11 +24,13 @@ class TextModel:
     Attributes:
         table: token → id.
         tokens: the tokens by id, string (vocabulary).
+        lstm: the fast form of the network, if its cell has one.
     """
 
     def __init__(self, network: Network, config: TextConfig, vocabulary_path: str) -> None:
         self.network = network
         self.config = config
+        self.lstm = PackedLSTM(network) if network.config.cell == 'lstm' else None
         self.table = text_lib.vocabulary_table(vocabulary_path)
         self.tokens = tf.Variable(
             np.array(tf.io.gfile.GFile(vocabulary_path, 'rb').read().splitlines(), dtype=object),
@@ -66,8 +68,8 @@ class TextModel:
 
     def vectors(self, ids: tf.RaggedTensor) -> tf.Tensor:
         """Computes the vectors of texts as `Network.pool`: int64 (n, None) → float (n, directions · 3 · units)."""
-        if self.network.config.cell == 'lstm':
-            return packed_lstm.text_vectors(self.network, ids)
+        if self.lstm is not None:
+            return self.lstm.vectors(ids)
         return self.network.pool(*self.network.encode(padded(ids)))
 
     def _normalized(self, text: tf.Tensor) -> tf.Tensor:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vaiven.models.export import packed_lstm
+from vaiven.models.export.packed_lstm import PackedLSTM
 from vaiven.models.export.text_model import padded
 from vaiven.models.network.config import NetworkConfig
 from vaiven.models.network.network import Network
@@ -46,10 +46,11 @@ def rows(*lengths: int) -> tf.RaggedTensor:
 )
 def test_the_vectors_of_texts_of_any_lengths_are_those_of_the_network(settings):
     made = network(**settings)
+    packed = PackedLSTM(made)
     served, expected = (
         tf.function(vectors, input_signature=[tf.RaggedTensorSpec([None, None], tf.int64)], autograph=False)
         for vectors in (
-            lambda ids: packed_lstm.text_vectors(made, ids),
+            packed.vectors,
             lambda ids: made.pool(*made.encode(padded(ids))),
         )
     )
