@@ -91,9 +91,8 @@ def stack_paths(
     wide_alone = np.stack([np.zeros_like(factor), factor, c])
 
     def losses(combination: np.ndarray) -> np.ndarray:
-        return log_losses(
-            network.labels, combine(network.labels, combination, recurrent, wide), targets, class_weights
-        )
+        logits = combine(network.labels, combination, recurrent, wide)
+        return log_losses(network.labels, logits, targets, class_weights)
 
     # The factors of multilabel labels are those of each class; the other kinds share one over all classes.
     factors = network.labels.size if network.labels.kind == 'multilabel' else 1
@@ -188,7 +187,8 @@ def _shrunk(
             high = share
         else:
             low = share
-    return wide_alone + high * (both - wide_alone)
+    shrunk: np.ndarray = wide_alone + high * (both - wide_alone)
+    return shrunk
 
 
 def _report_decision(combination: np.ndarray, without: float, with_it: float) -> None:
