@@ -3,6 +3,7 @@
     python -m benchmarks.serving_peers threads       # gRPC with threads: returns the request
     python -m benchmarks.serving_peers echo          # the same in asyncio
     python -m benchmarks.serving_peers fastapi DIR   # FastAPI and uvicorn around the SavedModel in DIR
+    python -m benchmarks.serving_peers onnx DIR      # the same around its network in ONNX Runtime
 
 The first line of output is a JSON object with the address or the missing package.
 """
@@ -12,9 +13,13 @@ import json
 import sys
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 ECHO_METHOD = '/benchmarks.Echo/Echo'
+
+Probabilities = Callable[[list[str]], list[float]]
 
 
 def say(facts: dict[str, Any]) -> None:
@@ -54,44 +59,63 @@ async def echo() -> None:
     await server.stop(None)
 
 
-def application(folder: str) -> Any:
-    """The usual alternative: loads the model once; a plain endpoint runs its signature in a thread pool."""
+def tensorflow_model(folder: str) -> Probabilities:
+    """The usual alternative: loads the model once, and runs its signature."""
     import tensorflow as tf
     import tensorflow_text  # noqa: F401
-    from fastapi import FastAPI
-    from pydantic import BaseModel
 
     model = tf.saved_model.load(folder)
-    signature = model.signatures['serving_default']
+
+    def probabilities(texts: list[str]) -> list[float]:
+        answer = model.signatures['serving_default'](text=tf.constant(texts))
+        found: list[float] = answer['probability'].numpy().tolist()
+        return found
+
+    return probabilities
+
+
+def onnx_model(folder: str) -> Probabilities:
+    """The same network in ONNX Runtime."""
+    from benchmarks.corpora import reviews
+    from benchmarks.serving_onnx import OnnxClassifier
+    from benchmarks.serving_setup import MAX_SENTENCES
+
+    return OnnxClassifier(Path(folder), [row.text for row in reviews('vader')[:MAX_SENTENCES]]).probabilities
+
+
+def application(probabilities: Probabilities) -> Any:
+    """A plain endpoint, which runs a model in a thread pool."""
+    from fastapi import FastAPI
+    from pydantic import BaseModel
 
     class Texts(BaseModel):
         instances: list[str]
 
     app = FastAPI()
-    app.state.model = model  # a signature does not keep its model alive
 
     @app.post('/predict')
     def predict(texts: Texts) -> dict[str, Any]:
-        answer = signature(text=tf.constant(texts.instances))
-        labels = [label.decode() for label in answer['label'].numpy().tolist()]
-        probabilities = answer['probability'].numpy().tolist()
-        pairs = zip(labels, probabilities, strict=True)
+        values = probabilities(texts.instances)
+        labels = ['positive' if value > 0.5 else 'negative' for value in values]
+        pairs = zip(labels, values, strict=True)
         return {'predictions': [{'label': label, 'probability': value} for label, value in pairs]}
 
     return app
 
 
-async def fastapi(folder: str) -> None:
+async def fastapi(load: Callable[[str], Probabilities], folder: str) -> None:
     try:
         import fastapi
         import uvicorn
+
+        probabilities = load(folder)
     except ImportError as error:
         say({'missing': error.name})
         return
     # uvicorn opens its port itself: asyncio leaves Nagle's algorithm on, which costs 40 ms an answer, for sockets
     # that were made elsewhere without naming TCP.
     config = uvicorn.Config(
-        application(folder), host='127.0.0.1', port=0, log_level='error', access_log=False
+        application(probabilities), host='127.0.0.1', port=0, log_level='error', access_log=False
     )
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
@@ -118,6 +142,7 @@ if __name__ == '__main__':
     peers: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {
         'threads': threads,
         'echo': echo,
-        'fastapi': fastapi,
+        'fastapi': partial(fastapi, tensorflow_model),
+        'onnx': partial(fastapi, onnx_model),
     }
     asyncio.run(peers[sys.argv[1]](*sys.argv[2:]))

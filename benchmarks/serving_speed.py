@@ -49,37 +49,46 @@ def against_echo(bench: Bench) -> dict[str, Any]:
     return {'points': series.figures(), 'failures': series.failures, 'ratios': ratios}
 
 
+# Requests a second compared with each peer, by callers.
+PEER_TARGETS = {'fastapi': {1: 1.5, 32: 2.7}, 'onnx': {1: 0.85, 32: 1.7}}
+
+
 def against_fastapi(bench: Bench) -> dict[str, Any]:
     """Compares the sentiment model, one sentence per request, batching off and on, with FastAPI and uvicorn.
 
-    Batching is that of `vaiven serve`.
+    Batching is that of `vaiven serve`. One peer runs the SavedModel, the other one the same network in ONNX Runtime.
     """
     subject = bench.sentiment
     assert subject is not None
     contestants: dict[str, Contestant] = {}
     with ExitStack() as stack:
-        fastapi = stack.enter_context(
-            Child(
-                'serving_peers', 'fastapi', str(subject.newest), python=bench.peer_python,
-                environment={'PYTHONPATH': bench.peer_path} if bench.peer_path else {},
+        peers = {
+            name: stack.enter_context(
+                Child(
+                    'serving_peers', name, str(subject.newest), python=bench.peer_python,
+                    environment={'PYTHONPATH': bench.peer_path} if bench.peer_path else {},
+                )
             )
-        )  # fmt: skip
+            for name in PEER_TARGETS
+        }  # fmt: skip
         server = stack.enter_context(_server(subject))
         contestants['embedded'] = Contestant(subject.grpc(server.grpc_address), server.pid)
         batching = stack.enter_context(_server(subject, automatic_batching=True))
         contestants['embedded batching'] = Contestant(subject.grpc(batching.grpc_address), batching.pid)
-        peer = _peer_facts(bench, fastapi)
-        if peer is not None:
-            contestants['fastapi'] = Contestant(Job(peer['address'], subject.bodies()), fastapi.pid)
+        facts = {name: _peer_facts(bench, name, peer) for name, peer in peers.items()}
+        for name, found in facts.items():
+            if found is not None:
+                contestants[name] = Contestant(Job(found['address'], subject.bodies()), peers[name].pid)
         series = in_turns(bench, contestants, (1, 32))
     ratios: dict[str, Any] = {}
-    for ours in [name for name in contestants if name != 'fastapi' and 'fastapi' in contestants]:
-        for callers, target in ((1, 1.0), (32, 4.0)):
-            figures = series.ratio(ours, 'fastapi', callers)
-            ratios[f'{ours} / fastapi at {callers}'] = serving_figures.judged(figures, 'at least', target)
+    for name in peers.keys() & contestants.keys():
+        for ours in ('embedded', 'embedded batching'):
+            for callers, target in PEER_TARGETS[name].items():
+                figures = series.ratio(ours, name, callers)
+                ratios[f'{ours} / {name} at {callers}'] = serving_figures.judged(figures, 'at least', target)
     for callers in (1, 32):
         ratios[f'batching / none at {callers}'] = series.ratio('embedded batching', 'embedded', callers)
-    return {'points': series.figures(), 'failures': series.failures, 'peer': peer, 'ratios': ratios}
+    return {'points': series.figures(), 'failures': series.failures, 'peers': facts, 'ratios': ratios}
 
 
 def rest_against_grpc(bench: Bench) -> dict[str, Any]:
@@ -110,15 +119,15 @@ def _server(subject: Subject, **flags: object) -> ServerProcess:
     return ServerProcess(subject.name, subject.folder, flags=flags, timeout=300)
 
 
-def _peer_facts(bench: Bench, fastapi: Child) -> dict[str, Any] | None:
+def _peer_facts(bench: Bench, name: str, peer: Child) -> dict[str, Any] | None:
     try:
-        facts = fastapi.read()
+        facts = peer.read()
     except ChildError as error:
-        bench.skipped['fastapi'] = str(error)
+        bench.skipped[name] = str(error)
         return None
     if 'missing' in facts:
-        bench.skipped['fastapi'] = (
-            f'no {facts["missing"]}: pip install --target DIR fastapi uvicorn, then --peer-path DIR'
+        bench.skipped[name] = (
+            f'no {facts["missing"]}: pip install --target DIR fastapi uvicorn onnx onnxruntime, then --peer-path DIR'
         )
         return None
     return facts

@@ -60,6 +60,8 @@ class RestoredModel:
 
     Attributes:
         network: subwords and pre-trained vectors are folded into the embeddings.
+        text_config: settings of the tokeniser.
+        tokens: the vocabulary, in the order of the ids.
 
     Raises:
         RestoreError: another program or an earlier version of this package wrote it, or it is damaged.
@@ -70,21 +72,22 @@ class RestoredModel:
             config = json.loads((folder / CONFIG_PATH).read_text(encoding='utf-8'))
             values = tf.train.load_checkpoint(str(folder / VARIABLES_PATH))
             tokens = values.get_tensor(variable_key('tokens'))
-            self._config = from_dict(TextConfig, config['text'])
+            self.text_config = from_dict(TextConfig, config['text'])
             self.network = _network(config, len(tokens), values)
         except (OSError, tf.errors.OpError, KeyError, ValueError, RuntimeError) as error:
             raise RestoreError(
                 f'{folder}: its network cannot be read; only models that this version of vaiven trained can be. '
                 'Train it again with `vaiven run`'
             ) from error
-        self._table = text_lib.token_table(tokens.tolist())
+        self.tokens: list[bytes] = tokens.tolist()
+        self._table = text_lib.token_table(self.tokens)
 
     def encode(self, text: str) -> EncodedText:
         """Splits a text into tokens, as the signature `score` does."""
         batch = tf.constant([text.encode()])
-        tokens = text_lib.all_tokens(batch, self._config, self._table)
+        tokens = text_lib.all_tokens(batch, self.text_config, self._table)
         ids = text_lib.tokens_to_ids(tokens, self._table).flat_values.numpy()
-        characters = tf.strings.length(text_lib.normalize(batch, self._config), unit='UTF8_CHAR')
+        characters = tf.strings.length(text_lib.normalize(batch, self.text_config), unit='UTF8_CHAR')
         known = (ids[1:-1] != text_lib.UNK_ID) & (tokens.flat_values.numpy() != b' ')
         return EncodedText(ids.astype(np.int32), int(characters[0]), int(known.sum()))
 

@@ -6,11 +6,11 @@ _ENGLISH = (
     "not|no|never|nothing|nobody|none|neither|nor|without|hardly|barely|scarcely|cannot|lacks?|fails?|.+n't"
 )
 _SPANISH = 'nunca|jamás|nada|nadie|ninguna?|ningún|ni|sin|tampoco|apenas|carecen?'
-_NEGATION = f'(?i)(?:{_ENGLISH}|{_SPANISH})'
+NEGATION = f'(?i)(?:{_ENGLISH}|{_SPANISH})'
 # Of two words; what follows them is negated, although "but" ends other negations.
-_PAIRS = '(?i)(?:far from|anything but|lejos de)'
+PAIRS = '(?i)(?:far from|anything but|lejos de)'
 # Where a negation ends at the latest.
-_END = r'(?i)(?:[.,;:!?()"…]|but|pero)'
+END = r'(?i)(?:[.,;:!?()"…]|but|pero)'
 
 
 def negated_words(words: tf.RaggedTensor, scope: int) -> tf.Tensor:
@@ -25,9 +25,9 @@ def negated_words(words: tf.RaggedTensor, scope: int) -> tf.Tensor:
     rows = words.to_sparse().indices[:, 0]  # as `value_rowids`, in fewer operations
     continues = tf.concat([[False], rows[1:] == rows[:-1]], axis=0)[:count]
     previous = tf.concat([[''], flat[:-1]], axis=0)[:count]
-    is_pair = continues & tf.strings.regex_full_match(tf.strings.join([previous, flat], ' '), _PAIRS)
-    is_negation = is_pair | tf.strings.regex_full_match(flat, _NEGATION)
-    is_end = tf.strings.regex_full_match(flat, _END) & ~is_pair
+    is_pair = continues & tf.strings.regex_full_match(tf.strings.join([previous, flat], ' '), PAIRS)
+    is_negation = is_pair | tf.strings.regex_full_match(flat, NEGATION)
+    is_end = tf.strings.regex_full_match(flat, END) & ~is_pair
     # A part of a text starts at its first word and at each end. A word is turned if there is a negation among the
     # `scope` words before it, and in the same part.
     starts_part = is_end | ~continues
