@@ -3,9 +3,9 @@
     python -m benchmarks.serving [--quick] [--only PART] [--model DIR]
 
 Parts: `echo` (a trivial model and an empty call against empty gRPC services, with threads and in asyncio), `fastapi`
-(the sentiment model, with and without batching, against FastAPI and uvicorn), `rest` (REST against gRPC), `start`
-(seconds to AVAILABLE and memory, against bare TensorFlow), `switches` (new versions under load) and `cycles` (memory
-over loads and unloads).
+(the sentiment model, with and without batching, against FastAPI and uvicorn around the SavedModel, its network in ONNX
+Runtime, and MiniLM), `rest` (REST against gRPC), `start` (seconds to AVAILABLE and memory, against bare TensorFlow),
+`switches` (new versions under load) and `cycles` (memory over loads and unloads).
 """
 
 import sys

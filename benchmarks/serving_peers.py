@@ -4,6 +4,7 @@
     python -m benchmarks.serving_peers echo          # the same in asyncio
     python -m benchmarks.serving_peers fastapi DIR   # FastAPI and uvicorn around the SavedModel in DIR
     python -m benchmarks.serving_peers onnx DIR      # the same around its network in ONNX Runtime
+    python -m benchmarks.serving_peers minilm DIR    # the same around MiniLM-L6 in TensorFlow, with an untrained head
 
 The first line of output is a JSON object with the address or the missing package.
 """
@@ -16,6 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from vaiven.errors import UserError
 
 ECHO_METHOD = '/benchmarks.Echo/Echo'
 
@@ -83,6 +86,26 @@ def onnx_model(folder: str) -> Probabilities:
     return OnnxClassifier(Path(folder), [row.text for row in reviews('vader')[:MAX_SENTENCES]]).probabilities
 
 
+def minilm_model(folder: str) -> Probabilities:
+    """A small encoder, as it would be fine-tuned: only its time is measured, so its head is as it was drawn."""
+    from vaiven.components.teacher.checkpoints import find_checkpoint
+    from vaiven.label_spec import SENTIMENT_LABELS
+    from vaiven.models.teacher.checkpoint import read_encoder
+    from vaiven.models.teacher.network import TeacherNetwork
+    from vaiven.models.teacher.scoring import network_scorer
+    from vaiven.models.teacher.wordpiece import WordPiece
+
+    checkpoint = find_checkpoint('minilm')
+    encoder = read_encoder(checkpoint)
+    score = network_scorer(TeacherNetwork(encoder, SENTIMENT_LABELS), WordPiece(checkpoint, 128))
+
+    def probabilities(texts: list[str]) -> list[float]:
+        found: list[float] = score(texts)[:, 1].tolist()
+        return found
+
+    return probabilities
+
+
 def application(probabilities: Probabilities) -> Any:
     """A plain endpoint, which runs a model in a thread pool."""
     from fastapi import FastAPI
@@ -110,7 +133,11 @@ async def fastapi(load: Callable[[str], Probabilities], folder: str) -> None:
 
         probabilities = load(folder)
     except ImportError as error:
-        say({'missing': error.name})
+        packages = 'fastapi uvicorn onnx onnxruntime'
+        say({'missing': f'no {error.name}: pip install --target DIR {packages}, then --peer-path DIR'})
+        return
+    except UserError as error:
+        say({'missing': str(error)})
         return
     # uvicorn opens its port itself: asyncio leaves Nagle's algorithm on, which costs 40 ms an answer, for sockets
     # that were made elsewhere without naming TCP.
@@ -144,5 +171,6 @@ if __name__ == '__main__':
         'echo': echo,
         'fastapi': partial(fastapi, tensorflow_model),
         'onnx': partial(fastapi, onnx_model),
+        'minilm': partial(fastapi, minilm_model),
     }
     asyncio.run(peers[sys.argv[1]](*sys.argv[2:]))
