@@ -143,7 +143,7 @@ def write_rows(
         rows: texts and labels.
         config: settings of the run.
         positive: probabilities of a teacher, if any.
-        name_ids: ids of the names in each row; None if names have n-grams.
+        name_ids: ids of the names in each row; None if all names have n-grams.
     """
     with tf.io.TFRecordWriter(str(path), tf.io.TFRecordOptions('GZIP')) as writer:
         for start in range(0, len(rows), _TEXTS_AT_ONCE):

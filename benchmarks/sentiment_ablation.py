@@ -18,7 +18,7 @@ from benchmarks.sentiment import PLANS, SEED, measure
 
 PLAIN = (
     'network.wide_ngrams=0', 'network.subword_buckets=0', 'network.token_dropout=0', 'network.dropout=0',
-    'training.language_weight=0', 'training.soft_labels=0',
+    'training.language_weight=0', 'training.soft_labels=0', 'training.augment=',
 )  # fmt: skip
 # Each with those above it.
 STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -27,7 +27,8 @@ STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ('+ language loss', ('training.language_weight=0.1',)),
     ('+ subword embeddings', ('network.subword_buckets=16384',)),
     ('+ ratings as soft labels', ('training.soft_labels=6',)),
-    ('+ wide path (the default)', ('network.wide_ngrams=262144',)),
+    ('+ wide path', ('network.wide_ngrams=262144',)),
+    ('+ negations and names (the default)', ('training.augment=negation,names',)),
     ('+ two epochs of language first', ('training.language_epochs=2',)),
     (
         '+ discriminative rates, unfreezing',
@@ -35,7 +36,7 @@ STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
 )
 FOLDS, QUICK_FOLDS = 3, 1
-QUICK_STEPS = (STEPS[0][0], STEPS[5][0])
+QUICK_STEPS = (STEPS[0][0], STEPS[6][0])
 QUICK_SETTINGS = ('training.epochs=3',)
 
 

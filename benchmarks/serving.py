@@ -57,7 +57,7 @@ PARTS: dict[str, tuple[str, Callable[[Bench], dict[str, Any]]]] = {
     '--peer-path',
     default='',
     metavar='DIR',
-    help='Folder of FastAPI and uvicorn, from `pip install --target DIR`.',
+    help='Folder of FastAPI, uvicorn, ONNX and ONNX Runtime, from `pip install --target DIR`.',
 )
 def main(quick: bool, only: tuple[str, ...], model: Path | None, peer_python: str, peer_path: str) -> None:
     started = time.monotonic()

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import regex
 
+from vaiven.errors import UserError
+from vaiven.models.export.explain import MARK
 from vaiven.models.text.negation import END, NEGATION, PAIRS
 from vaiven.models.text.subwords import SUBWORD_LENGTHS
 from vaiven.models.text.tokenization import BOS_ID, EOS_ID, UNK_ID
@@ -32,6 +34,7 @@ class OnnxClassifier:
 
         Raises:
             ImportError: the package onnx or onnxruntime is missing.
+            UserError: the network is another one.
         """
         import onnxruntime
         import tensorflow as tf
@@ -41,6 +44,10 @@ class OnnxClassifier:
         from vaiven.models.text.tokenization import normalize, words
 
         model = RestoredModel(folder)
+        config, labels = model.network.config, model.network.labels
+        is_plain = config.cell == 'lstm' and config.layers == 1 and config.bidirectional
+        if not is_plain or model.network.wide is None or labels.kind != 'binary':
+            raise UserError(f'{folder}: ONNX Runtime has the binary classifier of the default network only')
         network, self._scope = model.network, model.text_config.scope
         self._ids = {token.decode(): number for number, token in enumerate(model.tokens)}
         self._max_tokens = model.text_config.max_tokens
@@ -96,7 +103,7 @@ def negation_marks(words: Sequence[str], scope: int) -> list[str]:
         is_negation = is_pair or _NEGATION.fullmatch(word) is not None
         if not is_pair and _END.fullmatch(word):
             left = 0
-        marks.append('¬' if left and not is_negation else '')
+        marks.append(MARK if left and not is_negation else '')
         left = scope if is_negation else max(left - 1, 0)
     return marks
 
@@ -119,7 +126,7 @@ def recurrent_graph(network: Any) -> bytes:
     """
     from onnx import TensorProto, helper, numpy_helper
 
-    table = network.vector_table().numpy()  # (tokens, features)
+    table = network.embedding.embeddings.numpy()  # (tokens, features); subwords and vectors are folded in
     table[UNK_ID] = 0
     cells = [network.stacks[direction][0].cell for direction in ('forward', 'backward')]
     units = cells[0].units

@@ -81,7 +81,7 @@ def against_fastapi(bench: Bench) -> dict[str, Any]:
                 contestants[name] = Contestant(Job(found['address'], subject.bodies()), peers[name].pid)
         series = in_turns(bench, contestants, (1, 32))
     ratios: dict[str, Any] = {}
-    for name in peers.keys() & contestants.keys():
+    for name in [name for name in peers if name in contestants]:
         for ours in ('embedded', 'embedded batching'):
             for callers, target in PEER_TARGETS[name].items():
                 figures = series.ratio(ours, name, callers)

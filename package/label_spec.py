@@ -53,6 +53,11 @@ class LabelSpec:
         return self.kind == 'binary' and self.classes == SENTIMENT
 
     @property
+    def has_opposites(self) -> bool:
+        """Whether a negation turns a label into another one: those of sentiment, and ordered ones."""
+        return self.is_sentiment or self.kind == 'ordinal'
+
+    @property
     def values(self) -> tuple[float, ...]:
         """The numbers that the classes of ordinal labels stand for, lowest first; without numbers 1, 2, 3 ….
 

@@ -227,9 +227,11 @@ def _check_consistency(config: Config) -> None:
 def _without_unused_parts(config: Config) -> Config:
     """Removes parts of the network that have no effect, so that they are neither trained nor exported.
 
-    A character has no subwords, and the wide path only learns sentiment.
+    A character has no subwords, and the wide path and changes of labelled rows are for labels only.
     """
     unused: dict[str, Any] = {}
+    if config.training.task == 'language':
+        config = dataclasses.replace(config, training=dataclasses.replace(config.training, augment=()))
     if config.text.unit == 'character':
         unused['subword_buckets'] = 0
     if config.training.task == 'language':
@@ -240,6 +242,8 @@ def _without_unused_parts(config: Config) -> Config:
 def _with_negation_scope(config: Config) -> Config:
     """Marks negated words for the wide path if sentences with a negation are added: without, they confuse it."""
     if config.text.negation_scope is not None or 'negation' not in config.training.augment:
+        return config
+    if not config.data.label_spec().has_opposites:
         return config
     return dataclasses.replace(config, text=dataclasses.replace(config.text, negation_scope=NEGATION_SCOPE))
 

@@ -15,6 +15,7 @@ from vaiven.components.text_example_gen.local_files import open_local
 from vaiven.components.vocabulary.vectors.files import open_vectors
 from vaiven.components.vocabulary.vectors.source import VectorsSource, hash_vectors
 from vaiven.configuration import require
+from vaiven.models.text.config import NEGATION_SCOPE
 from vaiven.pipeline.config import Config
 from vaiven.pipeline.local_addresses import require_local_path
 from vaiven.serving.common.model_labels import ModelLabels
@@ -68,7 +69,7 @@ def find_data(
     require_compatible_data(files, config)
     checked = check_data(files, config.data)
     warnings = list_warnings(checked.summary, checked.config, files, checked.split_groups)
-    resolved = _with_behaviour_file(dataclasses.replace(config, data=checked.config))
+    resolved = _with_behaviour_file(_without_negations(dataclasses.replace(config, data=checked.config)))
     notes = [*checked.summary.lines(checked.remark), *warnings]
     if vectors is not None:
         require_vectors(config)
@@ -112,6 +113,14 @@ def require_vectors(config: Config) -> None:
         '--vectors needs network.embedding_size above 0: one-hot inputs have no vectors',
         config.network.embedding_size,
     )
+
+
+def _without_negations(config: Config) -> Config:
+    """Marks no negated words where the labels that were found are topics: "never football" is about football."""
+    marked_by_default = config.text.scope == NEGATION_SCOPE and 'negation' in config.training.augment
+    if not marked_by_default or config.data.label_spec().has_opposites:
+        return config
+    return dataclasses.replace(config, text=dataclasses.replace(config.text, negation_scope=None))
 
 
 def _with_behaviour_file(config: Config) -> Config:

@@ -39,7 +39,7 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> d
         `rating` float (n): from −1 to 1, NaN none; `ngrams` int64 sparse (n, None): the inputs of the wide path, empty
         for unlabelled examples; `probabilities` float sparse (n, None), if the data have them. With names in
         `training.augment`: `names` int64 sparse (n, None), ids of the words that look like names, and `ngrams` without
-        those words.
+        those words in every second text.
     """
     config = text_config(custom_config['config'])
     skip_names = 'names' in json.loads(custom_config['config']).get('training', {}).get('augment', ())

@@ -17,7 +17,7 @@ from vaiven.models.text.ngrams import negated_ids, subword_ids, word_ids, word_p
 # A text is read once for each of its words: quadratic time.
 MAX_WORDS = 1024
 # In front of a word or a subword after a negation. No word has this sign and letters.
-_MARK = '¬'
+MARK = '¬'
 # Texts that are read at once, which bounds the memory.
 _READ_AT_ONCE = 32
 
@@ -188,7 +188,7 @@ def ngram_parts(words: tf.Tensor, scope: int = 0) -> NgramParts:
     if scope:
         is_negated = negated_words(rows, scope)
         for kind, mask in ((0, is_negated), (2, tf.gather(is_negated, subword_places))):
-            strings[kind] = tf.where(mask, tf.strings.join([_MARK, strings[kind]]), strings[kind])
+            strings[kind] = tf.where(mask, tf.strings.join([MARK, strings[kind]]), strings[kind])
             ids[kind] = tf.where(mask, negated_ids(ids[kind]), ids[kind])
     return NgramParts(
         tf.concat(strings, axis=0),

@@ -3,7 +3,7 @@
 TensorFlow's string operations create ragged tensors with validation, and each assertion is an `If` with two functions.
 The exported sentiment model has 85 of them: a third of its nodes and two of three functions. They check what TensorFlow
 itself has just computed. Without them a server loads the model and runs every signature once in 0.6 times the
-time. Assertions of this project stay.
+time; assertions of this project stay.
 """
 
 import re

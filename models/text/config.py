@@ -30,8 +30,8 @@ class TextConfig:
         mask_urls: Whether every web address is replaced by the same word.
         mask_user_names: Whether every user name (`@name`) is replaced by the same word.
         negation_scope: Number of words after a negation whose n-grams differ from those of the same words elsewhere
-            (Das & Chen 2001), in English and Spanish; for the wide path. null: 4 if `training.augment` has negation,
-            otherwise 0. At most 20.
+            (Das & Chen 2001), in English and Spanish; for the wide path. null: 4 if `training.augment` has negation and
+            the labels are those of sentiment or ordered, otherwise 0. At most 20.
     """
 
     unit: Unit = 'word'

@@ -52,8 +52,8 @@ class TrainingConfig:
             inverse of the number of rows of its class, and probabilities follow. `none`: every row counts the same.
         augment: Changes of the training rows that help where rows are few, separated by commas (docs/training.md).
             `negation`: sentences such as "it is not boring" are added, in English and Spanish, for labels of sentiment.
-            The default of the preset `reviews`; an empty list for no change.
-            `names`: names are replaced by other names, and the wide path does not see them.
+            `names`: in every second text, names are replaced by other names, and the wide path does not see them. An
+            empty list for no change.
         language_weight: Weight λ of the language loss in `sentiment + λ · language`.
         softmax_candidates: Tokens of the sampled softmax in training (Bengio & Senécal 2003); 0 for the full softmax.
         clip_norm: Maximum norm of the gradient; longer gradients are scaled down to it (Pascanu et al. 2013).

@@ -97,7 +97,7 @@ def stack_paths(
     # The factors of multilabel labels are those of each class; the other kinds share one over all classes.
     factors = network.labels.size if network.labels.kind == 'multilabel' else 1
     noise = factors / 2 * float(np.log(len(targets)))
-    combination = _shrunk(both, wide_alone, lambda one: float(losses(one).sum()), noise)
+    combination = shrunk(both, wide_alone, lambda one: float(losses(one).sum()), noise)
     network.combination.assign(combination)
     _report_accuracy(network.labels, combination, recurrent, wide, targets)
     best = combination if combination[0].any() else both
@@ -164,7 +164,7 @@ def _validation_logits(network: Network, rows: LabelledRows) -> tuple[np.ndarray
     return recurrent, wide, targets if network.labels.kind == 'binary' else targets.toarray()
 
 
-def _shrunk(
+def shrunk(
     both: np.ndarray, wide_alone: np.ndarray, loss: Callable[[np.ndarray], float], noise: float
 ) -> np.ndarray:
     """The combination nearest to the wide path alone whose loss is no more than noise above the least one.
@@ -187,8 +187,8 @@ def _shrunk(
             high = share
         else:
             low = share
-    shrunk: np.ndarray = wide_alone + high * (both - wide_alone)
-    return shrunk
+    nearest: np.ndarray = wide_alone + high * (both - wide_alone)
+    return nearest
 
 
 def _report_decision(combination: np.ndarray, without: float, with_it: float) -> None:

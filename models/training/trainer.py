@@ -243,7 +243,7 @@ def _train_classifier(
         class_weights=class_weights,
         teacher_files=teacher_files,
         teacher_weight=training.teacher_weight,
-        negated=_negated(vocabulary) if text.scope else None,
+        negated=_negated(vocabulary) if text.scope and labels.has_opposites else None,
     )
     return network
 

@@ -58,7 +58,8 @@ def fit_wide(
     if labels.logits == 1:
         table = _fit_score(counts, is_word, np.asarray(targets), weights)
         if negated is not None:
-            ids, table = _with_unseen_negations(ids, table, negated, wide.size)
+            unseen = negated[~np.isin(negated[:, 1], ngrams.ids)]
+            ids, table = _with_unseen_negations(ids, table, unseen, wide.size)
     elif needs_closed_form(counts.nnz, labels.size):
         targets = sparse.csr_matrix(targets)
         table = fit_many_classes(counts, is_word, targets, labels.kind == 'multilabel', weights)
@@ -100,7 +101,7 @@ def _fit_score(
 
 
 def _with_unseen_negations(
-    ids: np.ndarray, table: WideTable, negated: np.ndarray, size: int
+    ids: np.ndarray, table: WideTable, unseen: np.ndarray, size: int
 ) -> tuple[np.ndarray, WideTable]:
     """Adds the weights of words that training saw, but never after a negation.
 
@@ -110,20 +111,20 @@ def _with_unseen_negations(
     Args:
         ids: int (n-grams), sorted.
         table: their weights, of one logit.
-        negated: int (words, 2), the ids of words, and of the same words after a negation.
-        size: maximum number of n-grams; if there are more, the words with the smallest weights are left out.
+        unseen: int (words, 2), the ids of words, and of the same words after a negation, where no row has them.
+        size: maximum number of n-grams; if there are more, those with the smallest weights are left out.
+
+    Returns:
+        The ids, sorted, and their weights.
     """
-    weight_by_id = dict(zip(ids.tolist(), table.weights[:, 0].tolist(), strict=True))
-    added = {
-        marked: -NEGATED_SHARE * weight_by_id[plain]
-        for plain, marked in negated.tolist()
-        if plain in weight_by_id and marked not in weight_by_id
-    }
-    kept = sorted(added, key=lambda marked: -abs(added[marked]))[: size - len(ids)]
-    all_ids = np.concatenate([ids, np.array(kept, ids.dtype)])
-    weights = np.concatenate([table.weights[:, 0], [added[marked] for marked in kept]])
-    order = np.argsort(all_ids)
-    return all_ids[order], WideTable(*strongest(weights[order, None]), table.bias)
+    positions = np.minimum(np.searchsorted(ids, unseen[:, 0]), len(ids) - 1)
+    is_known = ids[positions] == unseen[:, 0]
+    added = -NEGATED_SHARE * table.weights[positions[is_known], 0]
+    all_ids = np.concatenate([ids, unseen[is_known, 1].astype(ids.dtype)])
+    weights = np.concatenate([table.weights[:, 0], added])
+    kept = np.argsort(-np.abs(weights), kind='stable')[:size]
+    kept = kept[np.argsort(all_ids[kept])]
+    return all_ids[kept], WideTable(*strongest(weights[kept, None]), table.bias)
 
 
 def _assign(wide: WideNgrams, ids: np.ndarray, table: WideTable) -> None:

@@ -141,7 +141,7 @@ config_options = option_group(
     click.option(
         '--augment',
         metavar='LIST',
-        help='Change the training rows: negation, names or both, as negation,names.',
+        help="Change the training rows: negation, names or both, as negation,names; '' for none.",
     ),
     click.option('--name', help='Name of the served model.  [default: that of the preset]'),
 )

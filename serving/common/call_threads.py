@@ -66,7 +66,7 @@ class CallThreads:
         self._active = 0
         self._turn = 0  # calls that were begun
         self._backlog = threading.Event()
-        self._watcher: threading.Thread | None = None
+        threading.Thread(target=self._watch, name='grpc-watch', daemon=True).start()
 
     def submit(self, work: Callable[..., Any], *arguments: Any) -> _Uncounted:
         """Calls `work` in a thread."""
@@ -75,9 +75,6 @@ class CallThreads:
             self._fill()
             if self._waiting and not self._backlog.is_set():
                 self._backlog.set()
-                if self._watcher is None:
-                    self._watcher = threading.Thread(target=self._watch, name='grpc-watch', daemon=True)
-                    self._watcher.start()
         return _UNCOUNTED
 
     def _fill(self) -> None:
@@ -89,10 +86,15 @@ class CallThreads:
                 worker.parked.release()
             elif len(self._workers) < self._max_threads:
                 self._turn += 1
-                worker = _Worker(self, self._waiting.popleft(), self._turn)
-                self._workers.add(worker)
+                worker = _Worker(self, self._waiting[0], self._turn)
                 # A daemon: a run that no deadline ends must not keep the process alive.
-                threading.Thread(target=self._run, args=(worker,), name='grpc', daemon=True).start()
+                thread = threading.Thread(target=self._run, args=(worker,), name='grpc', daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:  # the system has no more threads: the watcher tries again
+                    return
+                self._waiting.popleft()
+                self._workers.add(worker)
             else:
                 return
             self._active += 1
@@ -113,8 +115,10 @@ class CallThreads:
                 log.problem('gRPC', error=f'{type(error).__name__}: {error}')
             finally:
                 del work, arguments  # the wait for the next call must not keep this one in memory
-                self._end(worker)
-            if worker.work is None and not worker.parked.acquire(timeout=IDLE_SECONDS):
+                is_given = self._end(worker)
+            # A call that another thread gives this one comes with a release of `parked`, which must be taken in every
+            # case: whether `worker.work` is set already does not matter.
+            if not is_given and not worker.parked.acquire(timeout=IDLE_SECONDS):
                 with self._lock:
                     if worker.work is None:
                         self._idle.remove(worker)
@@ -122,16 +126,18 @@ class CallThreads:
                     else:  # it was given a call just now
                         worker.parked.acquire()
 
-    def _end(self, worker: _Worker) -> None:
+    def _end(self, worker: _Worker) -> bool:
+        """Ends a call. Returns whether the thread was given the next one."""
         with self._lock:
             if worker.stuck:
                 worker.stuck = False
                 self._active += 1
             if self._waiting and self._active <= self._max_active:
                 self._give(worker)
-            else:
-                self._active -= 1
-                self._idle.append(worker)
+                return True
+            self._active -= 1
+            self._idle.append(worker)
+            return False
 
     def block(self, worker: _Worker) -> None:
         """Notes that a thread is going to wait."""

@@ -53,7 +53,7 @@ def service(is_ready: Callable[[], bool], is_draining: Callable[[], bool]) -> gr
         try:
             ended = threading.Event()
             last = None
-            if context.add_callback(ended.set) is False:  # it has ended; gRPC for asyncio returns None
+            if not context.add_callback(ended.set):  # it has ended
                 return
             while not ended.is_set():
                 health = current(request.service)

@@ -148,18 +148,16 @@ def _forward(
         under_way.cancel()
     try:
         with blocking:
-            answer: bytes | None = next(under_way, None)
-            next(under_way, None)  # the status, which comes after the response
+            answer: bytes = under_way.result()
+    except grpc.FutureCancelledError:
+        context.set_code(grpc.StatusCode.CANCELLED)
+        context.set_details('the caller has hung up')
+        return CANCELLED, None
     except grpc.RpcError:
-        if not under_way.cancelled():
-            context.set_trailing_metadata(tuple(under_way.trailing_metadata() or ()))
+        context.set_trailing_metadata(tuple(under_way.trailing_metadata() or ()))
         context.set_code(under_way.code())
         context.set_details(under_way.details() or '')
         return str(under_way.code().name), None
-    if answer is None:
-        context.set_code(grpc.StatusCode.INTERNAL)
-        context.set_details('the server sent no response')
-        return grpc.StatusCode.INTERNAL.name, None
     if initial := under_way.initial_metadata():
         context.send_initial_metadata(tuple(initial))
     if trailing := under_way.trailing_metadata():

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
-import grpc.experimental
 from google.protobuf.message import DecodeError
 
 from vaiven.serving.client.connection import Connection
@@ -17,7 +16,6 @@ HEALTH = '/grpc.health.v1.Health/Check'
 HEALTH_CHECK_SECONDS = 1.0
 HEALTH_CHECK_TIMEOUT_SECONDS = 2.0
 RECONNECT_MS = 500
-SINGLE_THREADED = grpc.experimental.ChannelOptions.SingleThreadedUnaryStream
 # The health of a server that should not get traffic.
 UNREACHABLE_CODES = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 
@@ -39,7 +37,6 @@ class Servers:
         options = list(
             {
                 **dict(connection.grpc_options()),
-                SINGLE_THREADED: 1,
                 'grpc.max_receive_message_length': -1,
                 'grpc.max_send_message_length': -1,
                 # Reconnect to a returning server at once, not after minutes.
@@ -57,12 +54,8 @@ class Servers:
         self.draining = False
 
     def calls(self, method: str) -> dict[str, Callable[..., Any]]:
-        """Returns, by label, the function that sends request bytes to the method.
-
-        Its result is an iterator of the single response, in bytes. As a stream, the call is handled by the thread that
-        waits for it, and can be cancelled by others; a future would pass through a thread of the channel.
-        """
-        return {label: channel.unary_stream(method) for label, channel in self._channels.items()}
+        """Returns, by label, the function that sends request bytes to the method. Its result is a future."""
+        return {label: channel.unary_unary(method).future for label, channel in self._channels.items()}
 
     @property
     def takes_traffic(self) -> bool:

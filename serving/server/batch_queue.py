@@ -82,35 +82,51 @@ class BatchThreads:
             while self.free and (batch := queue.next_batch(expired)):
                 self.free -= 1
                 queue.lease.retain()
-                caller = next((task.caller for task in batch if isinstance(task.caller, ThreadCaller)), None)
+                caller = next(
+                    (
+                        task.caller
+                        for task in batch
+                        if isinstance(task.caller, ThreadCaller) and not task.caller.leads
+                    ),
+                    None,
+                )
                 # Decided under the lock: a caller whose call ends now must know that others depend on it.
                 if caller is not None:
+                    caller.leads = True
                     caller.batches.append(batch)
                     led.append(caller)
                 else:
                     pooled.append((queue, batch))
                 # To the end of the order, or one busy queue would starve the others.
                 self._waiting[queue] = self._waiting.pop(queue)
-            if not queue.rows:
+            if queue.is_empty:
                 self._waiting.pop(queue, None)
         return led
 
-    def run(self, queue: 'Queue', batch: list[Task]) -> None:
-        """Runs a batch in this thread, and hands the results to its callers."""
+    def run(self, queue: 'Queue', batch: list[Task], leader: ThreadCaller | None = None) -> None:
+        """Runs a batch in this thread, which is that of `leader` if there is one; hands the results to its callers."""
         results: Sequence[Arrays | BaseException]
         try:
             with blocking:
                 results = queue.run(batch)
         except BaseException as error:  # in every case the place becomes free, and no caller waits for ever
             results = [error] * len(batch)
-        self._end(queue, batch, results)
+        self._end(queue, batch, results, leader)
         self.offer()
 
-    def _end(self, queue: 'Queue', batch: list[Task], results: Sequence[Arrays | BaseException]) -> None:
+    def _end(
+        self,
+        queue: 'Queue',
+        batch: list[Task],
+        results: Sequence[Arrays | BaseException],
+        leader: ThreadCaller | None = None,
+    ) -> None:
         for task, result in zip(batch, results, strict=True):
             task.outputs = result
         with self.lock:
             self.free += 1
+            if leader is not None:
+                leader.leads = False
         queue.lease.release()
         wake(batch)
 
@@ -169,19 +185,28 @@ class Queue:
         """
         self._threads.offer(self, tasks)
         registered = False
+        due = tasks[-1].enqueued_at + self._parameters.timeout_seconds
+        # Whether a place is all that the tasks wait for: then the thread that frees one starts them.
+        is_offered = not self._parameters.timeout_seconds
         while True:
             if caller.batches:
-                self._threads.run(self, caller.batches.pop(0))
+                self._threads.run(self, caller.batches.pop(0), caller)
             elif all(task.outputs is not None for task in tasks):
                 return
             elif caller.ended and self._withdraw(tasks, caller):
+                deadline = tasks[0].deadline
+                if deadline is not None and time.monotonic() >= deadline:
+                    raise _timeout()
                 raise StatusError(Code.CANCELLED, 'the caller has hung up')
             elif not registered:
                 registered = True
                 if not on_end(caller.end):
                     caller.ended = True
-            elif not caller.sleep(self._seconds_left(tasks)):
+            elif not is_offered and time.monotonic() >= due:
+                is_offered = True
                 self._threads.offer()
+            else:
+                caller.sleep(None if is_offered else due - time.monotonic())
 
     async def wait_async(self, tasks: Sequence[Task], caller: LoopCaller) -> None:
         """Waits in the event loop until the tasks of the caller have their outputs. Raises as `wait`."""
@@ -197,10 +222,10 @@ class Queue:
                 timer.cancel()
             self._withdraw(tasks, caller)
 
-    def _seconds_left(self, tasks: Sequence[Task]) -> float | None:
-        """Time until the first of `tasks` has waited long enough; None if it only waits for a place."""
-        left = tasks[0].enqueued_at + self._parameters.timeout_seconds - time.monotonic()
-        return left if left > 0 else None
+    @property
+    def is_empty(self) -> bool:
+        """Whether no task waits: tasks may have no rows."""
+        return not self._tasks
 
     def _withdraw(self, tasks: Sequence[Task], caller: 'ThreadCaller | LoopCaller') -> bool:
         """Removes tasks that still wait. Returns False if the caller must run a batch first."""
@@ -241,10 +266,7 @@ class Queue:
             task = self._tasks.popleft()
             self.rows -= task.rows
             if task.deadline is not None and now > task.deadline:
-                # Upstream's code and text; DEADLINE_EXCEEDED is for a run that was started.
-                task.outputs = StatusError(
-                    Code.RESOURCE_EXHAUSTED, 'Run() timeout exceeded while waiting in batching queue'
-                )
+                task.outputs = _timeout()
                 expired.append(task)
                 continue
             room -= task.rows
@@ -290,6 +312,11 @@ class Queue:
         if task.is_chunk and not have_batch_dimension(values, task.rows):
             return batch_dimension_status()
         return values
+
+
+def _timeout() -> StatusError:
+    # Upstream's code and text; DEADLINE_EXCEEDED is for a run that was started.
+    return StatusError(Code.RESOURCE_EXHAUSTED, 'Run() timeout exceeded while waiting in batching queue')
 
 
 def _latest_deadline(batch: Sequence[Task]) -> float | None:

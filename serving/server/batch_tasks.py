@@ -87,12 +87,14 @@ class ThreadCaller(Waiter):
     """A caller in a thread of its own.
 
     Attributes:
-        batches: batches that it must run, because it is the first of their callers with a thread.
+        batches: the batch that it must run, because it is the first of its callers with a thread that is free.
+        leads: whether it runs a batch, or is about to. Changed under the lock of the threads.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.batches: list[list[Task]] = []
+        self.leads = False
 
 
 class LoopCaller:

@@ -40,6 +40,7 @@ class Batcher:
         run: Run,
         lease: Lease,
         metrics: Metrics | None = None,
+        row_outputs: frozenset[str] = frozenset(),
     ) -> None:
         """A batcher without queues.
 
@@ -49,7 +50,10 @@ class Batcher:
             run: runs one batch.
             lease: held while a batch runs.
             metrics: counts requests and batches.
+            row_outputs: names of the output tensors whose length the signatures leave open. Parameters that are
+                `or_alone` batch no others.
         """
+        self._row_outputs = row_outputs
         self.parameters = parameters
         self.threads = threads
         self.run_batch = run
@@ -59,14 +63,21 @@ class Batcher:
 
     def waiting(self) -> int:
         """The rows that wait in its queues."""
-        return sum(queue.rows for queue in self._queues.values())
+        with self.threads.lock:
+            return sum(queue.rows for queue in self._queues.values())
 
-    def can_batch(self, feeds: Feeds) -> bool:
-        """Whether the inputs have rows. A request with a scalar input has none, and runs alone."""
+    def can_batch(self, feeds: Feeds, fetches: Sequence[str]) -> bool:
+        """Whether the inputs have rows. A request with a scalar input has none, and runs alone.
+
+        Batching that nobody asked for is certain about the outputs, too: one of constant length has no rows, and would
+        be divided between the callers if the batch happened to be as long.
+        """
         if not feeds or not all(value.ndim for value in feeds.values()):
             return False
         if not self.parameters.or_alone:
             return True
+        if not self._row_outputs.issuperset(fetches):
+            return False
         sizes = {len(value) for value in feeds.values()}
         return len(sizes) == 1 and max(sizes) <= self.parameters.max_batch_size
 
@@ -144,7 +155,7 @@ class Batcher:
         queue = Queue(self.parameters, self.threads, self.run_batch, self.lease, self.metrics, key[1])
         with self.threads.lock:
             if len(self._queues) >= MAX_QUEUES:
-                self._queues = {name: other for name, other in self._queues.items() if other.rows}
+                self._queues = {name: other for name, other in self._queues.items() if not other.is_empty}
             return self._queues.setdefault(key, queue)
 
     def run_synchronously(self, feeds: Feeds, fetches: Sequence[str], run: Run) -> list[NDArray[Any]]:

@@ -65,3 +65,13 @@ def endpoints(
         name: Endpoint.from_signature(signature, unservable.get(name, ''))
         for name, signature in signatures.items()
     }
+
+
+def row_outputs(signatures: Mapping[str, Any]) -> frozenset[str]:
+    """The names of the output tensors whose first dimension, or whose rank, the signatures leave open."""
+    return frozenset(
+        info.name
+        for signature in signatures.values()
+        for info in signature.outputs.values()
+        if info.tensor_shape.unknown_rank or (info.tensor_shape.dim and info.tensor_shape.dim[0].size == -1)
+    )

@@ -154,7 +154,7 @@ class Execution:
         return send(steps, values)
 
     def _run(self, feeds: Feeds, fetches: Sequence[str], deadline: float | None, on_end: OnEnd) -> Arrays:
-        batcher = self._batcher_for(feeds)
+        batcher = self._batcher_for(feeds, fetches)
         if self._is_cheap(feeds, fetches, batcher):
             return self._run_cheap(feeds, fetches)
         if batcher is not None:
@@ -162,7 +162,7 @@ class Execution:
         return self._run_in_slot(feeds, fetches, deadline, on_end)
 
     async def _run_async(self, feeds: Feeds, fetches: Sequence[str], deadline: float | None) -> Arrays:
-        batcher = self._batcher_for(feeds)
+        batcher = self._batcher_for(feeds, fetches)
         if self._is_cheap(feeds, fetches, batcher):
             return self._run_cheap(feeds, fetches)
         if batcher is not None:
@@ -170,10 +170,10 @@ class Execution:
         values: Arrays = await self._in_worker(self._run_in_slot, feeds, fetches, deadline)
         return values
 
-    def _batcher_for(self, feeds: Feeds) -> Batcher | None:
+    def _batcher_for(self, feeds: Feeds, fetches: Sequence[str]) -> Batcher | None:
         """Makes batches with these inputs; None for a run alone. Raises StatusError for too many rows."""
         batcher = self.batcher
-        if batcher is None or not batcher.can_batch(feeds):
+        if batcher is None or not batcher.can_batch(feeds, fetches):
             return None
         # Checked before any run: whether a request is too large must not depend on earlier requests.
         batcher.check_batch_size(feeds)

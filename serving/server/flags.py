@@ -67,7 +67,7 @@ class Options:
     )
     saved_model_tags: str = _flag('serve', 'tags of the meta graph to load, comma-separated')
     grpc_channel_arguments: str = _flag('', 'arguments of the gRPC server, as key=value,key=value')
-    grpc_max_threads: int = _flag(0, 'threads that run gRPC requests; 0: four per CPU')
+    grpc_max_threads: int = _flag(0, 'runs of models outside of batches at the same time; 0: four per CPU')
     enable_model_warmup: bool = _flag(
         True, 'run the warm-up records in assets.extra before a version takes traffic'
     )

@@ -13,6 +13,7 @@ from vaiven.serving.server import batching_parameters, session
 from vaiven.serving.server.batch_queue import BatchThreads
 from vaiven.serving.server.batch_tasks import Run
 from vaiven.serving.server.batching import Batcher
+from vaiven.serving.server.endpoints import row_outputs
 from vaiven.serving.server.execution import Execution, LoadedModel
 from vaiven.serving.server.flags import Options
 from vaiven.serving.server.metrics import Metrics
@@ -67,7 +68,7 @@ class Loader:
             model = SavedModel(version.path, self._session, self._run_variants[version.name])
         try:
             execution = Execution(
-                model, self._workers, self._slots, version, lambda run: self._new_batcher(version, run)
+                model, self._workers, self._slots, version, lambda run: self._new_batcher(version, model, run)
             )
             warmed_up = self._options.enable_model_warmup and self._warm_up(version, execution)
             if isinstance(model, SavedModel):
@@ -116,7 +117,7 @@ class Loader:
             log.event('warmed up', model=version.name, version=version.number, records=count, seconds=seconds)
         return count
 
-    def _new_batcher(self, version: Version, run: Run) -> Batcher | None:
+    def _new_batcher(self, version: Version, model: LoadedModel, run: Run) -> Batcher | None:
         parameters = self._batching
         if self._options.enable_per_model_batching_parameters:
             # Upstream does not batch a version without this file, whatever the global parameters are.
@@ -124,7 +125,8 @@ class Loader:
             parameters = batching_parameters.read(file) if file.is_file() else None
         if parameters is None or self.batch_threads is None:
             return None
-        return Batcher(parameters, self.batch_threads, run, version, self._metrics)
+        outputs = row_outputs(model.signatures)
+        return Batcher(parameters, self.batch_threads, run, version, self._metrics, outputs)
 
 
 def _run_all_variants(
@@ -140,7 +142,7 @@ def _run_all_variants(
     """
     run = partial(execution.run_measured, single_threaded=single_threaded)
     batcher = execution.batcher
-    if batcher is not None and batcher.can_batch(feeds):
+    if batcher is not None and batcher.can_batch(feeds, fetches):
         values = batcher.run_synchronously(feeds, fetches, run)
     else:
         values = run(feeds, fetches)

@@ -77,7 +77,7 @@ def test_each_step_of_the_ablation_has_the_settings_of_those_above_it_and_the_de
         'network.dropout=0.4',
         'training.language_weight=0.1',
     )
-    default = configure('reviews', (*PLAIN, *settings['+ wide path (the default)']))
+    default = configure('reviews', (*PLAIN, *settings['+ negations and names (the default)']))
     assert (default.network, default.training) == (
         configure('reviews').network,
         configure('reviews').training,

@@ -73,6 +73,12 @@ def test_negation_sentences_come_with_marks_unless_the_setting_says_otherwise() 
     assert configure().training.augment == ('negation', 'names')
     assert scope() == 4
     assert scope('training.augment=') == 0
+    # "Never football" is about football.
+    assert scope('data.label_kind=multiclass', 'data.classes=football,tennis,chess') == 0
+    assert scope('data.label_kind=binary', 'data.classes=ham,spam') == 0
+    assert scope('data.label_kind=ordinal', 'data.classes=1,2,3') == 4
+    language = configure(settings=['training.task=language', 'text.max_tokens=2500'])
+    assert (language.text.scope, language.training.augment) == (0, ())
     assert scope('training.augment=names') == 0
     assert scope('training.augment=negation') == 4
     assert scope('training.augment=names,negation', 'text.negation_scope=0') == 0

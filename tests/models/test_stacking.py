@@ -6,7 +6,7 @@ import pytest
 from tests.models.rows import ngrams_of, write_rows
 from vaiven.models.network.config import NetworkConfig
 from vaiven.models.network.network import Network
-from vaiven.models.training.stacking import _shrunk, stack_paths
+from vaiven.models.training.stacking import shrunk, stack_paths
 
 pytestmark = pytest.mark.slow
 
@@ -87,15 +87,15 @@ def test_without_a_wide_path_there_is_no_calibration_where_a_class_is_missing(tm
     assert caplog.messages == ['no calibration: the validation rows have labels of one class only (positive)']
 
 
-def test_the_combination_is_shrunk_to_the_wide_path_until_the_loss_is_above_noise() -> None:
+def test_the_combination_isshrunk_to_the_wide_path_until_the_loss_is_above_noise() -> None:
     both, wide_alone = np.array([0.8, 0.6, 0.1]), np.array([0.0, 1.0, 0.2])
 
     def loss(combination: np.ndarray) -> float:
         return 40 * float(((combination - both) ** 2).sum())
 
     distance = loss(wide_alone)
-    assert np.array_equal(_shrunk(both, wide_alone, loss, distance + 0.1), wide_alone)
-    shrunk = _shrunk(both, wide_alone, loss, distance / 4)
-    assert np.allclose(shrunk, (both + wide_alone) / 2, atol=2e-3)
-    assert loss(shrunk) <= distance / 4
-    assert np.allclose(_shrunk(both, wide_alone, loss, 0.0), both, atol=2e-3)
+    assert np.array_equal(shrunk(both, wide_alone, loss, distance + 0.1), wide_alone)
+    found = shrunk(both, wide_alone, loss, distance / 4)
+    assert np.allclose(found, (both + wide_alone) / 2, atol=2e-3)
+    assert loss(found) <= distance / 4
+    assert np.allclose(shrunk(both, wide_alone, loss, 0.0), both, atol=2e-3)

@@ -175,7 +175,6 @@ def test_invalid_settings_are_refused(options):
 
 
 def test_transform_the_served_graph_and_the_benchmarks_split_words_in_the_same_way(tmp_path):
-
     from benchmarks.prepared import to_ids, tokens_of
     from tests.models.conftest import CONFIG, corpus, corpus_rows, transform_rows
     from vaiven.components.vocabulary.config import VocabularyConfig

@@ -64,12 +64,13 @@ def test_a_word_that_was_never_seen_after_a_negation_counts_against_its_other_we
     assert wide.ngrams.numpy().tolist() == sorted(wide.ngrams.numpy().tolist())
 
 
-def test_negated_words_that_do_not_fit_into_the_table_are_left_out_weakest_first():
+def test_negated_words_take_the_places_of_the_weakest_ngrams_if_the_table_is_full():
     negated = np.array([[COMMON, 9], [GOOD, 201]])
-    wide = fitted(ROWS * 3, TARGETS * 3, size=6, negated=negated)
-    assert 201 in wide.ngrams.numpy()
-    assert 9 not in wide.ngrams.numpy()
-    assert 201 not in fitted(ROWS * 3, TARGETS * 3, size=5, negated=negated).ngrams.numpy()
+    wide = fitted(ROWS * 3, TARGETS * 3, size=5, negated=negated)
+    assert wide.ngrams.numpy().tolist() == [GOOD, BAD, GOOD_SUBWORD, BAD_SUBWORD, 201]
+    # A negated word that some row has, but the table has no place for, is not unseen.
+    rows, targets = [*ROWS * 3, [201]], [*TARGETS * 3, 1]
+    assert 201 not in fitted(rows, targets, size=5, negated=negated).ngrams.numpy()
 
 
 def test_training_texts_are_not_longer_than_usual_except_for_one_in_a_hundred():

@@ -29,3 +29,14 @@ def test_behavioural_tests_are_checked_before_a_run_and_found_from_another_folde
     os.remove('own.csv')
     with pytest.raises(UserError, match='cannot read'):
         find_data([reviews], (), config)
+
+
+def test_negated_words_are_marked_only_where_a_negation_turns_the_label(reviews, tmp_path):
+    assert find_data([reviews], (), configure()).config.text.scope == 4
+    topics = tmp_path / 'topics.csv'
+    kinds = ('football', 'chess', 'tennis')
+    topics.write_text(
+        'text,label\n' + ''.join(f'about {kind} {n},{kind}\n' for n in range(60) for kind in kinds)
+    )
+    assert find_data([str(topics)], (), configure()).config.text.scope == 0
+    assert find_data([str(topics)], (), configure(settings=['text.negation_scope=2'])).config.text.scope == 2

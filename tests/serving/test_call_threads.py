@@ -115,3 +115,40 @@ def test_calls_from_many_threads_are_all_made() -> None:
     with ThreadPoolExecutor(8) as callers:
         list(callers.map(lambda number: threads.submit(call, number), range(3000)))
     wait_until(lambda: done == 3000)
+
+
+def test_a_call_that_comes_while_a_thread_becomes_idle_is_made_and_so_is_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(call_threads, 'IDLE_SECONDS', 0.2)
+    threads, end = CallThreads(1), CallThreads._end
+    second, third = threading.Event(), threading.Event()
+
+    def end_and_submit(self: CallThreads, worker: call_threads._Worker) -> bool:
+        is_given = end(self, worker)
+        if not second.is_set():  # the thread is idle, and has not looked for work yet
+            self.submit(second.set)
+        return is_given
+
+    monkeypatch.setattr(CallThreads, '_end', end_and_submit)
+    threads.submit(lambda: None)
+    assert second.wait(20)
+    time.sleep(0.4)
+    threads.submit(third.set)
+    assert third.wait(20)
+
+
+def test_a_thread_that_cannot_start_loses_no_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads, done, start = CallThreads(5), threading.Event(), threading.Thread.start
+    failures = []
+
+    def fail_twice(self: threading.Thread) -> None:
+        if self.name == 'grpc' and len(failures) < 2:
+            failures.append(self)
+            raise RuntimeError("can't start new thread")
+        start(self)
+
+    monkeypatch.setattr(threading.Thread, 'start', fail_twice)
+    threads.submit(done.set)
+    assert done.wait(20)
+    assert len(failures) == 2

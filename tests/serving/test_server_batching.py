@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +16,8 @@ from vaiven.serving.common.status import Code, StatusError, invalid_argument
 from vaiven.serving.server.batch_queue import BatchThreads
 from vaiven.serving.server.batching import Batcher
 from vaiven.serving.server.batching_parameters import AUTOMATIC, BatchingParameters, read
+from vaiven.serving.server.endpoints import row_outputs
+from vaiven.serving.wire import messages
 
 
 class Lease:
@@ -359,17 +362,70 @@ def test_many_callers_with_threads_all_get_their_rows() -> None:
 
 def test_inputs_without_rows_are_not_batched() -> None:
     batcher = Batcher(BatchingParameters(), BatchThreads(1), Model(), Lease())
-    assert batcher.can_batch(numbers(1))
-    assert not batcher.can_batch({'x': np.zeros(1), 'k': np.array(5)})
-    assert not batcher.can_batch({})
+    assert batcher.can_batch(numbers(1), ['y'])
+    assert not batcher.can_batch({'x': np.zeros(1), 'k': np.array(5)}, ['y'])
+    assert not batcher.can_batch({}, ['y'])
 
 
 def test_automatic_batching_leaves_alone_what_batching_would_refuse() -> None:
-    batcher = Batcher(AUTOMATIC, BatchThreads(1), Model(), Lease())
-    assert batcher.can_batch(numbers(*range(AUTOMATIC.max_batch_size)))
-    assert not batcher.can_batch(numbers(*range(AUTOMATIC.max_batch_size + 1)))
-    assert not batcher.can_batch({'x': np.zeros(1), 'z': np.zeros(2)})
-    assert not batcher.can_batch({'x': np.zeros(1), 'k': np.array(5)})
+    batcher = Batcher(AUTOMATIC, BatchThreads(1), Model(), Lease(), row_outputs=frozenset({'y', 'z'}))
+    assert batcher.can_batch(numbers(*range(AUTOMATIC.max_batch_size)), ['y'])
+    assert not batcher.can_batch(numbers(*range(AUTOMATIC.max_batch_size + 1)), ['y'])
+    assert not batcher.can_batch({'x': np.zeros(1), 'z': np.zeros(2)}, ['y'])
+    assert not batcher.can_batch({'x': np.zeros(1), 'k': np.array(5)}, ['y'])
+    # Its length may be that of a batch by chance, and then it would be divided between the callers.
+    assert not batcher.can_batch(numbers(1), ['y', 'classes'])
+
+
+def test_outputs_have_rows_unless_their_signature_has_a_constant_length() -> None:
+    signature = messages.SignatureDef()
+    for name, sizes in (('rows', [-1, 2]), ('two', [2]), ('scalar', []), ('one', [1, 3])):
+        info = signature.outputs[name]
+        info.name = f'{name}:0'
+        for size in sizes:
+            info.tensor_shape.dim.add().size = size
+    signature.outputs['any'].name = 'any:0'
+    signature.outputs['any'].tensor_shape.unknown_rank = True
+    assert row_outputs({'serving_default': signature}) == {'rows:0', 'any:0'}
+
+
+def test_a_request_without_rows_waits_like_any_other() -> None:
+    model = Model()
+    batcher = Batcher(BatchingParameters(), BatchThreads(1), model, Lease())
+    model.go_on.clear()
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(batcher.run, numbers(1), ['y'], None, CallEnd())
+        assert model.entered.wait(30)
+        empty = threads.submit(batcher.run, numbers(), ['y'], None, CallEnd())
+        wait_until(lambda: any(not queue.is_empty for queue in batcher._queues.values()))
+        model.go_on.set()
+        assert first.result(30)[0].tolist() == [2]
+        assert empty.result(30)[0].tolist() == []
+
+
+def test_a_time_that_is_over_before_the_caller_sleeps_starts_the_batch() -> None:
+    class SlowEnd(CallEnd):
+        def __call__(self, function: Callable[[], object]) -> bool:
+            time.sleep(0.05)
+            return super().__call__(function)
+
+    batcher = Batcher(BatchingParameters(timeout_seconds=0.01), BatchThreads(2), Model(), Lease())
+    with ThreadPoolExecutor(1) as threads:
+        answer = threads.submit(batcher.run, numbers(4), ['y'], None, SlowEnd())
+        assert answer.result(20)[0].tolist() == [8]
+
+
+def test_the_chunks_of_one_request_run_side_by_side() -> None:
+    both = threading.Barrier(2)
+
+    def model(feeds: Any, fetches: Sequence[str], deadline: float | None = None) -> list[np.ndarray]:
+        both.wait(20)
+        return [feeds['x'] * 2]
+
+    batcher = Batcher(BatchingParameters(4, 2, max_enqueued_batches=9), BatchThreads(2), model, Lease())
+    with ThreadPoolExecutor(1) as threads:
+        answer = threads.submit(batcher.run, numbers(1, 2, 3, 4), ['y'], None, CallEnd())
+        assert answer.result(30)[0].tolist() == [2, 4, 6, 8]
 
 
 def test_inputs_with_different_numbers_of_rows_are_refused() -> None:
