@@ -169,8 +169,10 @@ class Queue:
         self._fetches = fetches
         self._tasks: deque[Task] = deque()
         self.rows = 0
-        # False once an output had no batch dimension: from then on each request of this queue runs alone.
+        # False once an output had no batch dimension: from then on each request of this queue runs alone. Batching that
+        # nobody asked for starts after a run alone has shown one row of each output for each row of the inputs.
         self._batchable = True
+        self._is_proven = not parameters.or_alone
 
     def wait(self, tasks: Sequence[Task], caller: ThreadCaller, on_end: OnEnd) -> None:
         """Waits in the thread of the caller until its tasks have their outputs, and runs the batches that it leads.
@@ -261,7 +263,7 @@ class Queue:
             return []
         now = time.monotonic()
         batch: list[Task] = []
-        room = self._parameters.max_execution_batch_size if self._batchable else 0
+        room = self._parameters.max_execution_batch_size if self._batchable and self._is_proven else 0
         while self._tasks and (not batch or self._tasks[0].rows <= room):
             task = self._tasks.popleft()
             self.rows -= task.rows
@@ -309,8 +311,11 @@ class Queue:
             values = self._run(task.feeds, self._fetches, task.deadline)
         except StatusError as error:
             return error
-        if task.is_chunk and not have_batch_dimension(values, task.rows):
+        has_rows = have_batch_dimension(values, task.rows)
+        if task.is_chunk and not has_rows:
             return batch_dimension_status()
+        self._is_proven |= has_rows
+        self._batchable &= has_rows or not self._parameters.or_alone
         return values
 
 

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+# The end of the name of an output with the lengths of ragged ones.
+_ROW_LENGTHS = 'row_lengths'
+
 
 @dataclass(frozen=True)
 class Endpoint:
@@ -68,10 +71,15 @@ def endpoints(
 
 
 def row_outputs(signatures: Mapping[str, Any]) -> frozenset[str]:
-    """The names of the output tensors whose first dimension, or whose rank, the signatures leave open."""
+    """The names of the output tensors that may have one row for each row of the inputs.
+
+    Their signature leaves the first dimension, or the rank, open. If it has an output such as `row_lengths`, the others
+    are ragged: all values one after the other, which may be as many as there are rows by chance.
+    """
     return frozenset(
         info.name
         for signature in signatures.values()
+        if not any(alias.endswith(_ROW_LENGTHS) for alias in signature.outputs)
         for info in signature.outputs.values()
         if info.tensor_shape.unknown_rank or (info.tensor_shape.dim and info.tensor_shape.dim[0].size == -1)
     )

@@ -55,6 +55,7 @@ class Model:
             'y': x if x.dtype == object else x * 2,
             'total': np.sum(x, keepdims=True),
             'one': np.float32(1),
+            'flat': np.full(int(np.sum(x)) if x.dtype != object else 0, 7),
         }
         return [values[name] for name in fetches]
 
@@ -387,6 +388,29 @@ def test_outputs_have_rows_unless_their_signature_has_a_constant_length() -> Non
     signature.outputs['any'].name = 'any:0'
     signature.outputs['any'].tensor_shape.unknown_rank = True
     assert row_outputs({'serving_default': signature}) == {'rows:0', 'any:0'}
+    signature.outputs['word_row_lengths'].name = 'lengths:0'
+    signature.outputs['word_row_lengths'].tensor_shape.dim.add().size = -1
+    assert row_outputs({'explain': signature}) == frozenset()
+
+
+def test_automatic_batching_waits_for_a_run_alone_that_has_rows() -> None:
+    def answers(fetches: Sequence[str], *values: Sequence[float]) -> tuple[list[int], list[Any]]:
+        model = Model()
+        batcher = Batcher(AUTOMATIC, BatchThreads(1), model, Lease(), row_outputs=frozenset({'y', 'flat'}))
+        with ThreadPoolExecutor(8) as threads:
+            model.go_on.clear()
+            first = threads.submit(batcher.run, numbers(*values[0]), fetches, None, CallEnd())
+            assert model.entered.wait(30)
+            rest = [
+                threads.submit(batcher.run, numbers(*some), fetches, None, CallEnd()) for some in values[1:]
+            ]
+            wait_until(lambda: batcher.waiting() == sum(map(len, values[1:])))
+            model.go_on.set()
+            return model.rows, [answer.result(30)[0].tolist() for answer in (first, *rest)]
+
+    assert answers(['y'], [1], [2], [3]) == ([1, 2], [[2], [4], [6]])
+    # As many values as the numbers say, like the words of texts: 1 + 0 + 2 values for the last three rows.
+    assert answers(['flat'], [2], [1], [0], [2]) == ([1, 1, 1, 1], [[7, 7], [7], [], [7, 7]])
 
 
 def test_a_request_without_rows_waits_like_any_other() -> None:
