@@ -290,7 +290,7 @@ def test_a_shell_gets_a_script_for_completion(shell: str) -> None:
     [
         ('vaiven pre', 1, ['predict']),
         ('vaiven rollout pro', 2, ['promote']),
-        ('vaiven serve --ba', 2, ['--background']),
+        ('vaiven serve --bac', 2, ['--background']),
     ],
 )
 def test_commands_and_options_are_completed(words: str, index: int, completions: list[str]) -> None:
