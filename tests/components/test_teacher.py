@@ -129,6 +129,7 @@ def test_a_killed_run_resumes_after_its_last_texts_without_training_again(
     with scores.open('a') as file:
         file.write('{"text": "a go')  # a line that the kill cut off
     monkeypatch.setattr(scoring, 'score_lines', score_lines)
+    caplog.clear()  # other tests may have switched progress on before the first runs
     with caplog.at_level('INFO', logger='vaiven.progress'):
         resumed = teach(given, tmp_path, checkpoint, spec)
     assert '10 of 25 texts were scored before' in caplog.text
