@@ -1,7 +1,7 @@
 """The gRPC services: PredictionService, ModelService, ProfilerService and health.
 
-Each call has a thread, which parses the request, runs the model and writes the response. Of gRPC's two servers in
-Python, the one with threads costs 0.13 ms per call, the one in asyncio 0.23 ms.
+Each call has a thread, which parses the request, runs the model and writes the response. With 32 callers, an empty
+service costs 0.19 ms of CPU time per call with gRPC's threads, and 0.24 ms with gRPC in asyncio.
 """
 
 import asyncio
