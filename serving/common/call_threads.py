@@ -51,7 +51,8 @@ class CallThreads:
     """The executor of a `grpc.server`.
 
     A thread that has nothing to do takes the next call without a change of threads. All share Python's interpreter
-    lock, so no more of them than there are processors, and one, are at work: more would only pass the lock around. Waits are marked by `blocking`; meanwhile other threads work.
+    lock, so no more of them than there are processors, and one, are at work: more would only pass the lock around.
+    Waits are marked by `blocking`; meanwhile other threads work.
     """
 
     def __init__(self, max_threads: int) -> None:
