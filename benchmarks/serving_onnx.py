@@ -20,9 +20,9 @@ from vaiven.errors import UserError
 from vaiven.models.export.explain import MARK
 from vaiven.models.text.negation import END, NEGATION, PAIRS
 from vaiven.models.text.subwords import SUBWORD_LENGTHS
-from vaiven.models.text.tokenization import BOS_ID, EOS_ID, UNK_ID
+from vaiven.models.text.tokenization import BOS_ID, EOS_ID, UNK_ID, WORD
 
-_WORD = regex.compile(r"[\p{L}\p{M}]+(?:'[\p{L}\p{M}]+)*|\p{N}+|[^\s\p{Z}\p{L}\p{M}\p{N}]\p{M}*")
+_WORD = regex.compile(WORD)
 _NEGATION, _PAIRS, _END = (regex.compile(pattern) for pattern in (NEGATION, PAIRS, END))
 
 

@@ -16,10 +16,10 @@ SPECIAL_TOKENS = ('[PAD]', '[UNK]', '[BOS]', '[EOS]')
 PAD_ID, UNK_ID, BOS_ID, EOS_ID = range(len(SPECIAL_TOKENS))
 
 # A word with its inner apostrophes, a number, or one other sign; each with its combining marks. RE2 syntax.
-_WORD = r"[\p{L}\p{M}]+(?:'[\p{L}\p{M}]+)*|\p{N}+|[^\s\p{Z}\p{L}\p{M}\p{N}]\p{M}*"
+WORD = r"[\p{L}\p{M}]+(?:'[\p{L}\p{M}]+)*|\p{N}+|[^\s\p{Z}\p{L}\p{M}\p{N}]\p{M}*"
 _SPACE = r'[\s\p{Z}\p{Cc}]+'
 
-# Marks a wordpiece that continues a word, as in BERT (Devlin et al. 2019). No match of `_WORD` starts with it.
+# Marks a wordpiece that continues a word, as in BERT (Devlin et al. 2019). No match of `WORD` starts with it.
 CONTINUATION_PREFIX = '##'
 # Longer wordpieces are neither learnt nor looked up, so that splitting a word takes time linear in its length.
 MAX_WORDPIECE_CHARACTERS = 40
@@ -110,7 +110,7 @@ def words(normalized: 'tf.Tensor') -> 'tf.RaggedTensor':
 
     # No word contains white space, and the only one in a normalised text is U+0020. This takes a tenth of the time of
     # `tf_text.regex_split`.
-    return tf.strings.split(tf.strings.regex_replace(normalized, _WORD, r'\0 '))
+    return tf.strings.split(tf.strings.regex_replace(normalized, WORD, r'\0 '))
 
 
 def word_tokens(

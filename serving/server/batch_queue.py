@@ -1,18 +1,10 @@
-"""The queues of batching, and the threads that run their batches.
-
-With a timeout of 0, a request that finds a free place runs at once, in the thread of its own caller where it has one:
-batching costs nothing without concurrent requests.
-"""
+"""The queues of batching: which requests run together, and what each of them gets."""
 
 import math
-import os
-import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
-from vaiven.serving.common.call_threads import blocking
 from vaiven.serving.common.status import Code, StatusError
 from vaiven.serving.server.batch_arrays import (
     BatchDimensionError,
@@ -23,116 +15,10 @@ from vaiven.serving.server.batch_arrays import (
     have_batch_dimension,
     split_rows,
 )
-from vaiven.serving.server.batch_tasks import Arrays, Lease, LoopCaller, OnEnd, Run, Task, ThreadCaller, wake
+from vaiven.serving.server.batch_tasks import Arrays, Lease, LoopCaller, OnEnd, Run, Task, ThreadCaller
+from vaiven.serving.server.batch_threads import BatchThreads
 from vaiven.serving.server.batching_parameters import BatchingParameters
 from vaiven.serving.server.metrics import Metrics
-
-
-class BatchThreads:
-    """The places in which all queues of a server run batches, as upstream. The queue served longest ago is next.
-
-    A batch runs in the thread of its first caller that has one, else in a thread of this pool. It is thread-safe.
-
-    Attributes:
-        lock: held for every change of a queue.
-        free: batches that could start now.
-    """
-
-    def __init__(self, count: int = 0) -> None:
-        """`count` places; 0: one per CPU."""
-        self.lock = threading.Lock()
-        self.free = count or os.cpu_count() or 1
-        self._pool = ThreadPoolExecutor(self.free, 'batch')
-        self._waiting: dict[Queue, None] = {}  # a dict keeps the order in which queues are served
-
-    def offer(self, queue: 'Queue | None' = None, tasks: Sequence[Task] = ()) -> None:
-        """Adds tasks to a queue, and starts the batches that can start now.
-
-        The others start when a place is free or their time is up.
-
-        Args:
-            queue: gets the tasks; None to start batches only.
-            tasks: of one request.
-
-        Raises:
-            StatusError: UNAVAILABLE if the queue is full.
-        """
-        pooled: list[tuple[Queue, list[Task]]] = []
-        expired: list[Task] = []
-        with self.lock:
-            if queue is not None:
-                queue.extend(tasks)
-                self._waiting.setdefault(queue)
-            led = self._next_batches(pooled, expired)
-        for caller in led:
-            caller.wake()
-        for waiting, batch in pooled:
-            try:
-                self._pool.submit(self.run, waiting, batch)
-            except RuntimeError:  # `close`
-                self._end(waiting, batch, [StatusError(Code.CANCELLED, 'the server stops')] * len(batch))
-        wake(expired)
-
-    def _next_batches(
-        self, pooled: list[tuple['Queue', list[Task]]], expired: list[Task]
-    ) -> list[ThreadCaller]:
-        """Hands the batches that can start now to their first callers, which are returned, or adds them to `pooled`."""
-        led = []
-        for queue in list(self._waiting):
-            while self.free and (batch := queue.next_batch(expired)):
-                self.free -= 1
-                queue.lease.retain()
-                caller = next(
-                    (
-                        task.caller
-                        for task in batch
-                        if isinstance(task.caller, ThreadCaller) and not task.caller.leads
-                    ),
-                    None,
-                )
-                # Decided under the lock: a caller whose call ends now must know that others depend on it.
-                if caller is not None:
-                    caller.leads = True
-                    caller.batches.append(batch)
-                    led.append(caller)
-                else:
-                    pooled.append((queue, batch))
-                # To the end of the order, or one busy queue would starve the others.
-                self._waiting[queue] = self._waiting.pop(queue)
-            if queue.is_empty:
-                self._waiting.pop(queue, None)
-        return led
-
-    def run(self, queue: 'Queue', batch: list[Task], leader: ThreadCaller | None = None) -> None:
-        """Runs a batch in this thread, which is that of `leader` if there is one; hands the results to its callers."""
-        results: Sequence[Arrays | BaseException]
-        try:
-            with blocking:
-                results = queue.run(batch)
-        except BaseException as error:  # in every case the place becomes free, and no caller waits for ever
-            results = [error] * len(batch)
-        self._end(queue, batch, results, leader)
-        self.offer()
-
-    def _end(
-        self,
-        queue: 'Queue',
-        batch: list[Task],
-        results: Sequence[Arrays | BaseException],
-        leader: ThreadCaller | None = None,
-    ) -> None:
-        for task, result in zip(batch, results, strict=True):
-            task.outputs = result
-        with self.lock:
-            self.free += 1
-            if leader is not None:
-                leader.leads = False
-        queue.lease.release()
-        wake(batch)
-
-    def close(self) -> None:
-        """Starts no more batches in this pool; running ones end by themselves."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 class Queue:
@@ -191,8 +77,9 @@ class Queue:
         # Whether a place is all that the tasks wait for: then the thread that frees one starts them.
         is_offered = not self._parameters.timeout_seconds
         while True:
-            if caller.batches:
-                self._threads.run(self, caller.batches.pop(0), caller)
+            if caller.batch is not None:
+                batch, caller.batch = caller.batch, None
+                self._threads.run(self, batch, caller)
             elif all(task.outputs is not None for task in tasks):
                 return
             elif caller.ended and self._withdraw(tasks, caller):
@@ -232,7 +119,7 @@ class Queue:
     def _withdraw(self, tasks: Sequence[Task], caller: 'ThreadCaller | LoopCaller') -> bool:
         """Removes tasks that still wait. Returns False if the caller must run a batch first."""
         with self._threads.lock:
-            if isinstance(caller, ThreadCaller) and caller.batches:
+            if isinstance(caller, ThreadCaller) and caller.batch is not None:
                 return False
             for task in tasks:
                 if task.outputs is None and task in self._tasks:

@@ -87,13 +87,13 @@ class ThreadCaller(Waiter):
     """A caller in a thread of its own.
 
     Attributes:
-        batches: the batch that it must run, because it is the first of its callers with a thread that is free.
+        batch: what it must run, because it is the first of the batch's callers with a thread that is free; else None.
         leads: whether it runs a batch, or is about to. Changed under the lock of the threads.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.batches: list[list[Task]] = []
+        self.batch: list[Task] | None = None
         self.leads = False
 
 

@@ -21,8 +21,9 @@ from vaiven.serving.server.batch_arrays import (
     merge_outputs,
     split_rows,
 )
-from vaiven.serving.server.batch_queue import BatchThreads, Queue
+from vaiven.serving.server.batch_queue import Queue
 from vaiven.serving.server.batch_tasks import Lease, LoopCaller, OnEnd, Run, Task, ThreadCaller
+from vaiven.serving.server.batch_threads import BatchThreads
 from vaiven.serving.server.batching_parameters import BatchingParameters
 from vaiven.serving.server.metrics import Metrics
 

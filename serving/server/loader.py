@@ -10,8 +10,8 @@ from functools import partial
 from vaiven.serving.common import log
 from vaiven.serving.common.status import Code, StatusError
 from vaiven.serving.server import batching_parameters, session
-from vaiven.serving.server.batch_queue import BatchThreads
 from vaiven.serving.server.batch_tasks import Run
+from vaiven.serving.server.batch_threads import BatchThreads
 from vaiven.serving.server.batching import Batcher
 from vaiven.serving.server.endpoints import row_outputs
 from vaiven.serving.server.execution import Execution, LoadedModel

@@ -21,7 +21,7 @@ from vaiven.serving.common.status import StatusError
 from vaiven.serving.server import availability, flags, garbage_collection, model_config, monitoring, runtime
 from vaiven.serving.server.api import Api
 from vaiven.serving.server.auth import Access, TokenInterceptor, Tokens
-from vaiven.serving.server.batch_queue import BatchThreads
+from vaiven.serving.server.batch_threads import BatchThreads
 from vaiven.serving.server.configuration import Configuration
 from vaiven.serving.server.flags import Options
 from vaiven.serving.server.grpc_service import OTHER_THREADS, add_services

@@ -13,7 +13,7 @@ import pytest
 from raw_clients import wait_until
 
 from vaiven.serving.common.status import Code, StatusError, invalid_argument
-from vaiven.serving.server.batch_queue import BatchThreads
+from vaiven.serving.server.batch_threads import BatchThreads
 from vaiven.serving.server.batching import Batcher
 from vaiven.serving.server.batching_parameters import AUTOMATIC, BatchingParameters, read
 from vaiven.serving.server.endpoints import row_outputs
